@@ -1,0 +1,21 @@
+"""Puts the user's own presets before the built-in ones, so that they add to them and may replace them.
+
+Hydra loads every plugin at every start: nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+from seqbench.config import CONF_DIR, user_presets
+
+
+class UserPresets(SearchPathPlugin):
+    """`$SEQBENCH_PRESETS`, or `./presets`, for seqbench's own applications and no other."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        paths = [str(entry.path).removeprefix("file://") for entry in search_path.get_path()]
+        folder = user_presets()
+        if str(CONF_DIR) in paths and folder is not None:
+            search_path.prepend(provider="seqbench-presets", path=f"file://{folder}")

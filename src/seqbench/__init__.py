@@ -1,0 +1,35 @@
+"""seqbench: which sequence model learns a dependency over how long a span, how surely, and at what cost?
+
+    cfg = seqbench.compose(["task=adding", "model=lstm"])
+    task = seqbench.build_task(cfg)
+    model = seqbench.build_model(cfg, task)
+    runs = seqbench.train(cfg)                  # one Result per seed
+    table = seqbench.load_results("runs")       # pandas.DataFrame, one row per run
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seqbench.config import build_model, build_task, compose
+    from seqbench.results.store import Result, load_results
+    from seqbench.training.run import train
+
+_HOMES = {
+    "build_model": "config",
+    "build_task": "config",
+    "compose": "config",
+    "Result": "results.store",
+    "load_results": "results.store",
+    "train": "training.run",
+}
+__all__ = ["Result", "build_model", "build_task", "compose", "load_results", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy: `seqbench --help` needs no torch.
+    if name in _HOMES:
+        return getattr(import_module(f"seqbench.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'seqbench' has no attribute {name!r}")

@@ -1,0 +1,373 @@
+"""Configurations: composed from presets, checked before anything trains, built, and identified."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from seqbench.errors import ConfigError, SeqbenchError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from seqbench.tasks.base import Task
+    from seqbench.training.optim import Recipe
+    from seqbench.training.settings import TrainerSettings
+
+#: The built-in presets: beside the package in a wheel, at the top of the tree in a checkout.
+CONF_DIR = next(
+    folder
+    for folder in (Path(__file__).parent / "conf", Path(__file__).parents[2] / "conf")
+    if (folder / "config.yaml").is_file()
+)
+#: The groups of presets that a run is composed of.
+GROUPS = ("task", "model", "optim", "trainer", "logger", "experiment")
+#: Packages that a `_target_` may come from, besides those of the key `allowed_packages`.
+ALLOWED_PACKAGES = ("seqbench", "torch", "lightning")
+
+
+def user_presets() -> Path | None:
+    """Return the folder of the user's own presets: `$SEQBENCH_PRESETS`, else `./presets` where it is there."""
+    named = os.environ.get("SEQBENCH_PRESETS")
+    folder = Path(named) if named else Path("presets")
+    if named and not folder.is_dir():
+        raise ConfigError(f"SEQBENCH_PRESETS={named} is not a folder.")
+    return folder.resolve() if folder.is_dir() else None
+
+
+# Composing
+
+
+def compose(overrides: Sequence[str] = ()) -> DictConfig:
+    """Compose a configuration from presets, as the command line does.
+
+    Args:
+        overrides: `key=value` and `group=preset`, as one would type them.
+
+    Raises:
+        ConfigError: a preset, key or value is wrong.
+    """
+    import hydra
+
+    with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        try:
+            cfg = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
+        except Exception as error:
+            raise explain(error) from error
+    choices = {group: cfg.hydra.runtime.choices.get(group) for group in GROUPS}
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return named(cfg, choices)
+
+
+def named(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
+    """Return `cfg`, resolved, with the presets it was composed from under the key `preset`."""
+    cfg = cfg.copy()
+    with open_dict(cfg):
+        cfg.preset = {group: choices.get(group) for group in GROUPS}
+    try:
+        OmegaConf.resolve(cfg)
+        missing = sorted(OmegaConf.missing_keys(cfg))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"The configuration cannot be resolved: {_first_line(error)}") from error
+    if missing:
+        raise ConfigError(f"{missing[0]} has no value; give it one with {missing[0]}=….")
+    for group in ("task", "model", "optim", "trainer"):
+        if not isinstance(cfg.get(group), DictConfig):
+            raise ConfigError(f"{group} is empty; choose a preset with {group}=… (seqbench ls {group}s).")
+    return cfg
+
+
+def explain(error: BaseException) -> SeqbenchError:
+    """Put an error of Hydra or OmegaConf into one sentence, with the nearest valid name."""
+    import re
+
+    if isinstance(error, SeqbenchError):
+        return error
+    text = str(error)
+    if found := re.search(r"Could not find '(\S+?)/([^/'\s]+)'", text):
+        group, name = found.groups()
+        valid = preset_names(group)
+        return ConfigError(
+            f"There is no preset {name!r} in {group}.{nearest(name, valid)} There are: {', '.join(valid)}."
+        )
+    if found := re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text):
+        key = found.group(1).split("@")[0]
+        if (CONF_DIR / key).is_dir():
+            return ConfigError(f"{key} wants the name of a preset; seqbench ls {key}s lists them.")
+        full = re.search(r"full_key: (\S+)", text)
+        key = full.group(1) if full and "." in full.group(1) else key
+        keys = _known_keys(text)
+        guess = nearest(key, keys) or nearest(key.split(".")[-1], [k.split(".")[-1] for k in keys])
+        return ConfigError(f"There is no key {key!r} in this configuration.{guess} (seqbench --cfg job shows all.)")
+    if found := re.search(r"Could not append|mismatched input|no viable alternative|extraneous|token recognition", text):
+        return ConfigError(f"An argument cannot be understood: {_first_line(error)}")
+    return ConfigError(_first_line(error))
+
+
+def _known_keys(_: str) -> list[str]:
+    """Return every dotted key of the default configuration and of every preset."""
+    import yaml
+
+    def walk(node: Any, prefix: str) -> Iterator[str]:
+        for key, value in node.items() if isinstance(node, dict) else ():
+            if key not in ("defaults", "_target_", "_partial_", "hydra"):
+                yield f"{prefix}{key}"
+                yield from walk(value, f"{prefix}{key}.")
+
+    keys = set(walk(yaml.safe_load((CONF_DIR / "config.yaml").read_text()), ""))
+    for group in GROUPS[:-1]:
+        for path in (CONF_DIR / group).glob("*.yaml"):
+            keys |= set(walk(yaml.safe_load(path.read_text()) or {}, f"{group}."))
+    return sorted(keys)
+
+
+def preset_names(group: str) -> list[str]:
+    """Return the names of a group's presets, the user's own among them; names with `_` in front are parts."""
+    folders = [CONF_DIR / group]
+    if (own := user_presets()) is not None:
+        folders.append(own / group)
+    return sorted({p.stem for folder in folders for p in folder.glob("*.yaml") if not p.stem.startswith("_")})
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+# Building
+
+
+def build(node: Any, where: str, allowed: Sequence[str], **given: Any) -> Any:
+    """Make the object that a configuration node describes, its values checked against the signature.
+
+    Args:
+        node: `_target_` and values.
+        where: the node's key, for messages.
+        allowed: packages that a `_target_` may come from.
+        given: arguments that are not configuration.
+
+    Raises:
+        ConfigError: the target is missing or not allowed, or a value does not fit; one sentence, with the key.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    plain = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
+    checked = _checked(plain, where, allowed, given)
+    try:
+        # `given` must not pass through Hydra, which would build whatever in it has a _target_.
+        return instantiate(checked | {"_partial_": True}, _convert_="all")(**given)
+    except InstantiationException as error:
+        raise ConfigError(f"{where}: {_first_line(error.__cause__ or error)}") from error
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{where}: {_first_line(error)}") from error
+
+
+def _checked(node: dict[str, Any], where: str, allowed: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the node with its values as the target's signature wants them, nodes within it likewise."""
+    target = node.get("_target_")
+    if not isinstance(target, str):
+        raise ConfigError(f"{where} has no _target_: it does not say what to build.")
+    package = target.split(".")[0]
+    if package not in (*ALLOWED_PACKAGES, *allowed):
+        raise ConfigError(
+            f"{where}._target_={target} is outside the packages allowed ({', '.join(ALLOWED_PACKAGES)}); "
+            f"add its package with allowed_packages=[{package}]."
+        )
+    callable_ = _locate(target, where)
+    hints = _hints(callable_)
+    checked = {}
+    for key, value in node.items():
+        if key.startswith("_"):
+            checked[key] = value
+        elif hints is not None and key not in hints:
+            raise ConfigError(f"{where}.{key} is unknown to {target}.{nearest(key, hints)}")
+        elif isinstance(value, dict) and "_target_" in value:
+            checked[key] = _checked(value, f"{where}.{key}", allowed, {})
+        else:
+            checked[key] = value if hints is None else _fit(value, hints[key], f"{where}.{key}")
+    return checked
+
+
+def _locate(target: str, where: str) -> Any:
+    module, _, name = target.rpartition(".")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{where}._target_={target} cannot be found: {_first_line(error)}.") from error
+
+
+def _hints(callable_: Any) -> dict[str, Any] | None:
+    """Return the annotation of every parameter by name; None where any name is taken."""
+    from typing import get_type_hints
+
+    parameters = inspect.signature(callable_).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    function = callable_.__init__ if inspect.isclass(callable_) else callable_
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError):
+        hints = {}
+    return {p.name: hints.get(p.name, Any) for p in parameters}
+
+
+def _fit(value: Any, hint: Any, where: str) -> Any:
+    """Return `value` as the type `hint`; say what would fit if it cannot be."""
+    from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+
+    try:
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except (PydanticSchemaGenerationError, TypeError):  # a type of no configuration, such as a tensor
+        return value
+    except Exception as error:
+        if type(error).__name__ != "PydanticUserError":
+            raise
+        return value
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        wanted = error.errors()[0]["msg"].removeprefix("Input should be ")
+        raise ConfigError(f"{where}={value} does not fit: it should be {wanted}.") from error
+
+
+def _allowed(cfg: DictConfig) -> list[str]:
+    return [str(package) for package in cfg.get("allowed_packages") or []]
+
+
+def build_task(cfg: DictConfig) -> Task:
+    """Build the task of a configuration."""
+    task: Task = build(cfg.task, "task", _allowed(cfg))
+    return task
+
+
+def build_model(cfg: DictConfig, task: Task) -> nn.Module:
+    """Build the model of a configuration for a task; its weights are drawn from torch's global generator.
+
+    With `model.param_budget` the width is the one whose parameter count is nearest.
+
+    Raises:
+        ConfigError: the model cannot take the task, or no width comes within 5 % of the budget.
+    """
+    node = _model_node(cfg)
+    _check_fits(cfg, node, task)
+    if cfg.model.get("param_budget") is not None:
+        node["hidden_size"] = width_for_budget(cfg, task)
+    return _build_model(node, cfg, task)
+
+
+def _model_node(cfg: DictConfig) -> dict[str, Any]:
+    node: dict[str, Any] = OmegaConf.to_container(cfg.model, resolve=True)  # type: ignore[assignment]
+    node.pop("param_budget", None)
+    return node
+
+
+def _check_fits(cfg: DictConfig, node: dict[str, Any], task: Task) -> None:
+    target = _locate(str(node.get("_target_")), "model") if "_target_" in node else None
+    accepts = getattr(target, "accepts", (task.kind,))
+    if task.kind not in accepts:
+        raise ConfigError(
+            f"The model {cfg.preset.model} takes {' and '.join(accepts)} tasks, "
+            f"and {cfg.preset.task} is a {task.kind} task."
+        )
+
+
+def _build_model(node: dict[str, Any], cfg: DictConfig, task: Task) -> nn.Module:
+    from seqbench.tasks.base import Tokens
+
+    model: nn.Module = build(
+        node,
+        "model",
+        _allowed(cfg),
+        input_size=task.inputs.size,
+        output_size=task.targets.size,
+        tokens=isinstance(task.inputs, Tokens),
+        per_step=task.targets.per_step,
+    )
+    return model
+
+
+def width_for_budget(cfg: DictConfig, task: Task) -> int:
+    """Return the width whose parameter count is nearest to `model.param_budget`.
+
+    Raises:
+        ConfigError: none is within 5 %.
+    """
+    import torch
+
+    budget = int(cfg.model.param_budget)
+    node = _model_node(cfg)
+
+    def count(width: int) -> int:
+        with torch.device("meta"):
+            model = _build_model(node | {"hidden_size": width}, cfg, task)
+        return sum(p.numel() for p in model.parameters())
+
+    if budget < 1:
+        raise ConfigError(f"model.param_budget={budget} must be at least 1.")
+    low, high = 1, 2
+    while count(high) < budget:
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) < budget else (low, middle)
+    below, above = count(low), count(high)
+    width, nearest_count = (low, below) if budget - below <= above - budget else (high, above)
+    if abs(nearest_count - budget) > 0.05 * budget:
+        raise ConfigError(
+            f"model.param_budget={budget} is out of reach of {cfg.preset.model} on {cfg.preset.task}: "
+            f"the nearest are {below} parameters (hidden_size={low}) and {above} (hidden_size={high})."
+        )
+    return width
+
+
+def build_recipe(cfg: DictConfig) -> Recipe:
+    """Build the optimisation recipe of a configuration."""
+    recipe: Recipe = build(cfg.optim, "optim", _allowed(cfg))
+    return recipe
+
+
+def build_settings(cfg: DictConfig) -> TrainerSettings:
+    """Build the trainer settings of a configuration."""
+    settings: TrainerSettings = build(cfg.trainer, "trainer", _allowed(cfg))
+    return settings
+
+
+# Identity
+
+
+def settled(cfg: DictConfig, task: Task) -> DictConfig:
+    """Return `cfg` with all that follows from it written out, so that it alone makes the run again."""
+    cfg = cfg.copy()
+    with open_dict(cfg):
+        if cfg.model.get("param_budget") is not None:
+            cfg.model.hidden_size = width_for_budget(cfg, task)
+    return cfg
+
+
+def identity(cfg: DictConfig) -> str:
+    """Return the hash, 8 hex digits, of all that decides a run's numbers but its seed.
+
+    In it: task, model, optim, the training protocol, batch size. Not in it: seed, paths, logger, hardware,
+    engine, and the parameter budget, whose outcome, the width, is.
+    """
+    from seqbench.training.settings import HARDWARE
+
+    plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    decisive = {key: plain[key] for key in ("task", "model", "optim", "trainer", "batch_size")}
+    for group, keys in {"task": ["data_dir"], "model": ["engine", "param_budget"], "trainer": HARDWARE}.items():
+        decisive[group] = {k: v for k, v in decisive[group].items() if k not in keys}
+    text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

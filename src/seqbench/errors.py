@@ -1,0 +1,36 @@
+"""Errors that are for the user: one sentence each, shown without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SeqbenchError(Exception):
+    """Something the user can put right. The command line prints the message and exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class ConfigError(SeqbenchError):
+    """A preset, key or value that cannot be used; found before anything trains."""
+
+
+class DataError(SeqbenchError):
+    """A data set that is missing, unreadable or not what it should be."""
+
+
+class StoreError(SeqbenchError):
+    """A run folder, result or checkpoint that cannot be read or written."""
+
+
+class RunFailed(SeqbenchError):  # noqa: N818 - it reports a run's end, it is not raised by faulty input
+    """A run ended in an error of its own; its result.json holds the details."""
+
+    exit_code = 1
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?` for the valid name closest to `name`, or an empty string."""
+    close = difflib.get_close_matches(name, list(valid), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,6 @@
+"""Models: plain PyTorch, free of Hydra, Lightning and W&B; each can be lifted out and used alone."""
+
+from seqbench.models.sequence import SequenceModel
+from seqbench.models.unfold import Cell, State, unfold
+
+__all__ = ["Cell", "SequenceModel", "State", "unfold"]

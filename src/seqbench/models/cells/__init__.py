@@ -1,0 +1,8 @@
+"""Cells: one file each, holding its equations and its picture."""
+
+from seqbench.models.cells.gru import GRU
+from seqbench.models.cells.leaky import LeakyRNN
+from seqbench.models.cells.lstm import LSTM
+from seqbench.models.cells.rnn import RNN
+
+__all__ = ["GRU", "LSTM", "RNN", "LeakyRNN"]

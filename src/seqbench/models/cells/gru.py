@@ -1,0 +1,78 @@
+"""The gated recurrent unit."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from seqbench.models.init import RecurrentInit, init_recurrent, init_uniform
+from seqbench.models.native import run_native
+from seqbench.models.unfold import Cell, State
+
+
+class GRU(Cell):
+    """One gate, u, both forgets and updates; another, r, says which parts of the state make the candidate.
+
+        h(t) = u(t) ⊙ h(t−1) + (1 − u(t)) ⊙ tanh(b + U x(t) + r(t) ⊙ (W h(t−1) + d))   [30], [31]
+        u(t) = σ(bᵘ + Uᵘ x(t) + Wᵘ h(t−1))                                             [32]  update gate
+        r(t) = σ(bʳ + Uʳ x(t) + Wʳ h(t−1))                                             [33]  reset gate
+
+          h(t−1) ──┬─────────────(⊙ u)──────────────┐
+                   └──W──▶(⊙ r)──▶(+)──tanh──▶(⊙ 1−u)──▶(+)──▶ h(t) ──▶ output
+                                   ▲
+          x(t) ───────────U────────┘
+
+    This is torch's form: the reset gate acts after the product with W, whose bias d it therefore scales,
+    and the candidate is squashed by tanh. The chapter prints σ there and takes the gates one step late;
+    Cho et al. (2014) reset the state before the product.
+
+    Parameters U (3H, F), W (3H, H), b (3H) stack r, u, candidate, in torch's order; d (H).
+
+    Args:
+        input_size: F.
+        hidden_size: H.
+        update_bias: where bᵘ starts; above 0 the state is kept longer at first.
+        recurrent_init: how each W starts: uniform, orthogonal or identity.
+
+    Source: Cho et al. (2014); Goodfellow, Bengio & Courville (2016), section 10.10.2.
+    """
+
+    has_native = True
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        update_bias: float = 0.0,
+        recurrent_init: RecurrentInit = "uniform",
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        self.U = nn.Parameter(torch.empty(3 * hidden_size, input_size))
+        self.W = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
+        self.b = nn.Parameter(torch.zeros(3 * hidden_size))
+        self.d = nn.Parameter(torch.zeros(hidden_size))
+        init_uniform(self.U, hidden_size)
+        init_recurrent(self.W, recurrent_init)
+        nn.init.constant_(self.b[hidden_size : 2 * hidden_size], update_bias)
+
+    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
+        return nn.functional.linear(x, self.U, self.b)
+
+    def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
+        (h,) = state
+        recurrent = nn.functional.linear(h, self.W)
+        gates, candidate = projected.split([2 * self.hidden_size, self.hidden_size], dim=-1)
+        recurrent_gates, recurrent_candidate = recurrent.split([2 * self.hidden_size, self.hidden_size], dim=-1)
+        r, u = torch.sigmoid(gates + recurrent_gates).chunk(2, dim=-1)
+        candidate = torch.tanh(candidate + r * (recurrent_candidate + self.d))
+        h = torch.lerp(candidate, h, u)
+        return h, (h,)
+
+    def initial_state(self, batch_size: int) -> State:
+        return (self.W.new_zeros(batch_size, self.hidden_size),)
+
+    def native(self, x: Tensor | PackedSequence, state: State) -> tuple[Tensor | PackedSequence, State]:
+        recurrent_bias = torch.cat([self.b.new_zeros(2 * self.hidden_size), self.d])
+        return run_native(torch.gru, x, state, [self.U, self.W, self.b, recurrent_bias])

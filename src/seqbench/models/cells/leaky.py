@@ -1,0 +1,92 @@
+"""Leaky units: an RNN whose hidden units keep a running average."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from seqbench.models.init import RecurrentInit, init_recurrent, init_uniform
+from seqbench.models.unfold import Cell, State
+
+
+class LeakyRNN(Cell):
+    """Hidden units with a linear self-connection α: they forget slowly, each at its own rate.
+
+        u(t) = tanh(b + W μ(t−1) + U x(t))
+        μ(t) ← α μ(t−1) + (1−α) u(t)          the chapter's leaky unit
+
+          μ(t−1) ──┬────────────α────────────┐
+                   └──W──▶(+)──tanh──(1−α)──▶(+)──▶ μ(t) ──▶ output
+                           ▲
+          x(t) ─────U──────┘
+
+    α = 0 gives the plain RNN, α = 1 freezes the state; in between a unit remembers for about
+    1/(1−α) steps, its time constant. Different units may work at different time scales
+    (Mozer, 1992; El Hihi & Bengio, 1996), or learn theirs.
+
+    Args:
+        input_size: F.
+        hidden_size: H.
+        alpha: one α for all units; or a pair, and the units' time constants are spread log-uniformly
+            between those of the two.
+        learn_alpha: learn α for each unit, as the sigmoid of a parameter; α must start inside (0, 1).
+        recurrent_init: how W starts: uniform, orthogonal or identity.
+
+    Raises:
+        ValueError: α outside [0, 1]; or at its ends where it is learnt or spread.
+
+    Source: Goodfellow, Bengio & Courville (2016), section 10.9.2.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        alpha: float | tuple[float, float] = (0.0, 0.99),
+        learn_alpha: bool = False,
+        recurrent_init: RecurrentInit = "uniform",
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        self.U = nn.Parameter(torch.empty(hidden_size, input_size))
+        self.W = nn.Parameter(torch.empty(hidden_size, hidden_size))
+        self.b = nn.Parameter(torch.zeros(hidden_size))
+        init_uniform(self.U, hidden_size)
+        init_recurrent(self.W, recurrent_init)
+        start = spread_alpha(alpha, hidden_size)
+        if learn_alpha and not bool(((start > 0) & (start < 1)).all()):
+            raise ValueError(f"alpha={alpha} cannot be learnt from: it must start inside (0, 1), ends excluded.")
+        self.logit_alpha = nn.Parameter(torch.logit(start)) if learn_alpha else None
+        self.register_buffer("fixed_alpha", None if learn_alpha else start)
+
+    @property
+    def alpha(self) -> Float[Tensor, " H"]:
+        """α of every unit."""
+        return self.fixed_alpha if self.logit_alpha is None else torch.sigmoid(self.logit_alpha)
+
+    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps H"]:
+        return nn.functional.linear(x, self.U, self.b)
+
+    def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
+        (mu,) = state
+        u = torch.tanh(torch.addmm(projected, mu, self.W.t()))
+        mu = torch.lerp(u, mu, self.alpha)
+        return mu, (mu,)
+
+    def initial_state(self, batch_size: int) -> State:
+        return (self.W.new_zeros(batch_size, self.hidden_size),)
+
+
+def spread_alpha(alpha: float | tuple[float, float], units: int) -> Float[Tensor, " H"]:
+    """Return α of every unit: all alike, or with time constants log-uniform between those of a pair."""
+    ends = (alpha, alpha) if isinstance(alpha, int | float) else tuple(alpha)
+    if len(ends) != 2 or not all(0 <= end <= 1 for end in ends):
+        raise ValueError(f"alpha={alpha} must lie in [0, 1], as one number or as a pair of them.")
+    if ends[0] == ends[1]:
+        return torch.full((units,), float(ends[0]))
+    if max(ends) == 1:
+        raise ValueError(f"alpha={alpha} spreads up to a unit that never changes; end below 1.")
+    slowest, fastest = (math.log(1 / (1 - end)) for end in ends)
+    return 1 - torch.exp(-torch.linspace(slowest, fastest, units))

@@ -1,0 +1,37 @@
+"""Torch's own recurrent kernels (cuDNN on a GPU, oneDNN on a CPU), fed with a cell's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from seqbench.models.unfold import State
+
+
+def run_native(
+    kernel: Callable[..., Any], x: Tensor | PackedSequence, state: State, weights: list[Tensor]
+) -> tuple[Tensor | PackedSequence, State]:
+    """Run one layer in one direction of `torch.lstm`, `torch.gru`, `torch.rnn_tanh` or `torch.rnn_relu`.
+
+    Args:
+        kernel: the function.
+        x: (T, B, F), or packed.
+        state: tensors (B, H), in the order in which the function takes them.
+        weights: input weights (G, F), recurrent weights (G, H), and their two biases (G,).
+
+    Returns:
+        Outputs (T, B, H), packed as x was, and the last state.
+    """
+    hidden = [part.unsqueeze(0) for part in state]
+    hx = hidden if len(hidden) > 1 else hidden[0]
+    # biases, one layer, no dropout, training (cuDNN keeps what backward needs), one direction
+    common = (weights, True, 1, 0.0, True, False)
+    if isinstance(x, PackedSequence):
+        data, *last = kernel(x.data, x.batch_sizes, hx, *common)
+        outputs: Tensor | PackedSequence = x._replace(data=data)
+    else:
+        outputs, *last = kernel(x, hx, *common, False)
+    return outputs, tuple(part.squeeze(0) for part in last)

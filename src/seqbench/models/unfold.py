@@ -1,0 +1,155 @@
+"""Unfolding a cell over time, equations [1]–[4] of the chapter.
+
+A recurrent network is one step f with one set of parameters θ, applied τ times:
+
+    s(t) = f(s(t−1); θ)                     [1]  a dynamical system
+    s(3) = f(f(s(1); θ); θ)                 [3]  the same, unfolded for τ = 3
+    h(t) = f(h(t−1), x(t); θ)               [4]  driven by an input, Fig. 10.2
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+State = tuple[Tensor, ...]
+Engine = Literal["auto", "native", "loop"]
+
+
+class Cell(nn.Module, ABC):
+    """One step f of a recurrent network.
+
+    A cell keeps nothing between calls: its state is a tuple of tensors (B, …) that comes in and goes out.
+    It is safe under `torch.func.vmap`: no branch on a tensor's value, no in-place write into an argument.
+    """
+
+    #: Whether `native` is there: the cell is, to the letter, one of torch's own recurrent modules.
+    has_native: ClassVar[bool] = False
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+
+    @abstractmethod
+    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
+        """Do all that does not depend on the state, for every step at once."""
+
+    @abstractmethod
+    def step(self, projected: Any, state: State) -> tuple[Float[Tensor, "B H"], State]:
+        """Go one step: the projected input (B, G) and the state give the output (B, H) and the next state."""
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """Return the state before the first step."""
+
+    def native(
+        self, x: Float[Tensor, "T B F"] | PackedSequence, state: State
+    ) -> tuple[Float[Tensor, "T B H"] | PackedSequence, State]:
+        """Run all steps in torch's own kernel (cuDNN, oneDNN); only where `has_native` is true."""
+        raise NotImplementedError(f"{type(self).__name__} has no native engine.")
+
+    @property
+    def output_size(self) -> int:
+        """Numbers that the cell puts out at each step."""
+        return self.hidden_size
+
+    @property
+    def state_size(self) -> int:
+        """Numbers that the cell carries from step to step for one sequence."""
+        return sum(part[0].numel() for part in self.initial_state(1))
+
+
+def unfold(
+    cell: Cell,
+    x: Float[Tensor, "B T F"] | None,
+    state: State | None = None,
+    *,
+    lengths: Int[Tensor, " B"] | None = None,
+    reverse: bool = False,
+    steps: int | None = None,
+    engine: Engine = "auto",
+) -> tuple[Float[Tensor, "B T H"], State]:
+    """Apply a cell at every step of a batch of sequences.
+
+    Args:
+        cell: the step f.
+        x: the input; None for a system without one, [1], which then needs `state` and `steps`.
+        state: the state before the first step; None for the cell's own initial state.
+        lengths: valid steps of each row. Past them a row's state stands still and its output is zero.
+        reverse: go from the last valid step to the first. Output t still stands at step t.
+        steps: how many steps to take without an input.
+        engine: `native` is torch's own kernel, where the cell is what that computes; `loop` is Python;
+            `auto` takes the first where it can. They differ in speed alone.
+
+    Returns:
+        The outputs, and the state after the last (valid) step.
+
+    Raises:
+        ValueError: the engine is not one that the cell has, or a system without input lacks state or steps.
+    """
+    if engine not in ("auto", "native", "loop"):
+        raise ValueError(f"engine={engine!r} is unknown; there are auto, native and loop.")
+    if x is None:
+        if state is None or steps is None:
+            raise ValueError("A system without input needs its first state and the number of steps.")
+        return _loop(cell, None, state, None, steps)
+    if reverse:
+        outputs, state = unfold(cell, reverse_valid(x, lengths), state, lengths=lengths, engine=engine)
+        return reverse_valid(outputs, lengths), state
+    if state is None:
+        state = cell.initial_state(x.shape[0])
+    if engine == "native" and not cell.has_native:
+        raise ValueError(f"{type(cell).__name__} is no module of torch's: it has the loop engine alone.")
+    if engine != "loop" and cell.has_native:
+        return _native(cell, x, state, lengths)
+    return _loop(cell, cell.project(x.transpose(0, 1)), state, lengths, x.shape[1])
+
+
+def _loop(
+    cell: Cell, projected: Tensor | None, state: State, lengths: Tensor | None, steps: int
+) -> tuple[Tensor, State]:
+    # unbind has one backward for all steps; indexing x[:, t] would write a full-size gradient at each.
+    inputs = [None] * steps if projected is None else projected.unbind(0)
+    outputs = []
+    for t, projected_t in enumerate(inputs):
+        output, new = cell.step(projected_t, state)
+        if lengths is not None:
+            valid = t < lengths
+            new = tuple(torch.where(_like(valid, n), n, old) for n, old in zip(new, state, strict=True))
+            output = torch.where(_like(valid, output), output, torch.zeros_like(output))
+        state = new
+        outputs.append(output)
+    return torch.stack(outputs).transpose(0, 1), state
+
+
+def _native(cell: Cell, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+    if lengths is None:
+        outputs, state = cell.native(x.transpose(0, 1), state)
+        assert isinstance(outputs, Tensor)
+        return outputs.transpose(0, 1), state
+    # The packed form orders rows by length: the state goes in and comes out in that order.
+    packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+    order, back = packed.sorted_indices, packed.unsorted_indices
+    outputs, state = cell.native(packed, tuple(part[order] for part in state))
+    assert isinstance(outputs, PackedSequence)
+    padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
+    return padded, tuple(part[back] for part in state)
+
+
+def _like(valid: Tensor, part: Tensor) -> Tensor:
+    return valid.view(-1, *[1] * (part.ndim - 1))
+
+
+def reverse_valid(x: Float[Tensor, "B T F"], lengths: Int[Tensor, " B"] | None) -> Float[Tensor, "B T F"]:
+    """Turn the valid steps of each row round; padding stays where it is."""
+    if lengths is None:
+        return x.flip(1)
+    t = torch.arange(x.shape[1], device=x.device)
+    index = torch.where(t < lengths[:, None], lengths[:, None] - 1 - t, t)
+    return x.gather(1, index[..., None].expand_as(x))

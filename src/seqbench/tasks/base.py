@@ -1,0 +1,223 @@
+"""What a task is: the shape of its inputs and targets, its data, its exact baseline, its solved criterion.
+
+A task knows nothing of models; a model sees only the specs below. That is what lets any sequence model
+meet any sequence task.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from seqbench.errors import ConfigError
+
+#: Optimisation steps whose batches are drawn at once; the i-th batch of a run depends on it.
+STEPS_PER_DRAW = 16
+
+#: Name -> (value of each target, weight of each target); a metric is the weighted mean.
+Measures = dict[str, tuple[Tensor, Tensor]]
+
+
+class Batch(NamedTuple):
+    """Sequences of one batch, padded on the right to a common length T.
+
+    inputs: tokens (B, T) of int64, or vectors (B, T, F) of float32.
+    targets: one per step, (B, T) or (B, T, F), or one per sequence, (B,) or (B, F), as the task's spec says.
+    mask: (B, T), true where a step's target counts; None where all do. For targets at every step only.
+    lengths: (B,), how many steps of each row are valid; None where all are.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    mask: Bool[Tensor, "B T"] | None = None
+    lengths: Int[Tensor, " B"] | None = None
+
+    def rows(self, start: int, stop: int) -> Batch:
+        """Return rows `start` to `stop` of the batch."""
+        return Batch(*(None if part is None else part[start:stop] for part in self))
+
+    def split(self, size: int) -> list[Batch]:
+        """Return the batch cut into pieces of `size` rows (the last may be smaller)."""
+        return [self.rows(i, i + size) for i in range(0, len(self.inputs), size)]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Input spec: one of `size` symbols at each step."""
+
+    size: int
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Input spec: a vector of `size` real numbers at each step."""
+
+    size: int
+
+
+@dataclass(frozen=True)
+class Target(ABC):
+    """Target spec: what a model puts out, `size` numbers `per_step` or once per sequence, and its loss."""
+
+    size: int
+    per_step: bool
+
+    @abstractmethod
+    def measure(self, outputs: Tensor, batch: Batch) -> Measures:
+        """Return `loss`, and what else is measured, for each target of the batch."""
+
+    def loss(self, outputs: Tensor, batch: Batch) -> Float[Tensor, ""]:
+        """Return the mean loss over the targets that count, [9]–[11] of the chapter divided by their number."""
+        values, weights = self.measure(outputs, batch)["loss"]
+        return (values * weights).sum() / weights.sum()
+
+    def weights(self, values: Tensor, batch: Batch) -> Tensor:
+        """Return 1 for every target that counts and 0 for the rest, in the shape of `values`."""
+        if self.per_step and batch.mask is not None:
+            return batch.mask.to(values.dtype)
+        return torch.ones_like(values)
+
+
+class Classes(Target):
+    """One of `size` classes. The outputs are unnormalised log-probabilities; the loss is in nats."""
+
+    def measure(self, outputs: Tensor, batch: Batch) -> Measures:
+        loss = F.cross_entropy(outputs.flatten(0, -2), batch.targets.flatten(), reduction="none")
+        loss = loss.view(batch.targets.shape)
+        weights = self.weights(loss, batch)
+        correct = (outputs.argmax(-1) == batch.targets).to(loss.dtype)
+        return {"loss": (loss, weights), "accuracy": (correct, weights)}
+
+
+class Values(Target):
+    """A vector of `size` real numbers. The loss is the mean squared error over its components."""
+
+    def measure(self, outputs: Tensor, batch: Batch) -> Measures:
+        loss = (outputs - batch.targets).square().mean(-1)
+        return {"loss": (loss, self.weights(loss, batch))}
+
+
+def generator(split: str, *key: int) -> torch.Generator:
+    """Return the random stream of one split; `key` tells streams of a split apart.
+
+    The lowest bit of the seed is 0 for training and 1 otherwise, so that no training stream can be an
+    evaluation stream (the Mersenne twister of torch takes the low 32 bits of a seed).
+    """
+    digest = hashlib.sha256(repr((split, *key)).encode()).digest()
+    seed = int.from_bytes(digest[:4], "little")
+    return torch.Generator().manual_seed((seed & ~1) | (split != "train"))
+
+
+class Task(ABC):
+    """A learning problem over sequences.
+
+    Subclasses set `inputs`, `targets`, `length`, `eval_lengths` and `variant` in `__init__`, and draw one
+    example in their docstring.
+    """
+
+    #: What kind of data the task has; a model says which kinds it accepts.
+    kind: ClassVar[str] = "sequence"
+    #: The measure that tables show and that picks the best evaluation; `best` says which end of it is good.
+    metric: ClassVar[str] = "accuracy"
+    best: ClassVar[str] = "max"
+    #: The published criterion of `solved`, in words, with its source.
+    criterion: ClassVar[str]
+
+    inputs: Tokens | Vectors
+    targets: Target
+    length: int
+    eval_lengths: tuple[int, ...]
+    variant: str
+
+    @abstractmethod
+    def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the training batches of the run `seed` without end, from its `start`-th optimisation step."""
+
+    @abstractmethod
+    def validation(self) -> Batch:
+        """Return the validation set: the same for every model and seed."""
+
+    @abstractmethod
+    def test(self, length: int) -> Batch:
+        """Return the test set of one of `eval_lengths`: the same for every model and seed."""
+
+    @abstractmethod
+    def baseline_loss(self, length: int) -> float:
+        """Return the exact expected loss of the best predictor that ignores the input."""
+
+    @abstractmethod
+    def solved(self, metrics: Mapping[str, float]) -> bool:
+        """Say whether the metrics of an evaluation meet `criterion`."""
+
+    def measure(self, outputs: Tensor, batch: Batch) -> Measures:
+        """Return what is measured at each target; subclasses add measures of their own."""
+        return self.targets.measure(outputs, batch)
+
+
+class SyntheticTask(Task):
+    """A task whose sequences are drawn at will: training never sees a batch twice."""
+
+    def __init__(
+        self, *, length: int, eval_lengths: Sequence[int] | None, eval_size: int, min_length: int
+    ) -> None:
+        """Check and keep what every such task has.
+
+        Args:
+            length: steps of a training sequence.
+            eval_lengths: lengths at which the test set is read; None means `length` alone.
+            eval_size: sequences of the validation set, and of the test set at each length.
+            min_length: the shortest sequence on which the task makes sense.
+        """
+        self.length = length
+        self.eval_lengths = tuple(eval_lengths) if eval_lengths else (length,)
+        self.eval_size = eval_size
+        for name, value in [("length", length), *(("eval_lengths", n) for n in self.eval_lengths)]:
+            if value < min_length:
+                raise ConfigError(
+                    f"task.{name}={value} is too short for this task; it needs at least {min_length} steps."
+                )
+        if eval_size < 1:
+            raise ConfigError(f"task.eval_size={eval_size} leaves nothing to evaluate on; give at least 1.")
+
+    @abstractmethod
+    def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
+        """Draw `batch_size` fresh sequences of `length` steps."""
+
+    def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
+        draw, skip = divmod(start, STEPS_PER_DRAW)
+        while True:
+            drawn = self.sample(generator("train", seed, draw), STEPS_PER_DRAW * batch_size, self.length)
+            yield from drawn.split(batch_size)[skip:]
+            draw, skip = draw + 1, 0
+
+    def validation(self) -> Batch:
+        return self.sample(generator("validation"), self.eval_size, self.length)
+
+    def test(self, length: int) -> Batch:
+        return self.sample(generator("test", length), self.eval_size, length)
+
+
+class DataTask(Task):
+    """A task over a fixed data set, held in memory; an epoch is one pass in an order of its own."""
+
+    #: Set by subclasses, once read: the training examples.
+    train: Batch
+
+    def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
+        size = len(self.train.inputs)
+        if batch_size > size:
+            raise ConfigError(f"batch_size={batch_size} is more than the {size} training examples there are.")
+        epoch, skip = divmod(start, size // batch_size)
+        while True:
+            order = torch.randperm(size, generator=generator("train", seed, epoch))
+            for rows in list(order.split(batch_size))[skip : size // batch_size]:
+                yield Batch(*(None if part is None else part[rows] for part in self.train))
+            epoch, skip = epoch + 1, 0

@@ -1,0 +1,107 @@
+"""Where metrics go besides `metrics.csv`.
+
+A logger preset names a function of this module's kind: it gets a `RunInfo` and the preset's values, and
+returns a Lightning logger, or None.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch.loggers import Logger, WandbLogger
+
+
+@dataclass
+class RunInfo:
+    """What a logger may want to know of a run.
+
+    Attributes:
+        group: `<task>/<model>-<hash>`, the same for every seed.
+        seed: the run's seed.
+        id: stays the same when the run goes on after a stop.
+        runs_dir: where all runs live.
+        tags: words to find the run by.
+        config: the whole configuration.
+    """
+
+    group: str
+    seed: int
+    id: str
+    runs_dir: Path
+    tags: list[str] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+def none(info: RunInfo) -> None:
+    """Log nowhere else."""
+
+
+def wandb(
+    info: RunInfo,
+    project: str = "seqbench",
+    entity: str | None = None,
+    mode: Literal["auto", "online", "offline", "disabled"] = "auto",
+    tags: Sequence[str] = (),
+) -> Logger:
+    """Log to Weights & Biases: one run for each seed, grouped by configuration.
+
+    Args:
+        info: the run.
+        project: W&B project.
+        entity: W&B team or user; None for the account's own.
+        mode: auto is online where somebody is logged in and offline elsewhere, without a question;
+            the environment variable WANDB_MODE goes before it.
+        tags: more tags.
+
+    Files lie in `<runs_dir>/wandb`; `wandb sync` uploads an offline run later.
+    """
+    import wandb as client
+
+    logging.getLogger("wandb").setLevel(logging.ERROR)
+    if mode == "auto":
+        mode = os.environ.get("WANDB_MODE") or _reachable_mode()  # type: ignore[assignment]
+    settings = client.Settings(silent=True, console="off", init_timeout=30)
+    options: dict[str, Any] = {
+        "project": project,
+        "entity": entity,
+        "name": f"{info.group} seed {info.seed}",
+        "id": info.id,
+        "dir": str(info.runs_dir),
+        "group": info.group,
+        "job_type": "train",
+        "tags": [*info.tags, *tags],
+        "config": info.config,
+        "settings": settings,
+        "resume": "allow" if mode == "online" else None,
+    }
+    try:
+        run = client.init(mode=mode, **options)
+    except client.errors.CommError:  # logged in, and no network
+        run = client.init(mode="offline", **options | {"resume": None})
+    run.define_metric("*", step_metric="trainer/global_step")
+    return WandbLogger(experiment=run)
+
+
+def _reachable_mode() -> str:
+    import wandb as client
+
+    try:
+        return "online" if client.login(prompt=False) else "offline"
+    except Exception:
+        return "offline"
+
+
+def finish(logger: Logger | None, summary: dict[str, Any], failed: bool) -> None:
+    """Close a logger with the figures that sum the run up, and with how the run ended."""
+    if isinstance(logger, WandbLogger):
+        run = logger.experiment
+        run.summary.update(summary)
+        run.finish(exit_code=1 if failed else 0)
+    elif logger is not None:
+        logger.log_metrics({k: v for k, v in summary.items() if isinstance(v, int | float)})
+        logger.finalize("failed" if failed else "success")

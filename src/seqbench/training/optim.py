@@ -1,0 +1,74 @@
+"""How a model is optimised: the optimiser, its learning rate over time, and clipping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from seqbench.errors import ConfigError
+
+
+class Recipe:
+    """An optimiser with its learning-rate schedule and gradient clipping.
+
+    Args:
+        optimizer: makes the optimiser: `optimizer(parameters, lr=…, weight_decay=…)`.
+        lr: learning rate after the warm-up.
+        weight_decay: as the optimiser understands it.
+        clip_norm: longest gradient let through; a longer one keeps its direction (Pascanu et al., 2013).
+            None does not clip.
+        clip_value: largest component let through, before `clip_norm`. None does not clip.
+        schedule: after the warm-up the learning rate stays, or falls to zero at the last step, on a line or
+            on half a cosine.
+        warmup_steps: steps over which the learning rate grows from zero.
+    """
+
+    def __init__(
+        self,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        lr: float,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = 1.0,
+        clip_value: float | None = None,
+        schedule: Literal["constant", "linear", "cosine"] = "constant",
+        warmup_steps: int = 0,
+    ) -> None:
+        if not lr > 0:
+            raise ConfigError(f"optim.lr={lr} must be above 0.")
+        if weight_decay < 0:
+            raise ConfigError(f"optim.weight_decay={weight_decay} must be 0 or more.")
+        for name, value in [("clip_norm", clip_norm), ("clip_value", clip_value)]:
+            if value is not None and not value > 0:
+                raise ConfigError(f"optim.{name}={value} must be above 0; null does not clip.")
+        if warmup_steps < 0:
+            raise ConfigError(f"optim.warmup_steps={warmup_steps} must be 0 or more.")
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.schedule = schedule
+        self.warmup_steps = warmup_steps
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimiser of a model's parameters."""
+        return self.optimizer(parameters, lr=self.lr, weight_decay=self.weight_decay)
+
+    def clip(self, parameters: list[nn.Parameter]) -> Tensor:
+        """Clip the gradients in place; return their norm before `clip_norm`."""
+        if self.clip_value is not None:
+            nn.utils.clip_grad_value_(parameters, self.clip_value)
+        return nn.utils.clip_grad_norm_(parameters, math.inf if self.clip_norm is None else self.clip_norm)
+
+    def lr_at(self, step: int, max_steps: int) -> float:
+        """Return the learning rate of an optimisation step, counted from 0."""
+        if step < self.warmup_steps:
+            return self.lr * (step + 1) / self.warmup_steps
+        if self.schedule == "constant":
+            return self.lr
+        done = (step - self.warmup_steps) / max(1, max_steps - self.warmup_steps)
+        return self.lr * ((1 - done) if self.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2)

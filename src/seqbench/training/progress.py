@@ -1,0 +1,68 @@
+"""The progress line."""
+
+from __future__ import annotations
+
+import sys
+
+import lightning as L  # noqa: N812 - the library's own convention
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from seqbench.training.module import SequenceLearner
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.0f} steps/s" if task.speed else "", style="dim")
+
+
+class ProgressLine(L.Callback):
+    """One line in a terminal: steps, rate, time left, the last evaluation. A file gets nothing."""
+
+    def __init__(self, title: str, metric: str) -> None:
+        self.title = title
+        self.metric = metric
+
+    @staticmethod
+    def wanted() -> bool:
+        """Whether somebody is looking."""
+        return sys.stderr.isatty()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, SequenceLearner)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            _Rate(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[metric]}"),
+            console=Console(stderr=True),
+            transient=True,
+            refresh_per_second=4,
+        )
+        self._progress.start()
+        self._task = self._progress.add_task(
+            self.title, total=pl_module.max_steps, completed=pl_module.step, metric=""
+        )
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, SequenceLearner)
+        self._progress.update(self._task, completed=pl_module.step)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, SequenceLearner)
+        value = pl_module.evaluation[self.metric]
+        self._progress.update(self._task, metric=f"{self.metric} {value:.3g}")
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._progress.stop()
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        if hasattr(self, "_progress"):
+            self._progress.stop()

@@ -1,0 +1,75 @@
+"""The folder of runs as a table."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from seqbench.errors import StoreError
+from seqbench.results.store import Result, load_results, read_result, read_results, run_folders, write_result
+
+
+def stored(runs_dir: Path, seed: int = 0, **values: object) -> Path:
+    result = Result(
+        task="adding", model="lstm", hash="abc", seed=seed, status="finished", config={"seed": seed}
+    )
+    for name, value in values.items():
+        setattr(result, name, value)
+    folder = runs_dir / "adding" / "lstm-abc" / f"seed-{seed}"
+    folder.mkdir(parents=True)
+    write_result(folder, result)
+    return folder
+
+
+def test_one_row_per_run_with_dotted_columns(tmp_path: Path) -> None:
+    config = {"task": {"length": 50, "eval_lengths": [50, 100]}, "model": {"cell": {"alpha": 0.9}}}
+    test = {"50": {"loss": 0.25}, "100": {"loss": float("inf")}}
+    stored(
+        tmp_path,
+        config=config,
+        test=test,
+        validation={"loss": 0.5},
+        baseline_loss={"50": 1 / 6},
+        parameters=7,
+    )
+    stored(tmp_path, seed=10, status="failed", error="out of memory")
+    stored(tmp_path, seed=2)
+    frame = load_results(tmp_path)
+    assert frame["seed"].tolist() == [0, 2, 10]
+    first = frame.iloc[0]
+    assert (first["task"], first["model"], first["status"]) == ("adding", "lstm", "finished")
+    assert (first["config.task.length"], first["config.model.cell.alpha"]) == (50, 0.9)
+    assert first["config.task.eval_lengths"] == [50, 100]
+    assert (first["test.50.loss"], first["validation.loss"], first["baseline_loss.50"]) == (0.25, 0.5, 1 / 6)
+    assert pd.isna(first["test.100.loss"])
+    assert first["parameters"] == 7
+    assert frame["error"].tolist()[2] == "out of memory"
+    assert not {"config", "test", "validation", "baseline_loss"} & set(frame.columns)
+
+
+def test_other_folders_and_unfinished_runs_are_passed_over(tmp_path: Path) -> None:
+    finished = stored(tmp_path)
+    stored(tmp_path / ".sweeps")
+    hidden = tmp_path / ".sweeps" / "lstm-abc" / "seed-0"
+    hidden.mkdir(parents=True)
+    write_result(hidden, read_result(finished))  # type: ignore[arg-type]
+    (tmp_path / "wandb" / "offline-run-1" / "files").mkdir(parents=True)
+    (tmp_path / "adding" / "lstm-abc" / "seed-1" / "checkpoints").mkdir(parents=True)
+    assert run_folders(tmp_path) == [tmp_path / "adding" / "lstm-abc", tmp_path / "wandb" / "offline-run-1"]
+    assert len(load_results(tmp_path)) == 1
+    folder = tmp_path / "adding" / "lstm-abc"
+    assert len(read_results([folder, folder])) == 1
+
+
+@pytest.mark.parametrize("name", ["", "missing"])
+def test_no_results_says_what_to_run(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StoreError, match=r"no results in .*`seqbench task=adding model=lstm`\.$"):
+        load_results(tmp_path / name)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema": 0}', '{"schema": 1, "task": "adding"}'])
+def test_corrupt_result_names_its_file(tmp_path: Path, text: str) -> None:
+    file = stored(tmp_path) / "result.json"
+    file.write_text(text)
+    with pytest.raises(StoreError, match=r"seed-0/result.json is not a result"):
+        load_results(tmp_path)
