@@ -44,8 +44,6 @@ Presets of your own lie in ./presets/<group>/<name>.yaml, in $SEQBENCH_PRESETS, 
 More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra/launcher=joblib (in parallel)
 """
 
-#: Where jobs of this process, and of its workers, note the runs they had to do with.
-NOTES = "SEQBENCH_NOTES"
 COMMANDS = {"report": "seqbench.results.report", "ls": "seqbench.listing", "data": "seqbench.data"}
 
 
@@ -76,33 +74,62 @@ def main() -> None:
 def _train() -> None:
     """Compose and run, once or for every job of a sweep, and print the table of what came out."""
     import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
 
     from seqbench.config import CONF_DIR, explain
 
     # With this Hydra hands its errors on instead of printing them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with tempfile.TemporaryDirectory() as folder:
-        notes = Path(folder) / "runs"
-        os.environ[NOTES] = str(notes)
-        failure: BaseException | None = None
+        notes = Notes(Path(folder))
         try:
             hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except Exception as error:
-            failure = error
-        _print_table(notes)
-    if failure is not None:
-        if os.environ.get("SEQBENCH_TRACEBACK"):
-            raise failure
-        raise explain(failure) from failure
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explain(error) from error
+        notes.print_table()
+        if codes := notes.exit_codes():
+            if len(codes) > 1:
+                print(f"seqbench: {len(codes)} jobs of the sweep ended in errors, told above.", file=sys.stderr)
+            sys.exit(max(codes))
+
+
+class Notes:
+    """What the jobs of a command, in this process or in workers of it, did: which runs, which errors."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        if folder is not None:
+            os.environ["SEQBENCH_NOTES"] = str(folder)
+        self.folder = Path(os.environ["SEQBENCH_NOTES"])
+
+    def add(self, kind: str, note: object) -> None:
+        """Append a line to the notes of a kind."""
+        with (self.folder / kind).open("a") as file:
+            file.write(f"{note}\n")
+
+    def _read(self, kind: str) -> list[str]:
+        path = self.folder / kind
+        return path.read_text().splitlines() if path.exists() else []
+
+    def exit_codes(self) -> list[int]:
+        """Return the exit code of every job that ended in an error."""
+        return [int(code) for code in self._read("errors")]
+
+    def print_table(self) -> None:
+        """Print the comparison of the runs."""
+        from seqbench.results.report import print_report
+
+        if runs := self._read("runs"):
+            print()
+            print_report(dict.fromkeys(Path(run).parent for run in runs))
 
 
 def job(cfg: DictConfig) -> None:
-    """Do one job of Hydra's: every seed of one configuration."""
+    """Do one job of Hydra's: every seed of one configuration. An error of the user's is noted, not raised."""
     from hydra.core.hydra_config import HydraConfig
 
     from seqbench.config import named
+    from seqbench.training.run import train
 
     hydra_config = HydraConfig.get()
     sweep = hydra_config.mode is not None and hydra_config.mode.name == "MULTIRUN"
@@ -113,28 +140,20 @@ def job(cfg: DictConfig) -> None:
                 f"trainer.devices={cfg.trainer.devices} does not go with -m, whose jobs share one process; "
                 "sweep on one device each, or start the jobs one by one."
             )
-        _run_job(cfg)
+        results = train(cfg, on_result=_say)
+        if any(result.status == "failed" for result in results):
+            Notes().add("errors", RunFailed.exit_code)
     except SeqbenchError as error:
-        if sweep:  # the other jobs go on; say it now, not at the end
-            print(f"seqbench: {' '.join(hydra_config.overrides.task)}: {error}", file=sys.stderr, flush=True)
-        raise
-
-
-def _run_job(cfg: DictConfig) -> None:
-    from seqbench.training.run import train
-
-    results = train(cfg, on_result=_say)
-    failed = [r for r in results if r.status == "failed"]
-    if failed:
-        raise RunFailed(f"{len(failed)} of {len(results)} runs of {failed[0].task} {failed[0].model} failed.")
+        which = f"{' '.join(hydra_config.overrides.task)}: " if sweep else ""
+        print(f"seqbench: {which}{error}", file=sys.stderr, flush=True)
+        Notes().add("errors", error.exit_code)
 
 
 def _say(plan: Plan, result: Result, trained: bool) -> None:
     """Print how a run ended, on one line, and note its folder."""
     folder = plan.folder(result.seed)
-    if os.environ.get(NOTES) and int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        with Path(os.environ[NOTES]).open("a") as file:
-            file.write(f"{folder.resolve()}\n")
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        Notes().add("runs", folder.resolve())
         print(f"{folder}: {_ending(result)}{'' if trained else ' (was done)'}", flush=True)
 
 
@@ -149,12 +168,3 @@ def _ending(result: Result) -> str:
         value = metrics.get(result.metric or "")
         parts.append(f"test {result.metric} {'—' if value is None else format(value, '.3g')} at {length}")
     return ", ".join(parts) + f", {result.wall_time_s:.0f} s"
-
-
-def _print_table(notes: Path) -> None:
-    from seqbench.results.report import print_report
-
-    if notes.exists():
-        folders = dict.fromkeys(notes.read_text().splitlines())
-        print()
-        print_report(dict.fromkeys(Path(folder).parent for folder in folders))

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -46,6 +47,15 @@ def user_presets() -> Path | None:
     return folder.resolve() if folder.is_dir() else None
 
 
+#: Keys that do not decide a run's numbers; `model.param_budget` counts by its outcome, the width.
+INCIDENTAL = (
+    *("seed", "n_seeds", "runs_dir", "data_dir", "logger", "allowed_packages", "preset"),
+    *("task.data_dir", "model.engine", "model.param_budget"),
+    *("trainer.devices", "trainer.accelerator", "trainer.strategy", "trainer.num_threads"),
+    *("trainer.checkpoint_seconds", "trainer.progress"),
+)
+
+
 # Composing
 
 
@@ -59,11 +69,12 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
         ConfigError: a preset, key or value is wrong.
     """
     import hydra
+    from hydra.errors import HydraException
 
     with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         try:
             cfg = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
-        except Exception as error:
+        except (HydraException, OmegaConfBaseException) as error:
             raise explain(error) from error
     choices = {group: cfg.hydra.runtime.choices.get(group) for group in GROUPS}
     with open_dict(cfg):
@@ -81,6 +92,9 @@ def named(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
         missing = sorted(OmegaConf.missing_keys(cfg))
     except OmegaConfBaseException as error:
         raise ConfigError(f"The configuration cannot be resolved: {_first_line(error)}") from error
+    for key in cfg:
+        if key not in (*GROUPS, *OmegaConf.load(CONF_DIR / "config.yaml"), "preset"):
+            raise _unknown_key(str(key))
     if missing:
         raise ConfigError(f"{missing[0]} has no value; give it one with {missing[0]}=….")
     for group in ("task", "model", "optim", "trainer"):
@@ -91,46 +105,44 @@ def named(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
 
 def explain(error: BaseException) -> SeqbenchError:
     """Put an error of Hydra or OmegaConf into one sentence, with the nearest valid name."""
-    import re
-
-    if isinstance(error, SeqbenchError):
-        return error
     text = str(error)
-    if found := re.search(r"Could not find '(\S+?)/([^/'\s]+)'", text):
+    if found := re.search(r"Could not find '(\S+)/([^/'\s]+)'", text):
         group, name = found.groups()
-        valid = preset_names(group)
+        valid = [option for option in re.findall(r"^\t(\S+)$", text, re.MULTILINE) if option[0] != "_"]
         return ConfigError(
             f"There is no preset {name!r} in {group}.{nearest(name, valid)} There are: {', '.join(valid)}."
         )
-    if found := re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text):
-        key = found.group(1).split("@")[0]
+    if found := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text):
+        key = found[1] or found[2]
         if (CONF_DIR / key).is_dir():
-            return ConfigError(f"{key} wants the name of a preset; seqbench ls {key}s lists them.")
+            return ConfigError(f"{key} wants the name of a preset; `seqbench ls {key}s` lists them.")
         full = re.search(r"full_key: (\S+)", text)
-        key = full.group(1) if full and "." in full.group(1) else key
-        keys = _known_keys(text)
-        guess = nearest(key, keys) or nearest(key.split(".")[-1], [k.split(".")[-1] for k in keys])
-        return ConfigError(f"There is no key {key!r} in this configuration.{guess} (seqbench --cfg job shows all.)")
-    if found := re.search(r"Could not append|mismatched input|no viable alternative|extraneous|token recognition", text):
-        return ConfigError(f"An argument cannot be understood: {_first_line(error)}")
+        return _unknown_key(full[1] if full and "." in full[1] else key)
+    if re.search(r"[Ee]rror parsing override|mismatched input|no viable alternative|extraneous|token recog", text):
+        return ConfigError(f"An argument cannot be understood; it should read key=value. ({_first_line(error)})")
     return ConfigError(_first_line(error))
 
 
-def _known_keys(_: str) -> list[str]:
-    """Return every dotted key of the default configuration and of every preset."""
-    import yaml
+def _unknown_key(key: str) -> ConfigError:
+    known = list(dict.fromkeys(_known_keys()))
+    guess = nearest(key, known) or nearest(key.split(".")[-1], [name.split(".")[-1] for name in known])
+    return ConfigError(f"There is no key {key!r} here.{guess} `seqbench --cfg job` shows all there are.")
+
+
+def _known_keys() -> Iterator[str]:
+    """Yield every dotted key of the main configuration and of the built-in presets."""
 
     def walk(node: Any, prefix: str) -> Iterator[str]:
-        for key, value in node.items() if isinstance(node, dict) else ():
-            if key not in ("defaults", "_target_", "_partial_", "hydra"):
+        for key, value in node.items() if isinstance(node, DictConfig) else ():
+            if key not in ("defaults", "hydra") and not key.startswith("_"):
                 yield f"{prefix}{key}"
-                yield from walk(value, f"{prefix}{key}.")
+                yield from walk(node._get_node(key), f"{prefix}{key}.")
 
-    keys = set(walk(yaml.safe_load((CONF_DIR / "config.yaml").read_text()), ""))
+    yield from walk(OmegaConf.load(CONF_DIR / "config.yaml"), "")
     for group in GROUPS[:-1]:
+        yield group
         for path in (CONF_DIR / group).glob("*.yaml"):
-            keys |= set(walk(yaml.safe_load(path.read_text()) or {}, f"{group}."))
-    return sorted(keys)
+            yield from walk(OmegaConf.load(path), f"{group}.")
 
 
 def preset_names(group: str) -> list[str]:
@@ -239,7 +251,7 @@ def _fit(value: Any, hint: Any, where: str) -> Any:
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        wanted = error.errors()[0]["msg"].removeprefix("Input should be ")
+        wanted = error.errors()[0]["msg"].removeprefix("Input should be ").partition(",")[0]
         raise ConfigError(f"{where}={value} does not fit: it should be {wanted}.") from error
 
 
@@ -360,14 +372,14 @@ def settled(cfg: DictConfig, task: Task) -> DictConfig:
 def identity(cfg: DictConfig) -> str:
     """Return the hash, 8 hex digits, of all that decides a run's numbers but its seed.
 
-    In it: task, model, optim, the training protocol, batch size. Not in it: seed, paths, logger, hardware,
-    engine, and the parameter budget, whose outcome, the width, is.
+    In it: task, model, optim, the training protocol, batch size. Not in it: what `INCIDENTAL` lists.
     """
-    from seqbench.training.settings import HARDWARE
-
     plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    decisive = {key: plain[key] for key in ("task", "model", "optim", "trainer", "batch_size")}
-    for group, keys in {"task": ["data_dir"], "model": ["engine", "param_budget"], "trainer": HARDWARE}.items():
-        decisive[group] = {k: v for k, v in decisive[group].items() if k not in keys}
-    text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
+    for dotted in INCIDENTAL:
+        *path, last = dotted.split(".")
+        node = plain
+        for key in path:
+            node = node.get(key, {})
+        node.pop(last, None)
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -9,13 +9,14 @@ from typing import Any, cast
 
 import pandas as pd
 
+from seqbench.config import GROUPS, INCIDENTAL
 from seqbench.results.statistics import median_steps, t_interval, wilson_interval
 from seqbench.results.store import Result
 
-#: Parts of a configuration that do not decide the numbers of a run.
-INCIDENTAL = (
-    *("seed", "n_seeds", "runs_dir", "data_dir", "logger", "model.engine"),
-    *("trainer.devices", "trainer.accelerator", "trainer.num_threads", "trainer.progress"),
+#: The parts of a configuration that tell no rows or columns apart: targets differ where these do.
+UNSAID = (
+    *(key for key in INCIDENTAL if key not in ("preset", "model.param_budget")),
+    *(f"preset.{group}" for group in GROUPS if group != "optim"),
 )
 #: Metrics that are shares, shown in per cent.
 SHARES = frozenset({"accuracy", "correct"})
@@ -164,7 +165,7 @@ def _settings(config: Mapping[str, Any]) -> dict[str, str]:
         key: str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
         for key, value in _flat(config)
         if value is not None and "_target_" not in key
-        if not any(key == part or key.startswith(f"{part}.") for part in (*INCIDENTAL, *lengths))
+        if not any(key == part or key.startswith(f"{part}.") for part in (*UNSAID, *lengths))
     }
     if "model.param_budget" in settings:
         settings.pop("model.hidden_size", None)  # derived from the budget, for each task anew

@@ -7,9 +7,6 @@ from typing import Any
 
 from seqbench.errors import ConfigError
 
-#: Settings that change where and how fast a run goes, and leave its numbers alone.
-HARDWARE = ("devices", "accelerator", "strategy", "num_threads", "checkpoint_seconds", "progress")
-
 
 @dataclass(frozen=True)
 class TrainerSettings:
@@ -32,7 +29,7 @@ class TrainerSettings:
     max_steps: int = 2000
     eval_every: int = 100
     stop_when_solved: bool = True
-    precision: str = "32-true"
+    precision: str | int = "32-true"
     devices: int = 1
     accelerator: str = "auto"
     strategy: str = "auto"
