@@ -5,6 +5,8 @@
     model = seqbench.build_model(cfg, task)
     runs = seqbench.train(cfg)                  # one Result per seed
     table = seqbench.load_results("runs")       # pandas.DataFrame, one row per run
+
+Names are loaded when they are first used: `import seqbench` is quick, and `seqbench --help` needs no torch.
 """
 
 from __future__ import annotations
@@ -29,7 +31,6 @@ __all__ = ["Result", "build_model", "build_task", "compose", "load_results", "tr
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy: `seqbench --help` needs no torch.
     if name in _HOMES:
         return getattr(import_module(f"seqbench.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'seqbench' has no attribute {name!r}")

@@ -90,7 +90,9 @@ def _train() -> None:
         notes.print_table()
         if codes := notes.exit_codes():
             if len(codes) > 1:
-                print(f"seqbench: {len(codes)} jobs of the sweep ended in errors, told above.", file=sys.stderr)
+                print(
+                    f"seqbench: {len(codes)} jobs of the sweep ended in errors, told above.", file=sys.stderr
+                )
             sys.exit(max(codes))
 
 

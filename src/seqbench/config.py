@@ -39,7 +39,7 @@ ALLOWED_PACKAGES = ("seqbench", "torch", "lightning")
 
 
 def user_presets() -> Path | None:
-    """Return the folder of the user's own presets: `$SEQBENCH_PRESETS`, else `./presets` where it is there."""
+    """Return the folder of the user's own presets: `$SEQBENCH_PRESETS`, else `./presets` if it is there."""
     named = os.environ.get("SEQBENCH_PRESETS")
     folder = Path(named) if named else Path("presets")
     if named and not folder.is_dir():
@@ -118,8 +118,12 @@ def explain(error: BaseException) -> SeqbenchError:
             return ConfigError(f"{key} wants the name of a preset; `seqbench ls {key}s` lists them.")
         full = re.search(r"full_key: (\S+)", text)
         return _unknown_key(full[1] if full and "." in full[1] else key)
-    if re.search(r"[Ee]rror parsing override|mismatched input|no viable alternative|extraneous|token recog", text):
-        return ConfigError(f"An argument cannot be understood; it should read key=value. ({_first_line(error)})")
+    if re.search(
+        r"[Ee]rror parsing override|mismatched input|no viable alternative|extraneous|token recog", text
+    ):
+        return ConfigError(
+            f"An argument cannot be understood; it should read key=value. ({_first_line(error)})"
+        )
     return ConfigError(_first_line(error))
 
 
@@ -133,7 +137,7 @@ def _known_keys() -> Iterator[str]:
     """Yield every dotted key of the main configuration and of the built-in presets."""
 
     def walk(node: Any, prefix: str) -> Iterator[str]:
-        for key, value in node.items() if isinstance(node, DictConfig) else ():
+        for key in map(str, node) if isinstance(node, DictConfig) else ():
             if key not in ("defaults", "hydra") and not key.startswith("_"):
                 yield f"{prefix}{key}"
                 yield from walk(node._get_node(key), f"{prefix}{key}.")
@@ -171,12 +175,12 @@ def build(node: Any, where: str, allowed: Sequence[str], **given: Any) -> Any:
         given: arguments that are not configuration.
 
     Raises:
-        ConfigError: the target is missing or not allowed, or a value does not fit; one sentence, with the key.
+        ConfigError: the target is missing or not allowed, or a value does not fit.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    plain = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
+    plain: Any = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
     checked = _checked(plain, where, allowed, given)
     try:
         # `given` must not pass through Hydra, which would build whatever in it has a _target_.
@@ -187,7 +191,9 @@ def build(node: Any, where: str, allowed: Sequence[str], **given: Any) -> Any:
         raise ConfigError(f"{where}: {_first_line(error)}") from error
 
 
-def _checked(node: dict[str, Any], where: str, allowed: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(
+    node: dict[str, Any], where: str, allowed: Sequence[str], given: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the node with its values as the target's signature wants them, nodes within it likewise."""
     target = node.get("_target_")
     if not isinstance(target, str):

@@ -23,7 +23,7 @@ def init_recurrent(weight: Tensor, kind: RecurrentInit) -> None:
     identity: every matrix the identity (Le et al., 2015).
     """
     hidden_size = weight.shape[1]
-    for matrix in weight.split(hidden_size):
+    for matrix in weight.chunk(len(weight) // hidden_size):
         if kind == "orthogonal":
             nn.init.orthogonal_(matrix)
         elif kind == "identity":
@@ -31,4 +31,6 @@ def init_recurrent(weight: Tensor, kind: RecurrentInit) -> None:
         elif kind == "uniform":
             init_uniform(matrix, hidden_size)
         else:
-            raise ValueError(f"recurrent_init={kind!r} is unknown; there are uniform, orthogonal and identity.")
+            raise ValueError(
+                f"recurrent_init={kind!r} is unknown; there are uniform, orthogonal and identity."
+            )

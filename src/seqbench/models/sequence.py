@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -56,6 +56,7 @@ class SequenceModel(nn.Module):
         self.per_step = per_step
         self.engine: Engine = engine
         # A frozen embedding is a one-hot code that vmap can batch.
+        self.one_hot: Tensor | None
         self.register_buffer("one_hot", torch.eye(input_size) if tokens else None, persistent=False)
         sizes = [input_size] + [hidden_size] * (num_layers - 1)
         self.layers = nn.ModuleList(cell(size, hidden_size) for size in sizes)
@@ -65,7 +66,7 @@ class SequenceModel(nn.Module):
 
     @property
     def _cells(self) -> list[Cell]:
-        return list(self.layers)  # type: ignore[arg-type] - a ModuleList does not know what it holds
+        return [cast(Cell, layer) for layer in self.layers]
 
     @property
     def state_size(self) -> int:

@@ -38,7 +38,7 @@ class Adding(SyntheticTask):
     """
 
     metric: ClassVar[str] = "loss"
-    best: ClassVar[str] = "min"
+    best: ClassVar[Literal["max", "min"]] = "min"
 
     def __init__(
         self,
@@ -57,15 +57,13 @@ class Adding(SyntheticTask):
             min_length=24 if variant == "1997" else 2,
         )
         self.variant = variant
+        self.criterion = (
+            "all errors under 0.04, mean squared error under 0.01 (Hochreiter & Schmidhuber, 1997)"
+            if variant == "1997"
+            else "mean squared error 100 times under the variance of the target (Campos et al., 2018)"
+        )
         self.inputs = Vectors(2)
         self.targets = Values(1, per_step=False)
-
-    @property
-    def criterion(self) -> str:  # type: ignore[override] - it differs between variants
-        """The published mark of success."""
-        if self.variant == "1997":
-            return "all errors under 0.04, mean squared error under 0.01 (Hochreiter & Schmidhuber, 1997)"
-        return "mean squared error 100 times under the variance of the target (Campos et al., 2018)"
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         if self.variant == "1997":
@@ -118,7 +116,7 @@ class Adding(SyntheticTask):
 def _two_different(
     generator: torch.Generator, batch_size: int, first_of: int, second_of: int
 ) -> tuple[Tensor, Tensor]:
-    """Draw a step below `first_of`, and another below `second_of` (not the smaller of the two) apart from it."""
+    """Draw a step below `first_of`, and another one below `second_of`, which is not smaller."""
     first = torch.randint(first_of, (batch_size,), generator=generator)
     second = torch.randint(second_of - 1, (batch_size,), generator=generator)
     return first, second + (second >= first)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from functools import partial
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - the field's name for it
+from torch.nn import functional as F
 
 from seqbench.errors import ConfigError
 
@@ -42,7 +43,13 @@ class Batch(NamedTuple):
 
     def rows(self, start: int, stop: int) -> Batch:
         """Return rows `start` to `stop` of the batch."""
-        return Batch(*(None if part is None else part[start:stop] for part in self))
+        return self.each(lambda part: part[start:stop])
+
+    def each(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with a function applied to every part that it has."""
+        mask = None if self.mask is None else function(self.mask)
+        lengths = None if self.lengths is None else function(self.lengths)
+        return Batch(function(self.inputs), function(self.targets), mask, lengths)
 
     def split(self, size: int) -> list[Batch]:
         """Return the batch cut into pieces of `size` rows (the last may be smaller)."""
@@ -75,7 +82,7 @@ class Target(ABC):
         """Return `loss`, and what else is measured, for each target of the batch."""
 
     def loss(self, outputs: Tensor, batch: Batch) -> Float[Tensor, ""]:
-        """Return the mean loss over the targets that count, [9]–[11] of the chapter divided by their number."""
+        """Return the mean loss over the targets that count: [9]–[11] of the chapter by their number."""
         values, weights = self.measure(outputs, batch)["loss"]
         return (values * weights).sum() / weights.sum()
 
@@ -127,9 +134,9 @@ class Task(ABC):
     kind: ClassVar[str] = "sequence"
     #: The measure that tables show and that picks the best evaluation; `best` says which end of it is good.
     metric: ClassVar[str] = "accuracy"
-    best: ClassVar[str] = "max"
+    best: ClassVar[Literal["max", "min"]] = "max"
     #: The published criterion of `solved`, in words, with its source.
-    criterion: ClassVar[str]
+    criterion: str
 
     inputs: Tokens | Vectors
     targets: Target
@@ -218,6 +225,7 @@ class DataTask(Task):
         epoch, skip = divmod(start, size // batch_size)
         while True:
             order = torch.randperm(size, generator=generator("train", seed, epoch))
-            for rows in list(order.split(batch_size))[skip : size // batch_size]:
-                yield Batch(*(None if part is None else part[rows] for part in self.train))
+            for i in range(skip, size // batch_size):
+                rows = order[i * batch_size : (i + 1) * batch_size]
+                yield self.train.each(partial(torch.index_select, dim=0, index=rows))
             epoch, skip = epoch + 1, 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,7 +32,7 @@ class Latch(SyntheticTask):
         eval_size: sequences to evaluate on.
     """
 
-    criterion: ClassVar[str] = (
+    criterion = (
         "every sequence right, its error under 0.2 (Hochreiter & Schmidhuber, 1997, stopping rule ST1)"
     )
 
@@ -49,7 +48,9 @@ class Latch(SyntheticTask):
             raise ConfigError(f"task.cue_length={cue_length} tells nothing; give at least 1.")
         if noise_variance < 0:
             raise ConfigError(f"task.noise_variance={noise_variance} is negative; a variance is 0 or more.")
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=cue_length + 1)
+        super().__init__(
+            length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=cue_length + 1
+        )
         self.variant = "two-sequence"
         self.cue_length = cue_length
         self.noise_variance = noise_variance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 
@@ -39,7 +39,7 @@ class TemporalOrder(SyntheticTask):
         eval_size: sequences to evaluate on.
     """
 
-    criterion: ClassVar[str] = "under 1 % of the sequences wrong (Pascanu, Mikolov & Bengio, 2013)"
+    criterion = "under 1 % of the sequences wrong (Pascanu, Mikolov & Bengio, 2013)"
 
     def __init__(
         self,

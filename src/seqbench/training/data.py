@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import lightning as L  # noqa: N812 - the library's own convention
+import lightning as L
 
 from seqbench.tasks.base import Batch, Task
 

@@ -63,8 +63,9 @@ def wandb(
     import wandb as client
 
     logging.getLogger("wandb").setLevel(logging.ERROR)
+    chosen: Any = mode
     if mode == "auto":
-        mode = os.environ.get("WANDB_MODE") or _reachable_mode()  # type: ignore[assignment]
+        chosen = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
     settings = client.Settings(silent=True, console="off", init_timeout=30)
     options: dict[str, Any] = {
         "project": project,
@@ -77,23 +78,23 @@ def wandb(
         "tags": [*info.tags, *tags],
         "config": info.config,
         "settings": settings,
-        "resume": "allow" if mode == "online" else None,
+        "resume": "allow" if chosen == "online" else None,
     }
     try:
-        run = client.init(mode=mode, **options)
+        run = client.init(mode=chosen, **options)
     except client.errors.CommError:  # logged in, and no network
         run = client.init(mode="offline", **options | {"resume": None})
     run.define_metric("*", step_metric="trainer/global_step")
     return WandbLogger(experiment=run)
 
 
-def _reachable_mode() -> str:
+def _logged_in() -> bool:
     import wandb as client
 
     try:
-        return "online" if client.login(prompt=False) else "offline"
-    except Exception:
-        return "offline"
+        return client.login(prompt=False)
+    except Exception:  # a key that is no key, a server that does not answer
+        return False
 
 
 def finish(logger: Logger | None, summary: dict[str, Any], failed: bool) -> None:

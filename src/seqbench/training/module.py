@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-import lightning as L  # noqa: N812 - the library's own convention
+import lightning as L
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
@@ -52,7 +53,7 @@ class SequenceLearner(L.LightningModule):
         return optimizer
 
     def training_step(self, batches: list[Batch], batch_idx: int) -> None:
-        optimizer = self.optimizers()
+        optimizer = cast(LightningOptimizer, self.optimizers())
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for batch in batches:
             batch = self._share(batch)

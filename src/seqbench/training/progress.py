@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-import lightning as L  # noqa: N812 - the library's own convention
+import lightning as L
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text

@@ -7,9 +7,9 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import lightning as L  # noqa: N812 - the library's own convention
+import lightning as L
 import torch
 from torch import Tensor
 
@@ -39,7 +39,7 @@ class Recorder(L.Callback):
         self.checkpoint_seconds = checkpoint_seconds
         self.stop_when_solved = stop_when_solved
         self.logger_id = logger_id
-        self.status = "finished"
+        self.status: Literal["solved", "diverged", "finished"] = "finished"
         self.solved_at_step: int | None = None
         self.best_step: int | None = None
         self.best_metrics: dict[str, float] = {}
@@ -84,7 +84,7 @@ class Recorder(L.Callback):
         trainer.should_stop = self.ended or pl_module.step >= pl_module.max_steps
         if not trainer.is_global_zero:
             return
-        self._write_row()
+        self._write(self._row)
         for logger in trainer.loggers:
             logger.log_metrics({k: v for k, v in self._row.items() if k != "step"}, step=pl_module.step)
         if time.perf_counter() - self._saved_at >= self.checkpoint_seconds:
@@ -104,20 +104,20 @@ class Recorder(L.Callback):
             self.solved_at_step = learner.step
             self.status = "solved"
 
-    def _write_row(self) -> None:
+    def _write(self, row: dict[str, float]) -> None:
         path = self.folder / "metrics.csv"
         fresh = not path.exists()
         with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(self._row))
+            writer = csv.DictWriter(file, fieldnames=list(row))
             if fresh:
                 writer.writeheader()
-            writer.writerow(self._row)
+            writer.writerow(row)
 
     def _rewrite_rows(self) -> None:
         """Drop what a killed run wrote after its last checkpoint."""
         (self.folder / "metrics.csv").unlink(missing_ok=True)
-        for self._row in self.rows:
-            self._write_row()
+        for row in self.rows:
+            self._write(row)
 
     # Checkpoints
 
@@ -140,7 +140,8 @@ class Recorder(L.Callback):
         self._saved_at = time.perf_counter()
 
     _kept = (
-        "status solved_at_step best_step best_metrics best_weights train_seconds wall_seconds rows logger_id".split()
+        *("status", "solved_at_step", "best_step", "best_metrics", "best_weights"),
+        *("train_seconds", "wall_seconds", "rows", "logger_id"),
     )
 
     def load(self, learner: SequenceLearner) -> None:

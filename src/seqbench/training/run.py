@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import lightning as L  # noqa: N812 - the library's own convention
+import lightning as L
 import torch
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
@@ -72,7 +72,7 @@ def plan(cfg: DictConfig) -> Plan:
     settings = build_settings(cfg)
     if settings.devices > 1 and cfg.batch_size % settings.devices:
         raise ConfigError(
-            f"batch_size={cfg.batch_size} does not divide by trainer.devices={settings.devices}, which share it."
+            f"batch_size={cfg.batch_size} does not divide by trainer.devices={settings.devices}."
         )
     recipe = build_recipe(cfg)
     task = build_task(cfg)
@@ -121,7 +121,9 @@ def _train_seed(common: Plan, seed: int) -> tuple[Result, bool]:
             print(f"{folder} is being trained by another process; waiting for it.", file=sys.stderr)
             lock.acquire()
     except OSError as error:
-        raise StoreError(f"cannot write in {folder}: {error.strerror}. Choose another place with runs_dir=….") from error
+        raise StoreError(
+            f"cannot write in {folder}: {error.strerror}. Choose another place with runs_dir=…."
+        ) from error
     with lock:
         done = read_result(folder)  # the process that was waited for may have finished it
         if done is not None and done.status != "failed":
@@ -150,7 +152,7 @@ def _run(common: Plan, seed: int) -> Result:
         status="failed",
         config=_plain_config(common.cfg, seed),
         metric=common.task.metric,
-        best=common.task.best,  # type: ignore[arg-type] - a class variable of the task, max or min
+        best=common.task.best,
         criterion=common.task.criterion,
         device=platform.processor() or platform.machine(),
         versions={name: version(name) for name in ("seqbench", "torch", "lightning")}
@@ -236,7 +238,7 @@ def _fit_and_test(
         if trainer.is_global_zero:
             save_atomically(recorder.best_weights, common.folder(seed) / "checkpoints" / "best.pt")
     parameters = list(learner.model.parameters())
-    result.status = recorder.status  # type: ignore[assignment] - one of the three that a run sets
+    result.status = recorder.status
     result.solved_at_step = recorder.solved_at_step
     result.steps = learner.step
     result.sequences = learner.step * common.cfg.batch_size
@@ -259,6 +261,7 @@ def _trainer(common: Plan, recorder: Recorder, logger: Any, seed: int) -> L.Trai
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning.*")
     callbacks: list[L.Callback] = [recorder]
+    precision: Any = settings.precision
     if settings.progress and _is_first_process() and ProgressLine.wanted():
         title = f"{common.cfg.preset.task} {common.cfg.preset.model} seed {seed}"
         callbacks.append(ProgressLine(title, common.task.metric))
@@ -267,7 +270,7 @@ def _trainer(common: Plan, recorder: Recorder, logger: Any, seed: int) -> L.Trai
             accelerator=settings.accelerator,
             devices=settings.devices,
             strategy=settings.strategy,
-            precision=settings.precision,  # type: ignore[arg-type] - Lightning checks it
+            precision=precision,
             logger=logger if logger is not None else False,
             callbacks=callbacks,
             max_epochs=-1,
@@ -305,10 +308,7 @@ def _peak_memory(trainer: L.Trainer) -> int:
 
 def _device(trainer: L.Trainer) -> str:
     device = trainer.strategy.root_device
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
-    else:
-        name = _processor()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return name if trainer.world_size == 1 else f"{trainer.world_size} × {name}"
 
 
@@ -326,8 +326,10 @@ def _commit() -> str | None:
     """Return the commit of the checkout that the code runs from, with + where it has changes."""
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
-        dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout
+        commit, changes = (
+            subprocess.run([*git, *args], capture_output=True, text=True, check=True).stdout.strip()
+            for args in (["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"])
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return commit.strip() + ("+" if dirty.strip() else "")
+    return commit + ("+" if changes else "")

@@ -62,11 +62,11 @@ class GRU(Cell):
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         (h,) = state
-        recurrent = nn.functional.linear(h, self.W)
-        gates, candidate = projected.split([2 * self.hidden_size, self.hidden_size], dim=-1)
-        recurrent_gates, recurrent_candidate = recurrent.split([2 * self.hidden_size, self.hidden_size], dim=-1)
-        r, u = torch.sigmoid(gates + recurrent_gates).chunk(2, dim=-1)
-        candidate = torch.tanh(candidate + r * (recurrent_candidate + self.d))
+        Wh_r, Wh_u, Wh = nn.functional.linear(h, self.W).chunk(3, dim=-1)
+        Ux_r, Ux_u, Ux = projected.chunk(3, dim=-1)
+        r = torch.sigmoid(Ux_r + Wh_r)
+        u = torch.sigmoid(Ux_u + Wh_u)
+        candidate = torch.tanh(Ux + r * (Wh + self.d))
         h = torch.lerp(candidate, h, u)
         return h, (h,)
 

@@ -57,8 +57,11 @@ class LeakyRNN(Cell):
         init_recurrent(self.W, recurrent_init)
         start = spread_alpha(alpha, hidden_size)
         if learn_alpha and not bool(((start > 0) & (start < 1)).all()):
-            raise ValueError(f"alpha={alpha} cannot be learnt from: it must start inside (0, 1), ends excluded.")
+            raise ValueError(
+                f"alpha={alpha} cannot be learnt from: it must start inside (0, 1), ends excluded."
+            )
         self.logit_alpha = nn.Parameter(torch.logit(start)) if learn_alpha else None
+        self.fixed_alpha: Tensor
         self.register_buffer("fixed_alpha", None if learn_alpha else start)
 
     @property
