@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from jaxtyping import install_import_hook
 
 # Must come before the first import of seqbench. In the tower of PEP 484 an int will do for a float.
-install_import_hook("seqbench", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+install_import_hook(
+    ["seqbench.models", "seqbench.tasks", "seqbench.training"],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+)
 # Presets are listed while tests are collected, so that this cannot wait for a fixture.
 os.environ.pop("SEQBENCH_PRESETS", None)
 os.environ["WANDB_MODE"] = "offline"
@@ -18,20 +21,24 @@ os.environ["WANDB_SILENT"] = "true"
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
+from torch.func import functional_call  # noqa: E402
 
 from seqbench import build_model, build_task, compose  # noqa: E402
+from seqbench.config import GROUPS  # noqa: E402
 from seqbench.models import Cell, unfold  # noqa: E402
 from seqbench.tasks.base import Task  # noqa: E402
 
 torch.set_num_threads(1)
 
-compose_once = functools.cache(lambda *overrides: compose(overrides))
+_compose_once = functools.cache(lambda *overrides: compose(overrides))
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Silence what beartype says of the bases of OmegaConf's classes."""
-    config.addinivalue_line("filterwarnings", "ignore::beartype.roar.BeartypeDecorHintPep585DeprecationWarning")
+def _configure(overrides: Iterable[str]) -> DictConfig:
+    """Compose from presets, once for each choice of them, then set the keys: composing is what is slow."""
+    groups = [override for override in overrides if override.split("=")[0] in GROUPS]
+    return OmegaConf.merge(_compose_once(*groups), OmegaConf.from_dotlist([each for each in overrides if each not in groups]))
 
 
 @pytest.fixture(autouse=True)
@@ -45,19 +52,22 @@ def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def make_task() -> Callable[..., Task]:
     """Build a task from what one types: `make_task("task=adding", "task.length=20")`."""
-    return lambda *overrides: build_task(compose_once(*overrides))
+    return lambda *overrides: build_task(_configure(overrides))
 
 
 @pytest.fixture
 def make_model() -> Callable[..., tuple[nn.Module, Task]]:
-    """Build a model and its task from what one types, with random weights, so that no bias is zero."""
+    """Build a model and its task from what one types.
 
-    def make(*overrides: str) -> tuple[nn.Module, Task]:
-        cfg = compose_once(*overrides)
+    Unless it is to be `fresh` its weights are stirred, so that no bias is zero.
+    """
+
+    def make(*overrides: str, fresh: bool = False) -> tuple[nn.Module, Task]:
+        cfg = _configure(overrides)
         task = build_task(cfg)
         model = build_model(cfg, task)
         with torch.no_grad():
-            for parameter in model.parameters():
+            for parameter in model.parameters() if not fresh else ():
                 parameter += 0.2 * torch.randn_like(parameter)
         return model, task
 
@@ -66,39 +76,30 @@ def make_model() -> Callable[..., tuple[nn.Module, Task]]:
 
 @pytest.fixture
 def assert_parity() -> Callable[..., None]:
-    """Compare a cell with torch's own module, in what they put out and in every gradient."""
+    """Compare a cell with torch's own module: outputs, last state, and every gradient."""
     tolerance = {torch.float32: 1e-6, torch.float64: 1e-12}
 
-    def check(cell: Cell, theirs: nn.RNNBase, recurrent_bias: Tensor, engine: str, dtype: torch.dtype) -> None:
-        """The module's weights come from the cell; `recurrent_bias` is its second bias, which a cell may lack."""
-        for parameter in cell.parameters():
+    def check(
+        cell: Cell, theirs: nn.RNNBase, copied: Callable[[], Iterable[Tensor]], engine: str, dtype: torch.dtype
+    ) -> None:
+        """`copied` gives the module's two weights and two biases, made of the cell's parameters."""
+        for parameter in cell.to(dtype).parameters():
             nn.init.uniform_(parameter, -0.5, 0.5)
-        cell, theirs = cell.to(dtype), theirs.to(dtype)
-        with torch.no_grad():
-            for name, values in zip(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"), (cell.U, cell.W, cell.b)):
-                theirs.get_parameter(name).copy_(values)
-            theirs.bias_hh_l0.zero_()
-            theirs.bias_hh_l0[len(theirs.bias_hh_l0) - len(recurrent_bias) :] = recurrent_bias
-
         x = torch.randn(3, 9, cell.input_size, dtype=dtype, requires_grad=True)
         state = tuple(torch.randn_like(part).requires_grad_() for part in cell.initial_state(3))
-        weights = torch.randn(3, 9, cell.hidden_size, dtype=dtype) / 27
+        towards = torch.randn(3, 9, cell.hidden_size, dtype=dtype)
 
-        ours, last = unfold(cell, x, state, engine=engine)
+        def run(outputs: Tensor, last: tuple[Tensor, ...]) -> list[Tensor]:
+            loss = (outputs - towards).square().mean() + sum(part.square().mean() for part in last)
+            return [outputs, *last, *torch.autograd.grad(loss, [x, *state, *cell.parameters()])]
+
+        ours = run(*unfold(cell, x, state, engine=engine))
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        weights = dict(zip(names, copied(), strict=True))
         hidden = tuple(part[None] for part in state)
-        expected, end = theirs(x, hidden if len(hidden) > 1 else hidden[0])
-        ends = end if isinstance(end, tuple) else (end,)
-
-        def gradients(outputs: Tensor, last: tuple[Tensor, ...], parameters: list[Tensor]) -> list[Tensor]:
-            loss = (outputs * weights).sum() + sum(part.square().mean() for part in last)
-            return list(torch.autograd.grad(loss, [x, *state, *parameters]))
-
-        own = [cell.U, cell.W, cell.b, *([recurrent_bias] if len(recurrent_bias) else [])]
-        found = gradients(ours, last, own)
-        wanted = gradients(expected, ends, list(theirs.parameters()))
-        wanted[-1] = wanted[-1][len(wanted[-1]) - len(recurrent_bias) :]
-        pairs = [(ours, expected), *zip(last, ends, strict=True), *zip(found, wanted, strict=False)]
-        for a, b in pairs:
-            torch.testing.assert_close(a, b.view(a.shape), rtol=0, atol=tolerance[dtype])
+        outputs, last = functional_call(theirs, weights, (x, hidden if len(hidden) > 1 else hidden[0]))
+        expected = run(outputs, tuple(part[0] for part in last) if len(hidden) > 1 else (last[0],))
+        for a, b in zip(ours, expected, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=tolerance[dtype])
 
     return check

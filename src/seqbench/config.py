@@ -236,7 +236,7 @@ def _hints(callable_: Any) -> dict[str, Any] | None:
         return None
     function = callable_.__init__ if inspect.isclass(callable_) else callable_
     try:
-        hints = get_type_hints(function)
+        hints = get_type_hints(inspect.unwrap(function))
     except (NameError, TypeError):
         hints = {}
     return {p.name: hints.get(p.name, Any) for p in parameters}
@@ -257,7 +257,7 @@ def _fit(value: Any, hint: Any, where: str) -> Any:
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        wanted = error.errors()[0]["msg"].removeprefix("Input should be ").partition(",")[0]
+        wanted = error.errors()[0]["msg"].removeprefix("Input should be ").partition(", unable")[0]
         raise ConfigError(f"{where}={value} does not fit: it should be {wanted}.") from error
 
 

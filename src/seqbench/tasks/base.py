@@ -144,6 +144,9 @@ class Task(ABC):
     eval_lengths: tuple[int, ...]
     variant: str
 
+    def prepare(self) -> None:
+        """Get ready to be trained on; a `DataError` says that the data are not to be had."""
+
     @abstractmethod
     def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
         """Yield the training batches of the run `seed` without end, from its `start`-th optimisation step."""
@@ -217,6 +220,9 @@ class DataTask(Task):
 
     #: Set by subclasses, once read: the training examples.
     train: Batch
+
+    def prepare(self) -> None:
+        _ = self.train
 
     def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
         size = len(self.train.inputs)

@@ -11,7 +11,7 @@ import sys
 import traceback
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from typing import Any
 import lightning as L
 import torch
 from filelock import FileLock, Timeout
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -74,6 +75,7 @@ def plan(cfg: DictConfig) -> Plan:
         raise ConfigError(
             f"batch_size={cfg.batch_size} does not divide by trainer.devices={settings.devices}."
         )
+    _trainer(settings)
     recipe = build_recipe(cfg)
     task = build_task(cfg)
     cfg = settled(cfg, task)
@@ -110,6 +112,7 @@ def _train_seed(common: Plan, seed: int) -> tuple[Result, bool]:
     done = read_result(folder)
     if done is not None and done.status != "failed":
         return done, False
+    common.task.prepare()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
@@ -200,7 +203,7 @@ def _model(common: Plan, seed: int) -> nn.Module:
     return model
 
 
-def _logger(common: Plan, seed: int, id: str) -> Any:
+def _logger(common: Plan, seed: int, id: str) -> Logger | None:
     if not _is_first_process():
         return None
     info = loggers.RunInfo(
@@ -211,14 +214,20 @@ def _logger(common: Plan, seed: int, id: str) -> Any:
         tags=[str(common.cfg.preset[group]) for group in ("task", "model") if common.cfg.preset[group]],
         config=_plain_config(common.cfg, seed),
     )
-    return build(common.cfg.logger, "logger", list(common.cfg.get("allowed_packages") or []), info=info)
+    allowed = list(common.cfg.get("allowed_packages") or [])
+    logger: Logger | None = build(common.cfg.logger, "logger", allowed, info=info)
+    return logger
 
 
 def _fit_and_test(
-    common: Plan, seed: int, learner: SequenceLearner, recorder: Recorder, logger: Any, result: Result
+    common: Plan, seed: int, learner: SequenceLearner, recorder: Recorder, logger: Logger | None, result: Result
 ) -> None:
     settings, task = common.settings, common.task
-    trainer = _trainer(common, recorder, logger, seed)
+    callbacks: list[L.Callback] = [recorder]
+    if settings.progress and _is_first_process() and ProgressLine.wanted():
+        title = f"{common.cfg.preset.task} {common.cfg.preset.model} seed {seed}"
+        callbacks.append(ProgressLine(title, task.metric))
+    trainer = _trainer(settings, callbacks, logger)
     stream = TrainingStream(
         task,
         seed,
@@ -256,15 +265,13 @@ def _fit_and_test(
     result.device = _device(trainer)
 
 
-def _trainer(common: Plan, recorder: Recorder, logger: Any, seed: int) -> L.Trainer:
-    settings = common.settings
+def _trainer(
+    settings: TrainerSettings, callbacks: Sequence[L.Callback] = (), logger: Logger | None = None
+) -> L.Trainer:
+    """Return Lightning's trainer; what it cannot serve, such as a device that is not there, is a ConfigError."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning.*")
-    callbacks: list[L.Callback] = [recorder]
     precision: Any = settings.precision
-    if settings.progress and _is_first_process() and ProgressLine.wanted():
-        title = f"{common.cfg.preset.task} {common.cfg.preset.model} seed {seed}"
-        callbacks.append(ProgressLine(title, common.task.metric))
     try:
         return L.Trainer(
             accelerator=settings.accelerator,
@@ -272,7 +279,7 @@ def _trainer(common: Plan, recorder: Recorder, logger: Any, seed: int) -> L.Trai
             strategy=settings.strategy,
             precision=precision,
             logger=logger if logger is not None else False,
-            callbacks=callbacks,
+            callbacks=list(callbacks),
             max_epochs=-1,
             num_sanity_val_steps=0,
             enable_checkpointing=False,
@@ -281,8 +288,8 @@ def _trainer(common: Plan, recorder: Recorder, logger: Any, seed: int) -> L.Trai
             use_distributed_sampler=False,
             **settings.lightning,
         )
-    except Exception as error:  # Lightning's own, of many kinds, for devices and precisions it cannot serve
-        raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # Lightning's own are of many kinds
+        raise ConfigError(f"trainer: {str(error).strip().splitlines()[0]}") from error
 
 
 def _plain_config(cfg: DictConfig, seed: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -45,7 +46,7 @@ class LeakyRNN(Cell):
         self,
         input_size: int,
         hidden_size: int,
-        alpha: float | tuple[float, float] = (0.0, 0.99),
+        alpha: float | Sequence[float] = (0.0, 0.99),
         learn_alpha: bool = False,
         recurrent_init: RecurrentInit = "uniform",
     ) -> None:
@@ -82,7 +83,7 @@ class LeakyRNN(Cell):
         return (self.W.new_zeros(batch_size, self.hidden_size),)
 
 
-def spread_alpha(alpha: float | tuple[float, float], units: int) -> Float[Tensor, " H"]:
+def spread_alpha(alpha: float | Sequence[float], units: int) -> Float[Tensor, " H"]:
     """Return α of every unit: all alike, or with time constants log-uniform between those of a pair."""
     ends = (alpha, alpha) if isinstance(alpha, int | float) else tuple(alpha)
     if len(ends) != 2 or not all(0 <= end <= 1 for end in ends):

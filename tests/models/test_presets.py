@@ -1,0 +1,277 @@
+"""What every model preset must pass."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+from torch.func import functional_call, grad_and_value, stack_module_state, vmap
+from torch.utils._pytree import tree_leaves, tree_map
+
+import seqbench
+from seqbench.config import build_recipe, preset_names
+from seqbench.errors import ConfigError
+
+PRESETS = preset_names("model")
+#: Small tasks, one for each way in which inputs and targets come.
+TASKS = {
+    "tokens-steps": ("task=copy_memory", "task.length=3", "task.symbols=2", "task.alphabet=3"),
+    "tokens-last": ("task=temporal_order", "task.length=10"),
+    "vectors-last": ("task=adding", "task.length=7"),
+}
+every_preset = pytest.mark.parametrize("preset", PRESETS)
+every_task = pytest.mark.parametrize("task_overrides", TASKS.values(), ids=TASKS)
+
+
+@pytest.fixture
+def small(make_model):
+    """Build a small model in float64, and four sequences for it."""
+
+    def make(preset, task_overrides, engine="auto", layers=2, width=5, rows=4):
+        overrides = (f"model={preset}", f"model.hidden_size={width}", f"model.num_layers={layers}")
+        model, task = make_model(*overrides, *task_overrides)
+        model.engine = engine
+        inputs = task.sample(torch.Generator().manual_seed(1), rows, task.length).inputs
+        return model.double(), inputs.double() if inputs.is_floating_point() else inputs
+
+    return make
+
+
+def close(found, expected, tolerance=1e-12):
+    """Compare all tensors; those with numbers above 1, as rectified units have, by their largest."""
+    for a, b in zip(tree_leaves(found), tree_leaves(expected), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=tolerance * max(1, b.abs().max().item()))
+
+
+def other(inputs: Tensor) -> Tensor:
+    """Inputs that differ everywhere."""
+    return inputs + 3 if inputs.is_floating_point() else (inputs + 1) % 5
+
+
+def ragged(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Lengths of four rows, from 1 to all, and the inputs with garbage past them."""
+    lengths = torch.tensor([inputs.shape[1], 1, 4, inputs.shape[1] - 1])
+    past = torch.arange(inputs.shape[1]) >= lengths[:, None]
+    garbage = 1e4 * torch.randn_like(inputs) if inputs.is_floating_point() else torch.randint_like(inputs, 5)
+    return lengths, torch.where(past.view(*past.shape, *[1] * (inputs.ndim - 2)), garbage, inputs)
+
+
+def gradients(model, inputs, lengths=None, state=None) -> dict[str, Tensor]:
+    """Gradients of a loss that weighs every output and every state."""
+    outputs, last = model(inputs, lengths, state)
+    loss = outputs.square().mean() + sum(part.square().mean() for part in tree_leaves(last))
+    return dict(zip(dict(model.named_parameters()), torch.autograd.grad(loss, list(model.parameters())), strict=True))
+
+
+def test_there_are_presets():
+    assert {"rnn", "irnn", "leaky_rnn", "lstm", "gru"} <= set(PRESETS)
+
+
+@every_preset
+@every_task
+@pytest.mark.parametrize("layers", [1, 2])
+def test_unfolding_is_stepping(small, preset, task_overrides, layers):
+    model, inputs = small(preset, task_overrides, layers=layers)
+    x = inputs if model.one_hot is None else torch.nn.functional.one_hot(inputs, len(model.one_hot)).double()
+    states = [layer.initial_state(len(x)) for layer in model.layers]
+    assert len(states) == layers
+    steps = []
+    for h in x.unbind(1):
+        for i, layer in enumerate(model.layers):
+            h, states[i] = layer.step(layer.project(h), states[i])
+        steps.append(model.readout(h))
+    by_hand = torch.stack(steps, dim=1) if model.per_step else steps[-1]
+    close(model(inputs), (by_hand, tuple(states)))
+
+
+@every_preset
+def test_an_output_ignores_what_comes_later(small, preset):
+    model, inputs = small(preset, TASKS["tokens-steps"])
+    before, _ = model(inputs)
+    for t in range(1, inputs.shape[1]):
+        after, _ = model(torch.cat([inputs[:, :t], other(inputs[:, t:])], dim=1))
+        close(after[:, :t], before[:, :t])
+        assert ((after[:, t:] - before[:, t:]).abs().amax(-1) > 1e-9).all()
+
+
+@every_preset
+@every_task
+def test_rows_do_not_touch_each_other(small, preset, task_overrides):
+    model, inputs = small(preset, task_overrides)
+    outputs, state = model(inputs)
+    changed, _ = model(torch.cat([inputs[:1], other(inputs[1:2]), inputs[2:]]))
+    close(changed[[0, 2, 3]], outputs[[0, 2, 3]])
+    assert (changed[1] - outputs[1]).abs().max() > 1e-9
+    for row in range(4):
+        close(model(inputs[row : row + 1]), tree_map(lambda part, row=row: part[row : row + 1], (outputs, state)))
+
+
+@every_preset
+@every_task
+@pytest.mark.parametrize("engine", ["auto", "loop"])
+def test_padding_changes_nothing(small, preset, task_overrides, engine):
+    model, inputs = small(preset, task_overrides, engine)
+    lengths, padded = ragged(inputs)
+    outputs, state = model(padded, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        alone, end = model(inputs[row : row + 1, :length])
+        close(outputs[row, :length] if model.per_step else outputs[row], alone[0])
+        close(tree_map(lambda part, row=row: part[row], state), tree_map(lambda part: part[0], end))
+    valid = torch.where(torch.arange(inputs.shape[1]) < lengths[:, None], 1.0, 0.0).double()
+    towards = valid[..., None] if model.per_step else torch.ones(4, 1).double()
+
+    def gradient(given):
+        return torch.autograd.grad((model(given, lengths)[0] * towards).sum(), list(model.parameters()))
+
+    close(gradient(padded), gradient(inputs), tolerance=1e-10)
+
+
+@every_preset
+@every_task
+@pytest.mark.parametrize("engine", ["auto", "loop"])
+def test_a_split_sequence_with_its_state_is_the_whole(small, preset, task_overrides, engine):
+    model, inputs = small(preset, task_overrides, engine)
+    whole, end = model(inputs)
+    for t in (1, 3, inputs.shape[1] - 1):
+        first, state = model(inputs[:, :t])
+        kept = tree_map(Tensor.clone, state)
+        second, last = model(inputs[:, t:], state=state)
+        close(torch.cat([first, second], dim=1) if model.per_step else second, whole)
+        close(last, end)
+        assert all(map(torch.equal, tree_leaves(state), tree_leaves(kept)))  # not written into
+
+
+@every_preset
+@pytest.mark.parametrize("vectors", [False, True], ids=["tokens", "vectors"])
+def test_gradcheck(small, preset, vectors):
+    token_task = ("task=copy_memory", "task.length=2", "task.symbols=1", "task.alphabet=2")
+    task_overrides = ("task=adding", "task.length=4") if vectors else token_task
+    model, inputs = small(preset, task_overrides, "loop", width=3, rows=2)
+    names, values = zip(*model.named_parameters(), strict=True)
+    assert inputs.shape[:2] == (2, 4)
+
+    def run(x, *parameters):
+        given = inputs if x is None else x
+        return tuple(tree_leaves(functional_call(model, dict(zip(names, parameters, strict=True)), (given,))))
+
+    assert torch.autograd.gradcheck(run, (inputs.requires_grad_() if vectors else None, *values))
+
+
+@every_preset
+@every_task
+@pytest.mark.parametrize("with_lengths", [False, True])
+def test_two_copies_under_vmap_are_each_alone(small, preset, task_overrides, with_lengths):
+    built = [small(preset, task_overrides, "loop") for _ in range(2)]
+    models = [model for model, _ in built]
+    inputs = torch.stack([built[0][1], other(built[1][1])])
+    lengths = ragged(inputs[0])[0] if with_lengths else None
+
+    def loss(parameters, buffers, x):
+        outputs, state = functional_call(models[0], (parameters, buffers), (x, lengths))
+        total = outputs.square().mean() + sum(part.square().mean() for part in tree_leaves(state))
+        return total, (outputs, state)
+
+    parameters, buffers = stack_module_state(models)
+    grads, (_, (outputs, state)) = vmap(grad_and_value(loss, has_aux=True))(parameters, buffers, inputs)
+    for i, model in enumerate(models):
+        mine = tree_map(lambda part, i=i: part[i], (outputs, state, grads))
+        close(mine, (*model(inputs[i], lengths), gradients(model, inputs[i], lengths)))
+    assert (outputs[0] - outputs[1]).abs().max() > 1e-3
+
+
+@every_preset
+def test_state_dict_goes_to_disk_and_back(small, preset, tmp_path):
+    model, inputs = small(preset, TASKS["vectors-last"])
+    twin, _ = small(preset, TASKS["vectors-last"])
+    assert not torch.equal(twin(inputs)[0], model(inputs)[0])
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    twin.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    assert torch.equal(twin(inputs)[0], model(inputs)[0])
+
+
+@every_preset
+@pytest.mark.parametrize("with_lengths", [False, True])
+@pytest.mark.parametrize("with_state", [False, True])
+def test_engines_agree(small, make_model, preset, with_lengths, with_state):
+    model, inputs = small(preset, TASKS["vectors-last"])
+    if not all(layer.has_native for layer in model.layers):
+        with pytest.raises(ConfigError, match="loop engine alone"):
+            make_model(f"model={preset}", *TASKS["vectors-last"], "model.engine=native")
+        return
+    loop, inputs = model.float(), inputs.float()
+    loop.engine = "loop"
+    native = copy.deepcopy(loop)
+    native.engine = "native"
+    lengths, inputs = ragged(inputs) if with_lengths else (None, inputs)
+    state = tree_map(torch.randn_like, loop(inputs)[1]) if with_state else None
+    close(native(inputs, lengths, state), loop(inputs, lengths, state), tolerance=1e-6)
+    close(gradients(native, inputs, lengths, state), gradients(loop, inputs, lengths, state), tolerance=1e-6)
+
+
+@every_preset
+@pytest.mark.parametrize(
+    "task_overrides", [*TASKS.values(), ("task=adding", "task.length=24", "task.variant='1997'")], ids=str
+)
+def test_two_training_steps(preset, task_overrides):
+    cfg = seqbench.compose([f"model={preset}", "model.hidden_size=8", "model.num_layers=2", *task_overrides])
+    task = seqbench.build_task(cfg)
+    model = seqbench.build_model(cfg, task)
+    recipe = build_recipe(cfg)
+    optimizer = recipe.build(model.parameters())
+    before = copy.deepcopy(model.state_dict())
+    batches = task.train_batches(seed=0, batch_size=8)
+    for _ in range(2):
+        batch = next(batches)
+        loss = task.targets.loss(model(batch.inputs, batch.lengths)[0], batch)
+        optimizer.zero_grad()
+        loss.backward()
+        assert loss.isfinite() and recipe.clip(list(model.parameters())).isfinite()
+        optimizer.step()
+    for name, parameter in model.named_parameters():
+        assert parameter.isfinite().all() and not torch.equal(parameter, before[name]), name
+
+
+@every_preset
+@pytest.mark.parametrize("layers", [1, 2])
+def test_state_size_is_what_is_carried(small, preset, layers):
+    model, inputs = small(preset, TASKS["vectors-last"], layers=layers)
+    _, state = model(inputs)
+    assert model.state_size == sum(part[0].numel() for part in tree_leaves(state)) > 0
+
+
+@every_preset
+@pytest.mark.parametrize(("layers", "task_overrides"), [(1, TASKS["tokens-steps"]), (2, TASKS["vectors-last"])])
+def test_param_budget_picks_the_nearest_width(make_model, preset, layers, task_overrides):
+    overrides = (f"model={preset}", f"model.num_layers={layers}", *task_overrides)
+
+    def count(model):
+        return sum(p.numel() for p in model.parameters())
+
+    model, _ = make_model(*overrides, "model.param_budget=5000")
+    width = model.layers[0].hidden_size
+    off = abs(count(model) - 5000)
+    assert off <= 250
+    for near in (width - 1, width + 1):
+        assert abs(count(make_model(*overrides, f"model.hidden_size={near}")[0]) - 5000) >= off
+
+
+@every_preset
+def test_a_budget_out_of_reach_says_what_is_in_reach(make_model, preset):
+    with pytest.raises(ConfigError, match=r"out of reach .* \(hidden_size=1\) and \d+ \(hidden_size=2\)"):
+        make_model(f"model={preset}", *TASKS["vectors-last"], "model.param_budget=1")
+
+
+@every_preset
+@every_task
+@pytest.mark.parametrize("engine", ["auto", "loop"])
+def test_nothing_is_kept_between_calls(small, preset, task_overrides, engine):
+    model, inputs = small(preset, task_overrides, engine)
+    before = copy.deepcopy(model.state_dict())
+    first = model(inputs)
+    model(other(inputs)[:2, :4], lengths=torch.tensor([4, 2]))
+    assert all(map(torch.equal, tree_leaves(model(inputs)), tree_leaves(first)))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    kept = [value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor)]
+    assert kept == []

@@ -1,0 +1,131 @@
+"""Unfolding a cell over time, [1]-[4]."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+from torch import nn
+
+from seqbench.models import Cell, unfold
+from seqbench.models.cells import GRU, LSTM, RNN, LeakyRNN
+from seqbench.models.unfold import reverse_valid
+
+#: The function without the checks of its annotations, which would be faster to complain.
+unchecked = inspect.unwrap(unfold)
+CELLS = [RNN, LeakyRNN, LSTM, GRU]
+ENGINES = [(cell, engine) for cell in CELLS for engine in ("loop", "native") if engine == "loop" or cell.has_native]
+
+
+class Autonomous(Cell):
+    """A system without input, [1]: s(t) = tanh(W s(t−1))."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(0, size)
+        self.W = nn.Parameter(torch.randn(size, size))
+
+    def project(self, x):
+        raise AssertionError("there is no input")
+
+    def step(self, projected, state):
+        assert projected is None
+        s = torch.tanh(state[0] @ self.W)
+        return s, (s,)
+
+    def initial_state(self, batch_size):
+        return (torch.zeros(batch_size, self.hidden_size),)
+
+
+def test_without_input_three_steps_are_the_nested_call():
+    f = Autonomous(4)
+    s = torch.randn(2, 4)
+
+    def call(s):
+        return f.step(None, (s,))[0]
+
+    outputs, (last,) = unfold(f, None, (s,), steps=3)
+    assert torch.equal(last, call(call(call(s))))
+    assert torch.equal(outputs, torch.stack([call(s), call(call(s)), call(call(call(s)))], dim=1))
+    # [3] counts states, of which the first is given: s(3) is two steps from s(1).
+    assert torch.equal(unfold(f, None, (s,), steps=2)[1][0], call(call(s)))
+
+
+@pytest.mark.parametrize(("kind", "engine"), ENGINES)
+def test_every_length_runs_on_the_same_parameters(kind, engine):
+    cell = kind(2, 3)
+    before = {name: p.detach().clone() for name, p in cell.named_parameters()}
+    x = torch.randn(2, 1000, 2)
+    with torch.no_grad():
+        whole, _ = unfold(cell, x, engine=engine)
+        for length in (1, 7, 1000):
+            outputs, state = unfold(cell, x[:, :length], engine=engine)
+            assert outputs.shape == (2, length, 3)
+            torch.testing.assert_close(outputs, whole[:, :length], rtol=0, atol=1e-6)
+            torch.testing.assert_close(state[0], outputs[:, -1], rtol=0, atol=1e-6)
+    after = dict(cell.named_parameters())
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(("kind", "engine"), ENGINES)
+def test_reverse_reads_each_row_from_its_last_valid_step(kind, engine):
+    cell, x, lengths = kind(2, 3).double(), torch.randn(4, 6, 2).double(), torch.tensor([6, 1, 4, 2])
+    outputs, state = unfold(cell, x, lengths=lengths, reverse=True, engine=engine)
+    for row, length in enumerate(lengths.tolist()):
+        alone, end = unfold(cell, x[row : row + 1, :length].flip(1), engine="loop")
+        torch.testing.assert_close(outputs[row, :length], alone[0].flip(0), rtol=0, atol=1e-12)
+        assert not outputs[row, length:].any()
+        for part, expected in zip(state, end, strict=True):
+            torch.testing.assert_close(part[row], expected[0], rtol=0, atol=1e-12)
+
+
+def test_reverse_without_lengths_is_the_flip():
+    cell, x = GRU(2, 3), torch.randn(2, 5, 2)
+    torch.testing.assert_close(unfold(cell, x, reverse=True)[0], unfold(cell, x.flip(1))[0].flip(1))
+
+
+def test_reverse_valid_leaves_padding_and_undoes_itself():
+    x, lengths = torch.arange(8.0).view(2, 4, 1), torch.tensor([3, 1])
+    assert reverse_valid(x, lengths).flatten().tolist() == [2, 1, 0, 3, 4, 5, 6, 7]
+    assert torch.equal(reverse_valid(reverse_valid(x, lengths), lengths), x)
+
+
+@pytest.mark.parametrize(("kind", "engine"), ENGINES)
+def test_past_its_length_a_row_stands_still(kind, engine):
+    cell, x, lengths = kind(2, 3), torch.randn(2, 5, 2), torch.tensor([5, 2])
+    outputs, state = unfold(cell, x, lengths=lengths, engine=engine)
+    assert not outputs[1, 2:].any() and outputs[1, :2].all()
+    _, early = unfold(cell, x[1:, :2], engine=engine)
+    for part, expected in zip(state, early, strict=True):
+        torch.testing.assert_close(part[1], expected[0], rtol=0, atol=1e-6)
+
+
+def test_auto_takes_the_native_engine_where_it_is(monkeypatch):
+    for kind in CELLS:
+        cell, calls = kind(2, 3), []
+        monkeypatch.setattr(kind, "native", lambda *_, calls=calls: calls.append(1) or (torch.zeros(4, 1, 3), ()))
+        unfold(cell, torch.randn(1, 4, 2))
+        unfold(cell, torch.randn(1, 4, 2), engine="loop")
+        assert len(calls) == kind.has_native
+
+
+def test_errors_say_what_is_wrong():
+    x = torch.randn(1, 3, 2)
+    with pytest.raises(ValueError, match="'fast' is unknown; there are auto, native and loop"):
+        unchecked(RNN(2, 3), x, engine="fast")
+    with pytest.raises(ValueError, match="LeakyRNN is no module of torch's"):
+        unfold(LeakyRNN(2, 3), x, engine="native")
+    with pytest.raises(NotImplementedError, match="Autonomous has no native engine"):
+        Autonomous(2).native(x, ())
+    for given in ({"steps": 3}, {"state": (torch.zeros(1, 4),)}):
+        with pytest.raises(ValueError, match="needs its first state and the number of steps"):
+            unfold(Autonomous(4), None, **given)
+
+
+def test_shapes_of_the_public_functions_are_checked():
+    with pytest.raises(TypeCheckError, match="parameter 'x'"):
+        unfold(RNN(2, 3), torch.randn(3, 2))
+    with pytest.raises(TypeCheckError, match="parameter 'lengths'"):
+        unfold(RNN(2, 3), torch.randn(4, 3, 2), lengths=torch.ones(5, dtype=torch.int64))

@@ -1,0 +1,231 @@
+"""The command line: what it prints, and what it says to bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from seqbench.cli import main
+
+TINY = ["task=latch", "task.length=6", "model.hidden_size=4", "trainer.max_steps=4", "trainer.eval_every=2"]
+QUICK = [*TINY, "task.eval_size=20", "batch_size=4", "logger=none"]
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def seqbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Run the command line in this process; return its exit code and what it printed."""
+
+    def run(*args: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["seqbench", *args])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+def results(folder: str = "runs") -> list[Path]:
+    return sorted(Path(folder).glob("*/*/*/result.json"))
+
+
+def test_a_run_leaves_what_the_design_says_and_prints_its_table(seqbench: Callable[..., Said]) -> None:
+    said = seqbench(*QUICK, "n_seeds=2")
+    assert said.code == 0, said.err
+    folders = [path.parent for path in results()]
+    assert [folder.name for folder in folders] == ["seed-0", "seed-1"]
+    assert folders[0].parts[-3:-1][0] == "latch" and folders[0].parts[-2].startswith("lstm-")
+    for folder in folders:
+        assert {path.name for path in folder.iterdir()} == {
+            "config.yaml",
+            "metrics.csv",
+            "result.json",
+            "checkpoints",
+        }
+    assert "0/2" in said.out and "accuracy" in said.out
+
+
+def test_a_run_that_is_done_is_read(seqbench: Callable[..., Said]) -> None:
+    seqbench(*QUICK)
+    (path,) = results()
+    before = path.stat().st_mtime_ns
+    said = seqbench(*QUICK, "trainer.num_threads=2", "runs_dir=./runs", "model.engine=loop")
+    assert "(was done)" in said.out and said.code == 0
+    assert path.stat().st_mtime_ns == before and len(results()) == 1
+
+
+def test_jobs_of_a_sweep_leak_nothing_into_one_another(seqbench: Callable[..., Said]) -> None:
+    sweep = seqbench("-m", *QUICK, "model=rnn,gru", "optim.lr=0.01,0.003", "runs_dir=together")
+    assert sweep.code == 0, sweep.err
+    for model in ("gru", "rnn"):
+        for lr in ("0.003", "0.01"):
+            seqbench(*QUICK, f"model={model}", f"optim.lr={lr}", "runs_dir=alone")
+    assert len(results("together")) == 4
+    for path in results("together"):
+        alone = Path("alone") / path.relative_to("together")
+        ours, theirs = (json.loads(p.read_text()) for p in (path, alone))
+        assert ours["test"] == theirs["test"] and ours["validation"] == theirs["validation"]
+    assert "lr=0.003" in sweep.out
+
+
+def test_a_sweep_goes_on_after_a_bad_job(seqbench: Callable[..., Said]) -> None:
+    said = seqbench("-m", *QUICK, "task.length=6,3,7")
+    assert said.code == 2
+    assert "task.length=3 is too short" in said.err
+    assert len(results()) == 2
+
+
+def test_a_run_that_raises_is_on_record_and_tried_again(
+    seqbench: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from seqbench.models.cells import GRU
+
+    with monkeypatch.context() as broken:
+        broken.setattr(GRU, "native", lambda *_: 1 / 0)
+        said = seqbench("-m", *QUICK, "model=gru,rnn")
+    assert said.code == 1
+    assert "failed: ZeroDivisionError" in said.out
+    status = {path.parts[-3].split("-")[0]: json.loads(path.read_text())["status"] for path in results()}
+    assert status == {"gru": "failed", "rnn": "finished"}
+    again = seqbench("-m", *QUICK, "model=gru,rnn")
+    assert again.code == 0 and again.out.count("(was done)") == 1
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable[..., Said]) -> None:
+    said = seqbench(
+        *["task=adding", "task.length=6", "task.eval_size=20", "model=irnn", "optim=sgd", "optim.lr=1e30"],
+        *["optim.clip_norm=null", "logger=none", "trainer.eval_every=5", "trainer.max_steps=100"],
+    )
+    assert said.code == 0
+    result = json.loads(results()[0].read_text())
+    assert result["status"] == "diverged" and result["steps"] == 5 and result["test"] == {}
+    assert "1 diverged" in said.out
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["task=addin"], "There is no preset 'addin' in task. Did you mean 'adding'?"),
+        (["-m", "model=lstm,gruu"], "There is no preset 'gruu' in model. Did you mean 'gru'?"),
+        (["experiment=quick"], "There is no preset 'quick' in experiment. Did you mean 'quickstart'?"),
+        (["task.lenght=5"], "There is no key 'task.lenght' here. Did you mean 'task.length'?"),
+        (["model.cell.alpah=2"], "There is no key 'model.cell.alpah' here. Did you mean 'model.cell.alpha'?"),
+        (["foo=1"], "There is no key 'foo' here."),
+        (["+batchsize=1"], "There is no key 'batchsize' here. Did you mean 'batch_size'?"),
+        (["+model.num_layer=2"], "model.num_layer is unknown to seqbench.models.SequenceModel. Did you mean"),
+        (["task"], "An argument cannot be understood; it should read key=value."),
+        (["task.length=1"], "task.length=1 is too short for this task; it needs at least 2 steps."),
+        (["task.length=abc"], "task.length=abc does not fit: it should be a valid integer."),
+        (["task.variant=foo"], "task.variant=foo does not fit: it should be 'halves', 'anywhere' or '1997'."),
+        (["optim.lr=-1"], "optim.lr=-1.0 must be above 0."),
+        (["optim.clip_norm=0"], "optim.clip_norm=0.0 must be above 0; null does not clip."),
+        (["trainer.max_steps=0"], "trainer.max_steps=0 must be at least 1."),
+        (["trainer.devices=3"], "batch_size=64 does not divide by trainer.devices=3."),
+        (["trainer.accelerator=abacus"], "trainer: "),
+        (["-m", "trainer.devices=2"], "trainer.devices=2 does not go with -m"),
+        (["batch_size=0"], "batch_size=0 must be a whole number, at least 1."),
+        (["seed=x"], "seed=x must be a whole number, at least 0."),
+        (["model.hidden_size=0"], "model: hidden_size=0 leaves no unit; give at least 1."),
+        (["model.param_budget=7"], "model.param_budget=7 is out of reach of lstm on adding: the nearest are 18"),
+        (["model.engine=fast"], "model.engine=fast does not fit: it should be 'auto', 'native' or 'loop'."),
+        (["model=leaky_rnn", "model.engine=native"], "engine=native: LeakyRNN has the loop engine alone."),
+        (["model=leaky_rnn", "model.cell.alpha=2"], "model: alpha=2.0 must lie in [0, 1]"),
+        (["model._target_=os.system"], "outside the packages allowed (seqbench, torch, lightning)"),
+        (["model._target_=seqbench.nope"], "model._target_=seqbench.nope cannot be found"),
+        (["runs_dir=/proc/nowhere"], "cannot write in /proc/nowhere"),
+        (["task=mnist_rows", "data_dir=none"], "run `scripts/mirror_data mnist --data-dir none`"),
+        (["report", "nowhere"], "no results in nowhere"),
+        (["ls", "modles"], "There is no group 'modles'."),
+        (["data", "mnits"], "mnist"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    seqbench: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, args: list[str], sentence: str
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    quiet = [] if args[0] in ("report", "ls", "data") else ["logger=none"]
+    said = seqbench(*args, *quiet)
+    assert said.code == 2
+    assert sentence in said.err
+    assert said.err.startswith("seqbench: ") and len(said.err.strip().splitlines()) == 1
+    assert not Path("runs").exists() or not list(Path("runs").glob("[!.]*"))
+
+
+def test_a_model_that_cannot_take_the_task_is_told_before_it_trains(
+    seqbench: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from seqbench.models import SequenceModel
+
+    monkeypatch.setattr(SequenceModel, "accepts", ("tree",))
+    said = seqbench("task=latch", "model=gru", "logger=none")
+    assert said.code == 2 and "The model gru takes tree tasks, and latch is a sequence task." in said.err
+
+
+def test_a_damaged_result_is_told(seqbench: Callable[..., Said]) -> None:
+    seqbench(*QUICK)
+    results()[0].write_text("{")
+    for args in (QUICK, ["report"]):
+        said = seqbench(*args)
+        assert said.code == 2
+        assert "result.json is not a result this version can read" in said.err and "Delete it" in said.err
+
+
+def test_a_damaged_checkpoint_is_told(seqbench: Callable[..., Said]) -> None:
+    seqbench(*QUICK)
+    folder = results()[0].parent
+    (folder / "result.json").unlink()
+    (folder / "checkpoints" / "last.pt").write_bytes(b"no checkpoint")
+    said = seqbench(*QUICK)
+    assert said.code == 2 and "last.pt cannot be read" in said.err
+    assert not results()
+
+
+def test_own_presets_add_to_the_built_in_ones_and_replace_them(seqbench: Callable[..., Said]) -> None:
+    folder = Path("presets/model")
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("# My GRU.\ndefaults: [gru, _self_]\nhidden_size: 3\n")
+    (folder / "rnn.yaml").write_text("# Another RNN.\ndefaults: [_sequence, gru, _self_]\nhidden_size: 5\n")
+    listed = seqbench("ls", "models").out
+    assert "My GRU" in listed and "Another RNN" in listed and "Long short-term memory" in listed
+    small = [arg for arg in QUICK if "hidden_size" not in arg]
+    for model, width in (("mine", 3), ("rnn", 5)):
+        assert seqbench(*small, f"model={model}").code == 0
+        (path,) = Path("runs/latch").glob(f"{model}-*/seed-0/result.json")
+        assert json.loads(path.read_text())["state_size"] == width
+
+
+def test_ls_names_every_preset(seqbench: Callable[..., Said]) -> None:
+    from seqbench.config import GROUPS, preset_names
+
+    said = seqbench("ls")
+    for group in GROUPS:
+        for name in preset_names(group):
+            assert f"  {name} " in said.out
+
+
+@pytest.mark.parametrize("command", ["--help", "ls"])
+def test_help_and_ls_need_no_torch(command: str) -> None:
+    code = f"""
+import atexit, sys
+from seqbench.cli import main
+sys.argv = ["seqbench", {command!r}]
+atexit.register(lambda: print("torch" in sys.modules or "lightning" in sys.modules))
+main()
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert said.stdout.splitlines()[-1] == "False", said.stderr

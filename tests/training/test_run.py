@@ -1,0 +1,157 @@
+"""Runs: what is kept, what is read again, and that a run that was stopped is the run that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import seqbench
+from seqbench.errors import ConfigError
+from seqbench.training.run import plan
+
+TINY = ["task=temporal_order", "task.length=10", "task.eval_size=100", "model.hidden_size=8", "batch_size=8"]
+QUICK = [*TINY, "trainer.max_steps=60", "trainer.eval_every=20", "logger=none"]
+TIMES = {"wall_time_s", "sequences_per_s", "peak_memory_bytes", "finished_at"}
+
+
+def numbers(result: seqbench.Result) -> dict[str, object]:
+    """Return all of a result that must not depend on the clock."""
+    plain = {name: value for name, value in vars(result).items() if name not in TIMES}
+    plain["config"] = {k: v for k, v in result.config.items() if k not in ("runs_dir", "n_seeds")}
+    return plain
+
+
+def train(*overrides: str) -> list[seqbench.Result]:
+    return seqbench.train(seqbench.compose(overrides))
+
+
+def test_seeds_are_what_they_are_alone() -> None:
+    together = train(*QUICK, "n_seeds=3", "runs_dir=together")
+    alone = [train(*QUICK, f"seed={seed}", "runs_dir=alone")[0] for seed in (2, 0, 1)]
+    assert [r.seed for r in together] == [0, 1, 2]
+    for ours, theirs in zip(together, sorted(alone, key=lambda r: r.seed), strict=True):
+        assert numbers(ours) == numbers(theirs)
+    assert len({r.validation["loss"] for r in together}) == 3
+
+
+def test_training_lowers_the_loss_and_stops_when_solved() -> None:
+    (result,) = train(*TINY, "model.hidden_size=32", "optim.lr=0.01", "trainer.eval_every=50", "logger=none")
+    assert result.status == "solved" and result.solved_at_step == result.steps < 2000
+    assert result.test["10"]["accuracy"] > 0.97
+    assert result.sequences == 8 * result.steps
+    (on,) = train(
+        *[*TINY, "model.hidden_size=32", "optim.lr=0.01", "trainer.eval_every=50", "logger=none"],
+        *["trainer.stop_when_solved=false", f"trainer.max_steps={result.steps + 50}"],
+    )
+    assert on.status == "solved" and on.solved_at_step == result.steps and on.steps == result.steps + 50
+
+
+def test_the_weights_tested_are_those_of_the_best_evaluation() -> None:
+    (result,) = train(*QUICK, "optim.lr=0.5", "optim.clip_norm=null", "trainer.stop_when_solved=false")
+    rows = [line.split(",") for line in Path("runs").glob("*/*/*/metrics.csv").__next__().read_text().split()]
+    accuracy = {int(row[0]): float(row[rows[0].index("accuracy")]) for row in rows[1:]}
+    assert list(accuracy) == [20, 40, 60]
+    assert accuracy[result.best_step] == max(accuracy.values()) == result.validation["accuracy"]
+
+    cfg = seqbench.compose([*QUICK, "optim.lr=0.5", "optim.clip_norm=null", "trainer.stop_when_solved=false"])
+    task = seqbench.build_task(cfg)
+    model = seqbench.build_model(cfg, task)
+    model.load_state_dict(torch.load(next(Path("runs").glob("*/*/*/checkpoints/best.pt"))))
+    test = task.test(10)
+    with torch.no_grad():
+        outputs, _ = model(test.inputs)
+    assert (outputs.argmax(-1) == test.targets).float().mean().item() == pytest.approx(
+        result.test["10"]["accuracy"]
+    )
+
+
+@pytest.mark.parametrize("optim", ["adam", "momentum"])
+def test_a_run_that_was_killed_goes_on_bit_for_bit(optim: str, tmp_path: Path) -> None:
+    args = [*TINY, f"optim={optim}", "trainer.eval_every=20", "trainer.checkpoint_seconds=0", "logger=none"]
+    args += ["trainer.max_steps=2000", "trainer.stop_when_solved=false", "optim.schedule=cosine"]
+    (whole,) = train(*args, "runs_dir=whole")
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seqbench", *args, "runs_dir=killed"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.time() + 60
+    while not list(Path("killed").glob("*/*/*/checkpoints/last.pt")) and time.time() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (folder,) = Path("killed").glob("*/*/seed-0")
+    assert not (folder / "result.json").exists()
+    step = torch.load(folder / "checkpoints" / "last.pt")["step"]
+    assert 0 < step < 2000
+
+    (resumed,) = train(*args, "runs_dir=killed")
+    assert numbers(resumed) == numbers(whole)
+    csvs = [next(Path(name).glob("*/*/*/metrics.csv")).read_text().splitlines() for name in ("whole", "killed")]
+    without_time = [[line.rpartition(",")[0] for line in lines] for lines in csvs]
+    assert without_time[0] == without_time[1] and len(csvs[0]) == 101
+    assert not (folder / "checkpoints" / "last.pt").exists()
+
+
+def test_a_result_holds_what_the_design_says() -> None:
+    (result,) = train(*QUICK, "task.eval_lengths=[10,20]")
+    (path,) = Path("runs").glob("*/*/*/result.json")
+    data = json.loads(path.read_text())
+    assert set(data["test"]) == {"10", "20"} and set(data["test"]["10"]) == {"loss", "accuracy"}
+    assert data["baseline_loss"]["20"] == pytest.approx(2 * 0.6931471805599453)
+    # U (4H, 6), W (4H, H), b (4H), V (4, H), c (4) with H = 8
+    assert data["parameters"] == 4 * 8 * 6 + 4 * 8 * 8 + 4 * 8 + 4 * 8 + 4
+    assert data["state_size"] == 16
+    assert data["config"]["task"]["length"] == 10 and data["config"]["seed"] == 0
+    assert data["versions"]["torch"] == torch.__version__
+    assert data["wall_time_s"] > 0 and data["sequences_per_s"] > 0 and data["peak_memory_bytes"] > 1e7
+    assert result == seqbench.train(seqbench.compose([*QUICK, "task.eval_lengths=[10,20]"]))[0]
+
+
+def test_the_hash_is_of_what_decides_the_numbers() -> None:
+    def hash_of(*overrides: str) -> str:
+        return plan(seqbench.compose([*QUICK, *overrides])).hash
+
+    same = ["seed=3", "n_seeds=2", "runs_dir=x", "data_dir=y", "logger=wandb", "trainer.num_threads=2"]
+    same += ["trainer.progress=false", "trainer.checkpoint_seconds=1", "model.engine=loop"]
+    for override in same:
+        assert hash_of(override) == hash_of()
+    other = ["task.length=11", "model.hidden_size=9", "optim.lr=0.1", "optim=adamw", "trainer.max_steps=61"]
+    other += ["batch_size=9", "trainer.precision=64-true", "model=gru", "model.cell.forget_bias=0"]
+    hashes = {hash_of(override) for override in [*other, "seed=0"]}
+    assert len(hashes) == len(other) + 1
+    budget = plan(seqbench.compose([*QUICK, "model.param_budget=10000"]))
+    assert budget.hash == hash_of(f"model.hidden_size={budget.cfg.model.hidden_size}")
+
+
+def test_two_processes_that_share_batches_train_as_one() -> None:
+    """Distributed data parallel, in two processes of a CPU."""
+    one = train(*QUICK, "runs_dir=one")[0]
+    two = subprocess.run(
+        [sys.executable, "-m", "seqbench", *QUICK, "runs_dir=two", "trainer.devices=2", "trainer.accelerator=cpu"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "NODE_RANK")},
+    )
+    assert two.returncode == 0, two.stderr
+    (path,) = Path("two").glob("*/*/*/result.json")
+    data = json.loads(path.read_text())
+    assert data["hash"] == one.hash and data["steps"] == one.steps
+    assert data["test"]["10"]["loss"] == pytest.approx(one.test["10"]["loss"], rel=1e-4)
+    assert data["device"].startswith("2 × ")
+
+
+def test_more_sequences_than_devices_can_share_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"batch_size=8 does not divide by trainer\.devices=3"):
+        plan(seqbench.compose([*QUICK, "trainer.devices=3"]))
