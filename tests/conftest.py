@@ -38,7 +38,8 @@ _compose_once = functools.cache(lambda *overrides: compose(overrides))
 def _configure(overrides: Iterable[str]) -> DictConfig:
     """Compose from presets, once for each choice of them, then set the keys: composing is what is slow."""
     groups = [override for override in overrides if override.split("=")[0] in GROUPS]
-    return OmegaConf.merge(_compose_once(*groups), OmegaConf.from_dotlist([each for each in overrides if each not in groups]))
+    keys = OmegaConf.from_dotlist([override for override in overrides if override not in groups])
+    return OmegaConf.merge(_compose_once(*groups), keys)
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +81,11 @@ def assert_parity() -> Callable[..., None]:
     tolerance = {torch.float32: 1e-6, torch.float64: 1e-12}
 
     def check(
-        cell: Cell, theirs: nn.RNNBase, copied: Callable[[], Iterable[Tensor]], engine: str, dtype: torch.dtype
+        cell: Cell,
+        theirs: nn.RNNBase,
+        copied: Callable[[], Iterable[Tensor]],
+        engine: str,
+        dtype: torch.dtype,
     ) -> None:
         """`copied` gives the module's two weights and two biases, made of the cell's parameters."""
         for parameter in cell.to(dtype).parameters():

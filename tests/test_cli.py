@@ -141,7 +141,10 @@ def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable
         (["batch_size=0"], "batch_size=0 must be a whole number, at least 1."),
         (["seed=x"], "seed=x must be a whole number, at least 0."),
         (["model.hidden_size=0"], "model: hidden_size=0 leaves no unit; give at least 1."),
-        (["model.param_budget=7"], "model.param_budget=7 is out of reach of lstm on adding: the nearest are 18"),
+        (
+            ["model.param_budget=7"],
+            "model.param_budget=7 is out of reach of lstm on adding: the nearest are 18",
+        ),
         (["model.engine=fast"], "model.engine=fast does not fit: it should be 'auto', 'native' or 'loop'."),
         (["model=leaky_rnn", "model.engine=native"], "engine=native: LeakyRNN has the loop engine alone."),
         (["model=leaky_rnn", "model.cell.alpha=2"], "model: alpha=2.0 must lie in [0, 1]"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqbench.errors import ConfigError, RunFailed, SeqbenchError
+from seqbench.errors import ConfigError, SeqbenchError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -44,6 +45,8 @@ Presets of your own lie in ./presets/<group>/<name>.yaml, in $SEQBENCH_PRESETS, 
 More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra/launcher=joblib (in parallel)
 """
 
+#: Exit code of a command some of whose runs failed.
+FAILED = 1
 COMMANDS = {"report": "seqbench.results.report", "ls": "seqbench.listing", "data": "seqbench.data"}
 
 
@@ -84,7 +87,11 @@ def _train() -> None:
     with tempfile.TemporaryDirectory() as folder:
         notes = Notes(Path(folder))
         try:
-            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)()
+
+            def task(cfg: DictConfig) -> None:
+                job(cfg, notes)
+
+            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)()
         except (HydraException, OmegaConfBaseException) as error:
             raise explain(error) from error
         notes.print_table()
@@ -99,10 +106,8 @@ def _train() -> None:
 class Notes:
     """What the jobs of a command, in this process or in workers of it, did: which runs, which errors."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        if folder is not None:
-            os.environ["SEQBENCH_NOTES"] = str(folder)
-        self.folder = Path(os.environ["SEQBENCH_NOTES"])
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def add(self, kind: str, note: object) -> None:
         """Append a line to the notes of a kind."""
@@ -126,7 +131,7 @@ class Notes:
             print_report(dict.fromkeys(Path(run).parent for run in runs))
 
 
-def job(cfg: DictConfig) -> None:
+def job(cfg: DictConfig, notes: Notes) -> None:
     """Do one job of Hydra's: every seed of one configuration. An error of the user's is noted, not raised."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -142,20 +147,20 @@ def job(cfg: DictConfig) -> None:
                 f"trainer.devices={cfg.trainer.devices} does not go with -m, whose jobs share one process; "
                 "sweep on one device each, or start the jobs one by one."
             )
-        results = train(cfg, on_result=_say)
+        results = train(cfg, on_result=partial(_say, notes))
         if any(result.status == "failed" for result in results):
-            Notes().add("errors", RunFailed.exit_code)
+            notes.add("errors", FAILED)
     except SeqbenchError as error:
         which = f"{' '.join(hydra_config.overrides.task)}: " if sweep else ""
         print(f"seqbench: {which}{error}", file=sys.stderr, flush=True)
-        Notes().add("errors", error.exit_code)
+        notes.add("errors", error.exit_code)
 
 
-def _say(plan: Plan, result: Result, trained: bool) -> None:
+def _say(notes: Notes, plan: Plan, result: Result, trained: bool) -> None:
     """Print how a run ended, on one line, and note its folder."""
     folder = plan.folder(result.seed)
     if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        Notes().add("runs", folder.resolve())
+        notes.add("runs", folder.resolve())
         print(f"{folder}: {_ending(result)}{'' if trained else ' (was done)'}", flush=True)
 
 

@@ -24,12 +24,6 @@ class StoreError(SeqbenchError):
     """A run folder, result or checkpoint that cannot be read or written."""
 
 
-class RunFailed(SeqbenchError):  # noqa: N818 - it reports a run's end, it is not raised by faulty input
-    """A run ended in an error of its own; its result.json holds the details."""
-
-    exit_code = 1
-
-
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` for the valid name closest to `name`, or an empty string."""
     close = difflib.get_close_matches(name, list(valid), n=1)

@@ -62,7 +62,9 @@ def gradients(model, inputs, lengths=None, state=None) -> dict[str, Tensor]:
     """Gradients of a loss that weighs every output and every state."""
     outputs, last = model(inputs, lengths, state)
     loss = outputs.square().mean() + sum(part.square().mean() for part in tree_leaves(last))
-    return dict(zip(dict(model.named_parameters()), torch.autograd.grad(loss, list(model.parameters())), strict=True))
+    return dict(
+        zip(dict(model.named_parameters()), torch.autograd.grad(loss, list(model.parameters())), strict=True)
+    )
 
 
 def test_there_are_presets():
@@ -105,7 +107,10 @@ def test_rows_do_not_touch_each_other(small, preset, task_overrides):
     close(changed[[0, 2, 3]], outputs[[0, 2, 3]])
     assert (changed[1] - outputs[1]).abs().max() > 1e-9
     for row in range(4):
-        close(model(inputs[row : row + 1]), tree_map(lambda part, row=row: part[row : row + 1], (outputs, state)))
+        close(
+            model(inputs[row : row + 1]),
+            tree_map(lambda part, row=row: part[row : row + 1], (outputs, state)),
+        )
 
 
 @every_preset
@@ -242,7 +247,9 @@ def test_state_size_is_what_is_carried(small, preset, layers):
 
 
 @every_preset
-@pytest.mark.parametrize(("layers", "task_overrides"), [(1, TASKS["tokens-steps"]), (2, TASKS["vectors-last"])])
+@pytest.mark.parametrize(
+    ("layers", "task_overrides"), [(1, TASKS["tokens-steps"]), (2, TASKS["vectors-last"])]
+)
 def test_param_budget_picks_the_nearest_width(make_model, preset, layers, task_overrides):
     overrides = (f"model={preset}", f"model.num_layers={layers}", *task_overrides)
 
@@ -273,5 +280,7 @@ def test_nothing_is_kept_between_calls(small, preset, task_overrides, engine):
     model(other(inputs)[:2, :4], lengths=torch.tensor([4, 2]))
     assert all(map(torch.equal, tree_leaves(model(inputs)), tree_leaves(first)))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    kept = [value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor)]
+    kept = [
+        value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor)
+    ]
     assert kept == []

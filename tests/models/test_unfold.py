@@ -16,7 +16,9 @@ from seqbench.models.unfold import reverse_valid
 #: The function without the checks of its annotations, which would be faster to complain.
 unchecked = inspect.unwrap(unfold)
 CELLS = [RNN, LeakyRNN, LSTM, GRU]
-ENGINES = [(cell, engine) for cell in CELLS for engine in ("loop", "native") if engine == "loop" or cell.has_native]
+ENGINES = [
+    (cell, engine) for cell in CELLS for engine in ("loop", "native") if engine == "loop" or cell.has_native
+]
 
 
 class Autonomous(Cell):
@@ -105,7 +107,9 @@ def test_past_its_length_a_row_stands_still(kind, engine):
 def test_auto_takes_the_native_engine_where_it_is(monkeypatch):
     for kind in CELLS:
         cell, calls = kind(2, 3), []
-        monkeypatch.setattr(kind, "native", lambda *_, calls=calls: calls.append(1) or (torch.zeros(4, 1, 3), ()))
+        monkeypatch.setattr(
+            kind, "native", lambda *_, calls=calls: calls.append(1) or (torch.zeros(4, 1, 3), ())
+        )
         unfold(cell, torch.randn(1, 4, 2))
         unfold(cell, torch.randn(1, 4, 2), engine="loop")
         assert len(calls) == kind.has_native

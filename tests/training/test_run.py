@@ -97,7 +97,9 @@ def test_a_run_that_was_killed_goes_on_bit_for_bit(optim: str, tmp_path: Path) -
 
     (resumed,) = train(*args, "runs_dir=killed")
     assert numbers(resumed) == numbers(whole)
-    csvs = [next(Path(name).glob("*/*/*/metrics.csv")).read_text().splitlines() for name in ("whole", "killed")]
+    csvs = [
+        next(Path(name).glob("*/*/*/metrics.csv")).read_text().splitlines() for name in ("whole", "killed")
+    ]
     without_time = [[line.rpartition(",")[0] for line in lines] for lines in csvs]
     assert without_time[0] == without_time[1] and len(csvs[0]) == 101
     assert not (folder / "checkpoints" / "last.pt").exists()
@@ -138,7 +140,15 @@ def test_two_processes_that_share_batches_train_as_one() -> None:
     """Distributed data parallel, in two processes of a CPU."""
     one = train(*QUICK, "runs_dir=one")[0]
     two = subprocess.run(
-        [sys.executable, "-m", "seqbench", *QUICK, "runs_dir=two", "trainer.devices=2", "trainer.accelerator=cpu"],
+        [
+            sys.executable,
+            "-m",
+            "seqbench",
+            *QUICK,
+            "runs_dir=two",
+            "trainer.devices=2",
+            "trainer.accelerator=cpu",
+        ],
         capture_output=True,
         text=True,
         timeout=120,

@@ -144,7 +144,7 @@ class Task(ABC):
     eval_lengths: tuple[int, ...]
     variant: str
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - most tasks have nothing to get ready
         """Get ready to be trained on; a `DataError` says that the data are not to be had."""
 
     @abstractmethod

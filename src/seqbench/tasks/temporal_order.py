@@ -21,7 +21,7 @@ X, Y, DISTRACTORS, START, END = 0, 1, 2, 6, 7
 class TemporalOrder(SyntheticTask):
     """Say in which order the symbols X and Y came: one class for each order.
 
-        input   c a X d b a c Y b d a c      class XY, one of XX, YX, XY, YY, after the last step
+        input   c X a d b a Y c b d a c      class XY, one of XX, YX, XY, YY, after the last step
                     └──────────┘ among the distractors a, b, c, d
 
     Variants:

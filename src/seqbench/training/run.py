@@ -220,7 +220,12 @@ def _logger(common: Plan, seed: int, id: str) -> Logger | None:
 
 
 def _fit_and_test(
-    common: Plan, seed: int, learner: SequenceLearner, recorder: Recorder, logger: Logger | None, result: Result
+    common: Plan,
+    seed: int,
+    learner: SequenceLearner,
+    recorder: Recorder,
+    logger: Logger | None,
+    result: Result,
 ) -> None:
     settings, task = common.settings, common.task
     callbacks: list[L.Callback] = [recorder]
@@ -268,7 +273,7 @@ def _fit_and_test(
 def _trainer(
     settings: TrainerSettings, callbacks: Sequence[L.Callback] = (), logger: Logger | None = None
 ) -> L.Trainer:
-    """Return Lightning's trainer; what it cannot serve, such as a device that is not there, is a ConfigError."""
+    """Return Lightning's trainer; a device or precision that it cannot serve is a ConfigError."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning.*")
     precision: Any = settings.precision

@@ -51,7 +51,9 @@ def test_learnt_alpha_stays_inside_0_and_1(towards):
     cell = LeakyRNN(1, 4, alpha=(0.5, 0.9), learn_alpha=True)
     start = cell.alpha.detach().clone()
     torch.testing.assert_close(start[[0, -1]], torch.tensor([0.5, 0.9]))
-    optimizer = torch.optim.SGD([cell.logit_alpha], lr=20)  # a step on alpha itself would leave [0, 1] at once
+    optimizer = torch.optim.SGD(
+        [cell.logit_alpha], lr=20
+    )  # a step on alpha itself would leave [0, 1] at once
     for _ in range(5):
         optimizer.zero_grad()
         (-towards * cell.alpha.sum()).backward()

@@ -30,7 +30,9 @@ def test_step_is_25_to_29():
     def sigmoid(z):
         return 1 / (1 + np.exp(-z))
 
-    s_after = sigmoid(a_f) * s_before + sigmoid(a_g) * np.tanh(a)  # [25]-[27], candidate as the slides have it
+    s_after = sigmoid(a_f) * s_before + sigmoid(a_g) * np.tanh(
+        a
+    )  # [25]-[27], candidate as the slides have it
     h_after = np.tanh(s_after) * sigmoid(a_q)  # [28], [29]
 
     state = tuple(torch.from_numpy(part)[None] for part in (h_before, s_before))

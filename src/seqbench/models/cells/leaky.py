@@ -57,7 +57,8 @@ class LeakyRNN(Cell):
         init_uniform(self.U, hidden_size)
         init_recurrent(self.W, recurrent_init)
         start = spread_alpha(alpha, hidden_size)
-        if learn_alpha and not bool(((start > 0) & (start < 1)).all()):
+        ends = (alpha,) if isinstance(alpha, int | float) else alpha
+        if learn_alpha and not all(0 < end < 1 for end in ends):
             raise ValueError(
                 f"alpha={alpha} cannot be learnt from: it must start inside (0, 1), ends excluded."
             )

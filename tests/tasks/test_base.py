@@ -1,0 +1,91 @@
+"""Losses and measures, [9]-[11], batches and random streams."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from seqbench.tasks.base import Batch, Classes, Values, generator
+
+#: Two sequences of three steps; the second has two steps, and its first target does not count.
+MASK = torch.tensor([[True, True, True], [False, True, False]])
+
+
+def test_classes_sum_the_log_probabilities_of_the_targets_that_count():
+    outputs, targets = torch.randn(2, 3, 4), torch.tensor([[0, 3, 1], [2, 2, 0]])
+    batch = Batch(torch.zeros(2, 3, dtype=torch.int64), targets, mask=MASK, lengths=torch.tensor([3, 2]))
+    total, right, count = 0.0, 0, 0
+    for row, t in [(0, 0), (0, 1), (0, 2), (1, 1)]:
+        o, y = outputs[row, t].tolist(), targets[row, t].item()
+        total -= math.log(math.exp(o[y]) / sum(map(math.exp, o)))  # [9]-[11]
+        right += o[y] == max(o)
+        count += 1
+    spec = Classes(4, per_step=True)
+    assert spec.loss(outputs, batch).item() == pytest.approx(total / count, abs=1e-6)
+    values, weights = spec.measure(outputs, batch)["loss"]
+    assert (values * weights).sum().item() == pytest.approx(total, abs=1e-5) and weights.sum() == count
+    correct, weights = spec.measure(outputs, batch)["accuracy"]
+    assert (correct * weights).sum() == right
+
+
+def test_values_sum_the_squared_errors_of_the_targets_that_count():
+    outputs, targets = torch.randn(2, 3, 2), torch.randn(2, 3, 2)
+    batch = Batch(torch.zeros(2, 3, 1), targets, mask=MASK)
+    total = 0.0
+    for row, t in [(0, 0), (0, 1), (0, 2), (1, 1)]:
+        total += sum((outputs[row, t, i].item() - targets[row, t, i].item()) ** 2 for i in (0, 1)) / 2
+    assert Values(2, per_step=True).loss(outputs, batch).item() == pytest.approx(total / 4, abs=1e-6)
+
+
+@pytest.mark.parametrize("spec", [Classes(3, per_step=True), Values(3, per_step=True)])
+def test_what_is_masked_has_neither_loss_nor_gradient(spec):
+    outputs = torch.randn(2, 3, 3, requires_grad=True)
+    targets = torch.randn(2, 3, 3) if isinstance(spec, Values) else torch.randint(3, (2, 3))
+    batch = Batch(torch.zeros(2, 3, 1), targets, mask=MASK)
+    loss = spec.loss(outputs, batch)
+    loss.backward()
+    assert torch.equal(outputs.grad.abs().sum(-1) > 0, MASK)
+    altered = torch.where(MASK[..., None], outputs.detach(), 100.0)
+    assert torch.equal(spec.loss(altered, batch), loss)
+
+
+def test_without_a_mask_or_with_one_target_a_sequence_all_count():
+    outputs, targets = torch.randn(2, 3, 4), torch.randint(4, (2, 3))
+    inputs = torch.zeros(2, 3, 1)
+    expected = torch.nn.functional.cross_entropy(outputs.flatten(0, 1), targets.flatten())
+    torch.testing.assert_close(Classes(4, per_step=True).loss(outputs, Batch(inputs, targets)), expected)
+    last = Batch(inputs, targets[:, 0], mask=MASK, lengths=torch.tensor([3, 2]))
+    expected = torch.nn.functional.cross_entropy(outputs[:, 0], targets[:, 0])
+    torch.testing.assert_close(Classes(4, per_step=False).loss(outputs[:, 0], last), expected)
+
+
+def test_means_of_pieces_weighed_by_what_counts_make_the_mean_of_the_whole():
+    spec, outputs = Classes(4, per_step=True), torch.randn(2, 3, 4)
+    batch = Batch(torch.zeros(2, 3, 1), torch.randint(4, (2, 3)), mask=MASK)
+    pieces = [spec.measure(outputs[i : i + 1], piece)["loss"] for i, piece in enumerate(batch.split(1))]
+    means = [((values * weights).sum() / weights.sum(), weights.sum()) for values, weights in pieces]
+    assert [int(count) for _, count in means] == [3, 1]
+    whole = sum(mean * count for mean, count in means) / sum(count for _, count in means)
+    torch.testing.assert_close(spec.loss(outputs, batch), whole)
+    assert abs(whole - sum(mean for mean, _ in means) / 2) > 1e-3  # which the plain mean is not
+
+
+def test_batches_split_by_rows():
+    batch = Batch(torch.arange(10).view(5, 2), torch.arange(5), lengths=torch.tensor([2, 1, 2, 1, 2]))
+    pieces = batch.split(2)
+    assert [len(piece.inputs) for piece in pieces] == [2, 2, 1]
+    assert pieces[1].targets.tolist() == [2, 3] and pieces[1].lengths.tolist() == [2, 1]
+    assert all(piece.mask is None for piece in pieces)
+    assert torch.equal(torch.cat([piece.inputs for piece in pieces]), batch.inputs)
+
+
+def test_no_training_stream_is_an_evaluation_stream():
+    train = {generator("train", seed, draw).initial_seed() for seed in range(50) for draw in range(50)}
+    held_out = {
+        generator(split, length).initial_seed() for split in ("validation", "test") for length in range(500)
+    }
+    assert all(seed % 2 == 0 for seed in train) and all(seed % 2 == 1 for seed in held_out)
+    assert len(train) > 2490 and len(held_out) == 1000
+    assert generator("train", 1, 2).initial_seed() == generator("train", 1, 2).initial_seed()

@@ -1,0 +1,53 @@
+"""The wheel: it holds the presets, and runs elsewhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT]
+    subprocess.run(command, check=True)
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_every_preset(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    presets = {f"seqbench/{path.relative_to(ROOT)}" for path in (ROOT / "conf").glob("**/*.yaml")}
+    assert presets and presets <= names
+    assert "hydra_plugins/seqbench/searchpath.py" in names
+    assert not any(name.startswith("hydra_plugins/__init__") for name in names)
+
+
+def test_the_wheel_runs_elsewhere_and_finds_own_presets(wheel: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel]
+    subprocess.run(install, check=True)
+    home = tmp_path / "elsewhere"
+    (home / "presets/model").mkdir(parents=True)
+    (home / "presets/model/mine.yaml").write_text("defaults: [gru, _self_]\nhidden_size: 7\n")
+    environment = os.environ | {"PYTHONPATH": str(site), "WANDB_MODE": "offline"}
+
+    def run(*args: str) -> str:
+        command = [sys.executable, "-m", "seqbench", *args]
+        said = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
+        assert said.returncode == 0, said.stderr
+        return said.stdout
+
+    where = [sys.executable, "-c", "from seqbench.config import CONF_DIR; print(CONF_DIR)"]
+    found = subprocess.run(where, cwd=home, env=environment, capture_output=True, text=True).stdout
+    assert found.strip() == str(site / "seqbench/conf")
+    assert "adding" in run("ls", "tasks")
+    assert "finished" in run("task=adding", "model=gru", "trainer.max_steps=20", "task.eval_size=50")
+    run("task=adding", "model=mine", "trainer.max_steps=2", "task.eval_size=50", "logger=none")
+    assert list(home.glob("runs/adding/mine-*/seed-0/result.json"))

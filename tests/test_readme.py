@@ -1,0 +1,105 @@
+"""Every command and every piece of code in the README runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seqbench.cli import main
+from seqbench.mirror import mirror_file, write_parquet
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [line.partition(" #")[0].strip() for block in blocks("bash") for line in block.splitlines()]
+#: What makes a training command short. What comes last on the command line counts.
+SMALL = ["trainer.max_steps=2", "trainer.eval_every=1", "n_seeds=1"]
+#: What this machine need not have.
+INSTEAD = {
+    "trainer.accelerator=gpu": "trainer.accelerator=cpu",
+    "trainer.devices=4": "trainer.devices=1",
+    "hydra/launcher=submitit_slurm": "hydra/launcher=submitit_local",
+}
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Put what the README speaks of into the empty folder: data, a preset, results."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 120), ("test", 20)):
+        path = mirror_file("mnist", split, "data")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images = rng.integers(256, size=(count, 28, 28), dtype=np.uint8)
+        labels = np.arange(count, dtype=np.uint8) % 10
+        write_parquet(images, labels, [str(i) for i in range(10)], path, lambda _: None)
+    preset = Path("presets/model/mine.yaml")
+    preset.parent.mkdir(parents=True)
+    (text,) = blocks("yaml")
+    preset.write_text(text)
+
+
+def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    words = [INSTEAD.get(word, word) for word in shlex.split(command)]
+    if words[1] not in ("ls", "report", "data", "--cfg"):
+        words += SMALL
+        words.append("task.validation_size=20" if "mnist" in command else "task.eval_size=20")
+    monkeypatch.setattr(sys, "argv", words)
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("seqbench ")])
+@pytest.mark.usefixtures("surroundings")
+def test_every_command_runs(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if command.startswith("seqbench report"):
+        run("seqbench task=adding logger=none", monkeypatch)
+    assert run(command, monkeypatch) == 0
+
+
+def test_every_other_command_is_a_script_that_is_there() -> None:
+    others = [c for c in COMMANDS if not c.startswith("seqbench ")]
+    assert "source .venv/bin/activate" in others
+    for command in others:
+        if command.startswith("scripts/"):
+            assert (ROOT / command.split()[0]).stat().st_mode & 0o111
+        else:
+            assert command == "source .venv/bin/activate"
+
+
+def test_mirrored_data_are_not_fetched_again(surroundings: None) -> None:
+    said = subprocess.run([ROOT / "scripts/mirror_data", "mnist"], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_every_piece_of_code_runs(code: str) -> None:
+    exec(code, {})
+
+
+def test_every_link_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+def test_every_preset_of_a_model_and_a_task_is_told() -> None:
+    from seqbench.config import preset_names
+
+    for group in ("model", "task"):
+        for name in preset_names(group):
+            assert f"`{name}`" in README, name
