@@ -161,7 +161,9 @@ def _say(notes: Notes, plan: Plan, result: Result, trained: bool) -> None:
     folder = plan.folder(result.seed)
     if int(os.environ.get("LOCAL_RANK", "0")) == 0:
         notes.add("runs", folder.resolve())
-        print(f"{folder}: {_ending(result)}{'' if trained else ' (was done)'}", flush=True)
+        line = f"{folder}: {_ending(result)}{'' if trained else ' (was done)'}\n"
+        sys.stdout.write(line)  # in one piece: workers share the output
+        sys.stdout.flush()
 
 
 def _ending(result: Result) -> str:

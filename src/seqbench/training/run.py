@@ -245,7 +245,12 @@ def _fit_and_test(
     )
     data = TaskData(task, stream)
     if learner.step < settings.max_steps and not recorder.ended:
-        trainer.fit(learner, data)
+        try:
+            trainer.fit(learner, data)
+        except SystemExit as end:  # what Lightning makes of Ctrl-C
+            if trainer.interrupted:
+                raise KeyboardInterrupt from end
+            raise
     if recorder.best_step is not None:
         learner.model.load_state_dict(recorder.best_weights)
         trainer.test(learner, data, verbose=False)
