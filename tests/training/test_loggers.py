@@ -18,8 +18,9 @@ SHORT = [*QUICK, "trainer.max_steps=4", "trainer.eval_every=2"]
 def inspect(folder: Path, *options: str) -> str:
     wandb = Path(sys.executable).with_name("wandb")
     said = subprocess.run(
-        [wandb, "leet", "inspect", *options, "--json", folder], capture_output=True, text=True, check=True
+        [wandb, "leet", "inspect", *options, "--json", folder], capture_output=True, text=True
     )
+    assert said.returncode == 0, said.stderr + said.stdout
     return said.stdout
 
 
