@@ -83,6 +83,24 @@ def test_jobs_of_a_sweep_leak_nothing_into_one_another(seqbench: Callable[..., S
     assert "lr=0.003" in sweep.out
 
 
+def test_the_sweep_of_an_experiment_is_narrowed_by_what_is_typed(seqbench: Callable[..., Said]) -> None:
+    small = ["trainer.max_steps=2", "trainer.eval_every=2", "task.eval_size=20", "logger=none", "n_seeds=1"]
+    said = seqbench("-m", "experiment=quickstart", "task.length=10,12", "model=gru", *small)
+    assert said.code == 0 and "2 jobs" in said.err
+    lengths = {json.loads(path.read_text())["config"]["task"]["length"] for path in results()}
+    assert lengths == {10, 12} and len(results()) == 2
+    assert said.out.count("runs/temporal_order/gru-") == 2 and "was done" not in said.out
+
+
+def test_presets_of_one_command(seqbench: Callable[..., Said]) -> None:
+    folder = Path("elsewhere/model")
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("defaults: [gru, _self_]\nhidden_size: 3\n")
+    small = [arg for arg in QUICK if "hidden_size" not in arg]
+    assert seqbench("--config-dir", "elsewhere", *small, "model=mine").code == 0
+    assert list(Path("runs/latch").glob("mine-*/seed-0/result.json"))
+
+
 def test_a_sweep_goes_on_after_a_bad_job(seqbench: Callable[..., Said]) -> None:
     said = seqbench("-m", *QUICK, "task.length=6,3,7")
     assert said.code == 2

@@ -1,0 +1,31 @@
+"""Sweeps that presets define, narrowed from the command line."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, read_write
+
+
+class NarrowSweep(Callback):
+    """Let `-m experiment=quickstart model=gru` sweep over what is left.
+
+    Hydra's sweeper would take the product of the preset's own `model: rnn,…,gru` and the `model=gru` of the
+    command line, and run the same job several times.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        typed = list(config.hydra.overrides.task)
+        parser = OverridesParser.create()
+        mine = {override.key_or_group for override in parser.parse_overrides(typed)}
+        params = config.hydra.sweeper.get("params") or {}
+        left = {key: value for key, value in params.items() if key not in mine}
+        with read_write(config):
+            OmegaConf.update(config, "hydra.sweeper.params", left, merge=False)
+        swept = parser.parse_overrides([*typed, *(f"{key}={value}" for key, value in left.items())])
+        jobs = math.prod(len(list(o.sweep_string_iterator())) for o in swept if o.is_sweep_override())
+        print(f"{jobs} jobs; each prints a line for every run that is done.", file=sys.stderr)
