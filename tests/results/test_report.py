@@ -140,6 +140,17 @@ def test_out_writes_every_format_and_the_figure(runs_dir: Path, tmp_path: Path) 
     assert len(pd.read_csv(out / "span.csv")) == 8
 
 
+def test_files_say_where_their_numbers_come_from(tmp_path: Path) -> None:
+    made = {"commit": 40 * "a" + "+", "wall_time_s": 1800.0, "device": "A CPU", "versions": {"torch": "2.0"}}
+    write(tmp_path / "runs", [run(seed=seed, **made) for seed in (0, 1, 4)])
+    main([str(tmp_path / "runs"), "--out", str(tmp_path), "--note", "seqbench task=adding"])
+    origin = "3 runs, seeds 0, 1, 4; commit aaaaaaaaa+; torch 2.0 on A CPU; 1.5 h of training in all, until "
+    for suffix, start in (("md", ""), ("tex", "% ")):
+        lines = (tmp_path / f"report.{suffix}").read_text().splitlines()
+        assert f"{start}Command: seqbench task=adding" in lines
+        assert any(line.startswith(start + origin) for line in lines)
+
+
 def test_figure_alone_goes_here(runs_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["--figure"]) == 0

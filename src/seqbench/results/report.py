@@ -30,7 +30,7 @@ from rich.text import Text
 from seqbench.errors import StoreError, nearest
 from seqbench.results.figures import save_figures
 from seqbench.results.store import no_results, read_results, run_folders, write_atomically
-from seqbench.results.tables import SHARES, Row, compare, records
+from seqbench.results.tables import SHARES, Row, compare, provenance, records
 
 LEGEND = (
     "Each cell: test metric, mean over seeds ± half-width of the 95 % t-interval; runs solved, with the 95 % "
@@ -190,6 +190,10 @@ def _rich(table: pd.DataFrame) -> Table:
 WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "json": to_json}
 
 
+#: How a line about where the numbers come from stands in a file; CSV and JSON have no place for it.
+COMMENTS = {"md": "\n{}\n", "tex": "% {}\n"}
+
+
 def print_report(folders: Iterable[Path], console: Console | None = None) -> None:
     """Print the comparison of the runs in the folders `<runs_dir>/<task>/<model>-<hash>`.
 
@@ -220,7 +224,8 @@ def main(argv: list[str]) -> int:
                 f"no results of task {name!r} in {args.runs_dir}; there are {', '.join(names)}."
                 f"{nearest(name, names)}"
             )
-    frame = compare(result for result in results if not args.task or result.task in args.task)
+    results = [result for result in results if not args.task or result.task in args.task]
+    frame = compare(results)
     out: Path = args.out or Path()
     written: list[Path] = []
     if args.out:
@@ -230,7 +235,11 @@ def main(argv: list[str]) -> int:
             raise StoreError(f"cannot write {out}: {error.strerror}.") from error
         for suffix, write in WRITERS.items():
             written.append(out / f"{args.name}.{suffix}")
-            write_atomically(written[-1], write(frame))
+            text = write(frame)
+            if suffix in COMMENTS:
+                lines = [*(f"Command: {note}" for note in args.note or []), provenance(results)]
+                text += "".join(COMMENTS[suffix].format(line) for line in lines)
+            write_atomically(written[-1], text)
     elif args.format == "table":
         print_table(frame)
     else:
@@ -249,6 +258,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=formats, default="table", help="what to print; default: table")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write md, csv, tex, json and figures here")
     parser.add_argument("--name", default="report", help="name of the files; default: report")
+    parser.add_argument("--note", action="append", metavar="COMMAND", help="a command that made the runs")
     parser.add_argument("--task", nargs="+", metavar="NAME", help="only these tasks")
     parser.add_argument("--figure", action="store_true", help="save the figure here, or in --out, too")
     return parser

@@ -70,6 +70,23 @@ def compare(results: Iterable[Result]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(counts, "Int64"))
 
 
+def provenance(results: Sequence[Result]) -> str:
+    """Return in a sentence what the results were made with: seeds, code, machine, time."""
+
+    def said(values: Iterable[object]) -> str:
+        return ", ".join(sorted({str(value) for value in values if value}))
+
+    seeds = sorted({result.seed for result in results})
+    commits = said((result.commit or "")[:9] + (result.commit or "")[40:] for result in results)
+    hours = sum(result.wall_time_s for result in results) / 3600
+    spent = f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"
+    return (
+        f"{len(results)} runs, seeds {', '.join(map(str, seeds))}; commit {commits or 'unknown'}; "
+        f"torch {said(r.versions.get('torch') for r in results)} on {said(r.device for r in results)}; "
+        f"{spent} of training in all, until {max(result.finished_at for result in results)}."
+    )
+
+
 def records(frame: pd.DataFrame) -> list[Row]:
     """Return the rows of a comparison as dictionaries."""
     return cast(list[Row], frame.to_dict("records"))
