@@ -164,7 +164,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable
             "model.param_budget=7 is out of reach of lstm on adding: the nearest are 18",
         ),
         (["model.engine=fast"], "model.engine=fast does not fit: it should be 'auto', 'native' or 'loop'."),
-        (["model=leaky_rnn", "model.engine=native"], "engine=native: LeakyRNN has the loop engine alone."),
+        (["model=leaky_rnn", "model.engine=native"], "engine=native: LeakyRNN has no such engine."),
         (["model=leaky_rnn", "model.cell.alpha=2"], "model: alpha=2.0 must lie in [0, 1]"),
         (["model._target_=os.system"], "outside the packages allowed (seqbench, torch, lightning)"),
         (["model._target_=seqbench.nope"], "model._target_=seqbench.nope cannot be found"),

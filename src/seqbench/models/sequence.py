@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqbench.models.unfold import Cell, Engine, State, unfold
+from seqbench.models.unfold import Cell, Engine, State, check_engine, unfold
 
 
 class SequenceModel(nn.Module):
@@ -61,8 +61,8 @@ class SequenceModel(nn.Module):
         sizes = [input_size] + [hidden_size] * (num_layers - 1)
         self.layers = nn.ModuleList(cell(size, hidden_size) for size in sizes)
         self.readout = nn.Linear(self._cells[-1].output_size, output_size)
-        if engine == "native" and not all(layer.has_native for layer in self._cells):
-            raise ValueError(f"engine=native: {type(self._cells[0]).__name__} has the loop engine alone.")
+        for layer in self._cells:
+            check_engine(layer, engine)
 
     @property
     def _cells(self) -> list[Cell]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 State = tuple[Tensor, ...]
-Engine = Literal["auto", "native", "loop"]
+Engine = Literal["auto", "native", "scan", "loop"]
 
 
 class Cell(nn.Module, ABC):
@@ -30,6 +30,8 @@ class Cell(nn.Module, ABC):
 
     #: Whether `native` is there: the cell is, to the letter, one of torch's own recurrent modules.
     has_native: ClassVar[bool] = False
+    #: Whether `scan` is there: the next state is linear in the one before.
+    has_scan: ClassVar[bool] = False
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -54,6 +56,10 @@ class Cell(nn.Module, ABC):
         """Run all steps in torch's own kernel (cuDNN, oneDNN); only where `has_native` is true."""
         raise NotImplementedError(f"{type(self).__name__} has no native engine.")
 
+    def scan(self, projected: Any, state: State, valid: Tensor | None) -> tuple[Tensor, State]:
+        """Run all steps (T, B, …) in parallel, standing still where `valid` (T, B, 1) is false."""
+        raise NotImplementedError(f"{type(self).__name__} has no scan.")
+
     @property
     def output_size(self) -> int:
         """Numbers that the cell puts out at each step."""
@@ -62,7 +68,7 @@ class Cell(nn.Module, ABC):
     @property
     def state_size(self) -> int:
         """Numbers that the cell carries from step to step for one sequence."""
-        return sum(part[0].numel() for part in self.initial_state(1))
+        return sum(part[0].numel() * (1 + part.is_complex()) for part in self.initial_state(1))
 
 
 def unfold(
@@ -84,8 +90,9 @@ def unfold(
         lengths: valid steps of each row. Past them a row's state stands still and its output is zero.
         reverse: go from the last valid step to the first. Output t still stands at step t.
         steps: how many steps to take without an input.
-        engine: `native` is torch's own kernel, where the cell is what that computes; `loop` is Python;
-            `auto` takes the first where it can. They differ in speed alone.
+        engine: `native` is torch's own kernel, where the cell is what that computes; `scan` runs linear cells
+            in parallel over time; `loop` is Python; `auto` takes the first of them that the cell has. They
+            differ in speed alone.
 
     Returns:
         The outputs, and the state after the last (valid) step.
@@ -93,8 +100,7 @@ def unfold(
     Raises:
         ValueError: the engine is not one that the cell has, or a system without input lacks state or steps.
     """
-    if engine not in ("auto", "native", "loop"):
-        raise ValueError(f"engine={engine!r} is unknown; there are auto, native and loop.")
+    check_engine(cell, engine)
     if x is None:
         if state is None or steps is None:
             raise ValueError("A system without input needs its first state and the number of steps.")
@@ -104,11 +110,24 @@ def unfold(
         return reverse_valid(outputs, lengths), state
     if state is None:
         state = cell.initial_state(x.shape[0])
-    if engine == "native" and not cell.has_native:
-        raise ValueError(f"{type(cell).__name__} is no module of torch's: it has the loop engine alone.")
-    if engine != "loop" and cell.has_native:
+    if engine in ("auto", "native") and cell.has_native:
         return _native(cell, x, state, lengths)
-    return _loop(cell, cell.project(x.transpose(0, 1)), state, lengths, x.shape[1])
+    projected = cell.project(x.transpose(0, 1))
+    if engine in ("auto", "scan") and cell.has_scan:
+        t = torch.arange(x.shape[1], device=x.device)
+        outputs, state = cell.scan(
+            projected, state, None if lengths is None else (t[:, None] < lengths)[..., None]
+        )
+        return outputs.transpose(0, 1), state
+    return _loop(cell, projected, state, lengths, x.shape[1])
+
+
+def check_engine(cell: Cell, engine: Engine) -> None:
+    """Raise a ValueError where the engine is not one of the cell's."""
+    has = {"auto": True, "native": cell.has_native, "scan": cell.has_scan, "loop": True}
+    if not has.get(engine, False):
+        mine = ", ".join(name for name, there in has.items() if there)
+        raise ValueError(f"engine={engine}: {type(cell).__name__} has no such engine; it has {mine}.")
 
 
 def _loop(

@@ -1,0 +1,89 @@
+"""The linear recurrent unit: complex eigenvalues in place of a recurrent matrix."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from seqbench.models.scan import LinearCell
+from seqbench.models.unfold import State
+
+
+class LRU(LinearCell):
+    """A linear recurrence with a diagonal complex matrix Λ, and the nonlinearity outside it.
+
+        λ = exp(−exp(ν) + i exp(θ)),   γ = √(1 − |λ|²) at the start
+        s(t) = λ ⊙ s(t−1) + γ ⊙ (B x(t))                 the state, N complex numbers
+        y(t) = Re(C s(t)) + D x(t)
+        h(t) = v ⊙ σ(G v),  v = gelu(y(t))               the output
+
+          s(t−1) ───▶(⊙ λ)───▶(+)──▶ s(t) ──Re C──▶(+)──gelu, gate──▶ h(t)
+                               ▲                    ▲
+          x(t) ──B──▶(⊙ γ)─────┘──────────D─────────┘
+
+    |λ| < 1 whatever ν, so that no state explodes; eigenvalues start uniformly on the ring between two radii,
+    their angle below `max_phase`. A unit with |λ| near 1 is the chapter's leaky unit with α near 1.
+
+    Args:
+        input_size: F.
+        hidden_size: H numbers out, and N = H complex ones of state.
+        min_radius: smallest |λ| at the start.
+        max_radius: largest |λ| at the start.
+        max_phase: largest angle of λ at the start.
+
+    Raises:
+        ValueError: radii that are not 0 ≤ min < max ≤ 1.
+
+    Source: Orvieto et al. (2023), "Resurrecting recurrent neural networks for long sequences", section 3,
+    with the gated output of their blocks.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        min_radius: float = 0.9,
+        max_radius: float = 0.999,
+        max_phase: float = 2 * math.pi,
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        if not 0 <= min_radius < max_radius <= 1:
+            raise ValueError(f"min_radius={min_radius}, max_radius={max_radius} must be 0 ≤ min < max ≤ 1.")
+        squared = min_radius**2 + torch.rand(hidden_size) * (max_radius**2 - min_radius**2)
+        phase = max_phase * torch.rand(hidden_size)
+        self.nu = nn.Parameter(torch.log(-0.5 * torch.log(squared)))
+        self.theta = nn.Parameter(torch.log(phase))
+        self.log_gamma = nn.Parameter(0.5 * torch.log1p(-squared))
+        # Real and imaginary parts, side by side.
+        self.B = nn.Parameter(torch.randn(2, hidden_size, input_size) / math.sqrt(2 * input_size))
+        self.C = nn.Parameter(torch.randn(2, hidden_size, hidden_size) / math.sqrt(hidden_size))
+        self.D = nn.Parameter(torch.randn(hidden_size, input_size) / math.sqrt(input_size))
+        self.G = nn.Parameter(torch.randn(hidden_size, hidden_size) / math.sqrt(hidden_size))
+
+    @property
+    def eigenvalues(self) -> Tensor:
+        """λ (N), complex."""
+        return torch.polar(torch.exp(-torch.exp(self.nu)), torch.exp(self.theta))
+
+    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
+        gamma = torch.exp(self.log_gamma)[:, None]
+        weights = torch.cat([gamma * self.B[0], gamma * self.B[1], self.D])
+        return nn.functional.linear(x, weights)
+
+    def coefficients(self, projected: Tensor) -> tuple[Tensor, Tensor]:
+        real, imaginary, _ = projected.chunk(3, dim=-1)
+        driven = torch.complex(real, imaginary)
+        return self.eigenvalues.expand_as(driven), driven
+
+    def read(self, projected: Tensor, h: Tensor) -> Tensor:
+        direct = projected.chunk(3, dim=-1)[2]
+        y = nn.functional.linear(h.real, self.C[0]) - nn.functional.linear(h.imag, self.C[1]) + direct
+        v = nn.functional.gelu(y)
+        return v * torch.sigmoid(nn.functional.linear(v, self.G))
+
+    def initial_state(self, batch_size: int) -> State:
+        zeros = self.nu.new_zeros(batch_size, self.hidden_size)
+        return (torch.complex(zeros, zeros),)
