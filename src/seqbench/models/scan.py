@@ -2,7 +2,7 @@
 
     h(t) = a(t) ⊙ h(t−1) + b(t)
 
-is linear in the state, as the chapter's leaky units are in theirs. Two steps in a row are one step of the same
+is linear in the state, as the chapter's leaky units are in theirs. Two steps in a row are one of the same
 form, with a₂ a₁ and a₂ b₁ + b₂, so that all states follow from combining pairs: O(T) work, O(log T) deep
 (Blelloch, 1990; Martin & Cundy, 2018).
 """
