@@ -16,7 +16,7 @@ if [ "$have" != "$wanted" ] && [ "$have" != "$wanted[dev]" ]; then
   done
   [ -n "$python" ] || { echo "seqbench needs Python 3.11, 3.12 or 3.13; none is on the PATH." >&2; exit 2; }
   echo "[1/2] making .venv with $("$python" --version)"
-  [ -x .venv/bin/python ] || "$python" -m venv .venv
+  .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
   echo "[2/2] installing seqbench and what it needs (a minute or two; torch is the largest)"
   .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$extras"
   printf '%s' "$wanted" > .venv/.installed

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from seqbench.cli import main
+from seqbench.config import preset_names
 
 TINY = ["task=latch", "task.length=6", "model.hidden_size=4", "trainer.max_steps=4", "trainer.eval_every=2"]
 QUICK = [*TINY, "task.eval_size=20", "batch_size=4", "logger=none"]
@@ -86,10 +87,18 @@ def test_jobs_of_a_sweep_leak_nothing_into_one_another(seqbench: Callable[..., S
 def test_the_sweep_of_an_experiment_is_narrowed_by_what_is_typed(seqbench: Callable[..., Said]) -> None:
     small = ["trainer.max_steps=2", "trainer.eval_every=2", "task.eval_size=20", "logger=none", "n_seeds=1"]
     said = seqbench("-m", "experiment=quickstart", "task.length=10,12", "model=gru", *small)
-    assert said.code == 0 and "2 jobs" in said.err
+    assert said.code == 0 and "2 jobs" in said.out
     lengths = {json.loads(path.read_text())["config"]["task"]["length"] for path in results()}
     assert lengths == {10, 12} and len(results()) == 2
     assert said.out.count("runs/temporal_order/gru-") == 2 and "was done" not in said.out
+
+
+@pytest.mark.parametrize("experiment", preset_names("experiment"))
+def test_every_experiment_takes_two_steps(seqbench: Callable[..., Said], experiment: str) -> None:
+    small = ["trainer.max_steps=2", "trainer.eval_every=1", "task.eval_size=20", "logger=none", "n_seeds=1"]
+    assert seqbench(f"experiment={experiment}", *small).code == 0
+    (path,) = results()
+    assert json.loads(path.read_text())["steps"] == 2
 
 
 def test_presets_of_one_command(seqbench: Callable[..., Said]) -> None:
@@ -146,14 +155,28 @@ def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable
         (["foo=1"], "There is no key 'foo' here."),
         (["+batchsize=1"], "There is no key 'batchsize' here. Did you mean 'batch_size'?"),
         (["+model.num_layer=2"], "model.num_layer is unknown to seqbench.models.SequenceModel. Did you mean"),
-        (["task"], "An argument cannot be understood; it should read key=value."),
+        (["task=latch", "task"], "An argument cannot be understood; it should read key=value."),
+        (["reprot"], "There is no command 'reprot'. Did you mean 'report'?"),
+        (["task=latch", "-m"], "-m goes first"),
+        (["model=rnn,gru"], "Several values make a sweep: put -m first."),
+        (
+            ["optim.optimizer.momentum=1", "optim=momentum", "optim.optimizer.momentum=0"],
+            "optim.optimizer: Nesterov",
+        ),
+        (["+optim.optimizer.lr=7"], "optim.optimizer.lr would be ignored; set optim.lr."),
+        (["+model.input_size=9"], "model.input_size is unknown to seqbench.models.SequenceModel."),
+        (["+trainer.lightning.profiler={_target_:os.mkdir,path:here}"], "has a _target_ deep within"),
+        (["trainer.precision=16-mixed"], "use bf16-mixed"),
+        (["task=mnist_rows", "task.length=9"], "There is no key 'task.length' here."),
+        (["-m", "seed=0,1", "runs_dir=/proc/nowhere"], "cannot write /proc/nowhere"),
+        (["model.hidden_size=1000000000000"], "model: "),
         (["task.length=1"], "task.length=1 is too short for this task; it needs at least 2 steps."),
         (["task.length=abc"], "task.length=abc does not fit: it should be a valid integer."),
         (["task.variant=foo"], "task.variant=foo does not fit: it should be 'halves', 'anywhere' or '1997'."),
         (["optim.lr=-1"], "optim.lr=-1.0 must be above 0."),
         (["optim.clip_norm=0"], "optim.clip_norm=0.0 must be above 0; null does not clip."),
         (["trainer.max_steps=0"], "trainer.max_steps=0 must be at least 1."),
-        (["trainer.devices=3"], "batch_size=64 does not divide by trainer.devices=3."),
+        (["trainer.devices=3"], "batch_size=64 does not divide by the 3 devices that share it."),
         (["trainer.accelerator=abacus"], "trainer: "),
         (["-m", "trainer.devices=2"], "trainer.devices=2 does not go with -m"),
         (["batch_size=0"], "batch_size=0 must be a whole number, at least 1."),
@@ -163,8 +186,14 @@ def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable
             ["model.param_budget=7"],
             "model.param_budget=7 is out of reach of lstm on adding: the nearest are 18",
         ),
-        (["model.engine=fast"], "model.engine=fast does not fit: it should be 'auto', 'native' or 'loop'."),
-        (["model=leaky_rnn", "model.engine=native"], "engine=native: LeakyRNN has no such engine."),
+        (
+            ["model.engine=fast"],
+            "model.engine=fast does not fit: it should be 'auto', 'native', 'scan' or 'loop'.",
+        ),
+        (
+            ["model=leaky_rnn", "model.engine=native"],
+            "engine=native: LeakyRNN has no such engine; it has auto, loop.",
+        ),
         (["model=leaky_rnn", "model.cell.alpha=2"], "model: alpha=2.0 must lie in [0, 1]"),
         (["model._target_=os.system"], "outside the packages allowed (seqbench, torch, lightning)"),
         (["model._target_=seqbench.nope"], "model._target_=seqbench.nope cannot be found"),
@@ -206,6 +235,36 @@ def test_a_damaged_result_is_told(seqbench: Callable[..., Said]) -> None:
         assert "result.json is not a result this version can read" in said.err and "Delete it" in said.err
 
 
+def test_broken_presets_are_told(seqbench: Callable[..., Said]) -> None:
+    for group in ("model", "experiment"):
+        Path("presets", group).mkdir(parents=True)
+    Path("presets/model/broken.yaml").write_text("cell: [1,\n")
+    said = seqbench(*QUICK, "model=broken")
+    assert said.code == 2 and "broken.yaml, line 2, is not YAML" in said.err
+    Path("presets/experiment/mine.yaml").write_text("n_seeds: 2\n")
+    said = seqbench(*QUICK, "experiment=mine")
+    assert said.code == 2 and "'# @package _global_'" in said.err
+
+
+def test_a_variant_that_reads_as_a_number(seqbench: Callable[..., Said]) -> None:
+    small = ["trainer.max_steps=2", "task.eval_size=20", "logger=none"]
+    assert seqbench("task=adding", "task.variant=1997", *small).code == 0
+    assert json.loads(results()[0].read_text())["config"]["task"]["variant"] == "1997"
+
+
+def test_values_that_mean_the_same_are_the_same_run(seqbench: Callable[..., Said]) -> None:
+    seqbench(*QUICK)
+    said = seqbench(*QUICK, "optim.clip_norm=1", "optim.weight_decay=0", "trainer.stop_when_solved=yes")
+    assert "(was done)" in said.out and len(results()) == 1
+
+
+def test_half_precision_by_autocast(seqbench: Callable[..., Said]) -> None:
+    for model in ("leaky_rnn", "gru"):
+        assert (
+            seqbench(*QUICK, f"model={model}", "model.engine=loop", "trainer.precision=bf16-mixed").code == 0
+        )
+
+
 def test_a_damaged_checkpoint_is_told(seqbench: Callable[..., Said]) -> None:
     seqbench(*QUICK)
     folder = results()[0].parent
@@ -231,7 +290,7 @@ def test_own_presets_add_to_the_built_in_ones_and_replace_them(seqbench: Callabl
 
 
 def test_ls_names_every_preset(seqbench: Callable[..., Said]) -> None:
-    from seqbench.config import GROUPS, preset_names
+    from seqbench.config import GROUPS
 
     said = seqbench("ls")
     for group in GROUPS:
@@ -244,6 +303,7 @@ def test_help_and_ls_need_no_torch(command: str) -> None:
     code = f"""
 import atexit, sys
 from seqbench.cli import main
+from seqbench.config import preset_names
 sys.argv = ["seqbench", {command!r}]
 atexit.register(lambda: print("torch" in sys.modules or "lightning" in sys.modules))
 main()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import traceback
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqbench.errors import ConfigError, SeqbenchError
+from seqbench.errors import ConfigError, SeqbenchError, StoreError, nearest
+from seqbench.processes import is_first_process
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -54,7 +56,7 @@ def main() -> None:
     """Run the command line; exit code 0, or 1 where a run failed, or 2 where the input cannot be used."""
     args = sys.argv[1:]
     try:
-        if not args or args[0] in ("-h", "--help", "help"):
+        if not args or args[0] == "help" or _asks_for_help(args):
             print(HELP, end="")
         elif args[0] == "--version":
             from importlib.metadata import version
@@ -62,6 +64,13 @@ def main() -> None:
             print(f"seqbench {version('seqbench')}")
         elif args[0] in COMMANDS:
             sys.exit(import_module(COMMANDS[args[0]]).main(args[1:]))
+        elif "=" not in args[0] and not args[0].startswith(("-", "~", "+")):
+            raise ConfigError(
+                f"There is no command {args[0]!r}.{nearest(args[0], COMMANDS)} A run is named by key=value; "
+                "`seqbench --help` says more."
+            )
+        elif {"-m", "--multirun"} & {*args[1:]}:
+            raise ConfigError("-m goes first: `seqbench -m model=rnn,gru …`.")
         else:
             _train()
     except SeqbenchError as error:
@@ -74,11 +83,13 @@ def main() -> None:
         sys.exit(130)
 
 
+def _asks_for_help(args: list[str]) -> bool:
+    return args[0] not in COMMANDS and bool({"-h", "--help"} & {*args})
+
+
 def _train() -> None:
     """Compose and run, once or for every job of a sweep, and print the table of what came out."""
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
     from seqbench.config import CONF_DIR, explain
 
@@ -92,7 +103,9 @@ def _train() -> None:
                 job(cfg, notes)
 
             hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)()
-        except (HydraException, OmegaConfBaseException) as error:
+        except Exception as error:  # of Hydra's, OmegaConf's, YAML's; a job keeps its own
+            if isinstance(error, OSError) and error.strerror:
+                raise StoreError(f"cannot write {error.filename}: {error.strerror}.") from error
             raise explain(error) from error
         notes.print_table()
         if codes := notes.exit_codes():
@@ -147,6 +160,8 @@ def job(cfg: DictConfig, notes: Notes) -> None:
                 f"trainer.devices={cfg.trainer.devices} does not go with -m, whose jobs share one process; "
                 "sweep on one device each, or start the jobs one by one."
             )
+        if not sweep and hydra_config.sweeper.get("params"):
+            print("This preset is a sweep, and without -m one run of it; -m goes first.", file=sys.stderr)
         results = train(cfg, on_result=partial(_say, notes))
         if any(result.status == "failed" for result in results):
             notes.add("errors", FAILED)
@@ -154,12 +169,15 @@ def job(cfg: DictConfig, notes: Notes) -> None:
         which = f"{' '.join(hydra_config.overrides.task)}: " if sweep else ""
         print(f"seqbench: {which}{error}", file=sys.stderr, flush=True)
         notes.add("errors", error.exit_code)
+    except Exception:  # a fault of seqbench's own: the other jobs of a sweep go on
+        traceback.print_exc()
+        notes.add("errors", FAILED)
 
 
 def _say(notes: Notes, plan: Plan, result: Result, trained: bool) -> None:
     """Print how a run ended, on one line, and note its folder."""
     folder = plan.folder(result.seed)
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+    if is_first_process():
         notes.add("runs", folder.resolve())
         line = f"{folder}: {_ending(result)}{'' if trained else ' (was done)'}\n"
         sys.stdout.write(line)  # in one piece: workers share the output

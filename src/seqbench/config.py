@@ -7,11 +7,12 @@ import inspect
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
+import yaml
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -20,6 +21,7 @@ from seqbench.errors import ConfigError, SeqbenchError, nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lightning.pytorch.loggers import Logger
     from torch import nn
 
     from seqbench.tasks.base import Task
@@ -69,12 +71,11 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
         ConfigError: a preset, key or value is wrong.
     """
     import hydra
-    from hydra.errors import HydraException
 
     with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         try:
             cfg = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException) as error:
+        except Exception as error:  # Hydra's, OmegaConf's, YAML's
             raise explain(error) from error
     choices = {group: cfg.hydra.runtime.choices.get(group) for group in GROUPS}
     with open_dict(cfg):
@@ -92,6 +93,11 @@ def named(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
         missing = sorted(OmegaConf.missing_keys(cfg))
     except OmegaConfBaseException as error:
         raise ConfigError(f"The configuration cannot be resolved: {_first_line(error)}") from error
+    if isinstance(cfg.get("experiment"), DictConfig):
+        raise ConfigError(
+            f"The experiment preset {choices['experiment']!r} changes nothing: its first line must read "
+            "'# @package _global_'."
+        )
     for key in cfg:
         if key not in (*GROUPS, *OmegaConf.load(CONF_DIR / "config.yaml"), "preset"):
             raise _unknown_key(str(key))
@@ -106,6 +112,12 @@ def named(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
 def explain(error: BaseException) -> SeqbenchError:
     """Put an error of Hydra or OmegaConf into one sentence, with the nearest valid name."""
     text = str(error)
+    if isinstance(mark := getattr(error, "problem_mark", None), yaml.Mark):
+        return ConfigError(
+            f"{mark.name}, line {mark.line + 1}, is not YAML: {getattr(error, 'problem', '')}."
+        )
+    if "Ambiguous value" in text:
+        return ConfigError(f"Several values make a sweep: put -m first. ({_first_line(error)})")
     if found := re.search(r"Could not find '(\S+)/([^/'\s]+)'", text):
         group, name = found.groups()
         valid = [option for option in re.findall(r"^\t(\S+)$", text, re.MULTILINE) if option[0] != "_"]
@@ -128,7 +140,7 @@ def explain(error: BaseException) -> SeqbenchError:
 
 
 def _unknown_key(key: str) -> ConfigError:
-    known = list(dict.fromkeys(_known_keys()))
+    known = [name for name in dict.fromkeys(_known_keys()) if name != key]
     guess = nearest(key, known) or nearest(key.split(".")[-1], [name.split(".")[-1] for name in known])
     return ConfigError(f"There is no key {key!r} here.{guess} `seqbench --cfg job` shows all there are.")
 
@@ -181,20 +193,30 @@ def build(node: Any, where: str, allowed: Sequence[str], **given: Any) -> Any:
     from hydra.utils import instantiate
 
     plain: Any = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
-    checked = _checked(plain, where, allowed, given)
+    checked = check(plain, where, allowed, given)
     try:
         # `given` must not pass through Hydra, which would build whatever in it has a _target_.
         return instantiate(checked | {"_partial_": True}, _convert_="all")(**given)
     except InstantiationException as error:
         raise ConfigError(f"{where}: {_first_line(error.__cause__ or error)}") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         raise ConfigError(f"{where}: {_first_line(error)}") from error
 
 
-def _checked(
-    node: dict[str, Any], where: str, allowed: Sequence[str], given: Mapping[str, Any]
+def check(
+    node: dict[str, Any], where: str, allowed: Sequence[str], given: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Return the node with its values as the target's signature wants them, nodes within it likewise."""
+    """Return the node with its values as the target's signature wants them, nodes within it likewise.
+
+    Args:
+        node: `_target_` and values.
+        where: the node's key, for messages.
+        allowed: packages that a `_target_` may come from.
+        given: arguments that are not configuration.
+
+    Raises:
+        ConfigError: the target is missing or not allowed, or a value does not fit.
+    """
     target = node.get("_target_")
     if not isinstance(target, str):
         raise ConfigError(f"{where} has no _target_: it does not say what to build.")
@@ -210,13 +232,21 @@ def _checked(
     for key, value in node.items():
         if key.startswith("_"):
             checked[key] = value
-        elif hints is not None and key not in hints:
-            raise ConfigError(f"{where}.{key} is unknown to {target}.{nearest(key, hints)}")
+        elif hints is not None and (key not in hints or key in given):
+            raise ConfigError(f"{where}.{key} is unknown to {target}.{nearest(key, set(hints) - set(given))}")
         elif isinstance(value, dict) and "_target_" in value:
-            checked[key] = _checked(value, f"{where}.{key}", allowed, {})
+            checked[key] = check(value, f"{where}.{key}", allowed)
+        elif _holds_target(value):
+            raise ConfigError(f"{where}.{key} has a _target_ deep within, where none is built.")
         else:
             checked[key] = value if hints is None else _fit(value, hints[key], f"{where}.{key}")
     return checked
+
+
+def _holds_target(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "_target_" in value or any(map(_holds_target, value.values()))
+    return isinstance(value, list) and any(map(_holds_target, value))
 
 
 def _locate(target: str, where: str) -> Any:
@@ -254,15 +284,21 @@ def _fit(value: Any, hint: Any, where: str) -> Any:
         if type(error).__name__ != "PydanticUserError":
             raise
         return value
+    if get_origin(hint) is Literal and str(value) in get_args(
+        hint
+    ):  # a variant 1997, which reads as a number
+        return str(value)
     try:
-        return adapter.validate_python(value)
+        fitting = adapter.validate_python(value)
+        return list(fitting) if isinstance(fitting, tuple) else fitting
     except ValidationError as error:
         wanted = error.errors()[0]["msg"].removeprefix("Input should be ").partition(", unable")[0]
         raise ConfigError(f"{where}={value} does not fit: it should be {wanted}.") from error
 
 
 def _allowed(cfg: DictConfig) -> list[str]:
-    return [str(package) for package in cfg.get("allowed_packages") or []]
+    packages = cfg.get("allowed_packages") or []
+    return [packages] if isinstance(packages, str) else [str(package) for package in packages]
 
 
 def build_task(cfg: DictConfig) -> Task:
@@ -363,13 +399,24 @@ def build_settings(cfg: DictConfig) -> TrainerSettings:
     return settings
 
 
+def build_logger(cfg: DictConfig, **given: Any) -> Logger | None:
+    """Build the logger of a run."""
+    logger: Logger | None = build(cfg.logger, "logger", _allowed(cfg), **given)
+    return logger
+
+
 # Identity
 
 
 def settled(cfg: DictConfig, task: Task) -> DictConfig:
-    """Return `cfg` with all that follows from it written out, so that it alone makes the run again."""
+    """Return `cfg` with values of the right type, and all that follows from them written out."""
     cfg = cfg.copy()
     with open_dict(cfg):
+        for group in ("task", "model", "optim", "trainer", "logger"):
+            if cfg.get(group) is not None:
+                plain: Any = OmegaConf.to_container(cfg[group], resolve=True)
+                budget = {key: plain.pop(key) for key in ("param_budget",) if key in plain}
+                cfg[group] = check(plain, group, _allowed(cfg)) | budget
         if cfg.model.get("param_budget") is not None:
             cfg.model.hidden_size = width_for_budget(cfg, task)
     return cfg

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
-from rich.table import Table
-
 from seqbench.config import CONF_DIR, GROUPS, preset_names, user_presets
 from seqbench.errors import ConfigError, nearest
 
@@ -17,12 +14,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("group", nargs="*", help="tasks, models, optims, trainers, loggers, experiments")
     wanted = parser.parse_args(argv).group
     groups = [_group(name) for name in wanted] or list(GROUPS)
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for group in groups:
-        table.add_row(f"[bold]{group}=[/bold]", "")
-        for name in preset_names(group):
-            table.add_row(f"  {name}", describe(group, name))
-    Console(soft_wrap=True).print(table)
+    names = {group: preset_names(group) for group in groups}
+    width = max(len(name) for some in names.values() for name in some)
+    for group, some in names.items():
+        print(f"{group}=")
+        for name in some:
+            print(f"  {name:<{width}}  {describe(group, name)}")
     return 0
 
 
@@ -37,7 +34,7 @@ def describe(group: str, name: str) -> str:
     """Return the first comment of a preset that is not an instruction to Hydra."""
     folders = [folder for folder in (user_presets(), CONF_DIR) if folder is not None]
     path = next(p for folder in folders if (p := folder / group / f"{name}.yaml").exists())
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("#") and "@package" not in line:
             return line.lstrip("# ").rstrip(".")
     return ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
+from contextlib import suppress
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
@@ -27,5 +28,6 @@ class NarrowSweep(Callback):
         with read_write(config):
             OmegaConf.update(config, "hydra.sweeper.params", left, merge=False)
         swept = parser.parse_overrides([*typed, *(f"{key}={value}" for key, value in left.items())])
-        jobs = math.prod(len(list(o.sweep_string_iterator())) for o in swept if o.is_sweep_override())
-        print(f"{jobs} jobs; each prints a line for every run that is done.", file=sys.stderr)
+        with suppress(HydraException):  # a glob, which it takes Hydra's list of presets to count
+            jobs = math.prod(len(list(o.sweep_string_iterator())) for o in swept if o.is_sweep_override())
+            print(f"{jobs} job{'s' * (jobs != 1)}; a line for every run that is done.", flush=True)

@@ -105,6 +105,27 @@ def test_a_run_that_was_killed_goes_on_bit_for_bit(optim: str, tmp_path: Path) -
     assert not (folder / "checkpoints" / "last.pt").exists()
 
 
+def test_a_run_that_raises_keeps_what_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seqbench.training.module import SequenceLearner
+
+    step = SequenceLearner.training_step
+
+    def fail_later(learner: SequenceLearner, batches: list[object], index: int) -> None:
+        if learner.step >= 40:
+            raise ZeroDivisionError("on purpose")
+        step(learner, batches, index)
+
+    args = [*QUICK, "trainer.checkpoint_seconds=0", "trainer.stop_when_solved=false"]
+    (whole,) = train(*args, "runs_dir=whole")
+    with monkeypatch.context() as broken:
+        broken.setattr(SequenceLearner, "training_step", fail_later)
+        (failed,) = train(*args)
+    assert failed.status == "failed" and failed.steps == 40 and "on purpose" in str(failed.error)
+    assert next(Path("runs").glob("*/*/*/checkpoints/last.pt")).exists()
+    (again,) = train(*args)
+    assert numbers(again) == numbers(whole)
+
+
 def test_a_result_holds_what_the_design_says() -> None:
     (result,) = train(*QUICK, "task.eval_lengths=[10,20]")
     (path,) = Path("runs").glob("*/*/*/result.json")
@@ -163,5 +184,5 @@ def test_two_processes_that_share_batches_train_as_one() -> None:
 
 
 def test_more_sequences_than_devices_can_share_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"batch_size=8 does not divide by trainer\.devices=3"):
+    with pytest.raises(ConfigError, match=r"batch_size=8 does not divide by the 3 devices"):
         plan(seqbench.compose([*QUICK, "trainer.devices=3"]))

@@ -16,6 +16,5 @@ class UserPresets(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         paths = [str(entry.path).removeprefix("file://") for entry in search_path.get_path()]
-        folder = user_presets()
-        if str(CONF_DIR) in paths and folder is not None:
+        if str(CONF_DIR) in paths and (folder := user_presets()) is not None:
             search_path.prepend(provider="seqbench-presets", path=f"file://{folder}")

@@ -259,6 +259,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, metavar="DIR", help="write md, csv, tex, json and figures here")
     parser.add_argument("--name", default="report", help="name of the files; default: report")
     parser.add_argument("--note", action="append", metavar="COMMAND", help="a command that made the runs")
-    parser.add_argument("--task", nargs="+", metavar="NAME", help="only these tasks")
+    parser.add_argument("--task", action="append", metavar="NAME", help="only this task; may be repeated")
     parser.add_argument("--figure", action="store_true", help="save the figure here, or in --out, too")
     return parser

@@ -99,23 +99,30 @@ def write_result(folder: Path, result: Result) -> None:
     write_atomically(folder / RESULT_FILE, json.dumps(_plain(asdict(result)), indent=1) + "\n")
 
 
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split("\n")[:3])
+
+
 def read_result(folder: Path) -> Result | None:
     """Return the result in a run's folder, or None where the run has none yet.
 
     Raises:
         StoreError: the file is there and is not a result that this version can read.
     """
+    from pydantic import TypeAdapter
+
     path = folder / RESULT_FILE
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']}, not {SCHEMA}")
-        return Result(**{f.name: data[f.name] for f in fields(Result)})
+        return TypeAdapter(Result).validate_python({f.name: data[f.name] for f in fields(Result)})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            f"{path} is not a result this version can read ({error}). Delete it and the run is trained again."
+            f"{path} is not a result this version can read ({_brief(error)}). Delete it, and the run is "
+            "trained again."
         ) from error
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}.") from error

@@ -53,7 +53,9 @@ def compare(results: Iterable[Result]) -> pd.DataFrame:
         trained = _train_length(result) or usual.get(task, 0)
         for length in {trained, *_test_lengths(result)}:
             cells[task, trained, length, model][result.seed] = result
-    most = max((len(runs) for runs in cells.values()), default=0)
+    most: dict[str, int] = Counter()
+    for (task, *_), runs in cells.items():
+        most[task] = max(most[task], len(runs))
     rows = [
         {
             **{"task": task, "train_length": trained, "length": length, "model": model},
@@ -61,11 +63,11 @@ def compare(results: Iterable[Result]) -> pd.DataFrame:
             **_cell([*cells.get((task, trained, length, model), {}).values()], length, length == trained),
         }
         for task, trained, length in sorted({key[:3] for key in cells})
-        for model in sorted({model for *_, model in cells})
+        for model in _expected(task, cells)
     ]
     frame = pd.DataFrame(rows)
     frame["baseline_loss"] = frame.groupby(["task", "length"])["baseline_loss"].transform("first")
-    frame["note"] = [_note(row, most) for row in records(frame)]
+    frame["note"] = [_note(row, most[row["task"]]) for row in records(frame)]
     counts = ["train_length", "length", "runs", "failed", "diverged", "seeds", "n", "solved", "parameters"]
     return frame.astype(dict.fromkeys(counts, "Int64"))
 
@@ -90,6 +92,13 @@ def provenance(results: Sequence[Result]) -> str:
 def records(frame: pd.DataFrame) -> list[Row]:
     """Return the rows of a comparison as dictionaries."""
     return cast(list[Row], frame.to_dict("records"))
+
+
+def _expected(task: str, cells: Iterable[tuple[str, int, int, str]]) -> list[str]:
+    """Return the models a task has rows for: its own, and those of other tasks that it lacks in any form."""
+    models = {model for its, *_, model in cells if its == task}
+    names = {model.partition(" (")[0] for model in models}
+    return sorted(models | {model for *_, model in cells if "(" not in model and model not in names})
 
 
 def _cell(runs: Sequence[Result], length: int, trained_there: bool) -> Row:

@@ -144,8 +144,13 @@ class Task(ABC):
     eval_lengths: tuple[int, ...]
     variant: str
 
-    def prepare(self) -> None:  # noqa: B027 - most tasks have nothing to get ready
-        """Get ready to be trained on; a `DataError` says that the data are not to be had."""
+    def prepare(self, batch_size: int) -> None:  # noqa: B027 - most tasks have nothing to get ready
+        """Get ready to be trained on.
+
+        Raises:
+            DataError: the data are not to be had.
+            ConfigError: there are fewer of them than a batch takes.
+        """
 
     @abstractmethod
     def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
@@ -221,13 +226,14 @@ class DataTask(Task):
     #: Set by subclasses, once read: the training examples.
     train: Batch
 
-    def prepare(self) -> None:
-        _ = self.train
-
-    def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
+    def prepare(self, batch_size: int) -> None:
         size = len(self.train.inputs)
         if batch_size > size:
             raise ConfigError(f"batch_size={batch_size} is more than the {size} training examples there are.")
+
+    def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
+        self.prepare(batch_size)
+        size = len(self.train.inputs)
         epoch, skip = divmod(start, size // batch_size)
         while True:
             order = torch.randperm(size, generator=generator("train", seed, epoch))

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,6 +89,7 @@ def wandb(
     return WandbLogger(experiment=run)
 
 
+@cache
 def _logged_in() -> bool:
     import wandb as client
 

@@ -80,7 +80,8 @@ class SequenceLearner(L.LightningModule):
         """Return the mean loss and gradient norm of the steps since the last call."""
         if self._totals is None:
             return {}
-        loss, norm = (self._totals / self._counted).tolist()
+        means = self.trainer.strategy.reduce(self._totals / self._counted, reduce_op="mean")
+        loss, norm = cast(Tensor, means).tolist()
         self._totals, self._counted = None, 0
         return {"train_loss": loss, "gradient_norm": norm}
 
@@ -104,6 +105,8 @@ class SequenceLearner(L.LightningModule):
 
     def _measure(self, batch: Batch, index: int) -> None:
         batch = self._share(batch)
+        if not len(batch.inputs):  # fewer sequences than processes
+            return
         while index >= len(self._measured):
             self._measured.append({})
         for name, (values, weights) in self.task.measure(self(batch), batch).items():

@@ -39,6 +39,9 @@ class Recipe:
     ) -> None:
         if not lr > 0:
             raise ConfigError(f"optim.lr={lr} must be above 0.")
+        for name in ("lr", "weight_decay"):
+            if name in getattr(optimizer, "keywords", {}):
+                raise ConfigError(f"optim.optimizer.{name} would be ignored; set optim.{name}.")
         if weight_decay < 0:
             raise ConfigError(f"optim.weight_decay={weight_decay} must be 0 or more.")
         for name, value in [("clip_norm", clip_norm), ("clip_value", clip_value)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 
 import lightning as L
@@ -26,8 +27,8 @@ class ProgressLine(L.Callback):
 
     @staticmethod
     def wanted() -> bool:
-        """Whether somebody is looking."""
-        return sys.stderr.isatty()
+        """Whether somebody is looking, and no other process draws a line of its own."""
+        return sys.stderr.isatty() and multiprocessing.current_process().name == "MainProcess"
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SequenceLearner)

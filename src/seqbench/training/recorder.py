@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from seqbench.errors import StoreError
+from seqbench.processes import is_first_process
 from seqbench.tasks.base import Task
 from seqbench.training.module import SequenceLearner
 
@@ -115,6 +116,8 @@ class Recorder(L.Callback):
 
     def _rewrite_rows(self) -> None:
         """Drop what a killed run wrote after its last checkpoint."""
+        if not is_first_process():
+            return
         (self.folder / "metrics.csv").unlink(missing_ok=True)
         for row in self.rows:
             self._write(row)
@@ -159,7 +162,7 @@ class Recorder(L.Callback):
                 setattr(self, name, state["recorder"][name])
             self._rng = state["rng"], state["cuda_rng"]
         except FileNotFoundError:
-            (self.folder / "metrics.csv").unlink(missing_ok=True)
+            self._rewrite_rows()
             return
         except Exception as error:  # torch.load raises many kinds for a damaged file
             raise StoreError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import platform
 import resource
 import subprocess
@@ -11,8 +10,8 @@ import sys
 import traceback
 import uuid
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -27,8 +26,17 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from seqbench.config import build, build_model, build_recipe, build_settings, build_task, identity, settled
+from seqbench.config import (
+    build_logger,
+    build_model,
+    build_recipe,
+    build_settings,
+    build_task,
+    identity,
+    settled,
+)
 from seqbench.errors import ConfigError, SeqbenchError, StoreError
+from seqbench.processes import is_first_process
 from seqbench.results.store import Result, read_result, write_atomically, write_result
 from seqbench.tasks.base import Task, generator
 from seqbench.training import loggers
@@ -71,16 +79,20 @@ def plan(cfg: DictConfig) -> Plan:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise ConfigError(f"{key}={value} must be a whole number, at least {least}.")
     settings = build_settings(cfg)
-    if settings.devices > 1 and cfg.batch_size % settings.devices:
+    world_size = _trainer(settings).world_size
+    if cfg.batch_size % world_size:
         raise ConfigError(
-            f"batch_size={cfg.batch_size} does not divide by trainer.devices={settings.devices}."
+            f"batch_size={cfg.batch_size} does not divide by the {world_size} devices that share it."
         )
-    _trainer(settings)
     recipe = build_recipe(cfg)
     task = build_task(cfg)
     cfg = settled(cfg, task)
     with torch.device("meta"):
-        build_model(cfg, task)
+        model = build_model(cfg, task)
+    try:
+        recipe.build(model.parameters())
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"optim.optimizer: {error}") from error
     return Plan(cfg, task, recipe, settings, identity(cfg))
 
 
@@ -112,12 +124,12 @@ def _train_seed(common: Plan, seed: int) -> tuple[Result, bool]:
     done = read_result(folder)
     if done is not None and done.status != "failed":
         return done, False
-    common.task.prepare()
+    common.task.prepare(common.cfg.batch_size)
+    if not is_first_process():
+        return _run(common, seed), True
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
-        if not _is_first_process():
-            return _run(common, seed), True
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -127,22 +139,20 @@ def _train_seed(common: Plan, seed: int) -> tuple[Result, bool]:
         raise StoreError(
             f"cannot write in {folder}: {error.strerror}. Choose another place with runs_dir=…."
         ) from error
-    with lock:
-        done = read_result(folder)  # the process that was waited for may have finished it
-        if done is not None and done.status != "failed":
-            return done, False
-        seeded = OmegaConf.merge(common.cfg, {"seed": seed, "n_seeds": 1})
-        write_atomically(folder / "config.yaml", OmegaConf.to_yaml(seeded))
-        result = _run(common, seed)
-        write_result(folder, result)
-        (folder / "checkpoints" / "last.pt").unlink(missing_ok=True)
-    (folder / ".lock").unlink(missing_ok=True)
-    return result, True
-
-
-def _is_first_process() -> bool:
-    """Whether this is the process that writes: of the several that share a batch, only the first does."""
-    return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("NODE_RANK", "0")) == 0
+    try:
+        with lock:
+            done = read_result(folder)  # the process that was waited for may have finished it
+            if done is not None and done.status != "failed":
+                return done, False
+            seeded = OmegaConf.merge(common.cfg, {"seed": seed, "n_seeds": 1})
+            write_atomically(folder / "config.yaml", OmegaConf.to_yaml(seeded))
+            result = _run(common, seed)
+            write_result(folder, result)
+            if result.status != "failed":
+                (folder / "checkpoints" / "last.pt").unlink(missing_ok=True)
+            return result, True
+    finally:
+        (folder / ".lock").unlink(missing_ok=True)
 
 
 def _run(common: Plan, seed: int) -> Result:
@@ -162,14 +172,16 @@ def _run(common: Plan, seed: int) -> Result:
         | {"python": platform.python_version()},
         commit=_commit(),
     )
-    logger = None
+    logger = learner = None
+    recorder = _recorder(common, seed)
     threads = torch.get_num_threads()
     try:
         with torch.random.fork_rng():
             torch.set_num_threads(common.settings.num_threads or threads)
-            recorder = _recorder(common, seed)
-            model = _model(common, seed)
-            learner = SequenceLearner(model, common.task, common.recipe, common.settings.max_steps)
+            _reset_peak_memory()
+            learner = SequenceLearner(
+                _model(common, seed), common.task, common.recipe, common.settings.max_steps
+            )
             recorder.load(learner)
             logger = _logger(common, seed, recorder.logger_id)
             _fit_and_test(common, seed, learner, recorder, logger, result)
@@ -177,8 +189,12 @@ def _run(common: Plan, seed: int) -> Result:
         loggers.finish(logger, {}, failed=True)
         raise
     except Exception:
+        if not is_first_process():
+            raise  # the first process records how a run ended; what is wrong here shows on this one's output
         result.status = "failed"
         result.error = traceback.format_exc()
+        result.steps = learner.step if learner is not None else 0
+        result.wall_time_s = round(recorder.wall_seconds, 3)
     finally:
         torch.set_num_threads(threads)
     result.finished_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -204,7 +220,7 @@ def _model(common: Plan, seed: int) -> nn.Module:
 
 
 def _logger(common: Plan, seed: int, id: str) -> Logger | None:
-    if not _is_first_process():
+    if not is_first_process() or common.cfg.logger is None:
         return None
     info = loggers.RunInfo(
         group=common.group,
@@ -214,9 +230,7 @@ def _logger(common: Plan, seed: int, id: str) -> Logger | None:
         tags=[str(common.cfg.preset[group]) for group in ("task", "model") if common.cfg.preset[group]],
         config=_plain_config(common.cfg, seed),
     )
-    allowed = list(common.cfg.get("allowed_packages") or [])
-    logger: Logger | None = build(common.cfg.logger, "logger", allowed, info=info)
-    return logger
+    return build_logger(common.cfg, info=info)
 
 
 def _fit_and_test(
@@ -229,7 +243,7 @@ def _fit_and_test(
 ) -> None:
     settings, task = common.settings, common.task
     callbacks: list[L.Callback] = [recorder]
-    if settings.progress and _is_first_process() and ProgressLine.wanted():
+    if settings.progress and is_first_process() and ProgressLine.wanted():
         title = f"{common.cfg.preset.task} {common.cfg.preset.model} seed {seed}"
         callbacks.append(ProgressLine(title, task.metric))
     trainer = _trainer(settings, callbacks, logger)
@@ -245,15 +259,12 @@ def _fit_and_test(
     )
     data = TaskData(task, stream)
     if learner.step < settings.max_steps and not recorder.ended:
-        try:
+        with _interruptible(trainer):
             trainer.fit(learner, data)
-        except SystemExit as end:  # what Lightning makes of Ctrl-C
-            if trainer.interrupted:
-                raise KeyboardInterrupt from end
-            raise
     if recorder.best_step is not None:
         learner.model.load_state_dict(recorder.best_weights)
-        trainer.test(learner, data, verbose=False)
+        with _interruptible(trainer):
+            trainer.test(learner, data, verbose=False)
         if trainer.is_global_zero:
             save_atomically(recorder.best_weights, common.folder(seed) / "checkpoints" / "best.pt")
     parameters = list(learner.model.parameters())
@@ -316,9 +327,32 @@ def _summary(result: Result) -> dict[str, Any]:
     return summary
 
 
+@contextmanager
+def _interruptible(trainer: L.Trainer) -> Iterator[None]:
+    """Turn the SystemExit that Lightning makes of Ctrl-C back into what it was."""
+    try:
+        yield
+    except SystemExit as end:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from end
+        raise
+
+
+def _reset_peak_memory() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    with suppress(OSError):  # Linux alone has it
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def _peak_memory(trainer: L.Trainer) -> int:
+    """Return the most bytes held at once: on a GPU by tensors, else by the process."""
     if trainer.strategy.root_device.type == "cuda":
         return int(torch.cuda.max_memory_allocated())
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -342,10 +376,11 @@ def _processor() -> str:
 def _commit() -> str | None:
     """Return the commit of the checkout that the code runs from, with + where it has changes."""
     git = ["git", "-C", str(Path(__file__).parent)]
+    mine = ["ls-files", "--error-unmatch", Path(__file__).name]  # not a repository that this is installed in
     try:
-        commit, changes = (
+        _, commit, changes = (
             subprocess.run([*git, *args], capture_output=True, text=True, check=True).stdout.strip()
-            for args in (["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"])
+            for args in (mine, ["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"])
         )
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -39,6 +39,11 @@ class TrainerSettings:
     lightning: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if str(self.precision) in ("16", "16-mixed"):
+            raise ConfigError(
+                f"trainer.precision={self.precision} scales the loss, which clipping and checkpoints do not "
+                "know of; use bf16-mixed."
+            )
         for name in ("max_steps", "eval_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"trainer.{name}={getattr(self, name)} must be at least 1.")

@@ -67,7 +67,7 @@ class GRU(Cell):
         r = torch.sigmoid(Ux_r + Wh_r)
         u = torch.sigmoid(Ux_u + Wh_u)
         candidate = torch.tanh(Ux + r * (Wh + self.d))
-        h = torch.lerp(candidate, h, u)
+        h = torch.lerp(candidate.to(h.dtype), h, u.to(h.dtype))  # under autocast both come in half precision
         return h, (h,)
 
     def initial_state(self, batch_size: int) -> State:

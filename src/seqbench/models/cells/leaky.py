@@ -77,7 +77,7 @@ class LeakyRNN(Cell):
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         (mu,) = state
         u = torch.tanh(torch.addmm(projected, mu, self.W.t()))
-        mu = torch.lerp(u, mu, self.alpha)
+        mu = torch.lerp(u.to(mu.dtype), mu, self.alpha)  # under autocast u comes in half precision
         return mu, (mu,)
 
     def initial_state(self, batch_size: int) -> State:
@@ -93,5 +93,5 @@ def spread_alpha(alpha: float | Sequence[float], units: int) -> Float[Tensor, " 
         return torch.full((units,), float(ends[0]))
     if max(ends) == 1:
         raise ValueError(f"alpha={alpha} spreads up to a unit that never changes; end below 1.")
-    slowest, fastest = (math.log(1 / (1 - end)) for end in ends)
-    return 1 - torch.exp(-torch.linspace(slowest, fastest, units))
+    first, last = (math.log(1 / (1 - end)) for end in ends)
+    return 1 - torch.exp(-torch.linspace(first, last, units))
