@@ -73,7 +73,7 @@ def wandb(
         "entity": entity,
         "name": f"{info.group} seed {info.seed}",
         "id": info.id,
-        "dir": str(info.runs_dir),
+        "dir": str(info.runs_dir.resolve()),  # its server process may stand in another folder
         "group": info.group,
         "job_type": "train",
         "tags": [*info.tags, *tags],
