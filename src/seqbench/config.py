@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lightning.pytorch.loggers import Logger
+    from pydantic import TypeAdapter
     from torch import nn
 
     from seqbench.tasks.base import Task
@@ -274,15 +276,10 @@ def _hints(callable_: Any) -> dict[str, Any] | None:
 
 def _fit(value: Any, hint: Any, where: str) -> Any:
     """Return `value` as the type `hint`; say what would fit if it cannot be."""
-    from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
-    try:
-        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
-    except (PydanticSchemaGenerationError, TypeError):  # a type of no configuration, such as a tensor
-        return value
-    except Exception as error:
-        if type(error).__name__ != "PydanticUserError":
-            raise
+    adapter = _adapter(hint)
+    if adapter is None:
         return value
     if get_origin(hint) is Literal and str(value) in get_args(
         hint
@@ -294,6 +291,22 @@ def _fit(value: Any, hint: Any, where: str) -> Any:
     except ValidationError as error:
         wanted = error.errors()[0]["msg"].removeprefix("Input should be ").partition(", unable")[0]
         raise ConfigError(f"{where}={value} does not fit: it should be {wanted}.") from error
+
+
+@cache
+def _adapter(hint: Any) -> TypeAdapter[Any] | None:
+    """Return what checks values against a type; None for a type of no configuration, such as a tensor."""
+    from pydantic import ConfigDict, TypeAdapter
+    from pydantic.errors import PydanticUserError
+
+    try:
+        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticUserError as error:
+        if error.code != "type-adapter-config-unused":
+            return None
+        return TypeAdapter(hint)  # a model or dataclass, which has a configuration of its own
+    except TypeError:
+        return None
 
 
 def _allowed(cfg: DictConfig) -> list[str]:

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +15,7 @@ from seqbench.errors import StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pydantic import TypeAdapter
 
 RESULT_FILE = "result.json"
 #: Raised when the meaning of a field changes.
@@ -99,6 +101,13 @@ def write_result(folder: Path, result: Result) -> None:
     write_atomically(folder / RESULT_FILE, json.dumps(_plain(asdict(result)), indent=1) + "\n")
 
 
+@cache
+def _schema() -> TypeAdapter[Result]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Result)
+
+
 def _brief(error: Exception) -> str:
     return " ".join(str(error).split("\n")[:3])
 
@@ -109,14 +118,12 @@ def read_result(folder: Path) -> Result | None:
     Raises:
         StoreError: the file is there and is not a result that this version can read.
     """
-    from pydantic import TypeAdapter
-
     path = folder / RESULT_FILE
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']}, not {SCHEMA}")
-        return TypeAdapter(Result).validate_python({f.name: data[f.name] for f in fields(Result)})
+        return _schema().validate_python({f.name: data[f.name] for f in fields(Result)})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
