@@ -56,6 +56,7 @@ INCIDENTAL = (
     *("seed", "n_seeds", "runs_dir", "data_dir", "logger", "allowed_packages", "preset"),
     *("task.data_dir", "model.engine", "model.param_budget"),
     *("trainer.devices", "trainer.accelerator", "trainer.strategy", "trainer.num_threads"),
+    "trainer.seeds_together",
     *("trainer.checkpoint_seconds", "trainer.progress"),
 )
 

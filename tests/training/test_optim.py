@@ -6,48 +6,54 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 from seqbench.errors import ConfigError
 from seqbench.training.optim import Recipe
 
 
-def parameters(*gradients: list[float]) -> list[nn.Parameter]:
-    made = []
-    for gradient in gradients:
-        parameter = nn.Parameter(torch.zeros(len(gradient)))
-        parameter.grad = torch.tensor(gradient)
-        made.append(parameter)
-    return made
+def gradients(*rows: list[float]) -> list[torch.Tensor]:
+    """Gradients of two parameters, one of two numbers and one of one, for each seed."""
+    all_ = torch.tensor(rows)
+    return [all_[:, :2].clone(), all_[:, 2:].clone()]
 
 
-def gradients(of: list[nn.Parameter]) -> torch.Tensor:
-    return torch.cat([p.grad for p in of if p.grad is not None])
+def flat(of: list[torch.Tensor]) -> torch.Tensor:
+    return torch.cat(of, dim=1)
 
 
-def test_clipping_by_norm_keeps_the_direction() -> None:
-    ours = parameters([3.0, 0.0], [4.0])
-    before = gradients(ours).clone()
+def test_clipping_by_norm_keeps_the_direction_and_the_other_seeds() -> None:
+    ours = gradients([3.0, 0.0, 4.0], [0.3, 0.0, 0.4])
+    before = flat(ours)
     norm = Recipe(torch.optim.SGD, lr=0.1, clip_norm=1.0).clip(ours)
-    assert norm.item() == 5.0
-    assert gradients(ours).norm().item() == pytest.approx(1.0, abs=1e-6)
-    assert torch.cosine_similarity(gradients(ours), before, dim=0).item() == pytest.approx(1.0)
-    short = parameters([0.3, 0.4])
-    Recipe(torch.optim.SGD, lr=0.1, clip_norm=1.0).clip(short)
-    assert gradients(short).tolist() == pytest.approx([0.3, 0.4])
+    assert norm.tolist() == pytest.approx([5.0, 0.5])
+    assert flat(ours).norm(dim=1).tolist() == pytest.approx([1.0, 0.5], abs=1e-6)
+    assert torch.cosine_similarity(flat(ours), before).tolist() == pytest.approx([1.0, 1.0])
+
+
+def test_one_seed_is_clipped_as_torch_does() -> None:
+    parameters = [torch.nn.Parameter(torch.randn(3, 4)), torch.nn.Parameter(torch.randn(5))]
+    for parameter in parameters:
+        parameter.grad = torch.randn_like(parameter)
+    ours = [p.grad[None].clone() for p in parameters if p.grad is not None]
+    norm = Recipe(torch.optim.SGD, lr=0.1, clip_norm=0.7).clip(ours)
+    theirs = torch.nn.utils.clip_grad_norm_(parameters, 0.7)
+    torch.testing.assert_close(norm[0], theirs)
+    for gradient, parameter in zip(ours, parameters, strict=True):
+        torch.testing.assert_close(gradient[0], parameter.grad)
 
 
 def test_clipping_by_value_bounds_every_component() -> None:
-    ours = parameters([3.0, -0.2], [-4.0])
+    ours = gradients([3.0, -0.2, -4.0], [0.1, 0.2, 0.3])
     norm = Recipe(torch.optim.SGD, lr=0.1, clip_norm=None, clip_value=0.5).clip(ours)
-    assert gradients(ours).tolist() == pytest.approx([0.5, -0.2, -0.5])
-    assert norm.item() == pytest.approx(math.sqrt(0.54))
+    assert flat(ours)[0].tolist() == pytest.approx([0.5, -0.2, -0.5])
+    assert flat(ours)[1].tolist() == pytest.approx([0.1, 0.2, 0.3])
+    assert norm.tolist() == pytest.approx([math.sqrt(0.54), math.sqrt(0.14)])
 
 
 def test_without_clipping_the_norm_is_told_and_nothing_changes() -> None:
-    ours = parameters([30.0, 40.0])
+    ours = gradients([30.0, 40.0, 0.0])
     assert Recipe(torch.optim.SGD, lr=0.1, clip_norm=None).clip(ours).item() == 50.0
-    assert gradients(ours).tolist() == [30.0, 40.0]
+    assert flat(ours)[0].tolist() == [30.0, 40.0, 0.0]
 
 
 def test_learning_rates() -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 State = tuple[Tensor, ...]
-Engine = Literal["auto", "native", "scan", "loop"]
+Engine = Literal["auto", "native", "scan", "loop", "compile"]
 
 
 class Cell(nn.Module, ABC):
@@ -91,8 +91,9 @@ def unfold(
         reverse: go from the last valid step to the first. Output t still stands at step t.
         steps: how many steps to take without an input.
         engine: `native` is torch's own kernel, where the cell is what that computes; `scan` runs linear cells
-            in parallel over time; `loop` is Python; `auto` takes the first of them that the cell has. They
-            differ in speed alone.
+            in parallel over time; `loop` is Python; `compile` is pieces of that loop, compiled; `auto` takes
+            the first of the former three that the cell has, under vmap not `native`. They differ in speed
+            alone.
 
     Returns:
         The outputs, and the state after the last (valid) step.
@@ -104,47 +105,56 @@ def unfold(
     if x is None:
         if state is None or steps is None:
             raise ValueError("A system without input needs its first state and the number of steps.")
-        return _loop(cell, None, state, None, steps)
+        outputs, state = loop(cell, None, state, None, steps)
+        return outputs.transpose(0, 1), state
     if reverse:
         outputs, state = unfold(cell, reverse_valid(x, lengths), state, lengths=lengths, engine=engine)
         return reverse_valid(outputs, lengths), state
     if state is None:
         state = cell.initial_state(x.shape[0])
-    if engine in ("auto", "native") and cell.has_native:
+    # vmap has no rule for torch's kernels.
+    if engine == "native" or (engine == "auto" and cell.has_native and not _under_vmap(cell, x)):
         return _native(cell, x, state, lengths)
     projected = cell.project(x.transpose(0, 1))
+    valid = None if lengths is None else torch.arange(x.shape[1], device=x.device)[:, None] < lengths
     if engine in ("auto", "scan") and cell.has_scan:
-        t = torch.arange(x.shape[1], device=x.device)
-        outputs, state = cell.scan(
-            projected, state, None if lengths is None else (t[:, None] < lengths)[..., None]
-        )
-        return outputs.transpose(0, 1), state
-    return _loop(cell, projected, state, lengths, x.shape[1])
+        outputs, state = cell.scan(projected, state, None if valid is None else valid[..., None])
+    elif engine == "compile":
+        from seqbench.models.compiled import run_compiled  # which needs this module
+
+        outputs, state = run_compiled(cell, projected, state, valid)
+    else:
+        outputs, state = loop(cell, projected, state, valid)
+    return outputs.transpose(0, 1), state
 
 
 def check_engine(cell: Cell, engine: Engine) -> None:
     """Raise a ValueError where the engine is not one of the cell's."""
-    has = {"auto": True, "native": cell.has_native, "scan": cell.has_scan, "loop": True}
+    has = {"auto": True, "native": cell.has_native, "scan": cell.has_scan, "loop": True, "compile": True}
     if not has.get(engine, False):
         mine = ", ".join(name for name, there in has.items() if there)
         raise ValueError(f"engine={engine}: {type(cell).__name__} has no such engine; it has {mine}.")
 
 
-def _loop(
-    cell: Cell, projected: Tensor | None, state: State, lengths: Tensor | None, steps: int
+def loop(
+    cell: Cell, projected: Tensor | None, state: State, valid: Tensor | None, steps: int = 0
 ) -> tuple[Tensor, State]:
+    """Run the steps (T, …) one after the other, standing still where `valid` (T, B) is false.
+
+    Without a projected input there are `steps` of them.
+    """
     # unbind has one backward for all steps; indexing x[:, t] would write a full-size gradient at each.
     inputs = [None] * steps if projected is None else projected.unbind(0)
     outputs = []
     for t, projected_t in enumerate(inputs):
         output, new = cell.step(projected_t, state)
-        if lengths is not None:
-            valid = t < lengths
-            new = tuple(torch.where(_like(valid, n), n, old) for n, old in zip(new, state, strict=True))
-            output = torch.where(_like(valid, output), output, torch.zeros_like(output))
+        if valid is not None:
+            now = valid[t]
+            new = tuple(torch.where(_like(now, n), n, old) for n, old in zip(new, state, strict=True))
+            output = torch.where(_like(now, output), output, torch.zeros_like(output))
         state = new
         outputs.append(output)
-    return torch.stack(outputs).transpose(0, 1), state
+    return torch.stack(outputs), state
 
 
 def _native(cell: Cell, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
@@ -159,6 +169,10 @@ def _native(cell: Cell, x: Tensor, state: State, lengths: Tensor | None) -> tupl
     assert isinstance(outputs, PackedSequence)
     padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
     return padded, tuple(part[back] for part in state)
+
+
+def _under_vmap(cell: Cell, x: Tensor) -> bool:
+    return any(map(torch._C._functorch.is_batchedtensor, [x, *cell.parameters()]))
 
 
 def _like(valid: Tensor, part: Tensor) -> Tensor:

@@ -58,10 +58,13 @@ class Result:
     state_size: int | None = None
     """Numbers that a model carries from step to step for one sequence."""
     wall_time_s: float = 0.0
-    """Time spent training and evaluating, restarts summed."""
+    """Time spent training and evaluating, restarts summed. Seeds side by side each have their share."""
     sequences_per_s: float | None = None
-    """Training throughput, evaluations not counted."""
+    """Training throughput by this run's share of the time, evaluations not counted."""
     peak_memory_bytes: int | None = None
+    """That of the process, or of the device, with all the seeds that it trains."""
+    way: str | None = None
+    """How the sums were done, which decides speed and rounding."""
     device: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     commit: str | None = None
@@ -123,7 +126,7 @@ def read_result(folder: Path) -> Result | None:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']}, not {SCHEMA}")
-        return _schema().validate_python({f.name: data[f.name] for f in fields(Result)})
+        return _schema().validate_python({f.name: data[f.name] for f in fields(Result) if f.name in data})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

@@ -34,6 +34,8 @@ class Batch(NamedTuple):
     targets: one per step, (B, T) or (B, T, F), or one per sequence, (B,) or (B, F), as the task's spec says.
     mask: (B, T), true where a step's target counts; None where all do. For targets at every step only.
     lengths: (B,), how many steps of each row are valid; None where all are.
+
+    Those of K seeds side by side have one dimension more, (K, B, …).
     """
 
     inputs: Tensor
@@ -81,10 +83,17 @@ class Target(ABC):
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         """Return `loss`, and what else is measured, for each target of the batch."""
 
+    @abstractmethod
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of each target of the batch."""
+
     def loss(self, outputs: Tensor, batch: Batch) -> Float[Tensor, ""]:
         """Return the mean loss over the targets that count: [9]–[11] of the chapter by their number."""
-        values, weights = self.measure(outputs, batch)["loss"]
-        return (values * weights).sum() / weights.sum()
+        losses = self.losses(outputs, batch)
+        if not self.per_step or batch.mask is None:
+            return losses.mean()
+        weights = self.weights(losses, batch)
+        return (losses * weights).sum() / weights.sum()
 
     def weights(self, values: Tensor, batch: Batch) -> Tensor:
         """Return 1 for every target that counts and 0 for the rest, in the shape of `values`."""
@@ -96,9 +105,12 @@ class Target(ABC):
 class Classes(Target):
     """One of `size` classes. The outputs are unnormalised log-probabilities; the loss is in nats."""
 
-    def measure(self, outputs: Tensor, batch: Batch) -> Measures:
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         loss = F.cross_entropy(outputs.flatten(0, -2), batch.targets.flatten(), reduction="none")
-        loss = loss.view(batch.targets.shape)
+        return loss.view(batch.targets.shape)
+
+    def measure(self, outputs: Tensor, batch: Batch) -> Measures:
+        loss = self.losses(outputs, batch)
         weights = self.weights(loss, batch)
         correct = (outputs.argmax(-1) == batch.targets).to(loss.dtype)
         return {"loss": (loss, weights), "accuracy": (correct, weights)}
@@ -107,8 +119,11 @@ class Classes(Target):
 class Values(Target):
     """A vector of `size` real numbers. The loss is the mean squared error over its components."""
 
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return (outputs - batch.targets).square().mean(-1)
+
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
-        loss = (outputs - batch.targets).square().mean(-1)
+        loss = self.losses(outputs, batch)
         return {"loss": (loss, self.weights(loss, batch))}
 
 

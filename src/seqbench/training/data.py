@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import lightning as L
+import torch
 
 from seqbench.tasks.base import Batch, Task
 
@@ -15,11 +17,13 @@ EVAL_BATCH = 250
 
 
 class TrainingStream:
-    """The training batches of one run, in lists; going through it once takes it to the next evaluation.
+    """The training batches of several seeds, side by side; one pass goes to the next evaluation.
+
+    It yields lists of batches, one for each optimisation step, whose tensors are (K, B, …).
 
     Args:
         task: what is learnt.
-        seed: the run's seed.
+        seeds: the runs' seeds.
         batch_size: sequences of one step, all devices together.
         start: the step to begin at.
         eval_every: steps between evaluations.
@@ -30,7 +34,7 @@ class TrainingStream:
     def __init__(
         self,
         task: Task,
-        seed: int,
+        seeds: Sequence[int],
         batch_size: int,
         start: int,
         eval_every: int,
@@ -41,14 +45,34 @@ class TrainingStream:
         self.eval_every = eval_every
         self.max_steps = max_steps
         self.steps_per_call = steps_per_call
-        self._batches = task.train_batches(seed, batch_size, start)
+        self._first = [partial(task.train_batches, seed, batch_size) for seed in seeds]
+        self._streams = [first(start) for first in self._first]
+
+    def example(self) -> Batch:
+        """Return the first batch of all; it does not count as taken."""
+        return side_by_side([next(first()) for first in self._first])
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with the streams of these seeds alone."""
+        self._streams = [self._streams[k] for k in rows]
 
     def __iter__(self) -> Iterator[list[Batch]]:
         stop = min(self.max_steps, self.step + self.eval_every - self.step % self.eval_every)
         while self.step < stop:
             count = min(self.steps_per_call, stop - self.step)
             self.step += count
-            yield [next(self._batches) for _ in range(count)]
+            yield [side_by_side([next(stream) for stream in self._streams]) for _ in range(count)]
+
+
+def side_by_side(batches: Sequence[Batch]) -> Batch:
+    """Stack batches of one shape along a new first dimension."""
+    if len(batches) == 1:
+        return batches[0].each(lambda part: part[None])
+    inputs, targets, mask, lengths = (
+        None if parts[0] is None else torch.stack(parts) for parts in zip(*batches, strict=True)
+    )
+    assert inputs is not None and targets is not None
+    return Batch(inputs, targets, mask, lengths)
 
 
 class EvaluationSet:

@@ -80,6 +80,7 @@ def wandb(
         "config": info.config,
         "settings": settings,
         "resume": "allow" if chosen == "online" else None,
+        "reinit": "create_new",  # seeds side by side have a run each
     }
     try:
         run = client.init(mode=chosen, **options)

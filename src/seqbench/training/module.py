@@ -1,95 +1,161 @@
-"""The Lightning module: any model on any task."""
+"""The Lightning module: any model, with any number of seeds, on any task."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, Literal, cast
 
 import lightning as L
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
 
 from seqbench.tasks.base import Batch, Task
 from seqbench.training.optim import Recipe
+from seqbench.training.seeds import SeedStack, optimizer_of_all, optimizer_of_one
+from seqbench.training.ways import Way, fastest
+
+#: By the measure's name: its sum over targets, and the sum of their weights, (2, K).
+Sums = dict[str, Tensor]
 
 
 class SequenceLearner(L.LightningModule):
-    """Trains a model on a task by a recipe.
+    """Trains the models of K seeds on a task by a recipe, side by side.
 
     A call of `training_step` takes several optimisation steps, so that Lightning's cost per batch is shared
     among them; nothing in it waits for the device.
 
     Attributes:
         step: optimisation steps done.
-        evaluation: metrics of the last evaluation, `{metric: value}`.
-        tested: metrics of the test sets, one dict for each of the task's `eval_lengths`.
+        way: how passes go; None until it is measured, when training begins, what is fastest.
+        together: whether seeds go together, where that is not left to measurement.
+        resumed: for each model, what its checkpoint holds, to go on from.
+        best_weights: for each model, what is to be tested; empty tests the models as they are.
+        evaluation: metrics of the last evaluation, `{metric: value}` for each model.
+        tested: for each model, metrics of the test sets, one dict for each of the task's `eval_lengths`.
     """
 
-    def __init__(self, model: nn.Module, task: Task, recipe: Recipe, max_steps: int) -> None:
+    def __init__(
+        self,
+        models: Sequence[nn.Module],
+        task: Task,
+        recipe: Recipe,
+        max_steps: int,
+        way: Way | None = None,
+        together: bool | Literal["auto"] = "auto",
+    ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.model = model
+        self.stack = SeedStack(models)
         self.task = task
         self.recipe = recipe
         self.max_steps = max_steps
         self.step = 0
-        self.evaluation: dict[str, float] = {}
-        self.tested: list[dict[str, float]] = []
-        self.resumed_optimizer: dict[str, Any] | None = None
-        self._measured: list[dict[str, MeanMetric]] = []
+        self.evaluation: list[dict[str, float]] = []
+        self.tested: list[list[dict[str, float]]] = []
+        self.way = way
+        self.together: bool | Literal["auto"] = together
+        self.resumed: list[dict[str, Any]] = []
+        self.best_weights: list[dict[str, Tensor]] = []
+        self._sums: list[Sums] = []
         self._totals: Tensor | None = None
         self._counted = 0
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Return the model's outputs for a batch."""
-        outputs: Tensor = self.model(batch.inputs, batch.lengths)[0]
-        return outputs
-
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        optimizer = self.recipe.build(self.model.parameters())
-        if self.resumed_optimizer is not None:
-            optimizer.load_state_dict(self.resumed_optimizer)
+        # Not before now are the models on their device and of their type.
+        for model, checkpoint in zip(self.stack.models, self.resumed, strict=bool(self.resumed)):
+            model.load_state_dict(checkpoint["model"])
+        if len(self.stack) > 1:
+            self.stack.tie()
+        optimizer = self.recipe.build(self.stack.trainable())
+        if self.resumed:
+            optimizer.load_state_dict(self._join([checkpoint["optimizer"] for checkpoint in self.resumed]))
+        self.resumed = []
         return optimizer
+
+    def on_train_start(self) -> None:
+        trainer = self.trainer
+        if self.way is None and trainer.world_size > 1:  # passes of its own would confuse the processes
+            self.way = Way(False, self.stack.engine)
+        if self.way is None:
+            example = trainer.datamodule.stream.example()  # type: ignore[attr-defined]
+            batch = self.transfer_batch_to_device(example, self.device, 0)
+            with trainer.precision_plugin.train_step_context():
+                self.way = fastest(
+                    self.stack,
+                    self.task.targets,
+                    trainer.precision_plugin.convert_input(batch),
+                    self.max_steps - self.step,
+                    self.together,
+                )
+        self.stack.run_with(*self.way)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        # Lightning calls it too, and gradients in rows must stay in them.
+        self.stack.zero_grad(set_to_none)
+
+    def optimizer_states(self) -> list[dict[str, Any]]:
+        """Return the optimiser's state for each seed, as if it were alone."""
+        state = self.trainer.optimizers[0].state_dict()
+        return [optimizer_of_one(state, k) for k in range(len(self.stack))] if self.stack.tied else [state]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with the seeds of these rows alone; the optimiser goes on with what it knows of them."""
+        states = self.optimizer_states()
+        self.stack.keep(rows)
+        optimizer = self.trainer.optimizers[0]
+        optimizer.param_groups[0]["params"] = self.stack.trainable()
+        optimizer.state.clear()
+        optimizer.load_state_dict(self._join([states[k] for k in rows]))
+
+    def _join(self, states: list[dict[str, Any]]) -> dict[str, Any]:
+        return optimizer_of_all(states) if self.stack.tied else states[0]
 
     def training_step(self, batches: list[Batch], batch_idx: int) -> None:
         optimizer = cast(LightningOptimizer, self.optimizers())
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for batch in batches:
-            batch = self._share(batch)
+            batch = self._share(batch, dim=1)
             for group in optimizer.param_groups:
                 group["lr"] = self.recipe.lr_at(self.step, self.max_steps)
-            loss = self.task.targets.loss(self(batch), batch)
-            optimizer.zero_grad()
-            self.manual_backward(loss)
-            norm = self.recipe.clip(parameters)
+            self.zero_grad()
+            losses = self.stack.each(self.task.targets.loss, batch)
+            self.manual_backward(losses.sum())
+            norms = self.recipe.clip(self.stack.gradients())
             optimizer.step()
             self.step += 1
-            totals = torch.stack([loss.detach(), norm.detach()])
+            totals = torch.stack([losses.detach(), norms.detach()])
             self._totals = totals if self._totals is None else self._totals + totals
             self._counted += 1
 
-    def _share(self, batch: Batch) -> Batch:
+    def _share(self, batch: Batch, dim: int) -> Batch:
         """Return this process's part of a batch that all share."""
         if self.trainer.world_size == 1:
             return batch
-        size = -(-len(batch.inputs) // self.trainer.world_size)
-        return batch.rows(self.global_rank * size, (self.global_rank + 1) * size)
+        size = -(-batch.inputs.shape[dim] // self.trainer.world_size)
+        mine = slice(self.global_rank * size, (self.global_rank + 1) * size)
+        return batch.each(lambda part: part[:, mine] if dim else part[mine])
 
-    def take_training_means(self) -> dict[str, float]:
-        """Return the mean loss and gradient norm of the steps since the last call."""
+    def take_training_means(self) -> list[dict[str, float]]:
+        """Return the mean loss and gradient norm, for each model, of the steps since the last call."""
         if self._totals is None:
-            return {}
+            return [{} for _ in range(len(self.stack))]
         means = self.trainer.strategy.reduce(self._totals / self._counted, reduce_op="mean")
-        loss, norm = cast(Tensor, means).tolist()
+        losses, norms = cast(Tensor, means).tolist()
         self._totals, self._counted = None, 0
-        return {"train_loss": loss, "gradient_norm": norm}
+        return [{"train_loss": loss, "gradient_norm": norm} for loss, norm in zip(losses, norms, strict=True)]
 
     def on_validation_epoch_start(self) -> None:
-        self._measured = []
+        self._sums = []
+
+    def on_test_start(self) -> None:
+        for model, weights in zip(self.stack.models, self.best_weights, strict=bool(self.best_weights)):
+            model.load_state_dict(weights)
+        self.stack.run_with(*(self.way or Way(False, None)))
+        if self.stack.together:  # the models may have moved since they were trained
+            self.stack.tie()
 
     def on_test_epoch_start(self) -> None:
-        self._measured = []
+        self._sums = []
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         self._measure(batch, dataloader_idx)
@@ -98,22 +164,28 @@ class SequenceLearner(L.LightningModule):
         self._measure(batch, dataloader_idx)
 
     def on_validation_epoch_end(self) -> None:
-        (self.evaluation,) = self._compute()
+        self.evaluation = self._means(self._sums[0])
 
     def on_test_epoch_end(self) -> None:
-        self.tested = self._compute()
+        by_length = [self._means(sums) for sums in self._sums]
+        self.tested = [[means[k] for means in by_length] for k in range(len(self.stack))]
 
     def _measure(self, batch: Batch, index: int) -> None:
-        batch = self._share(batch)
-        if not len(batch.inputs):  # fewer sequences than processes
-            return
-        while index >= len(self._measured):
-            self._measured.append({})
-        for name, (values, weights) in self.task.measure(self(batch), batch).items():
-            if name not in self._measured[index]:
-                # A NaN must stay one: it is how a diverged run shows.
-                self._measured[index][name] = MeanMetric(nan_strategy="disable").to(self.device)
-            self._measured[index][name].update(values.float(), weights.float())
+        """Add to the sums of the `index`-th set what the models make of a batch of it."""
+        mine = self._share(batch, dim=0)
+        counts = len(mine.inputs) > 0
+        if not counts:  # fewer sequences than processes: go along with one that does not count
+            mine = batch.rows(0, 1)
+        while index >= len(self._sums):
+            self._sums.append({})
+        sums = self._sums[index]
+        for name, (values, weights) in self.stack.each(self.task.measure, mine, shared=True).items():
+            both = torch.stack([values * weights, weights]).float().flatten(2).sum(2) * counts
+            sums[name] = both + sums[name] if name in sums else both
 
-    def _compute(self) -> list[dict[str, float]]:
-        return [{name: float(m.compute()) for name, m in metrics.items()} for metrics in self._measured]
+    def _means(self, sums: Sums) -> list[dict[str, float]]:
+        found: dict[str, list[float]] = {}
+        for name, both in sums.items():
+            total, weight = cast(Tensor, self.trainer.strategy.reduce(both, reduce_op="sum"))
+            found[name] = (total / weight).tolist()
+        return [{name: values[k] for name, values in found.items()} for k in range(len(self.stack))]

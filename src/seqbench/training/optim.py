@@ -61,11 +61,22 @@ class Recipe:
         """Return the optimiser of a model's parameters."""
         return self.optimizer(parameters, lr=self.lr, weight_decay=self.weight_decay)
 
-    def clip(self, parameters: list[nn.Parameter]) -> Tensor:
-        """Clip the gradients in place; return their norm before `clip_norm`."""
+    def clip(self, gradients: list[Tensor]) -> Tensor:
+        """Clip in place the gradients (K, …) of K seeds, each by itself.
+
+        Returns:
+            The norm (K,) of each seed's gradient before `clip_norm`.
+        """
         if self.clip_value is not None:
-            nn.utils.clip_grad_value_(parameters, self.clip_value)
-        return nn.utils.clip_grad_norm_(parameters, math.inf if self.clip_norm is None else self.clip_norm)
+            for gradient in gradients:
+                gradient.clamp_(-self.clip_value, self.clip_value)
+        norms = [torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+        if self.clip_norm is not None:
+            scale = (self.clip_norm / (norm + 1e-6)).clamp_max(1)
+            for gradient in gradients:
+                gradient.mul_(scale.view(-1, *[1] * (gradient.ndim - 1)))
+        return norm
 
     def lr_at(self, step: int, max_steps: int) -> float:
         """Return the learning rate of an optimisation step, counted from 0."""

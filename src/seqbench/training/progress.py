@@ -56,8 +56,9 @@ class ProgressLine(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SequenceLearner)
-        value = pl_module.evaluation[self.metric]
-        self._progress.update(self._task, metric=f"{self.metric} {value:.3g}")
+        values = [metrics[self.metric] for metrics in pl_module.evaluation]
+        shown = "–".join(f"{value:.3g}" for value in dict.fromkeys([min(values), max(values)]))
+        self._progress.update(self._task, metric=f"{self.metric} {shown}")
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._progress.stop()

@@ -1,4 +1,4 @@
-"""What is kept of a run while it goes: metrics, the best weights, checkpoints to go on from."""
+"""What is kept of runs while they go: metrics, the best weights, checkpoints to go on from."""
 
 from __future__ import annotations
 
@@ -6,40 +6,47 @@ import csv
 import math
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
 import torch
-from torch import Tensor
+from lightning.pytorch.loggers import Logger
+from torch import Tensor, nn
 
 from seqbench.errors import StoreError
+from seqbench.models.unfold import Engine
 from seqbench.processes import is_first_process
 from seqbench.tasks.base import Task
 from seqbench.training.module import SequenceLearner
 
 
-class Recorder(L.Callback):
-    """Writes `metrics.csv` and checkpoints, and decides at each evaluation how the run goes on.
+class Record:
+    """One run, as far as it has come.
 
     Everything that a run's further course depends on is in a checkpoint, or follows from the seed and the
     step: a run that was killed goes on from there bit for bit.
 
     Attributes:
+        step: optimisation steps done, as of the last evaluation or checkpoint.
         status: `solved`, `diverged` or `finished`, as it stands.
         solved_at_step: the first evaluation that met the task's criterion.
         best_step, best_metrics, best_weights: the evaluation with the best headline metric.
-        train_seconds, wall_seconds: time spent training, and in all, over every restart.
+        train_seconds, wall_seconds: time spent training, and in all, over every restart; a run that goes
+            side by side with others has its share of theirs.
+        way: how it goes, see `seqbench.training.ways`; None until that is chosen.
+        tested: metrics of the best weights on the test set of each of the task's `eval_lengths`.
+        checkpoint: what was read to go on from: model, optimiser, generators.
     """
 
-    def __init__(
-        self, task: Task, folder: Path, checkpoint_seconds: float, stop_when_solved: bool, logger_id: str
-    ) -> None:
+    def __init__(self, task: Task, folder: Path, stop_when_solved: bool, logger_id: str) -> None:
         self.task = task
         self.folder = folder
-        self.checkpoint_seconds = checkpoint_seconds
         self.stop_when_solved = stop_when_solved
         self.logger_id = logger_id
+        self.logger: Logger | None = None
+        self.step = 0
         self.status: Literal["solved", "diverged", "finished"] = "finished"
         self.solved_at_step: int | None = None
         self.best_step: int | None = None
@@ -48,61 +55,36 @@ class Recorder(L.Callback):
         self.train_seconds = 0.0
         self.wall_seconds = 0.0
         self.rows: list[dict[str, float]] = []
-        self._mark = self._saved_at = time.perf_counter()
+        self.way: tuple[bool, Engine | None] | None = None
+        self.tested: list[dict[str, float]] = []
+        self.checkpoint: dict[str, Any] | None = None
 
     @property
     def ended(self) -> bool:
         """Whether there is nothing more to train."""
         return self.status == "diverged" or (self.status == "solved" and self.stop_when_solved)
 
-    # Time
+    # Evaluations
 
-    def _lap(self) -> float:
-        now = time.perf_counter()
-        seconds, self._mark = now - self._mark, now
-        self.wall_seconds += seconds
-        return seconds
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._lap()
-
-    # Evaluation
-
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        assert isinstance(pl_module, SequenceLearner)
-        self._row: dict[str, float] = {"step": pl_module.step}
-        self._row |= pl_module.take_training_means()  # waits for the device, so the lap is honest
-        self.train_seconds += self._lap()
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        assert isinstance(pl_module, SequenceLearner)
-        metrics = pl_module.evaluation
-        self._lap()
-        self._row |= {"lr": trainer.optimizers[0].param_groups[0]["lr"], **metrics}
-        self._row["seconds"] = round(self.wall_seconds, 3)
-        self.rows.append(self._row)
-        self._judge(pl_module, metrics)
-        trainer.should_stop = self.ended or pl_module.step >= pl_module.max_steps
-        if not trainer.is_global_zero:
-            return
-        self._write(self._row)
-        for logger in trainer.loggers:
-            logger.log_metrics({k: v for k, v in self._row.items() if k != "step"}, step=pl_module.step)
-        if time.perf_counter() - self._saved_at >= self.checkpoint_seconds:
-            self.save(pl_module)
-
-    def _judge(self, learner: SequenceLearner, metrics: dict[str, float]) -> None:
-        if not math.isfinite(metrics["loss"]) or not math.isfinite(self._row.get("train_loss", 0.0)):
+    def add(self, row: dict[str, float], metrics: dict[str, float], model: nn.Module) -> None:
+        """Take in an evaluation, at the step of `row`; note the model's weights if it is the best yet."""
+        self.step = int(row["step"])
+        self.rows.append(row)
+        if is_first_process():
+            self._write(row)
+            if self.logger is not None:
+                self.logger.log_metrics({k: v for k, v in row.items() if k != "step"}, step=self.step)
+        if not math.isfinite(metrics["loss"]) or not math.isfinite(row.get("train_loss", 0.0)):
             self.status = "diverged"
             return
         sign = 1 if self.task.best == "max" else -1
         value = metrics[self.task.metric]
         if self.best_step is None or sign * value > sign * self.best_metrics[self.task.metric]:
-            self.best_step = learner.step
+            self.best_step = self.step
             self.best_metrics = dict(metrics)
-            self.best_weights = {k: v.detach().clone() for k, v in learner.model.state_dict().items()}
+            self.best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
         if self.solved_at_step is None and self.task.solved(metrics):
-            self.solved_at_step = learner.step
+            self.solved_at_step = self.step
             self.status = "solved"
 
     def _write(self, row: dict[str, float]) -> None:
@@ -114,69 +96,116 @@ class Recorder(L.Callback):
                 writer.writeheader()
             writer.writerow(row)
 
-    def _rewrite_rows(self) -> None:
-        """Drop what a killed run wrote after its last checkpoint."""
-        if not is_first_process():
-            return
-        (self.folder / "metrics.csv").unlink(missing_ok=True)
-        for row in self.rows:
-            self._write(row)
-
     # Checkpoints
 
+    _kept = (
+        *("step", "status", "solved_at_step", "best_step", "best_metrics", "best_weights"),
+        *("train_seconds", "wall_seconds", "rows", "logger_id", "way"),
+    )
+
     @property
-    def checkpoint(self) -> Path:
+    def path(self) -> Path:
         """Where the run goes on from."""
         return self.folder / "checkpoints" / "last.pt"
 
-    def save(self, learner: SequenceLearner) -> None:
+    def save(self, model: nn.Module, optimizer: dict[str, Any]) -> None:
         """Write a checkpoint; a reader finds the whole of it or the one before."""
         state: dict[str, Any] = {
-            "step": learner.step,
-            "model": learner.model.state_dict(),
-            "optimizer": learner.trainer.optimizers[0].state_dict(),
+            "model": {name: value.clone() for name, value in model.state_dict().items()},
+            "optimizer": optimizer,
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            "recorder": {name: getattr(self, name) for name in self._kept},
+            "record": {name: getattr(self, name) for name in self._kept},
         }
-        save_atomically(state, self.checkpoint)
-        self._saved_at = time.perf_counter()
+        save_atomically(state, self.path)
 
-    _kept = (
-        *("status", "solved_at_step", "best_step", "best_metrics", "best_weights"),
-        *("train_seconds", "wall_seconds", "rows", "logger_id"),
-    )
-
-    def load(self, learner: SequenceLearner) -> None:
-        """Go on from the last checkpoint, if there is one.
+    def load(self) -> None:
+        """Read the last checkpoint, if there is one.
 
         Raises:
             StoreError: the checkpoint cannot be read.
         """
         try:
-            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-            learner.model.load_state_dict(state["model"])
-            learner.resumed_optimizer = state["optimizer"]
-            learner.step = state["step"]
-            for name in self._kept:
-                setattr(self, name, state["recorder"][name])
-            self._rng = state["rng"], state["cuda_rng"]
+            self.checkpoint = torch.load(self.path, map_location="cpu", weights_only=True)
+            for name, value in self.checkpoint.pop("record").items():
+                setattr(self, name, value)
         except FileNotFoundError:
-            self._rewrite_rows()
-            return
+            pass
         except Exception as error:  # torch.load raises many kinds for a damaged file
             raise StoreError(
-                f"{self.checkpoint} cannot be read ({type(error).__name__}). "
+                f"{self.path} cannot be read ({type(error).__name__}). "
                 "Delete it and the run starts from the beginning."
             ) from error
-        self._rewrite_rows()
+        if is_first_process():  # drop what a killed run wrote after its last checkpoint
+            (self.folder / "metrics.csv").unlink(missing_ok=True)
+            for row in self.rows:
+                self._write(row)
+
+
+class Recorder(L.Callback):
+    """Keeps the records of the seeds in training, and decides at each evaluation how each goes on.
+
+    Attributes:
+        active: the records of the seeds still in training, in the order of the learner's models.
+    """
+
+    def __init__(self, records: Sequence[Record], checkpoint_seconds: float) -> None:
+        self.active = list(records)
+        self.checkpoint_seconds = checkpoint_seconds
+        self._mark = self._saved_at = time.perf_counter()
+
+    def _lap(self) -> float:
+        """Share out the seconds since the last lap; return one record's share."""
+        now = time.perf_counter()
+        seconds, self._mark = (now - self._mark) / len(self.active), now
+        for record in self.active:
+            record.wall_seconds += seconds
+        return seconds
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if hasattr(self, "_rng"):
-            torch.set_rng_state(self._rng[0])
-            if self._rng[1]:
-                torch.cuda.set_rng_state_all(self._rng[1])
+        checkpoint = self.active[0].checkpoint
+        if checkpoint is not None:
+            torch.set_rng_state(checkpoint["rng"])
+            if checkpoint["cuda_rng"]:
+                torch.cuda.set_rng_state_all(checkpoint["cuda_rng"])
+        for record in self.active:
+            record.checkpoint = None
         self._mark = self._saved_at = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._lap()
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, SequenceLearner)
+        self._means = pl_module.take_training_means()  # waits for the device, so the lap is honest
+        seconds = self._lap()
+        for record in self.active:
+            record.train_seconds += seconds
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, SequenceLearner)
+        self._lap()
+        lr = trainer.optimizers[0].param_groups[0]["lr"]
+        models = pl_module.stack.models
+        for record, means, metrics, model in zip(
+            self.active, self._means, pl_module.evaluation, models, strict=True
+        ):
+            row = {"step": pl_module.step, **means, "lr": lr, **metrics}
+            record.add(row | {"seconds": round(record.wall_seconds, 3)}, metrics, model)
+        going = [k for k, record in enumerate(self.active) if not record.ended]
+        trainer.should_stop = not going or pl_module.step >= pl_module.max_steps
+        due = time.perf_counter() - self._saved_at >= self.checkpoint_seconds
+        leaving = not trainer.should_stop and len(going) < len(self.active)
+        if trainer.is_global_zero and (due or leaving):
+            for record, model, state in zip(self.active, models, pl_module.optimizer_states(), strict=True):
+                if pl_module.way is not None:
+                    record.way = pl_module.way.together, pl_module.way.engine
+                record.save(model, state)
+            self._saved_at = time.perf_counter()
+        if leaving:
+            pl_module.keep(going)
+            trainer.datamodule.stream.keep(going)  # type: ignore[attr-defined]
+            self.active = [self.active[k] for k in going]
 
 
 def save_atomically(state: Any, path: Path) -> None:

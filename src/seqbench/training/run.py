@@ -11,7 +11,7 @@ import traceback
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -44,8 +44,10 @@ from seqbench.training.data import STEPS_PER_CALL, TaskData, TrainingStream
 from seqbench.training.module import SequenceLearner
 from seqbench.training.optim import Recipe
 from seqbench.training.progress import ProgressLine
-from seqbench.training.recorder import Recorder, save_atomically
+from seqbench.training.recorder import Record, Recorder, save_atomically
+from seqbench.training.seeds import ELEMENTWISE, SeedStack
 from seqbench.training.settings import TrainerSettings
+from seqbench.training.ways import Way, keep_freed_memory, release_freed_memory
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Plan:
 
     def folder(self, seed: int) -> Path:
         """Return the run folder of a seed."""
-        return Path(self.cfg.runs_dir) / self.group / f"seed-{seed}"
+        return Path(str(self.cfg.runs_dir)) / self.group / f"seed-{seed}"
 
 
 def plan(cfg: DictConfig) -> Plan:
@@ -100,7 +102,7 @@ def train(cfg: DictConfig, on_result: Callable[[Plan, Result, bool], None] | Non
     """Train every seed of a configuration, and return how each ended.
 
     A run that has a result is read, not trained; one that was stopped goes on from its last checkpoint; one
-    that failed is tried again.
+    that failed is tried again. Seeds that begin at the same step take their steps side by side.
 
     Args:
         cfg: from `seqbench.compose`.
@@ -110,54 +112,147 @@ def train(cfg: DictConfig, on_result: Callable[[Plan, Result, bool], None] | Non
         SeqbenchError: the configuration, the data or the run folder cannot be used.
     """
     common = plan(cfg)
-    results = []
-    for seed in range(cfg.seed, cfg.seed + cfg.n_seeds):
-        result, trained = _train_seed(common, seed)
+    results: dict[int, Result] = {}
+
+    def note(seed: int, result: Result, trained: bool) -> None:
+        results[seed] = result
         if on_result is not None:
             on_result(common, result, trained)
-        results.append(result)
-    return results
+
+    missing = []
+    for seed in range(cfg.seed, cfg.seed + cfg.n_seeds):
+        if (done := _done(common, seed)) is not None:
+            note(seed, done, False)
+        else:
+            missing.append(seed)
+    if missing:
+        common.task.prepare(common.cfg.batch_size)
+    while missing:
+        with ExitStack() as locks:
+            mine = [seed for seed in missing if _lock(common, seed, locks)]
+            if not mine:  # other processes have them all: wait for the first
+                print(f"{common.folder(missing[0])} is being trained by another process; waiting for it.")
+                mine = [missing[0]] if _lock(common, missing[0], locks, wait=True) else []
+            missing = [seed for seed in missing if seed not in mine]
+            todo = []
+            for seed in mine:
+                # The process that was waited for may have finished it.
+                if (done := _done(common, seed)) is not None:
+                    note(seed, done, False)
+                else:
+                    todo.append(seed)
+            for seed, result in _train_seeds(common, todo):
+                note(seed, result, True)
+    return [results[seed] for seed in sorted(results)]
 
 
-def _train_seed(common: Plan, seed: int) -> tuple[Result, bool]:
-    folder = common.folder(seed)
-    done = read_result(folder)
-    if done is not None and done.status != "failed":
-        return done, False
-    common.task.prepare(common.cfg.batch_size)
+def _done(common: Plan, seed: int) -> Result | None:
+    result = read_result(common.folder(seed))
+    return None if result is None or result.status == "failed" else result
+
+
+def _lock(common: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool:
+    """Take the lock of a run's folder until `locks` ends; say whether it could be had."""
     if not is_first_process():
-        return _run(common, seed), True
+        return True
+    folder = common.folder(seed)
+    lock = FileLock(folder / ".lock", timeout=-1 if wait else 0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print(f"{folder} is being trained by another process; waiting for it.", file=sys.stderr)
-            lock.acquire()
+        lock.acquire()
+    except Timeout:
+        return False
     except OSError as error:
         raise StoreError(
             f"cannot write in {folder}: {error.strerror}. Choose another place with runs_dir=…."
         ) from error
+    locks.callback((folder / ".lock").unlink, missing_ok=True)
+    locks.callback(lock.release)
+    return True
+
+
+def _train_seeds(common: Plan, seeds: Sequence[int]) -> Iterator[tuple[int, Result]]:
+    """Train seeds whose folders are locked; yield each with its result, which is written."""
+    records = {seed: _record(common, seed) for seed in seeds}
+    for record in records.values():
+        record.load()
+    groups: dict[Any, list[int]] = {}
+    for seed, record in records.items():  # seeds that have ended lack nothing but their test
+        groups.setdefault((record.ended, record.step, record.way), []).append(seed)
+    for group in (part for whole in groups.values() for part in _parts(common, whole)):
+        if is_first_process():
+            for seed in group:
+                seeded = OmegaConf.merge(common.cfg, {"seed": seed, "n_seeds": 1})
+                write_atomically(common.folder(seed) / "config.yaml", OmegaConf.to_yaml(seeded))
+        results = _run(common, {seed: records[seed] for seed in group})
+        if len(group) > 1 and any(result.status == "failed" for result in results):
+            # One seed's trouble, or that there are several at once, is not to be another's: each by itself.
+            results = []
+            for seed in group:
+                record = _record(common, seed)
+                record.load()
+                record.way = None
+                results += _run(common, {seed: record})
+        for seed, result in zip(group, results, strict=True):
+            if is_first_process():
+                write_result(common.folder(seed), result)
+                if result.status != "failed":
+                    records[seed].path.unlink(missing_ok=True)
+            yield seed, result
+
+
+def _parts(common: Plan, seeds: list[int]) -> list[list[int]]:
+    """Cut seeds into groups that can go side by side."""
+    settings = common.settings
+    together = settings.seeds_together is not False and _trainer(settings).world_size == 1
+    if together and isinstance(common.recipe.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE):
+        return [seeds]
+    return [[seed] for seed in seeds]
+
+
+def _run(common: Plan, records: dict[int, Record]) -> list[Result]:
+    """Train seeds side by side and test them; an error of the runs' own makes their status `failed`."""
+    results = {seed: _blank(common, seed) for seed in records}
+    learner = None
+    threads = torch.get_num_threads()
     try:
-        with lock:
-            done = read_result(folder)  # the process that was waited for may have finished it
-            if done is not None and done.status != "failed":
-                return done, False
-            seeded = OmegaConf.merge(common.cfg, {"seed": seed, "n_seeds": 1})
-            write_atomically(folder / "config.yaml", OmegaConf.to_yaml(seeded))
-            result = _run(common, seed)
-            write_result(folder, result)
-            if result.status != "failed":
-                (folder / "checkpoints" / "last.pt").unlink(missing_ok=True)
-            return result, True
+        with torch.random.fork_rng():
+            torch.set_num_threads(common.settings.num_threads or threads)
+            keep_freed_memory()
+            release_freed_memory()
+            _reset_peak_memory()
+            for seed, record in records.items():
+                record.logger = _logger(common, seed, record.logger_id)
+            models = [_model(common, seed) for seed in records]
+            settings, way = common.settings, next(iter(records.values())).way
+            learner = SequenceLearner(
+                *(models, common.task, common.recipe, settings.max_steps),
+                way=None if way is None else Way(*way),
+                together=settings.seeds_together,
+            )
+            _fit_and_test(common, records, learner, results)
+    except (SeqbenchError, KeyboardInterrupt):
+        for record in records.values():
+            loggers.finish(record.logger, {}, failed=True)
+        raise
+    except Exception:
+        if not is_first_process():
+            raise  # the first process records how a run ended; what is wrong here shows on this one's output
+        for seed, result in results.items():
+            result.status = "failed"
+            result.error = traceback.format_exc()
+            result.steps = learner.step if learner is not None else 0
+            result.wall_time_s = round(records[seed].wall_seconds, 3)
     finally:
-        (folder / ".lock").unlink(missing_ok=True)
+        torch.set_num_threads(threads)
+    for seed, result in results.items():
+        result.finished_at = datetime.now(UTC).isoformat(timespec="seconds")
+        loggers.finish(records[seed].logger, _summary(result), failed=result.status == "failed")
+    return list(results.values())
 
 
-def _run(common: Plan, seed: int) -> Result:
-    """Train one seed and test it; an error of the run's own becomes a result with status `failed`."""
-    result = Result(
+def _blank(common: Plan, seed: int) -> Result:
+    return Result(
         task=common.cfg.preset.task,
         model=common.cfg.preset.model,
         hash=common.hash,
@@ -172,41 +267,12 @@ def _run(common: Plan, seed: int) -> Result:
         | {"python": platform.python_version()},
         commit=_commit(),
     )
-    logger = learner = None
-    recorder = _recorder(common, seed)
-    threads = torch.get_num_threads()
-    try:
-        with torch.random.fork_rng():
-            torch.set_num_threads(common.settings.num_threads or threads)
-            _reset_peak_memory()
-            learner = SequenceLearner(
-                _model(common, seed), common.task, common.recipe, common.settings.max_steps
-            )
-            recorder.load(learner)
-            logger = _logger(common, seed, recorder.logger_id)
-            _fit_and_test(common, seed, learner, recorder, logger, result)
-    except (SeqbenchError, KeyboardInterrupt):
-        loggers.finish(logger, {}, failed=True)
-        raise
-    except Exception:
-        if not is_first_process():
-            raise  # the first process records how a run ended; what is wrong here shows on this one's output
-        result.status = "failed"
-        result.error = traceback.format_exc()
-        result.steps = learner.step if learner is not None else 0
-        result.wall_time_s = round(recorder.wall_seconds, 3)
-    finally:
-        torch.set_num_threads(threads)
-    result.finished_at = datetime.now(UTC).isoformat(timespec="seconds")
-    loggers.finish(logger, _summary(result), failed=result.status == "failed")
-    return result
 
 
-def _recorder(common: Plan, seed: int) -> Recorder:
-    return Recorder(
+def _record(common: Plan, seed: int) -> Record:
+    return Record(
         common.task,
         common.folder(seed),
-        common.settings.checkpoint_seconds,
         common.settings.stop_when_solved,
         f"{common.hash}-{seed}-{uuid.uuid4().hex[:6]}",
     )
@@ -226,7 +292,7 @@ def _logger(common: Plan, seed: int, id: str) -> Logger | None:
         group=common.group,
         seed=seed,
         id=id,
-        runs_dir=Path(common.cfg.runs_dir),
+        runs_dir=Path(str(common.cfg.runs_dir)),
         tags=[str(common.cfg.preset[group]) for group in ("task", "model") if common.cfg.preset[group]],
         config=_plain_config(common.cfg, seed),
     )
@@ -234,22 +300,23 @@ def _logger(common: Plan, seed: int, id: str) -> Logger | None:
 
 
 def _fit_and_test(
-    common: Plan,
-    seed: int,
-    learner: SequenceLearner,
-    recorder: Recorder,
-    logger: Logger | None,
-    result: Result,
+    common: Plan, records: dict[int, Record], learner: SequenceLearner, results: dict[int, Result]
 ) -> None:
     settings, task = common.settings, common.task
+    models = list(learner.stack.models)
+    first = next(iter(records.values()))
+    learner.step = first.step
+    learner.resumed = [r.checkpoint for r in records.values() if r.checkpoint is not None]
+    recorder = Recorder(list(records.values()), settings.checkpoint_seconds)
     callbacks: list[L.Callback] = [recorder]
     if settings.progress and is_first_process() and ProgressLine.wanted():
-        title = f"{common.cfg.preset.task} {common.cfg.preset.model} seed {seed}"
+        seeds = "–".join(str(seed) for seed in sorted({min(records), max(records)}))
+        title = f"{common.cfg.preset.task} {common.cfg.preset.model} seed{'s' * (len(records) > 1)} {seeds}"
         callbacks.append(ProgressLine(title, task.metric))
-    trainer = _trainer(settings, callbacks, logger)
+    trainer = _trainer(settings, callbacks, [r.logger for r in records.values() if r.logger is not None])
     stream = TrainingStream(
         task,
-        seed,
+        list(records),
         common.cfg.batch_size,
         learner.step,
         settings.eval_every,
@@ -258,36 +325,62 @@ def _fit_and_test(
         steps_per_call=STEPS_PER_CALL if trainer.world_size == 1 else 1,
     )
     data = TaskData(task, stream)
-    if learner.step < settings.max_steps and not recorder.ended:
+    if learner.step < settings.max_steps and not first.ended:
         with _interruptible(trainer):
             trainer.fit(learner, data)
-    if recorder.best_step is not None:
-        learner.model.load_state_dict(recorder.best_weights)
-        with _interruptible(trainer):
-            trainer.test(learner, data, verbose=False)
+    _test(common, records, models, learner, trainer, data)
+    for (seed, record), model in zip(records.items(), models, strict=True):
+        _fill(common, record, results[seed], model)
+        results[seed].way = None if learner.way is None else str(learner.way)
+        results[seed].peak_memory_bytes = _peak_memory(trainer)
+        results[seed].device = _device(trainer)
+
+
+def _test(
+    common: Plan,
+    records: dict[int, Record],
+    models: list[nn.Module],
+    learner: SequenceLearner,
+    trainer: L.Trainer,
+    data: TaskData,
+) -> None:
+    """Measure each seed's best weights on the test sets."""
+    tested = [
+        (record, model) for record, model in zip(records.values(), models, strict=True) if record.best_step
+    ]
+    if not tested:
+        return
+    learner.stack = SeedStack([model for _, model in tested])
+    learner.best_weights = [record.best_weights for record, _ in tested]
+    with _interruptible(trainer):
+        trainer.test(learner, data, verbose=False)
+    for (record, _), metrics in zip(tested, learner.tested, strict=True):
+        record.tested = metrics
         if trainer.is_global_zero:
-            save_atomically(recorder.best_weights, common.folder(seed) / "checkpoints" / "best.pt")
-    parameters = list(learner.model.parameters())
-    result.status = recorder.status
-    result.solved_at_step = recorder.solved_at_step
-    result.steps = learner.step
-    result.sequences = learner.step * common.cfg.batch_size
-    result.best_step = recorder.best_step
-    result.validation = dict(recorder.best_metrics)
+            save_atomically(record.best_weights, record.folder / "checkpoints" / "best.pt")
+
+
+def _fill(common: Plan, record: Record, result: Result, model: nn.Module) -> None:
+    """Put what came out into a run's result."""
+    task = common.task
+    result.status = record.status
+    result.solved_at_step = record.solved_at_step
+    result.steps = record.step
+    result.sequences = record.step * common.cfg.batch_size
+    result.best_step = record.best_step
+    result.validation = dict(record.best_metrics)
     lengths = task.eval_lengths
-    result.test = {str(n): dict(m) for n, m in zip(lengths, learner.tested, strict=False)}
+    result.test = {str(n): dict(m) for n, m in zip(lengths, record.tested, strict=False)}
     result.baseline_loss = {str(n): task.baseline_loss(n) for n in lengths}
-    result.parameters = sum(p.numel() for p in parameters)
-    result.state_size = getattr(learner.model, "state_size", None)
-    result.wall_time_s = round(recorder.wall_seconds, 3)
-    if recorder.train_seconds > 0:
-        result.sequences_per_s = round(result.sequences / recorder.train_seconds, 1)
-    result.peak_memory_bytes = _peak_memory(trainer)
-    result.device = _device(trainer)
+    result.parameters = sum(p.numel() for p in model.parameters())
+    result.state_size = getattr(model, "state_size", None)
+    result.wall_time_s = round(record.wall_seconds, 3)
+    if record.train_seconds > 0:
+        result.sequences_per_s = round(result.sequences / record.train_seconds, 1)
 
 
 def _trainer(
-    settings: TrainerSettings, callbacks: Sequence[L.Callback] = (), logger: Logger | None = None
+    settings: TrainerSettings, callbacks: Sequence[L.Callback] = (), loggers: Sequence[Logger] = ()
 ) -> L.Trainer:
     """Return Lightning's trainer; a device or precision that it cannot serve is a ConfigError."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -299,7 +392,7 @@ def _trainer(
             devices=settings.devices,
             strategy=settings.strategy,
             precision=precision,
-            logger=logger if logger is not None else False,
+            logger=list(loggers) or False,
             callbacks=list(callbacks),
             max_epochs=-1,
             num_sanity_val_steps=0,

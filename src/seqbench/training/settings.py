@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from seqbench.errors import ConfigError
 
@@ -18,6 +18,8 @@ class TrainerSettings:
         stop_when_solved: end at the first evaluation that meets the task's criterion.
         precision: as Lightning names it: 32-true, bf16-mixed, 64-true, …
         devices: how many devices share each batch, which must divide by it; -1 takes all there are.
+        seeds_together: whether one pass goes through the models of all seeds (True) or each has its own, one
+            after the other; auto measures which is faster. False also runs one seed after another.
         accelerator: auto, cpu, gpu, mps, …
         strategy: as Lightning names it.
         num_threads: threads of one process on a CPU; None leaves torch its own choice.
@@ -31,6 +33,7 @@ class TrainerSettings:
     stop_when_solved: bool = True
     precision: str | int = "32-true"
     devices: int = 1
+    seeds_together: bool | Literal["auto"] = "auto"
     accelerator: str = "auto"
     strategy: str = "auto"
     num_threads: int | None = 1

@@ -1,0 +1,235 @@
+"""Many seeds in one job: each gets the numbers that it gets alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import seqbench
+from seqbench.config import build_recipe, preset_names
+from seqbench.training.data import side_by_side
+from seqbench.training.seeds import ELEMENTWISE, SeedStack, optimizer_of_all, optimizer_of_one
+
+SMALL = ["task=temporal_order", "task.length=12", "task.eval_size=60", "model.hidden_size=8", "batch_size=8"]
+SMALL += ["logger=none", "trainer.precision=64-true"]
+every_preset = pytest.mark.parametrize("preset", preset_names("model"))
+
+
+def train(*overrides: str) -> list[seqbench.Result]:
+    return seqbench.train(seqbench.compose([*SMALL, *overrides]))
+
+
+def curves(runs_dir: str, seed: int) -> list[list[float]]:
+    (path,) = Path(runs_dir).glob(f"*/*/seed-{seed}/metrics.csv")
+    return [[float(x) for x in line.split(",")[:-1]] for line in path.read_text().splitlines()[1:]]
+
+
+@every_preset
+@pytest.mark.parametrize("together", [True, False])
+def test_three_seeds_side_by_side_are_each_alone(preset: str, together: bool) -> None:
+    """200 steps in float64, where rounding is not enough to send a run another way."""
+    cfg = seqbench.compose([*SMALL, f"model={preset}"])
+    task, recipe = seqbench.build_task(cfg), build_recipe(cfg)
+
+    def losses(seeds: list[int]) -> torch.Tensor:
+        models = []
+        for seed in seeds:
+            torch.manual_seed(seed)
+            models.append(seqbench.build_model(cfg, task).double())
+        stack = SeedStack(models)
+        if len(seeds) > 1:
+            stack.tie()
+            stack.run_with(together, "auto")
+        optimizer = recipe.build(stack.trainable())
+        streams = [task.train_batches(seed, 8) for seed in seeds]
+        found = []
+        for _ in range(200):
+            stack.zero_grad()
+            loss = stack.each(task.targets.loss, side_by_side([next(stream) for stream in streams]))
+            loss.sum().backward()
+            norm = recipe.clip(stack.gradients())
+            optimizer.step()
+            found.append(torch.stack([loss.detach(), norm]))
+        return torch.stack(found)
+
+    alone = torch.cat([losses([seed]) for seed in (4, 0, 2)], dim=-1)
+    torch.testing.assert_close(losses([4, 0, 2]), alone, rtol=1e-5, atol=1e-5)
+    assert (alone[-1, 0, 0] - alone[-1, 0, 1]).abs() > 1e-6
+
+
+@pytest.mark.parametrize("optim", preset_names("optim"))
+@pytest.mark.parametrize("together", ["true", "auto"])
+def test_the_platform_trains_seeds_side_by_side_as_alone(optim: str, together: str) -> None:
+    args = [f"optim={optim}", "optim.schedule=cosine", "optim.warmup_steps=3", "trainer.max_steps=60"]
+    args += ["trainer.eval_every=20", "model=leaky_rnn", "trainer.stop_when_solved=false"]
+    ours = train(*args, "n_seeds=3", "runs_dir=together", f"trainer.seeds_together={together}")
+    assert [result.seed for result in ours] == [0, 1, 2]
+    for seed, result in enumerate(ours):
+        (alone,) = train(*args, f"seed={seed}", "runs_dir=alone")
+        assert alone.hash == result.hash and alone.best_step == result.best_step
+        assert result.test["12"] == pytest.approx(alone.test["12"], rel=1e-6)
+        for a, b in zip(curves("together", seed), curves("alone", seed), strict=True):
+            assert a == pytest.approx(b, rel=1e-6)
+    if together == "true":
+        assert {result.way for result in ours} == {"seeds together, engine auto"}
+
+
+def test_a_seed_that_ends_leaves_the_others_as_they_would_be_alone() -> None:
+    args = ["optim.lr=0.02", "trainer.max_steps=400", "trainer.eval_every=10", "model=gru"]
+    ours = train(*args, "n_seeds=4", "runs_dir=together", "trainer.seeds_together=true")
+    alone = [train(*args, f"seed={seed}", "runs_dir=alone")[0] for seed in range(4)]
+    assert len({result.steps for result in ours}) >= 3, "this test wants seeds that end at different steps"
+    for a, b in zip(ours, alone, strict=True):
+        assert (a.status, a.steps, a.solved_at_step, a.sequences) == (
+            *(b.status, b.steps, b.solved_at_step, b.sequences),
+        )
+        assert a.test["12"] == pytest.approx(b.test["12"], rel=1e-4)
+
+
+def test_a_seed_that_diverges_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seqbench.training.data import TrainingStream
+
+    through = TrainingStream.__iter__
+
+    def spoilt(stream: TrainingStream):  # type: ignore[no-untyped-def]
+        for batches in through(stream):
+            if stream.step == 40 and len(batches[0].inputs) == 3:
+                batches[-1].inputs[1] = torch.nan
+            yield batches
+
+    args = ["task=adding", "task.length=5", "task.eval_size=60", "trainer.max_steps=80"]
+    args += ["trainer.eval_every=20", "trainer.seeds_together=true"]
+    clean = train(*args, "n_seeds=3", "runs_dir=clean")
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingStream, "__iter__", spoilt)
+        ours = train(*args, "n_seeds=3")
+    assert [result.status for result in ours] == ["finished", "diverged", "finished"]
+    assert ours[1].steps == 40 and ours[1].best_step == 20
+    for k in (0, 2):
+        assert ours[k].validation == pytest.approx(clean[k].validation, rel=1e-9)
+
+
+def test_seeds_that_were_killed_go_on_bit_for_bit() -> None:
+    args = ["optim.lr=0.01", "trainer.eval_every=20", "trainer.checkpoint_seconds=0", "model=leaky_rnn"]
+    args += ["trainer.max_steps=1500", "n_seeds=3", "trainer.seeds_together=true"]
+    whole = train(*args, "runs_dir=whole", "trainer.stop_when_solved=false")
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "seqbench",
+            *SMALL,
+            *args,
+            "runs_dir=killed",
+            "trainer.stop_when_solved=false",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.time() + 60
+    while len(list(Path("killed").glob("*/*/*/checkpoints/last.pt"))) < 3 and time.time() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not list(Path("killed").glob("*/*/*/result.json"))
+    resumed = train(*args, "runs_dir=killed", "trainer.stop_when_solved=false")
+    for seed in range(3):
+        assert curves("killed", seed) == curves("whole", seed) and len(curves("whole", seed)) == 75
+        assert resumed[seed].test == whole[seed].test
+    assert not list(Path("killed").glob("*/*/*/checkpoints/last.pt"))
+
+
+def test_more_seeds_join_those_that_are_done_or_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seqbench.training.module import SequenceLearner
+
+    step = SequenceLearner.training_step
+
+    def stop_later(learner: SequenceLearner, batches: list[object], index: int) -> None:
+        if learner.step >= 40:
+            raise KeyboardInterrupt
+        step(learner, batches, index)  # type: ignore[arg-type]
+
+    args = [
+        "trainer.max_steps=60",
+        "trainer.eval_every=20",
+        "trainer.checkpoint_seconds=0",
+        "model=leaky_rnn",
+    ]
+    args += ["trainer.seeds_together=true", "trainer.stop_when_solved=false"]
+    train(*args, "seed=3")
+    with monkeypatch.context() as patch:
+        patch.setattr(SequenceLearner, "training_step", stop_later)
+        with pytest.raises(KeyboardInterrupt):
+            train(*args, "n_seeds=2")
+    results = train(*args, "n_seeds=5")
+    whole = train(*args, "n_seeds=5", "runs_dir=whole")
+    assert [result.seed for result in results] == [0, 1, 2, 3, 4]
+    for a, b in zip(results, whole, strict=True):
+        assert a.steps == b.steps == 60 and a.validation == pytest.approx(b.validation, rel=1e-9)
+
+
+def test_what_vmap_cannot_do_is_done_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seqbench.models import SequenceModel
+
+    forward = SequenceModel.forward
+
+    def random(model: SequenceModel, inputs, *rest):  # type: ignore[no-untyped-def]
+        outputs, state = forward(model, inputs, *rest)
+        return outputs + 1e-3 * torch.rand_like(outputs), state
+
+    monkeypatch.setattr(SequenceModel, "forward", random)
+    args = ["trainer.max_steps=40", "trainer.eval_every=20", "model=rnn"]
+    for together in ("true", "auto"):
+        results = train(*args, "n_seeds=2", f"trainer.seeds_together={together}", f"runs_dir={together}-runs")
+        assert [result.status for result in results] == ["finished", "finished"]
+        for seed, result in enumerate(results):
+            (alone,) = train(*args, f"seed={seed}", "runs_dir=alone")
+            assert result.validation == pytest.approx(alone.validation, rel=1e-9)
+
+
+def test_each_seed_has_its_share_of_the_time() -> None:
+    started = time.perf_counter()
+    results = train("trainer.max_steps=200", "n_seeds=4", "trainer.stop_when_solved=false")
+    elapsed = time.perf_counter() - started
+    assert 0 < sum(result.wall_time_s for result in results) <= elapsed
+    assert max(r.wall_time_s for r in results) == pytest.approx(min(r.wall_time_s for r in results))
+
+
+@pytest.mark.parametrize("optimizer", ELEMENTWISE)
+def test_an_optimisers_state_comes_apart_and_together(optimizer: type[torch.optim.Optimizer]) -> None:
+    """The optimiser of stacked parameters does what one for each seed does, and so does its state."""
+    start = torch.randn(3, 4, 2)
+    stacked = [torch.nn.Parameter(start.clone()), torch.nn.Parameter(start[:, 0, 0].clone())]
+    rows = [
+        [torch.nn.Parameter(start[k].clone()), torch.nn.Parameter(start[k, 0, 0].clone())] for k in range(3)
+    ]
+    options = {"momentum": 0.9} if optimizer is torch.optim.SGD else {}
+    ours, theirs = optimizer(stacked, **options), [optimizer(row, **options) for row in rows]
+    for _ in range(3):
+        for i, parameter in enumerate(stacked):
+            parameter.grad = torch.randn_like(parameter)
+            for k in range(3):
+                rows[k][i].grad = parameter.grad[k].clone()
+        for each in (ours, *theirs):
+            each.step()
+    for k in range(3):
+        torch.testing.assert_close(stacked[0][k], rows[k][0])
+        mine, alone = optimizer_of_one(ours.state_dict(), k)["state"], theirs[k].state_dict()["state"]
+        torch.testing.assert_close(mine, alone)
+    joined = optimizer_of_all([each.state_dict() for each in theirs])
+    torch.testing.assert_close(joined["state"], ours.state_dict()["state"])
+
+
+def test_results_say_how_they_were_trained() -> None:
+    train("trainer.max_steps=20", "n_seeds=2", "trainer.seeds_together=true", "model=rnn")
+    data = json.loads(next(Path("runs").glob("*/*/seed-1/result.json")).read_text())
+    assert data["way"] == "seeds together, engine auto" and data["config"]["n_seeds"] == 1
