@@ -233,3 +233,17 @@ def test_results_say_how_they_were_trained() -> None:
     train("trainer.max_steps=20", "n_seeds=2", "trainer.seeds_together=true", "model=rnn")
     data = json.loads(next(Path("runs").glob("*/*/seed-1/result.json")).read_text())
     assert data["way"] == "seeds together, engine auto" and data["config"]["n_seeds"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
+def test_compiled_seeds_that_end_go_along_and_do_not_count() -> None:
+    args = ["optim.lr=0.02", "trainer.max_steps=400", "trainer.eval_every=10", "model=leaky_rnn"]
+    args += ["task.length=24", "trainer.precision=32-true"]
+    ours = train(*args, "n_seeds=3", "runs_dir=c", "trainer.seeds_together=true", "model.engine=compile")
+    assert {result.way for result in ours} == {"seeds together, engine compile"}
+    alone = [train(*args, f"seed={seed}", "runs_dir=alone")[0] for seed in range(3)]
+    assert len({result.steps for result in ours}) > 1
+    assert [r.status for r in ours] == [r.status for r in alone] == ["solved"] * 3
+    for result in ours:
+        assert result.steps == result.solved_at_step == len(curves("c", result.seed)) * 10

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -22,10 +23,12 @@ PIECE = 10
 Dims = tuple[int | None, ...]
 
 
-def run_compiled(cell: Cell, projected: Tensor, state: State, valid: Tensor | None) -> tuple[Tensor, State]:
-    """Unfold a cell over its projected input (T, B, G); what is left of T / `PIECE` steps is done in Python.
+def run_compiled(
+    cell: Cell, projected: Tensor, state: State, valid: Tensor | None, last: Tensor | None
+) -> tuple[Tensor, State]:
+    """Do what `loop` does, by it the last T mod `PIECE` steps.
 
-    So are all steps where no gradient is wanted: evaluations come in batches of other sizes.
+    Without gradients all steps are done by it: evaluations come in batches of other sizes.
     """
     whole = len(projected) // PIECE * PIECE if torch.is_grad_enabled() else 0
     weights = [*cell.parameters(), *cell.buffers()]
@@ -33,21 +36,26 @@ def run_compiled(cell: Cell, projected: Tensor, state: State, valid: Tensor | No
     # pieces to compile.
     nothing = 0 * projected.flatten()[0]
     state = tuple(part + nothing for part in state)
+    last = None if last is None else last + nothing
     outputs = []
-    for start in range(0, whole, PIECE):
-        part = slice(start, start + PIECE)
-        given = (projected[part], *([] if valid is None else [valid[part]]), *state, *weights)
-        if any(map(torch._C._functorch.is_batchedtensor, given)):
-            output, *last = _UnderVmap.apply(cell, valid is not None, *given)  # type: ignore[no-untyped-call]
+    # split, like unbind, has one backward for all pieces.
+    sizes = [PIECE] * (whole // PIECE) + [len(projected) - whole]
+    pieces = torch.split(projected, sizes)
+    for i, piece in enumerate(pieces[:-1]):
+        now = None if valid is None else valid[i * PIECE : (i + 1) * PIECE]
+        given = (piece, now, last, *state, *weights)
+        if any(g is not None and torch._C._functorch.is_batchedtensor(g) for g in given):
+            output, *new = _UnderVmap.apply(cell, *given)  # type: ignore[no-untyped-call]
         else:
-            output, *last = _compiled(cell, valid is not None, None)(*given)
+            output, *new = _compiled(cell, valid is not None, last is not None, None)(*given)
         outputs.append(output)
-        state = tuple(last)
+        # As a view it is never the state itself, which the compiler would take for a case of its own.
+        state, last = tuple(new), None if last is None else output.view_as(output)
     if whole < len(projected):
         rest = None if valid is None else valid[whole:]
-        output, state = loop(cell, projected[whole:], state, rest)
+        output, state = loop(cell, pieces[-1], state, rest, last=last)
         outputs.append(output)
-    return torch.cat(outputs), state
+    return torch.cat(outputs) if last is None else outputs[-1], state
 
 
 class _UnderVmap(torch.autograd.Function):
@@ -57,10 +65,11 @@ class _UnderVmap(torch.autograd.Function):
     """
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, cell: Cell, masked: bool, *given: Tensor) -> Any:
-        dims = in_dims[2:]
-        stacked = [g if d is None else g.movedim(d, 0) for g, d in zip(given, dims, strict=True)]
-        found = _compiled(cell, masked, tuple(None if d is None else 0 for d in dims))(*stacked)
+    def vmap(info: Any, in_dims: Any, cell: Cell, *given: Tensor | None) -> Any:
+        dims = [None if tensor is None else dim for tensor, dim in zip(given, in_dims[1:], strict=True)]
+        stacked = [g if g is None or d is None else g.movedim(d, 0) for g, d in zip(given, dims, strict=True)]
+        dims = [None if dim is None else 0 for dim in dims]
+        found = _compiled(cell, given[1] is not None, given[2] is not None, tuple(dims))(*stacked)
         return found, (0,) * len(found)
 
     @staticmethod
@@ -73,27 +82,29 @@ class _UnderVmap(torch.autograd.Function):
 
 
 class _Piece(nn.Module):
-    def __init__(self, cell: Cell, masked: bool) -> None:
+    def __init__(self, cell: Cell) -> None:
         super().__init__()
         self.cell = cell
-        self.masked = masked
 
-    def forward(self, projected: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        outputs, state = loop(self.cell, projected, rest[self.masked :], rest[0] if self.masked else None)
+    def forward(
+        self, projected: Tensor, valid: Tensor | None, last: Tensor | None, *state: Tensor
+    ) -> tuple[Tensor, ...]:
+        outputs, state = loop(self.cell, projected, state, valid, last=last)
         return outputs, *state
 
 
 _PIECES: dict[Any, Callable[..., Any]] = {}
 
 
-def _compiled(cell: Cell, masked: bool, dims: Dims | None) -> Callable[..., Any]:
-    """Return a compiled piece: projected input, validity if `masked`, state, weights → outputs, state.
+def _compiled(cell: Cell, masked: bool, last: bool, dims: Dims | None) -> Callable[..., Any]:
+    """Return a compiled piece: `_Piece.forward`, with the cell's weights as further arguments.
 
     Cells that differ in the values of their weights alone share one.
 
     Args:
         cell: of the kind that is wanted.
         masked: whether some steps are not valid.
+        last: whether the last output alone is wanted.
         dims: which dimension of each argument is vmap's, which is to be within; None for no vmap.
     """
     names = [name for name, _ in [*cell.named_parameters(), *cell.named_buffers()]]
@@ -103,22 +114,22 @@ def _compiled(cell: Cell, masked: bool, dims: Dims | None) -> Callable[..., Any]
         for name, value in vars(module).items()
         if not name.startswith("_")
     ]
-    key = (type(cell), repr(settings), tuple(names), masked, dims)
+    key = (type(cell), repr(settings), tuple(names), masked, last, dims)
     if key not in _PIECES:
-        import torch._dynamo
-
-        # Every kind of cell counts as another compilation of the same function.
-        torch._dynamo.config.recompile_limit = 256
         # A copy without weights, for those of the cell may be vmap's now.
         weightless: dict[int, Any] = {id(p): nn.Parameter(torch.empty(0)) for p in cell.parameters()}
         weightless |= {id(buffer): torch.empty(0) for buffer in cell.buffers()}
-        piece = _Piece(copy.deepcopy(cell, weightless), masked)
+        piece = _Piece(copy.deepcopy(cell, weightless))
         weights = [f"cell.{name}" for name in names]
 
-        def run(*given: Tensor) -> Any:
-            rest, values = given[: -len(names)], given[-len(names) :]
-            return functional_call(piece, dict(zip(weights, values, strict=True)), rest)
+        def one(*given: Tensor | None) -> Any:
+            values: dict[str, Any] = dict(zip(weights, given[-len(names) :], strict=True))
+            return functional_call(piece, values, given[: -len(names)])
 
-        run = run if dims is None else vmap(run, in_dims=dims)
-        _PIECES[key] = torch.compile(run, dynamic=False, fullgraph=True)
+        def run(*given: Tensor | None) -> Any:
+            return one(*given) if dims is None else vmap(one, in_dims=dims)(*given)
+
+        # The compiler keeps what it has made by the function's code, and this one is to be of its own kind.
+        own = FunctionType(run.__code__.replace(), run.__globals__, run.__name__, None, run.__closure__)
+        _PIECES[key] = torch.compile(own, dynamic=False, fullgraph=True)
     return _PIECES[key]

@@ -93,8 +93,7 @@ class SequenceModel(nn.Module):
         last: list[State] = []
         for i, layer in enumerate(self._cells):
             start = None if state is None else state[i]
-            h, end = unfold(layer, h, start, lengths=lengths, engine=self.engine)
+            only_last = not self.per_step and i == len(self.layers) - 1
+            h, end = unfold(layer, h, start, lengths=lengths, last=only_last, engine=self.engine)
             last.append(end)
-        if not self.per_step:
-            h = h[:, -1] if lengths is None else h[torch.arange(len(h), device=h.device), lengths - 1]
         return self.readout(h), tuple(last)

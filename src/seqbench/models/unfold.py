@@ -79,8 +79,9 @@ def unfold(
     lengths: Int[Tensor, " B"] | None = None,
     reverse: bool = False,
     steps: int | None = None,
+    last: bool = False,
     engine: Engine = "auto",
-) -> tuple[Float[Tensor, "B T H"], State]:
+) -> tuple[Float[Tensor, "B T H"] | Float[Tensor, "B H"], State]:
     """Apply a cell at every step of a batch of sequences.
 
     Args:
@@ -90,13 +91,14 @@ def unfold(
         lengths: valid steps of each row. Past them a row's state stands still and its output is zero.
         reverse: go from the last valid step to the first. Output t still stands at step t.
         steps: how many steps to take without an input.
+        last: return the last valid output alone (that of the first step where `reverse`), which is cheaper.
         engine: `native` is torch's own kernel, where the cell is what that computes; `scan` runs linear cells
             in parallel over time; `loop` is Python; `compile` is pieces of that loop, compiled; `auto` takes
             the first of the former three that the cell has, under vmap not `native`. They differ in speed
             alone.
 
     Returns:
-        The outputs, and the state after the last (valid) step.
+        The outputs (B, T, H), or the last one (B, H); and the state after the last (valid) step.
 
     Raises:
         ValueError: the engine is not one that the cell has, or a system without input lacks state or steps.
@@ -105,27 +107,32 @@ def unfold(
     if x is None:
         if state is None or steps is None:
             raise ValueError("A system without input needs its first state and the number of steps.")
-        outputs, state = loop(cell, None, state, None, steps)
+        outputs, state = loop(cell, None, state, None, steps=steps)
         return outputs.transpose(0, 1), state
     if reverse:
-        outputs, state = unfold(cell, reverse_valid(x, lengths), state, lengths=lengths, engine=engine)
-        return reverse_valid(outputs, lengths), state
+        turned = reverse_valid(x, lengths)
+        outputs, state = unfold(cell, turned, state, lengths=lengths, last=last, engine=engine)
+        return outputs if last else reverse_valid(outputs, lengths), state
     if state is None:
         state = cell.initial_state(x.shape[0])
     # vmap has no rule for torch's kernels.
     if engine == "native" or (engine == "auto" and cell.has_native and not _under_vmap(cell, x)):
-        return _native(cell, x, state, lengths)
+        outputs, state = _native(cell, x, state, lengths)
+        return last_valid(outputs, lengths) if last else outputs, state
     projected = cell.project(x.transpose(0, 1))
     valid = None if lengths is None else torch.arange(x.shape[1], device=x.device)[:, None] < lengths
     if engine in ("auto", "scan") and cell.has_scan:
         outputs, state = cell.scan(projected, state, None if valid is None else valid[..., None])
-    elif engine == "compile":
+        outputs = outputs.transpose(0, 1)
+        return last_valid(outputs, lengths) if last else outputs, state
+    before = x.new_zeros(x.shape[0], cell.output_size) if last else None
+    if engine == "compile":
         from seqbench.models.compiled import run_compiled  # which needs this module
 
-        outputs, state = run_compiled(cell, projected, state, valid)
+        outputs, state = run_compiled(cell, projected, state, valid, before)
     else:
-        outputs, state = loop(cell, projected, state, valid)
-    return outputs.transpose(0, 1), state
+        outputs, state = loop(cell, projected, state, valid, last=before)
+    return outputs if last else outputs.transpose(0, 1), state
 
 
 def check_engine(cell: Cell, engine: Engine) -> None:
@@ -137,11 +144,26 @@ def check_engine(cell: Cell, engine: Engine) -> None:
 
 
 def loop(
-    cell: Cell, projected: Tensor | None, state: State, valid: Tensor | None, steps: int = 0
+    cell: Cell,
+    projected: Tensor | None,
+    state: State,
+    valid: Tensor | None,
+    *,
+    steps: int = 0,
+    last: Tensor | None = None,
 ) -> tuple[Tensor, State]:
-    """Run the steps (T, …) one after the other, standing still where `valid` (T, B) is false.
+    """Run steps one after the other.
 
-    Without a projected input there are `steps` of them.
+    Args:
+        cell: the step f.
+        projected: the projected input (T, B, …); None for `steps` steps without one.
+        state: the state before the first step.
+        valid: where rows go on (T, B) and do not stand still; None where all do.
+        steps: T where there is no input.
+        last: the last valid output (B, H) before the first step, where no other is wanted than the new last.
+
+    Returns:
+        The outputs (T, B, H), or the last valid one (B, H); and the state.
     """
     # unbind has one backward for all steps; indexing x[:, t] would write a full-size gradient at each.
     inputs = [None] * steps if projected is None else projected.unbind(0)
@@ -151,10 +173,14 @@ def loop(
         if valid is not None:
             now = valid[t]
             new = tuple(torch.where(_like(now, n), n, old) for n, old in zip(new, state, strict=True))
-            output = torch.where(_like(now, output), output, torch.zeros_like(output))
+            before = torch.zeros_like(output) if last is None else last
+            output = torch.where(_like(now, output), output, before)
         state = new
-        outputs.append(output)
-    return torch.stack(outputs), state
+        if last is None:
+            outputs.append(output)
+        else:
+            last = output
+    return (torch.stack(outputs) if last is None else last), state
 
 
 def _native(cell: Cell, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
@@ -177,6 +203,11 @@ def _under_vmap(cell: Cell, x: Tensor) -> bool:
 
 def _like(valid: Tensor, part: Tensor) -> Tensor:
     return valid.view(-1, *[1] * (part.ndim - 1))
+
+
+def last_valid(x: Float[Tensor, "B T H"], lengths: Int[Tensor, " B"] | None) -> Float[Tensor, "B H"]:
+    """Return each row's last valid step."""
+    return x[:, -1] if lengths is None else x[torch.arange(len(x), device=x.device), lengths - 1]
 
 
 def reverse_valid(x: Float[Tensor, "B T F"], lengths: Int[Tensor, " B"] | None) -> Float[Tensor, "B T F"]:

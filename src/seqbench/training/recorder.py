@@ -146,7 +146,7 @@ class Recorder(L.Callback):
     """Keeps the records of the seeds in training, and decides at each evaluation how each goes on.
 
     Attributes:
-        active: the records of the seeds still in training, in the order of the learner's models.
+        active: the records of the seeds in training, in the order of the learner's models.
     """
 
     def __init__(self, records: Sequence[Record], checkpoint_seconds: float) -> None:
@@ -157,8 +157,9 @@ class Recorder(L.Callback):
     def _lap(self) -> float:
         """Share out the seconds since the last lap; return one record's share."""
         now = time.perf_counter()
-        seconds, self._mark = (now - self._mark) / len(self.active), now
-        for record in self.active:
+        going = [record for record in self.active if not record.ended]
+        seconds, self._mark = (now - self._mark) / len(going), now
+        for record in going:
             record.wall_seconds += seconds
         return seconds
 
@@ -180,29 +181,34 @@ class Recorder(L.Callback):
         self._means = pl_module.take_training_means()  # waits for the device, so the lap is honest
         seconds = self._lap()
         for record in self.active:
-            record.train_seconds += seconds
+            if not record.ended:
+                record.train_seconds += seconds
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SequenceLearner)
         self._lap()
         lr = trainer.optimizers[0].param_groups[0]["lr"]
         models = pl_module.stack.models
+        before = sum(record.ended for record in self.active)
         for record, means, metrics, model in zip(
             self.active, self._means, pl_module.evaluation, models, strict=True
         ):
+            if record.ended:
+                continue
             row = {"step": pl_module.step, **means, "lr": lr, **metrics}
             record.add(row | {"seconds": round(record.wall_seconds, 3)}, metrics, model)
         going = [k for k, record in enumerate(self.active) if not record.ended]
         trainer.should_stop = not going or pl_module.step >= pl_module.max_steps
         due = time.perf_counter() - self._saved_at >= self.checkpoint_seconds
-        leaving = not trainer.should_stop and len(going) < len(self.active)
+        leaving = not trainer.should_stop and len(self.active) - len(going) > before
         if trainer.is_global_zero and (due or leaving):
             for record, model, state in zip(self.active, models, pl_module.optimizer_states(), strict=True):
                 if pl_module.way is not None:
                     record.way = pl_module.way.together, pl_module.way.engine
                 record.save(model, state)
             self._saved_at = time.perf_counter()
-        if leaving:
+        # What is compiled is for this many models; there those that have ended go along, and do not count.
+        if leaving and not (pl_module.way and pl_module.way.engine == "compile"):
             pl_module.keep(going)
             trainer.datamodule.stream.keep(going)  # type: ignore[attr-defined]
             self.active = [self.active[k] for k in going]

@@ -202,12 +202,26 @@ def _train_seeds(common: Plan, seeds: Sequence[int]) -> Iterator[tuple[int, Resu
 
 
 def _parts(common: Plan, seeds: list[int]) -> list[list[int]]:
-    """Cut seeds into groups that can go side by side."""
+    """Cut seeds into groups that can go side by side, each with the numbers that it gets alone."""
     settings = common.settings
-    together = settings.seeds_together is not False and _trainer(settings).world_size == 1
-    if together and isinstance(common.recipe.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE):
-        return [seeds]
-    return [[seed] for seed in seeds]
+    can = (
+        len(seeds) > 1
+        and settings.seeds_together is not False
+        and _trainer(settings).world_size == 1
+        and isinstance(common.recipe.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE)
+        and not _draws_at_random(common)
+    )
+    return [seeds] if can else [[seed] for seed in seeds]
+
+
+def _draws_at_random(common: Plan) -> bool:
+    """Say whether the model draws random numbers in training, which come from one generator for all."""
+    with torch.random.fork_rng(), torch.no_grad():
+        model = _model(common, 0)
+        batch = next(common.task.train_batches(0, 2))
+        before = torch.get_rng_state()
+        model(batch.inputs, batch.lengths)
+        return not torch.equal(before, torch.get_rng_state())
 
 
 def _run(common: Plan, records: dict[int, Record]) -> list[Result]:

@@ -1,0 +1,94 @@
+"""Compiled pieces give what the loop gives, alone and under vmap."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.func import functional_call, stack_module_state, vmap
+
+from seqbench.config import preset_names
+from seqbench.models import Cell, compiled, unfold
+from seqbench.models.cells import GRU, LeakyRNN
+from seqbench.training.ways import can_compile
+
+pytestmark = [
+    pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="there is no C++ compiler"),
+    pytest.mark.usefixtures("unchecked"),
+]
+
+
+class Unfolded(torch.nn.Module):
+    def __init__(self, cell: Cell, engine: str, last: bool) -> None:
+        super().__init__()
+        self.cell, self.engine, self.last = cell, engine, last
+
+    def forward(self, x, lengths):
+        return unfold(self.cell, x, lengths=lengths, last=self.last, engine=self.engine)
+
+
+def close(found, expected):
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-5 * max(1, b.abs().max().item()))
+
+
+def gradients(outputs, state, weights):
+    loss = outputs.square().sum() + sum((part * part.conj()).real.sum() for part in state)
+    return torch.autograd.grad(loss, weights)
+
+
+def check_one(cell: Cell, lengths, last: bool) -> None:
+    x = torch.randn(3, 2 * compiled.PIECE + 3, cell.input_size)
+    runs = []
+    for engine in ("loop", "compile"):
+        outputs, state = Unfolded(cell, engine, last)(x, lengths)
+        runs.append([outputs, *state, *gradients(outputs, state, list(cell.parameters()))])
+    close(*runs)
+
+
+def check_stacked(cells: list[Cell], lengths, last: bool) -> None:
+    x = torch.randn(len(cells), 3, 2 * compiled.PIECE + 3, cells[0].input_size)
+    runs = []
+    for engine in ("loop", "compile"):
+        model = Unfolded(cells[0], engine, last)
+        weights, buffers = stack_module_state([Unfolded(cell, engine, last) for cell in cells])
+        outputs, state = vmap(lambda w, b, x, m=model: functional_call(m, (w, b), (x, lengths)))(
+            weights, buffers, x
+        )
+        runs.append([outputs, *state, *gradients(outputs, state, list(weights.values()))])
+    close(*runs)
+
+
+def test_a_single_cell_that_gives_its_last_output():
+    check_one(GRU(2, 5), None, last=True)
+
+
+def test_cells_under_vmap_on_ragged_sequences():
+    check_stacked([LeakyRNN(2, 5), LeakyRNN(2, 5)], torch.tensor([23, 4, 11]), last=False)
+
+
+def test_cells_of_a_kind_share_what_is_compiled():
+    before = len(compiled._PIECES)
+    pieces = [compiled._compiled(LeakyRNN(2, 5, alpha=alpha), False, False, None) for alpha in (0.3, 0.6)]
+    assert pieces[0] is pieces[1] and len(compiled._PIECES) == before + 1
+    assert compiled._compiled(GRU(2, 5), False, False, None) is not pieces[0]
+
+
+def test_without_gradients_nothing_is_compiled():
+    before = dict(compiled._PIECES)
+    cell = GRU(3, 4)
+    with torch.no_grad():
+        close(
+            unfold(cell, torch.ones(2, 25, 3), engine="compile")[:1],
+            unfold(cell, torch.ones(2, 25, 3), engine="loop")[:1],
+        )
+    assert before == compiled._PIECES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", preset_names("model"))
+@pytest.mark.parametrize("ragged", [False, True])
+def test_every_preset(make_model, preset, ragged):
+    cells = [
+        make_model(f"model={preset}", "model.hidden_size=5", "task=adding")[0].layers[0] for _ in range(2)
+    ]
+    check_stacked(cells, torch.tensor([23, 4, 11]) if ragged else None, last=not ragged)
