@@ -188,11 +188,11 @@ def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable
         ),
         (
             ["model.engine=fast"],
-            "model.engine=fast does not fit: it should be 'auto', 'native', 'scan' or 'loop'.",
+            "model.engine=fast does not fit: it should be 'auto', 'native', 'scan', 'loop' or 'compile'.",
         ),
         (
             ["model=leaky_rnn", "model.engine=native"],
-            "engine=native: LeakyRNN has no such engine; it has auto, loop.",
+            "engine=native: LeakyRNN has no such engine; it has auto, loop, compile.",
         ),
         (["model=leaky_rnn", "model.cell.alpha=2"], "model: alpha=2.0 must lie in [0, 1]"),
         (["model._target_=os.system"], "outside the packages allowed (seqbench, torch, lightning)"),

@@ -333,7 +333,16 @@ def build_model(cfg: DictConfig, task: Task) -> nn.Module:
     _check_fits(cfg, node, task)
     if cfg.model.get("param_budget") is not None:
         node["hidden_size"] = width_for_budget(cfg, task)
-    return _build_model(node, cfg, task)
+    model = _build_model(node, cfg, task)
+    from seqbench.models import Cell
+
+    for module in model.modules():
+        if isinstance(module, Cell):
+            try:
+                module.check_length(task.steps)
+            except ValueError as error:
+                raise ConfigError(f"model.cell: {error}") from error
+    return model
 
 
 def _model_node(cfg: DictConfig) -> dict[str, Any]:

@@ -115,6 +115,7 @@ def test_batches_are_as_the_specs_say(make_task, overrides, short, eval_size):
                 task.targets.size,
             )
         assert batch.mask is None
+        assert batch.inputs.shape[1] == task.steps
         if batch.lengths is not None:
             assert batch.lengths.dtype == torch.int64 and batch.lengths.shape == (rows,)
             assert batch.lengths.min() >= task.length and batch.lengths.max() <= batch.inputs.shape[1]

@@ -28,8 +28,9 @@ class Cell(nn.Module, ABC):
     It is safe under `torch.func.vmap`: no branch on a tensor's value, no in-place write into an argument.
     """
 
-    #: Whether `native` is there: the cell is, to the letter, one of torch's own recurrent modules.
-    has_native: ClassVar[bool] = False
+    #: Whether `native` is there: the cell is, to the letter, one of torch's own recurrent modules. Cells of
+    #: which that is true with some of their options alone set it for each.
+    has_native: bool = False
     #: Whether `scan` is there: the next state is linear in the one before.
     has_scan: ClassVar[bool] = False
 
@@ -59,6 +60,9 @@ class Cell(nn.Module, ABC):
     def scan(self, projected: Any, state: State, valid: Tensor | None) -> tuple[Tensor, State]:
         """Run all steps (T, B, …) in parallel, standing still where `valid` (T, B, 1) is false."""
         raise NotImplementedError(f"{type(self).__name__} has no scan.")
+
+    def check_length(self, steps: int) -> None:
+        """Raise a ValueError where sequences of `steps` steps make no sense to the cell."""
 
     @property
     def output_size(self) -> int:

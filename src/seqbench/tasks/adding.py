@@ -65,6 +65,10 @@ class Adding(SyntheticTask):
         self.inputs = Vectors(2)
         self.targets = Values(1, per_step=False)
 
+    @property
+    def steps(self) -> int:
+        return self.length + self.length // 10 if self.variant == "1997" else self.length
+
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         if self.variant == "1997":
             return self._sample_1997(generator, batch_size, length)

@@ -159,6 +159,11 @@ class Task(ABC):
     eval_lengths: tuple[int, ...]
     variant: str
 
+    @property
+    def steps(self) -> int:
+        """Steps of the longest training sequence: `length`, unless that counts something else."""
+        return self.length
+
     def prepare(self, batch_size: int) -> None:  # noqa: B027 - most tasks have nothing to get ready
         """Get ready to be trained on.
 

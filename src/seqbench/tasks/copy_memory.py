@@ -55,6 +55,10 @@ class CopyMemory(SyntheticTask):
         self.inputs = Tokens(alphabet + 2)
         self.targets = Classes(alphabet + 2, per_step=True)
 
+    @property
+    def steps(self) -> int:
+        return self.length + 2 * self.symbols
+
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         m, blank, delimiter = self.symbols, self.alphabet, self.alphabet + 1
         text = torch.randint(self.alphabet, (batch_size, m), generator=generator)

@@ -59,6 +59,10 @@ class TemporalOrder(SyntheticTask):
         self.inputs = Tokens(6 if variant == "scaled" else 8)
         self.targets = Classes(2**symbols, per_step=False)
 
+    @property
+    def steps(self) -> int:
+        return self.length + self.length // 10 if self.variant == "1997" else self.length
+
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         original = self.variant == "1997"
         steps = length + length // 10 if original else length

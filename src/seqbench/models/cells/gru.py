@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,9 +26,16 @@ class GRU(Cell):
                                    ▲
           x(t) ───────────U────────┘
 
-    This is torch's form: the reset gate acts after the product with W, whose bias d it therefore scales,
-    and the candidate is squashed by tanh. The chapter prints σ there and takes the gates one step late;
-    Cho et al. (2014) reset the state before the product.
+    Forms:
+        after: the above, torch's: the reset gate acts after the product with W, whose bias d it scales.
+        before: it acts on the state, before the product, W (r(t) ⊙ h(t−1)), as in Cho et al. (2014); no d.
+        as_printed: [30] to [33] to the letter:
+
+            h(t) = u(t−1) ⊙ h(t−1) + (1 − u(t−1)) ⊙ σ(b + U x(t) + W (r(t−1) ⊙ h(t−1)))
+
+            The gates come one step late, and so are part of the state; and σ squashes the candidate. Both
+            look like slips of the pen: gates of the step before cannot see the input that they are to let
+            in, and a state in (0, 1) cannot lose what it once took in but by decay.
 
     Parameters U (3H, F), W (3H, H), b (3H) stack r, u, candidate, in torch's order; d (H).
 
@@ -35,6 +44,7 @@ class GRU(Cell):
         hidden_size: H.
         update_bias: where bᵘ starts; above 0 the state is kept longer at first.
         recurrent_init: how each W starts: uniform, orthogonal or identity.
+        form: after, before or as_printed.
 
     Source: Cho et al. (2014); Goodfellow, Bengio & Courville (2016), section 10.10.2.
     """
@@ -47,12 +57,15 @@ class GRU(Cell):
         hidden_size: int,
         update_bias: float = 0.0,
         recurrent_init: RecurrentInit = "uniform",
+        form: Literal["after", "before", "as_printed"] = "after",
     ) -> None:
         super().__init__(input_size, hidden_size)
+        self.form = form
+        self.has_native = form == "after"
         self.U = nn.Parameter(torch.empty(3 * hidden_size, input_size))
         self.W = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
         self.b = nn.Parameter(torch.zeros(3 * hidden_size))
-        self.d = nn.Parameter(torch.zeros(hidden_size))
+        self.d = nn.Parameter(torch.zeros(hidden_size)) if form == "after" else None
         init_uniform(self.U, hidden_size)
         init_recurrent(self.W, recurrent_init)
         nn.init.constant_(self.b[hidden_size : 2 * hidden_size], update_bias)
@@ -61,18 +74,36 @@ class GRU(Cell):
         return nn.functional.linear(x, self.U, self.b)
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
-        (h,) = state
-        Wh_r, Wh_u, Wh = nn.functional.linear(h, self.W).chunk(3, dim=-1)
-        Ux_r, Ux_u, Ux = projected.chunk(3, dim=-1)
-        r = torch.sigmoid(Ux_r + Wh_r)
-        u = torch.sigmoid(Ux_u + Wh_u)
-        candidate = torch.tanh(Ux + r * (Wh + self.d))
-        h = torch.lerp(candidate.to(h.dtype), h, u.to(h.dtype))  # under autocast both come in half precision
-        return h, (h,)
+        h = state[0]
+        if self.d is not None:
+            Wh_r, Wh_u, Wh = nn.functional.linear(h, self.W).chunk(3, dim=-1)
+            Ux_r, Ux_u, Ux = projected.chunk(3, dim=-1)
+            r = torch.sigmoid(Ux_r + Wh_r)
+            u = torch.sigmoid(Ux_u + Wh_u)
+            candidate = torch.tanh(Ux + r * (Wh + self.d))
+            # Under autocast both come in half precision.
+            h = torch.lerp(candidate.to(h.dtype), h, u.to(h.dtype))
+            return h, (h,)
+        sizes = [2 * self.hidden_size, self.hidden_size]
+        gates, Ux = torch.split(projected, sizes, dim=-1)
+        W_gates, W = torch.split(self.W, sizes)
+        r, u = torch.sigmoid(torch.addmm(gates, h, W_gates.t())).chunk(2, dim=-1)
+        if self.form == "before":
+            h = u * h + (1 - u) * torch.tanh(torch.addmm(Ux, r * h, W.t()))
+            return h, (h,)
+        _, r_before, u_before = state
+        h = u_before * h + (1 - u_before) * torch.sigmoid(torch.addmm(Ux, r_before * h, W.t()))
+        return h, (h, r, u)
 
     def initial_state(self, batch_size: int) -> State:
-        return (self.W.new_zeros(batch_size, self.hidden_size),)
+        h = self.W.new_zeros(batch_size, self.hidden_size)
+        if self.form != "as_printed":
+            return (h,)
+        # What the gates are with neither input nor state.
+        r, u, _ = torch.sigmoid(self.b).expand(batch_size, -1).chunk(3, dim=-1)
+        return h, r, u
 
     def native(self, x: Tensor | PackedSequence, state: State) -> tuple[Tensor | PackedSequence, State]:
+        assert self.d is not None
         recurrent_bias = torch.cat([self.b.new_zeros(2 * self.hidden_size), self.d])
         return run_native(torch.gru, x, state, [self.U, self.W, self.b, recurrent_bias])
