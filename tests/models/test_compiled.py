@@ -66,11 +66,14 @@ def test_cells_under_vmap_on_ragged_sequences():
     check_stacked([LeakyRNN(2, 5), LeakyRNN(2, 5)], torch.tensor([23, 4, 11]), last=False)
 
 
-def test_cells_of_a_kind_share_what_is_compiled():
-    before = len(compiled._PIECES)
-    pieces = [compiled._compiled(LeakyRNN(2, 5, alpha=alpha), False, False, None) for alpha in (0.3, 0.6)]
-    assert pieces[0] is pieces[1] and len(compiled._PIECES) == before + 1
-    assert compiled._compiled(GRU(2, 5), False, False, None) is not pieces[0]
+def test_cells_of_a_kind_and_size_share_what_is_compiled():
+    def piece(cell: Cell, rows: int):
+        given = [torch.ones(compiled.PIECE, rows, 5), None, None, *cell.initial_state(rows)]
+        return compiled._compiled(cell, [*given, *cell.parameters(), *cell.buffers()], None)
+
+    first = piece(LeakyRNN(2, 5, alpha=0.3), 4)
+    assert piece(LeakyRNN(2, 5, alpha=0.6), 4) is first
+    assert piece(LeakyRNN(2, 5), 3) is not first and piece(GRU(2, 5), 4) is not first
 
 
 def test_without_gradients_nothing_is_compiled():

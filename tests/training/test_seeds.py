@@ -53,11 +53,11 @@ def test_three_seeds_side_by_side_are_each_alone(preset: str, together: bool) ->
         found = []
         for _ in range(200):
             stack.zero_grad()
-            loss = stack.each(task.targets.loss, side_by_side([next(stream) for stream in streams]))
-            loss.sum().backward()
+            batch = side_by_side([next(stream) for stream in streams])
+            loss = stack.backward(task.targets.loss, batch)
             norm = recipe.clip(stack.gradients())
             optimizer.step()
-            found.append(torch.stack([loss.detach(), norm]))
+            found.append(torch.stack([loss, norm]))
         return torch.stack(found)
 
     alone = torch.cat([losses([seed]) for seed in (4, 0, 2)], dim=-1)
@@ -175,6 +175,56 @@ def test_more_seeds_join_those_that_are_done_or_begun(monkeypatch: pytest.Monkey
     assert [result.seed for result in results] == [0, 1, 2, 3, 4]
     for a, b in zip(results, whole, strict=True):
         assert a.steps == b.steps == 60 and a.validation == pytest.approx(b.validation, rel=1e-9)
+
+
+def test_one_seed_of_several_goes_on_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seqbench.training.module import SequenceLearner
+
+    step = SequenceLearner.training_step
+
+    def stop_later(learner: SequenceLearner, batches: list[object], index: int) -> None:
+        if learner.step >= 40:
+            raise KeyboardInterrupt
+        step(learner, batches, index)  # type: ignore[arg-type]
+
+    args = ["trainer.max_steps=60", "trainer.eval_every=20", "trainer.checkpoint_seconds=0", "model=rnn"]
+    args += ["trainer.stop_when_solved=false"]
+    with monkeypatch.context() as patch:
+        patch.setattr(SequenceLearner, "training_step", stop_later)
+        with pytest.raises(KeyboardInterrupt):
+            train(*args, "n_seeds=2", "trainer.seeds_together=true")
+    (whole,) = train(*args, "runs_dir=whole")
+    (result,) = train(*args)
+    assert result.status == "finished" and result.steps == 60
+    assert result.validation == pytest.approx(whole.validation, rel=1e-9)
+
+
+def test_frozen_and_scalar_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch import nn
+
+    from seqbench.models import SequenceModel
+
+    init, forward = SequenceModel.__init__, SequenceModel.forward
+
+    def with_more(model: SequenceModel, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
+        init(model, *args, **kwargs)
+        model.temperature = nn.Parameter(torch.tensor(1.5))
+        model.frozen = nn.Parameter(torch.ones(3), requires_grad=False)
+
+    def scaled(model: SequenceModel, *args):  # type: ignore[no-untyped-def]
+        outputs, state = forward(model, *args)
+        return outputs * model.temperature * model.frozen.mean(), state
+
+    monkeypatch.setattr(SequenceModel, "__init__", with_more)
+    monkeypatch.setattr(SequenceModel, "forward", scaled)
+    args = ["trainer.max_steps=20", "trainer.eval_every=20", "optim=adamw", "optim.weight_decay=0.5"]
+    together = train(*args, "n_seeds=2", "trainer.seeds_together=true", "runs_dir=together")
+    for seed, result in enumerate(together):
+        (alone,) = train(*args, f"seed={seed}", "runs_dir=alone")
+        assert result.way == "seeds together, engine auto"
+        assert result.validation == pytest.approx(alone.validation, rel=1e-9)
+        weights = torch.load(next(Path("together").glob(f"*/*/seed-{seed}/checkpoints/best.pt")))
+        assert weights["frozen"].tolist() == [1, 1, 1] and weights["temperature"] != 1.5
 
 
 def test_what_vmap_cannot_do_is_done_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,13 @@
 """Unfolding in pieces that torch's compiler has made into one.
 
-A piece of `PIECE` steps is compiled once for each kind of cell, for any size of batch and any number of seeds
-under vmap. Torch keeps what it has compiled on disk, where other processes find it.
+A piece of `PIECE` steps is compiled once for each kind and size of cell, size of batch, and number of seeds;
+sequences may have any length. Torch keeps what it has compiled on disk, where other processes find it.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -47,7 +47,7 @@ def run_compiled(
         if any(g is not None and torch._C._functorch.is_batchedtensor(g) for g in given):
             output, *new = _UnderVmap.apply(cell, *given)  # type: ignore[no-untyped-call]
         else:
-            output, *new = _compiled(cell, valid is not None, last is not None, None)(*given)
+            output, *new = _compiled(cell, given, None)(*given)
         outputs.append(output)
         # As a view it is never the state itself, which the compiler would take for a case of its own.
         state, last = tuple(new), None if last is None else output.view_as(output)
@@ -69,7 +69,7 @@ class _UnderVmap(torch.autograd.Function):
         dims = [None if tensor is None else dim for tensor, dim in zip(given, in_dims[1:], strict=True)]
         stacked = [g if g is None or d is None else g.movedim(d, 0) for g, d in zip(given, dims, strict=True)]
         dims = [None if dim is None else 0 for dim in dims]
-        found = _compiled(cell, given[1] is not None, given[2] is not None, tuple(dims))(*stacked)
+        found = _compiled(cell, stacked, tuple(dims))(*stacked)
         return found, (0,) * len(found)
 
     @staticmethod
@@ -96,15 +96,14 @@ class _Piece(nn.Module):
 _PIECES: dict[Any, Callable[..., Any]] = {}
 
 
-def _compiled(cell: Cell, masked: bool, last: bool, dims: Dims | None) -> Callable[..., Any]:
+def _compiled(cell: Cell, given: Sequence[Tensor | None], dims: Dims | None) -> Callable[..., Any]:
     """Return a compiled piece: `_Piece.forward`, with the cell's weights as further arguments.
 
     Cells that differ in the values of their weights alone share one.
 
     Args:
         cell: of the kind that is wanted.
-        masked: whether some steps are not valid.
-        last: whether the last output alone is wanted.
+        given: arguments of the sizes and types that it is for.
         dims: which dimension of each argument is vmap's, which is to be within; None for no vmap.
     """
     names = [name for name, _ in [*cell.named_parameters(), *cell.named_buffers()]]
@@ -114,7 +113,8 @@ def _compiled(cell: Cell, masked: bool, last: bool, dims: Dims | None) -> Callab
         for name, value in vars(module).items()
         if not name.startswith("_")
     ]
-    key = (type(cell), repr(settings), tuple(names), masked, last, dims)
+    sizes = tuple(None if g is None else (g.shape, g.dtype, g.device) for g in given)
+    key = (type(cell), repr(settings), tuple(names), sizes, dims)
     if key not in _PIECES:
         # A copy without weights, for those of the cell may be vmap's now.
         weightless: dict[int, Any] = {id(p): nn.Parameter(torch.empty(0)) for p in cell.parameters()}

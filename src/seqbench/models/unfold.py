@@ -112,7 +112,7 @@ def unfold(
         if state is None or steps is None:
             raise ValueError("A system without input needs its first state and the number of steps.")
         outputs, state = loop(cell, None, state, None, steps=steps)
-        return outputs.transpose(0, 1), state
+        return outputs[-1] if last else outputs.transpose(0, 1), state
     if reverse:
         turned = reverse_valid(x, lengths)
         outputs, state = unfold(cell, turned, state, lengths=lengths, last=last, engine=engine)

@@ -63,9 +63,10 @@ class SequenceLearner(L.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         # Not before now are the models on their device and of their type.
-        for model, checkpoint in zip(self.stack.models, self.resumed, strict=bool(self.resumed)):
-            model.load_state_dict(checkpoint["model"])
-        if len(self.stack) > 1:
+        if self.resumed:
+            for model, checkpoint in zip(self.stack.models, self.resumed, strict=True):
+                model.load_state_dict(checkpoint["model"])
+        if len(self.stack) > 1 or (self.way is not None and self.way.together):
             self.stack.tie()
         optimizer = self.recipe.build(self.stack.trainable())
         if self.resumed:
@@ -118,12 +119,11 @@ class SequenceLearner(L.LightningModule):
             for group in optimizer.param_groups:
                 group["lr"] = self.recipe.lr_at(self.step, self.max_steps)
             self.zero_grad()
-            losses = self.stack.each(self.task.targets.loss, batch)
-            self.manual_backward(losses.sum())
+            losses = self.stack.backward(self.task.targets.loss, batch, self.manual_backward)
             norms = self.recipe.clip(self.stack.gradients())
             optimizer.step()
             self.step += 1
-            totals = torch.stack([losses.detach(), norms.detach()])
+            totals = torch.stack([losses, norms.detach()])
             self._totals = totals if self._totals is None else self._totals + totals
             self._counted += 1
 
@@ -148,8 +148,9 @@ class SequenceLearner(L.LightningModule):
         self._sums = []
 
     def on_test_start(self) -> None:
-        for model, weights in zip(self.stack.models, self.best_weights, strict=bool(self.best_weights)):
-            model.load_state_dict(weights)
+        if self.best_weights:
+            for model, weights in zip(self.stack.models, self.best_weights, strict=True):
+                model.load_state_dict(weights)
         self.stack.run_with(*(self.way or Way(False, None)))
         if self.stack.together:  # the models may have moved since they were trained
             self.stack.tie()
@@ -179,9 +180,14 @@ class SequenceLearner(L.LightningModule):
         while index >= len(self._sums):
             self._sums.append({})
         sums = self._sums[index]
-        for name, (values, weights) in self.stack.each(self.task.measure, mine, shared=True).items():
-            both = torch.stack([values * weights, weights]).float().flatten(2).sum(2) * counts
-            sums[name] = both + sums[name] if name in sums else both
+        # Models that go together share the memory that one has for a whole piece.
+        for piece in mine.split(-(-len(mine.inputs) // len(self.stack))) if self.stack.together else [mine]:
+            for name, (values, weights) in self.stack.each(self.task.measure, piece, shared=True).items():
+                dtype = torch.promote_types(
+                    values.dtype, torch.float32
+                )  # half precision is no place to sum in
+                both = torch.stack([values * weights, weights]).to(dtype).flatten(2).sum(2) * counts
+                sums[name] = both + sums[name] if name in sums else both
 
     def _means(self, sums: Sums) -> list[dict[str, float]]:
         found: dict[str, list[float]] = {}

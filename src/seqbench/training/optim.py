@@ -70,7 +70,7 @@ class Recipe:
         if self.clip_value is not None:
             for gradient in gradients:
                 gradient.clamp_(-self.clip_value, self.clip_value)
-        norms = [torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]
+        norms = [torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1) for g in gradients]
         norm: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
         if self.clip_norm is not None:
             scale = (self.clip_norm / (norm + 1e-6)).clamp_max(1)

@@ -26,7 +26,8 @@ class Record:
     """One run, as far as it has come.
 
     Everything that a run's further course depends on is in a checkpoint, or follows from the seed and the
-    step: a run that was killed goes on from there bit for bit.
+    step: a run that was killed goes on from there bit for bit. (Seeds in compiled pieces together do so up to
+    rounding where some have ended: what is compiled then is for fewer.)
 
     Attributes:
         step: optimisation steps done, as of the last evaluation or checkpoint.
@@ -208,7 +209,7 @@ class Recorder(L.Callback):
                 record.save(model, state)
             self._saved_at = time.perf_counter()
         # What is compiled is for this many models; there those that have ended go along, and do not count.
-        if leaving and not (pl_module.way and pl_module.way.engine == "compile"):
+        if leaving and pl_module.way != (True, "compile"):
             pl_module.keep(going)
             trainer.datamodule.stream.keep(going)  # type: ignore[attr-defined]
             self.active = [self.active[k] for k in going]

@@ -125,14 +125,19 @@ def train(cfg: DictConfig, on_result: Callable[[Plan, Result, bool], None] | Non
             note(seed, done, False)
         else:
             missing.append(seed)
+    alone = bool(missing) and _trainer(common.settings).world_size > 1
     if missing:
         common.task.prepare(common.cfg.batch_size)
     while missing:
         with ExitStack() as locks:
-            mine = [seed for seed in missing if _lock(common, seed, locks)]
+            # Processes that share batches must agree on which seed they train.
+            wanted = missing[:1] if alone else missing
+            mine = [seed for seed in wanted if _lock(common, seed, locks)]
             if not mine:  # other processes have them all: wait for the first
-                print(f"{common.folder(missing[0])} is being trained by another process; waiting for it.")
-                mine = [missing[0]] if _lock(common, missing[0], locks, wait=True) else []
+                folder = common.folder(missing[0])
+                print(f"{folder} is being trained by another process; waiting for it.", file=sys.stderr)
+                _lock(common, missing[0], locks, wait=True)
+                mine = missing[:1]
             missing = [seed for seed in missing if seed not in mine]
             todo = []
             for seed in mine:
@@ -172,7 +177,7 @@ def _lock(common: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool
 
 
 def _train_seeds(common: Plan, seeds: Sequence[int]) -> Iterator[tuple[int, Result]]:
-    """Train seeds whose folders are locked; yield each with its result, which is written."""
+    """Train seeds whose folders are locked; yield each with its result, when that is written."""
     records = {seed: _record(common, seed) for seed in seeds}
     for record in records.values():
         record.load()
@@ -184,21 +189,18 @@ def _train_seeds(common: Plan, seeds: Sequence[int]) -> Iterator[tuple[int, Resu
             for seed in group:
                 seeded = OmegaConf.merge(common.cfg, {"seed": seed, "n_seeds": 1})
                 write_atomically(common.folder(seed) / "config.yaml", OmegaConf.to_yaml(seeded))
+        way = records[group[0]].way
         results = _run(common, {seed: records[seed] for seed in group})
-        if len(group) > 1 and any(result.status == "failed" for result in results):
-            # One seed's trouble, or that there are several at once, is not to be another's: each by itself.
+        if (len(group) > 1 or way is not None) and any(result.status == "failed" for result in results):
+            # One seed's trouble, or that of a way chosen elsewhere, is not to be another's: each by itself.
             results = []
             for seed in group:
                 record = _record(common, seed)
+                record.logger_id = records[seed].logger_id
                 record.load()
                 record.way = None
                 results += _run(common, {seed: record})
-        for seed, result in zip(group, results, strict=True):
-            if is_first_process():
-                write_result(common.folder(seed), result)
-                if result.status != "failed":
-                    records[seed].path.unlink(missing_ok=True)
-            yield seed, result
+        yield from zip(group, results, strict=True)
 
 
 def _parts(common: Plan, seeds: list[int]) -> list[list[int]]:
@@ -209,19 +211,27 @@ def _parts(common: Plan, seeds: list[int]) -> list[list[int]]:
         and settings.seeds_together is not False
         and _trainer(settings).world_size == 1
         and isinstance(common.recipe.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE)
-        and not _draws_at_random(common)
+        and _goes_beside_others(common)
     )
     return [seeds] if can else [[seed] for seed in seeds]
 
 
-def _draws_at_random(common: Plan) -> bool:
-    """Say whether the model draws random numbers in training, which come from one generator for all."""
-    with torch.random.fork_rng(), torch.no_grad():
-        model = _model(common, 0)
-        batch = next(common.task.train_batches(0, 2))
-        before = torch.get_rng_state()
-        model(batch.inputs, batch.lengths)
-        return not torch.equal(before, torch.get_rng_state())
+def _goes_beside_others(common: Plan) -> bool:
+    """Say whether a pass of the model changes nothing but its outputs.
+
+    Random numbers come from one generator for all models, and vmap forgets what a pass does to a buffer.
+    """
+    try:
+        with torch.random.fork_rng(), torch.no_grad():
+            model = _model(common, 0)
+            batch = next(common.task.train_batches(0, 2))
+            generator_before = torch.get_rng_state()
+            buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+            model(batch.inputs, batch.lengths)
+            same = all(torch.equal(buffers[name], now) for name, now in model.named_buffers())
+            return same and torch.equal(generator_before, torch.get_rng_state())
+    except Exception:  # a model that wants another device, or that fails; training will say which
+        return False
 
 
 def _run(common: Plan, records: dict[int, Record]) -> list[Result]:
@@ -261,6 +271,11 @@ def _run(common: Plan, records: dict[int, Record]) -> list[Result]:
         torch.set_num_threads(threads)
     for seed, result in results.items():
         result.finished_at = datetime.now(UTC).isoformat(timespec="seconds")
+        if is_first_process():
+            write_result(common.folder(seed), result)
+            if result.status != "failed":
+                records[seed].path.unlink(missing_ok=True)
+    for seed, result in results.items():
         loggers.finish(records[seed].logger, _summary(result), failed=result.status == "failed")
     return list(results.values())
 

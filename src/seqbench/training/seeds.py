@@ -56,10 +56,10 @@ class SeedStack(nn.Module):
         for name, _ in self.models[0].named_parameters():
             rows = [model.get_parameter(name) for model in self.models]
             stacked = nn.Parameter(torch.stack([row.detach() for row in rows]), rows[0].requires_grad)
-            stacked.grad = torch.zeros_like(stacked)
+            stacked.grad = torch.zeros_like(stacked) if stacked.requires_grad else None
             for k, row in enumerate(rows):
                 row.data = stacked.data[k]
-                row.grad = stacked.grad[k]
+                row.grad = None if stacked.grad is None else stacked.grad[k]
             self._stacked[name] = stacked
         self._buffers_and_dims = self._stack_buffers()
 
@@ -70,7 +70,8 @@ class SeedStack(nn.Module):
 
     def trainable(self) -> list[nn.Parameter]:
         """Return what an optimiser takes: the stacked parameters, or a single model's own."""
-        return list(self._stacked.values()) or list(self.models.parameters())
+        parameters = self._stacked.values() or self.models.parameters()
+        return [parameter for parameter in parameters if parameter.requires_grad]
 
     def gradients(self) -> list[Tensor]:
         """Return the gradients (K, …) of all models."""
@@ -97,6 +98,34 @@ class SeedStack(nn.Module):
         for module in self.models.modules():
             if engine is not None and hasattr(module, "engine"):
                 setattr(module, "engine", engine)  # noqa: B010 - a module's attributes have no type
+
+    def backward(
+        self,
+        loss: Callable[[Tensor, Batch], Tensor],
+        batch: Batch,
+        backward: Callable[[Tensor], object] = torch.autograd.backward,
+    ) -> Tensor:
+        """Go forth and back; models in turn go each both ways, so that one at a time takes up memory.
+
+        Args:
+            loss: from a model's outputs and its batch to a number.
+            batch: one for each model, stacked (K, B, …).
+            backward: what goes back from a loss.
+
+        Returns:
+            The losses (K,), without a graph.
+        """
+        if self.together:
+            losses: Tensor = self._each_together(loss, batch, shared=False)
+            backward(losses.sum())
+            return losses.detach()
+        found = []
+        for k, model in enumerate(self.models):
+            mine = batch.each(lambda part, k=k: part[k])  # type: ignore[misc]
+            found.append(loss(model(mine.inputs, mine.lengths)[0], mine))
+            backward(found[-1])
+            found[-1] = found[-1].detach()
+        return torch.stack(found)
 
     def each(self, function: Callable[[Tensor, Batch], Any], batch: Batch, shared: bool = False) -> Any:
         """Return `function(outputs, batch)` of every model, stacked along a new first dimension.

@@ -16,7 +16,6 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
 
 from seqbench.models.unfold import Engine
 from seqbench.tasks.base import Batch, Target
@@ -88,8 +87,7 @@ def _measure(stack: SeedStack, target: Target, batch: Batch, ways: list[Way]) ->
 
 def _pass(stack: SeedStack, target: Target, batch: Batch) -> float:
     start = time.perf_counter()
-    losses: Tensor = stack.each(target.loss, batch)
-    losses.sum().backward()  # type: ignore[no-untyped-call]
+    losses = stack.backward(target.loss, batch)
     if losses.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start
