@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 RecurrentInit = Literal["uniform", "orthogonal", "identity"]
@@ -34,3 +35,16 @@ def init_recurrent(weight: Tensor, kind: RecurrentInit) -> None:
             raise ValueError(
                 f"recurrent_init={kind!r} is unknown; there are uniform, orthogonal and identity."
             )
+
+
+def chrono_bias(units: int, longest: int) -> Tensor:
+    """Return where the bias of a gate that keeps the state starts, for dependencies of up to `longest` steps.
+
+    log u with u from U(1, longest − 1): a gate σ(b) then keeps for about u steps, so that the units' time
+    constants cover the range (Tallec & Ollivier, 2018, "Can recurrent neural networks warp time?").
+    """
+    if longest < 3:
+        raise ValueError(
+            f"chrono={longest} leaves no range of time; give the longest dependency, at least 3."
+        )
+    return torch.empty(units).uniform_(1, longest - 1).log()

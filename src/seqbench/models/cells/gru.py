@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from seqbench.models.init import RecurrentInit, init_recurrent, init_uniform
+from seqbench.models.init import RecurrentInit, chrono_bias, init_recurrent, init_uniform
 from seqbench.models.native import run_native
 from seqbench.models.unfold import Cell, State
 
@@ -45,6 +45,8 @@ class GRU(Cell):
         update_bias: where bᵘ starts; above 0 the state is kept longer at first.
         recurrent_init: how each W starts: uniform, orthogonal or identity.
         form: after, before or as_printed.
+        chrono: the longest dependency expected; bᵘ then starts where the units' time constants cover that
+            range, whatever `update_bias` (Tallec & Ollivier, 2018).
 
     Source: Cho et al. (2014); Goodfellow, Bengio & Courville (2016), section 10.10.2.
     """
@@ -58,6 +60,7 @@ class GRU(Cell):
         update_bias: float = 0.0,
         recurrent_init: RecurrentInit = "uniform",
         form: Literal["after", "before", "as_printed"] = "after",
+        chrono: int | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size)
         self.form = form
@@ -68,7 +71,9 @@ class GRU(Cell):
         self.d = nn.Parameter(torch.zeros(hidden_size)) if form == "after" else None
         init_uniform(self.U, hidden_size)
         init_recurrent(self.W, recurrent_init)
-        nn.init.constant_(self.b[hidden_size : 2 * hidden_size], update_bias)
+        keep = self.b.detach()[hidden_size : 2 * hidden_size].fill_(update_bias)
+        if chrono is not None:
+            keep.copy_(chrono_bias(hidden_size, chrono))
 
     def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
         return nn.functional.linear(x, self.U, self.b)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from seqbench.models.init import RecurrentInit, init_recurrent, init_uniform
+from seqbench.models.init import RecurrentInit, chrono_bias, init_recurrent, init_uniform
 from seqbench.models.native import run_native
 from seqbench.models.unfold import Cell, State
 
@@ -47,9 +47,12 @@ class LSTM(Cell):
         coupled: forget as much as comes in, f = 1 − g, with no weights of f's own.
         candidate: tanh; sigmoid, as [26] prints it; identity, no squashing.
         output: tanh, as [28]; identity, no squashing.
+        chrono: the longest dependency expected; the forget gate's bias then starts where the units' time
+            constants cover that range, and the input gate's at its negative, whatever `forget_bias`
+            (Tallec & Ollivier, 2018).
 
     Raises:
-        ValueError: `coupled` without both of its gates.
+        ValueError: `coupled` without both of its gates; `chrono` without a forget gate.
 
     Parameters U (4H, F), W (4H, H), b (4H) stack the gates in torch's order, g, f, candidate, q, those that
     there are; p (gates, H) likewise.
@@ -73,8 +76,11 @@ class LSTM(Cell):
         coupled: bool = False,
         candidate: Literal["tanh", "sigmoid", "identity"] = "tanh",
         output: Literal["tanh", "identity"] = "tanh",
+        chrono: int | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size)
+        if chrono is not None and not forget_gate:
+            raise ValueError(f"chrono={chrono} sets the forget gate, and forget_gate is false.")
         if coupled and not (input_gate and forget_gate):
             raise ValueError("coupled=true makes the forget gate of the input gate; keep both of them.")
         there = {"g": input_gate, "f": forget_gate and not coupled, "candidate": True, "q": output_gate}
@@ -92,9 +98,15 @@ class LSTM(Cell):
         init_recurrent(self.W, recurrent_init)
         if self.p is not None:
             init_uniform(self.p, hidden_size)
-        if "f" in self.parts:
-            start = self.parts.index("f") * hidden_size
-            nn.init.constant_(self.b[start : start + hidden_size], forget_bias)
+        biases = dict(zip(self.parts, self.b.detach().chunk(len(self.parts)), strict=True))
+        if "f" in biases:
+            biases["f"].fill_(forget_bias)
+        if chrono is not None:
+            keep = chrono_bias(hidden_size, chrono)
+            if "f" in biases:
+                biases["f"].copy_(keep)
+            if "g" in biases:
+                biases["g"].copy_(-keep)
 
     def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
         return nn.functional.linear(x, self.U, self.b)
