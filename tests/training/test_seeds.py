@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,23 @@ def train(*overrides: str) -> list[seqbench.Result]:
 def curves(runs_dir: str, seed: int) -> list[list[float]]:
     (path,) = Path(runs_dir).glob(f"*/*/seed-{seed}/metrics.csv")
     return [[float(x) for x in line.split(",")[:-1]] for line in path.read_text().splitlines()[1:]]
+
+
+@contextmanager
+def interrupted_at_40(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Train within, and be stopped by Ctrl-C at step 40."""
+    from seqbench.training.module import SequenceLearner
+
+    step = SequenceLearner.training_step
+
+    def stop_later(learner: SequenceLearner, batches: list[object], index: int) -> None:
+        if learner.step >= 40:
+            raise KeyboardInterrupt
+        step(learner, batches, index)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(SequenceLearner, "training_step", stop_later)
+        yield
 
 
 @every_preset
@@ -99,7 +118,7 @@ def test_a_seed_that_diverges_leaves_the_others(monkeypatch: pytest.MonkeyPatch)
 
     through = TrainingStream.__iter__
 
-    def spoilt(stream: TrainingStream):  # type: ignore[no-untyped-def]
+    def spoilt(stream: TrainingStream):
         for batches in through(stream):
             if stream.step == 40 and len(batches[0].inputs) == 3:
                 batches[-1].inputs[1] = torch.nan
@@ -149,15 +168,6 @@ def test_seeds_that_were_killed_go_on_bit_for_bit() -> None:
 
 
 def test_more_seeds_join_those_that_are_done_or_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    from seqbench.training.module import SequenceLearner
-
-    step = SequenceLearner.training_step
-
-    def stop_later(learner: SequenceLearner, batches: list[object], index: int) -> None:
-        if learner.step >= 40:
-            raise KeyboardInterrupt
-        step(learner, batches, index)  # type: ignore[arg-type]
-
     args = [
         "trainer.max_steps=60",
         "trainer.eval_every=20",
@@ -166,10 +176,8 @@ def test_more_seeds_join_those_that_are_done_or_begun(monkeypatch: pytest.Monkey
     ]
     args += ["trainer.seeds_together=true", "trainer.stop_when_solved=false"]
     train(*args, "seed=3")
-    with monkeypatch.context() as patch:
-        patch.setattr(SequenceLearner, "training_step", stop_later)
-        with pytest.raises(KeyboardInterrupt):
-            train(*args, "n_seeds=2")
+    with interrupted_at_40(monkeypatch):
+        train(*args, "n_seeds=2")
     results = train(*args, "n_seeds=5")
     whole = train(*args, "n_seeds=5", "runs_dir=whole")
     assert [result.seed for result in results] == [0, 1, 2, 3, 4]
@@ -178,21 +186,10 @@ def test_more_seeds_join_those_that_are_done_or_begun(monkeypatch: pytest.Monkey
 
 
 def test_one_seed_of_several_goes_on_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from seqbench.training.module import SequenceLearner
-
-    step = SequenceLearner.training_step
-
-    def stop_later(learner: SequenceLearner, batches: list[object], index: int) -> None:
-        if learner.step >= 40:
-            raise KeyboardInterrupt
-        step(learner, batches, index)  # type: ignore[arg-type]
-
     args = ["trainer.max_steps=60", "trainer.eval_every=20", "trainer.checkpoint_seconds=0", "model=rnn"]
     args += ["trainer.stop_when_solved=false"]
-    with monkeypatch.context() as patch:
-        patch.setattr(SequenceLearner, "training_step", stop_later)
-        with pytest.raises(KeyboardInterrupt):
-            train(*args, "n_seeds=2", "trainer.seeds_together=true")
+    with interrupted_at_40(monkeypatch):
+        train(*args, "n_seeds=2", "trainer.seeds_together=true")
     (whole,) = train(*args, "runs_dir=whole")
     (result,) = train(*args)
     assert result.status == "finished" and result.steps == 60
@@ -206,12 +203,12 @@ def test_frozen_and_scalar_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
 
     init, forward = SequenceModel.__init__, SequenceModel.forward
 
-    def with_more(model: SequenceModel, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
+    def with_more(model: SequenceModel, *args, **kwargs) -> None:
         init(model, *args, **kwargs)
         model.temperature = nn.Parameter(torch.tensor(1.5))
         model.frozen = nn.Parameter(torch.ones(3), requires_grad=False)
 
-    def scaled(model: SequenceModel, *args):  # type: ignore[no-untyped-def]
+    def scaled(model: SequenceModel, *args):
         outputs, state = forward(model, *args)
         return outputs * model.temperature * model.frozen.mean(), state
 
@@ -232,7 +229,7 @@ def test_what_vmap_cannot_do_is_done_one_by_one(monkeypatch: pytest.MonkeyPatch)
 
     forward = SequenceModel.forward
 
-    def random(model: SequenceModel, inputs, *rest):  # type: ignore[no-untyped-def]
+    def random(model: SequenceModel, inputs, *rest):
         outputs, state = forward(model, inputs, *rest)
         return outputs + 1e-3 * torch.rand_like(outputs), state
 

@@ -12,7 +12,7 @@ from seqbench.training.seeds import SeedStack
 from seqbench.training.ways import Way, fastest
 
 
-def setting(preset: str, seeds: int, *overrides: str):  # type: ignore[no-untyped-def]
+def setting(preset: str, seeds: int, *overrides: str):
     cfg = seqbench.compose([f"model={preset}", "task=adding", "task.length=20", *overrides])
     task = seqbench.build_task(cfg)
     stack = SeedStack([seqbench.build_model(cfg, task) for _ in range(seeds)])
@@ -22,11 +22,11 @@ def setting(preset: str, seeds: int, *overrides: str):  # type: ignore[no-untype
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def clock(monkeypatch: pytest.MonkeyPatch):
     """Let each way take the seconds that are given."""
 
     def set(seconds: dict[Way, float]) -> None:
-        def measured(stack, target, batch, asked):  # type: ignore[no-untyped-def]
+        def measured(stack, target, batch, asked):
             return {way: seconds[way] for way in asked if way in seconds}
 
         monkeypatch.setattr(ways, "_measure", measured)
@@ -34,7 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     return set
 
 
-def test_the_fastest_is_taken_where_it_is_clearly_so(clock) -> None:  # type: ignore[no-untyped-def]
+def test_the_fastest_is_taken_where_it_is_clearly_so(clock) -> None:
     stack, target, batch = setting("rnn", 3)
     plain, together, compiled = Way(False, "auto"), Way(True, "auto"), Way(True, "compile")
     clock({plain: 1e-3, together: 0.5e-3})
@@ -48,7 +48,7 @@ def test_the_fastest_is_taken_where_it_is_clearly_so(clock) -> None:  # type: ig
         assert fastest(stack, target, batch, 10**6, True) == compiled
 
 
-def test_what_is_settled_is_not_measured(clock) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_settled_is_not_measured(clock) -> None:
     clock({})
     assert fastest(*setting("rnn", 2, "model.engine=loop"), 10, True) == Way(True, "loop")
     assert fastest(*setting("rnn", 1, "model.engine=native"), 10, "auto") == Way(False, "native")

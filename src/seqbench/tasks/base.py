@@ -43,6 +43,10 @@ class Batch(NamedTuple):
     mask: Bool[Tensor, "B T"] | None = None
     lengths: Int[Tensor, " B"] | None = None
 
+    def of_seed(self, k: int) -> Batch:
+        """Return the batch of the k-th of the seeds side by side."""
+        return self.each(lambda part: part[k])
+
     def rows(self, start: int, stop: int) -> Batch:
         """Return rows `start` to `stop` of the batch."""
         return self.each(lambda part: part[start:stop])

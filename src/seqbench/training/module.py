@@ -11,6 +11,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from seqbench.tasks.base import Batch, Task
+from seqbench.training.data import TrainingStream
 from seqbench.training.optim import Recipe
 from seqbench.training.seeds import SeedStack, optimizer_of_all, optimizer_of_one
 from seqbench.training.ways import Way, fastest
@@ -29,6 +30,7 @@ class SequenceLearner(L.LightningModule):
         step: optimisation steps done.
         way: how passes go; None until it is measured, when training begins, what is fastest.
         together: whether seeds go together, where that is not left to measurement.
+        stream: where the training batches come from, to be set before training.
         resumed: for each model, what its checkpoint holds, to go on from.
         best_weights: for each model, what is to be tested; empty tests the models as they are.
         evaluation: metrics of the last evaluation, `{metric: value}` for each model.
@@ -55,6 +57,7 @@ class SequenceLearner(L.LightningModule):
         self.tested: list[list[dict[str, float]]] = []
         self.way = way
         self.together: bool | Literal["auto"] = together
+        self.stream: TrainingStream
         self.resumed: list[dict[str, Any]] = []
         self.best_weights: list[dict[str, Tensor]] = []
         self._sums: list[Sums] = []
@@ -79,8 +82,7 @@ class SequenceLearner(L.LightningModule):
         if self.way is None and trainer.world_size > 1:  # passes of its own would confuse the processes
             self.way = Way(False, self.stack.engine)
         if self.way is None:
-            example = trainer.datamodule.stream.example()  # type: ignore[attr-defined]
-            batch = self.transfer_batch_to_device(example, self.device, 0)
+            batch = self.transfer_batch_to_device(self.stream.example(), self.device, 0)
             with trainer.precision_plugin.train_step_context():
                 self.way = fastest(
                     self.stack,
@@ -104,6 +106,7 @@ class SequenceLearner(L.LightningModule):
         """Go on with the seeds of these rows alone; the optimiser goes on with what it knows of them."""
         states = self.optimizer_states()
         self.stack.keep(rows)
+        self.stream.keep(rows)
         optimizer = self.trainer.optimizers[0]
         optimizer.param_groups[0]["params"] = self.stack.trainable()
         optimizer.state.clear()

@@ -211,7 +211,6 @@ class Recorder(L.Callback):
         # What is compiled is for this many models; there those that have ended go along, and do not count.
         if leaving and pl_module.way != (True, "compile"):
             pl_module.keep(going)
-            trainer.datamodule.stream.keep(going)  # type: ignore[attr-defined]
             self.active = [self.active[k] for k in going]
 
 

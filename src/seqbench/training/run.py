@@ -353,6 +353,7 @@ def _fit_and_test(
         # A process that shares its batches must meet the others after every one.
         steps_per_call=STEPS_PER_CALL if trainer.world_size == 1 else 1,
     )
+    learner.stream = stream
     data = TaskData(task, stream)
     if learner.step < settings.max_steps and not first.ended:
         with _interruptible(trainer):

@@ -97,7 +97,7 @@ class SeedStack(nn.Module):
         self.together = together
         for module in self.models.modules():
             if engine is not None and hasattr(module, "engine"):
-                setattr(module, "engine", engine)  # noqa: B010 - a module's attributes have no type
+                cast(Any, module).engine = engine
 
     def backward(
         self,
@@ -121,7 +121,7 @@ class SeedStack(nn.Module):
             return losses.detach()
         found = []
         for k, model in enumerate(self.models):
-            mine = batch.each(lambda part, k=k: part[k])  # type: ignore[misc]
+            mine = batch.of_seed(k)
             found.append(loss(model(mine.inputs, mine.lengths)[0], mine))
             backward(found[-1])
             found[-1] = found[-1].detach()
@@ -139,7 +139,7 @@ class SeedStack(nn.Module):
             return self._each_together(function, batch, shared)
         found = []
         for k, model in enumerate(self.models):
-            mine = batch if shared else batch.each(lambda part, k=k: part[k])  # type: ignore[misc]
+            mine = batch if shared else batch.of_seed(k)
             found.append(function(model(mine.inputs, mine.lengths)[0], mine))
         return tree_map(lambda *rows: torch.stack(rows), *found)
 
