@@ -34,6 +34,8 @@ class Batch(NamedTuple):
     targets: one per step, (B, T) or (B, T, F), or one per sequence, (B,) or (B, F), as the task's spec says.
     mask: (B, T), true where a step's target counts; None where all do. For targets at every step only.
     lengths: (B,), how many steps of each row are valid; None where all are.
+    forced: (B, T), true where a model that is fed its previous output gets the true one, false where it gets its
+        own (teacher forcing, Fig. 10.6); None where all are true. Tasks leave it to training to fill in.
 
     Those of K seeds side by side have one dimension more, (K, B, …).
     """
@@ -42,6 +44,7 @@ class Batch(NamedTuple):
     targets: Tensor
     mask: Bool[Tensor, "B T"] | None = None
     lengths: Int[Tensor, " B"] | None = None
+    forced: Bool[Tensor, "B T"] | None = None
 
     def of_seed(self, k: int) -> Batch:
         """Return the batch of the k-th of the seeds side by side."""
@@ -53,9 +56,15 @@ class Batch(NamedTuple):
 
     def each(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """Return the batch with a function applied to every part that it has."""
-        mask = None if self.mask is None else function(self.mask)
-        lengths = None if self.lengths is None else function(self.lengths)
-        return Batch(function(self.inputs), function(self.targets), mask, lengths)
+        mask, lengths, forced = (
+            None if part is None else function(part) for part in (self.mask, self.lengths, self.forced)
+        )
+        return Batch(function(self.inputs), function(self.targets), mask, lengths, forced)
+
+    def last(self, steps: int) -> Batch:
+        """Return the last steps of a batch with targets at every step, all of which are valid."""
+        mask, forced = (None if part is None else part[:, -steps:] for part in (self.mask, self.forced))
+        return Batch(self.inputs[:, -steps:], self.targets[:, -steps:], mask, None, forced)
 
     def split(self, size: int) -> list[Batch]:
         """Return the batch cut into pieces of `size` rows (the last may be smaller)."""
@@ -162,6 +171,9 @@ class Task(ABC):
     length: int
     eval_lengths: tuple[int, ...]
     variant: str
+    #: Above 0 where the target of a step is the input of the next one: how many steps at the end of an evaluation
+    #: sequence are gone in closed loop too, with the model's own outputs as inputs.
+    horizon: int = 0
 
     @property
     def steps(self) -> int:
@@ -200,6 +212,18 @@ class Task(ABC):
         """Return what is measured at each target; subclasses add measures of their own."""
         return self.targets.measure(outputs, batch)
 
+    def measure_closed(self, outputs: Tensor, batch: Batch) -> Measures:
+        """Return what is measured where a model went its last `horizon` steps in closed loop.
+
+        The outputs (B, T, O) are of all steps, and so is the batch, which is the true one.
+        """
+        measures = self.measure(outputs[:, -self.horizon :], batch.last(self.horizon))
+        return {f"closed_{name}": both for name, both in measures.items()}
+
+    def summary(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Return the metrics of an evaluation, with what is a function of the means, such as a root, added."""
+        return metrics
+
 
 class SyntheticTask(Task):
     """A task whose sequences are drawn at will: training never sees a batch twice."""
@@ -230,15 +254,19 @@ class SyntheticTask(Task):
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         """Draw `batch_size` fresh sequences of `length` steps."""
 
+    def sample_training(self, generator: torch.Generator, batch_size: int) -> Batch:
+        """Draw sequences to train on, and to validate with: of `length` steps, unless a task mixes lengths."""
+        return self.sample(generator, batch_size, self.length)
+
     def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
         draw, skip = divmod(start, STEPS_PER_DRAW)
         while True:
-            drawn = self.sample(generator("train", seed, draw), STEPS_PER_DRAW * batch_size, self.length)
+            drawn = self.sample_training(generator("train", seed, draw), STEPS_PER_DRAW * batch_size)
             yield from drawn.split(batch_size)[skip:]
             draw, skip = draw + 1, 0
 
     def validation(self) -> Batch:
-        return self.sample(generator("validation"), self.eval_size, self.length)
+        return self.sample_training(generator("validation"), self.eval_size)
 
     def test(self, length: int) -> Batch:
         return self.sample(generator("test", length), self.eval_size, length)

@@ -68,11 +68,11 @@ def side_by_side(batches: Sequence[Batch]) -> Batch:
     """Stack batches of one shape along a new first dimension."""
     if len(batches) == 1:
         return batches[0].each(lambda part: part[None])
-    inputs, targets, mask, lengths = (
+    inputs, targets, *others = (
         None if parts[0] is None else torch.stack(parts) for parts in zip(*batches, strict=True)
     )
     assert inputs is not None and targets is not None
-    return Batch(inputs, targets, mask, lengths)
+    return Batch(inputs, targets, *others)
 
 
 class EvaluationSet:
