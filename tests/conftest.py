@@ -11,7 +11,7 @@ from jaxtyping import config, install_import_hook
 
 # Must come before the first import of seqbench. In the tower of PEP 484 an int will do for a float.
 install_import_hook(
-    ["seqbench.models", "seqbench.tasks", "seqbench.training"],
+    ["seqbench.analysis", "seqbench.models", "seqbench.tasks", "seqbench.training"],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
 # Presets are listed while tests are collected, so that this cannot wait for a fixture.

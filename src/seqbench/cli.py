@@ -1,4 +1,4 @@
-"""The command line: `seqbench task=adding model=lstm`, `seqbench report`, `seqbench ls`, `seqbench data`."""
+"""The command line: `seqbench task=adding model=lstm`, `seqbench report`, `seqbench analyse`, …"""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ Look
   seqbench ls [GROUP …]              every task, model, experiment …, one line each
   seqbench report [RUNS_DIR] [--format table|md|latex|csv|json] [--out DIR]
   seqbench data [NAME …]             which real data are here, and how to get the rest
+  seqbench analyse gradient_flow model=rnn,lstm task=latch [--run FOLDER] [--out DIR]
+                                     how gradients fall with distance from the loss
 
 Keys that every run knows
   seed=0 n_seeds=1 batch_size=64 runs_dir=runs data_dir=data
@@ -49,7 +51,12 @@ More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra
 
 #: Exit code of a command some of whose runs failed.
 FAILED = 1
-COMMANDS = {"report": "seqbench.results.report", "ls": "seqbench.listing", "data": "seqbench.data"}
+COMMANDS = {
+    "report": "seqbench.results.report",
+    "analyse": "seqbench.analysis.command",
+    "ls": "seqbench.listing",
+    "data": "seqbench.data",
+}
 
 
 def main() -> None:

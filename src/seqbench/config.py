@@ -334,14 +334,12 @@ def build_model(cfg: DictConfig, task: Task) -> nn.Module:
     if cfg.model.get("param_budget") is not None:
         node["hidden_size"] = width_for_budget(cfg, task)
     model = _build_model(node, cfg, task)
-    from seqbench.models import Cell
-
-    for module in model.modules():
-        if isinstance(module, Cell):
+    for name, module in model.named_modules():
+        if hasattr(module, "check_length"):
             try:
                 module.check_length(task.steps)
             except ValueError as error:
-                raise ConfigError(f"model.cell: {error}") from error
+                raise ConfigError(f"{'model.cell' if name else 'model'}: {error}") from error
     return model
 
 
@@ -362,7 +360,7 @@ def _check_fits(cfg: DictConfig, node: dict[str, Any], task: Task) -> None:
 
 
 def _build_model(node: dict[str, Any], cfg: DictConfig, task: Task) -> nn.Module:
-    from seqbench.tasks.base import Tokens
+    from seqbench.tasks.base import Classes, Tokens
 
     model: nn.Module = build(
         node,
@@ -372,6 +370,8 @@ def _build_model(node: dict[str, Any], cfg: DictConfig, task: Task) -> nn.Module
         output_size=task.targets.size,
         tokens=isinstance(task.inputs, Tokens),
         per_step=task.targets.per_step,
+        classes=isinstance(task.targets, Classes),
+        predicts=task.horizon > 0,
     )
     return model
 

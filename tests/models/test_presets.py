@@ -62,9 +62,12 @@ def gradients(model, inputs, lengths=None, state=None) -> dict[str, Tensor]:
     """Gradients of a loss that weighs every output and every state."""
     outputs, last = model(inputs, lengths, state)
     loss = outputs.square().mean() + sum((part * part.conj()).real.mean() for part in tree_leaves(last))
-    return dict(
-        zip(dict(model.named_parameters()), torch.autograd.grad(loss, list(model.parameters())), strict=True)
-    )
+    learnt = trainable(model)
+    return dict(zip(learnt, torch.autograd.grad(loss, list(learnt.values())), strict=True))
+
+
+def trainable(model) -> dict[str, Tensor]:
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def test_there_are_presets():
@@ -77,15 +80,29 @@ def test_there_are_presets():
 def test_unfolding_is_stepping(small, preset, task_overrides, layers):
     model, inputs = small(preset, task_overrides, layers=layers)
     x = inputs if model.one_hot is None else torch.nn.functional.one_hot(inputs, len(model.one_hot)).double()
-    states = [layer.initial_state(len(x)) for layer in model.layers]
-    assert len(states) == layers
+    # For each layer the states of the steps to come, which lie as far back as its dilation.
+    coming = [
+        [layer.initial_state(len(x))] * d for layer, d in zip(model.layers, model.dilations, strict=True)
+    ]
+    assert len(coming) == layers
+    own = x.new_zeros(len(x), model.readout.out_features)
     steps = []
     for h in x.unbind(1):
-        for i, layer in enumerate(model.layers):
-            h, states[i] = layer.step(layer.project(h), states[i])
+        if model.feedback:
+            h = torch.cat([h, own], dim=1)
+        for states, layer in zip(coming, model.layers, strict=True):
+            h, state = layer.step(layer.project(h), states.pop(0))
+            states.append(state)
         steps.append(model.readout(h))
+        own = steps[-1].softmax(-1) if model.classes else steps[-1]
     by_hand = torch.stack(steps, dim=1) if model.per_step else steps[-1]
-    close(model(inputs), (by_hand, tuple(states)))
+    end = [
+        states[0]
+        if len(states) == 1
+        else tuple(torch.stack(part, dim=1) for part in zip(*states, strict=True))
+        for states in coming
+    ]
+    close(model(inputs), (by_hand, (*end, (own,)) if model.feedback else tuple(end)))
 
 
 @every_preset
@@ -128,7 +145,9 @@ def test_padding_changes_nothing(small, preset, task_overrides, engine):
     towards = valid[..., None] if model.per_step else torch.ones(4, 1).double()
 
     def gradient(given):
-        return torch.autograd.grad((model(given, lengths)[0] * towards).sum(), list(model.parameters()))
+        return torch.autograd.grad(
+            (model(given, lengths)[0] * towards).sum(), list(trainable(model).values())
+        )
 
     close(gradient(padded), gradient(inputs), tolerance=1e-10)
 
@@ -154,7 +173,7 @@ def test_gradcheck(small, preset, vectors):
     token_task = ("task=copy_memory", "task.length=2", "task.symbols=1", "task.alphabet=2")
     task_overrides = ("task=adding", "task.length=4") if vectors else token_task
     model, inputs = small(preset, task_overrides, "loop", width=3, rows=2)
-    names, values = zip(*model.named_parameters(), strict=True)
+    names, values = zip(*trainable(model).items(), strict=True)
     assert inputs.shape[:2] == (2, 4)
 
     def run(x, *parameters):
@@ -173,13 +192,15 @@ def test_two_copies_under_vmap_are_each_alone(small, preset, task_overrides, wit
     inputs = torch.stack([built[0][1], other(built[1][1])])
     lengths = ragged(inputs[0])[0] if with_lengths else None
 
-    def loss(parameters, buffers, x):
-        outputs, state = functional_call(models[0], (parameters, buffers), (x, lengths))
+    def loss(learnt, others, x):
+        outputs, state = functional_call(models[0], (learnt, others), (x, lengths))
         total = outputs.square().mean() + sum((part * part.conj()).real.mean() for part in tree_leaves(state))
         return total, (outputs, state)
 
     parameters, buffers = stack_module_state(models)
-    grads, (_, (outputs, state)) = vmap(grad_and_value(loss, has_aux=True))(parameters, buffers, inputs)
+    learnt = {name: parameters[name] for name in trainable(models[0])}
+    others = buffers | {name: value for name, value in parameters.items() if name not in learnt}
+    grads, (_, (outputs, state)) = vmap(grad_and_value(loss, has_aux=True))(learnt, others, inputs)
     for i, model in enumerate(models):
         mine = tree_map(lambda part, i=i: part[i], (outputs, state, grads))
         close(mine, (*model(inputs[i], lengths), gradients(model, inputs[i], lengths)))
@@ -237,9 +258,10 @@ def test_two_training_steps(preset, task_overrides):
         loss = task.targets.loss(model(batch.inputs, batch.lengths)[0], batch)
         optimizer.zero_grad()
         loss.backward()
-        assert loss.isfinite() and recipe.clip([p.grad[None] for p in model.parameters()]).isfinite()
+        learnt = trainable(model)
+        assert loss.isfinite() and recipe.clip([p.grad[None] for p in learnt.values()]).isfinite()
         optimizer.step()
-    for name, parameter in model.named_parameters():
+    for name, parameter in learnt.items():
         assert parameter.isfinite().all() and not torch.equal(parameter, before[name]), name
 
 

@@ -84,6 +84,7 @@ def unfold(
     reverse: bool = False,
     steps: int | None = None,
     last: bool = False,
+    dilation: int = 1,
     engine: Engine = "auto",
 ) -> tuple[Float[Tensor, "B T H"] | Float[Tensor, "B H"], State]:
     """Apply a cell at every step of a batch of sequences.
@@ -96,6 +97,8 @@ def unfold(
         reverse: go from the last valid step to the first. Output t still stands at step t.
         steps: how many steps to take without an input.
         last: return the last valid output alone (that of the first step where `reverse`), which is cheaper.
+        dilation: d, for a state that comes from d steps before, h(t) = f(h(t−d), x(t)). The state's parts are
+            then (B, d, …), those of the d steps to come in their order.
         engine: `native` is torch's own kernel, where the cell is what that computes; `scan` runs linear cells
             in parallel over time; `loop` is Python; `compile` is pieces of that loop, compiled; `auto` takes
             the first of the former three that the cell has, under vmap not `native`. They differ in speed
@@ -115,8 +118,12 @@ def unfold(
         return outputs[-1] if last else outputs.transpose(0, 1), state
     if reverse:
         turned = reverse_valid(x, lengths)
-        outputs, state = unfold(cell, turned, state, lengths=lengths, last=last, engine=engine)
+        outputs, state = unfold(
+            cell, turned, state, lengths=lengths, last=last, dilation=dilation, engine=engine
+        )
         return outputs if last else reverse_valid(outputs, lengths), state
+    if dilation > 1:
+        return _dilated(cell, x, state, lengths, last, dilation, engine)
     if state is None:
         state = cell.initial_state(x.shape[0])
     # vmap has no rule for torch's kernels.
@@ -192,13 +199,40 @@ def _native(cell: Cell, x: Tensor, state: State, lengths: Tensor | None) -> tupl
         outputs, state = cell.native(x.transpose(0, 1), state)
         assert isinstance(outputs, Tensor)
         return outputs.transpose(0, 1), state
-    # The packed form orders rows by length: the state goes in and comes out in that order.
-    packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+    # The packed form knows no row without a step; what one makes of a step that is none is put aside.
+    some = lengths > 0
+    # It orders rows by length: the state goes in and comes out in that order.
+    packed = pack_padded_sequence(x, lengths.clamp_min(1).cpu(), batch_first=True, enforce_sorted=False)
     order, back = packed.sorted_indices, packed.unsorted_indices
-    outputs, state = cell.native(packed, tuple(part[order] for part in state))
+    outputs, end = cell.native(packed, tuple(part[order] for part in state))
     assert isinstance(outputs, PackedSequence)
     padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
-    return padded, tuple(part[back] for part in state)
+    end = tuple(torch.where(some[:, None], e[back], old) for e, old in zip(end, state, strict=True))
+    return padded * some[:, None, None], end
+
+
+def _dilated(
+    cell: Cell, x: Tensor, state: State | None, lengths: Tensor | None, last: bool, d: int, engine: Engine
+) -> tuple[Tensor, State]:
+    """Unfold steps 0, d, 2d, …, steps 1, d + 1, …, and so on, as rows of one batch (Chang et al., 2017)."""
+    rows, steps = x.shape[:2]
+    turns = -(-steps // d)
+    phase = torch.arange(d, device=x.device)
+    valid = x.new_full((rows,), steps, dtype=torch.int64) if lengths is None else lengths
+    padded = nn.functional.pad(x, (0, 0, 0, turns * d - steps))
+    # (B, turns · d, F) to (B · d, turns, F)
+    apart = padded.view(rows, turns, d, -1).transpose(1, 2).flatten(0, 1)
+    mine = (
+        None if lengths is None and steps == turns * d else ((valid[:, None] - phase + d - 1) // d).flatten()
+    )
+    start = None if state is None else tuple(part.flatten(0, 1) for part in state)
+    outputs, end = unfold(cell, apart, start, lengths=mine, engine=engine)
+    outputs = outputs.view(rows, d, turns, -1).transpose(1, 2).flatten(1, 2)[:, :steps]
+    # The step that comes next is not the first phase's any more.
+    turned = (phase + valid[:, None]) % d
+    parts = (part.view(rows, d, *part.shape[1:]) for part in end)
+    state = tuple(part.gather(1, _like(turned, part).expand_as(part)) for part in parts)
+    return last_valid(outputs, lengths) if last else outputs, state
 
 
 def _under_vmap(cell: Cell, x: Tensor) -> bool:
@@ -206,7 +240,7 @@ def _under_vmap(cell: Cell, x: Tensor) -> bool:
 
 
 def _like(valid: Tensor, part: Tensor) -> Tensor:
-    return valid.view(-1, *[1] * (part.ndim - 1))
+    return valid.view(*valid.shape, *[1] * (part.ndim - valid.ndim))
 
 
 def last_valid(x: Float[Tensor, "B T H"], lengths: Int[Tensor, " B"] | None) -> Float[Tensor, "B H"]:

@@ -34,8 +34,8 @@ class Batch(NamedTuple):
     targets: one per step, (B, T) or (B, T, F), or one per sequence, (B,) or (B, F), as the task's spec says.
     mask: (B, T), true where a step's target counts; None where all do. For targets at every step only.
     lengths: (B,), how many steps of each row are valid; None where all are.
-    forced: (B, T), true where a model that is fed its previous output gets the true one, false where it gets its
-        own (teacher forcing, Fig. 10.6); None where all are true. Tasks leave it to training to fill in.
+    forced: (B, T), true where a model that is fed its previous output gets the true one, false where it gets
+        its own (teacher forcing, Fig. 10.6); None where all are true. Tasks leave it to training to fill in.
 
     Those of K seeds side by side have one dimension more, (K, B, …).
     """
@@ -61,10 +61,16 @@ class Batch(NamedTuple):
         )
         return Batch(function(self.inputs), function(self.targets), mask, lengths, forced)
 
-    def last(self, steps: int) -> Batch:
-        """Return the last steps of a batch with targets at every step, all of which are valid."""
-        mask, forced = (None if part is None else part[:, -steps:] for part in (self.mask, self.forced))
-        return Batch(self.inputs[:, -steps:], self.targets[:, -steps:], mask, None, forced)
+    def piece(self, start: int, stop: int, per_step: bool, dim: int = 1) -> Batch:
+        """Return steps `start` to `stop`, of dimension `dim`; targets are those of steps or of sequences."""
+
+        def cut(part: Tensor | None) -> Tensor | None:
+            return None if part is None else part.narrow(dim, start, stop - start)
+
+        targets = self.targets.narrow(dim, start, stop - start) if per_step else self.targets
+        lengths = None if self.lengths is None else (self.lengths - start).clamp(0, stop - start)
+        inputs = self.inputs.narrow(dim, start, stop - start)
+        return Batch(inputs, targets, cut(self.mask), lengths, cut(self.forced))
 
     def split(self, size: int) -> list[Batch]:
         """Return the batch cut into pieces of `size` rows (the last may be smaller)."""
@@ -171,8 +177,9 @@ class Task(ABC):
     length: int
     eval_lengths: tuple[int, ...]
     variant: str
-    #: Above 0 where the target of a step is the input of the next one: how many steps at the end of an evaluation
-    #: sequence are gone in closed loop too, with the model's own outputs as inputs.
+    #: Above 0 where the target of a step is the input of the next one: how many steps ahead a model is to
+    #: predict in closed loop, where from its last true input on each output is the next input. So many steps
+    #: at the end of an evaluation sequence are gone so too.
     horizon: int = 0
 
     @property
@@ -215,13 +222,16 @@ class Task(ABC):
     def measure_closed(self, outputs: Tensor, batch: Batch) -> Measures:
         """Return what is measured where a model went its last `horizon` steps in closed loop.
 
+        Of these the first still has a true input, and looks one step ahead; the last looks `horizon` ahead.
         The outputs (B, T, O) are of all steps, and so is the batch, which is the true one.
         """
-        measures = self.measure(outputs[:, -self.horizon :], batch.last(self.horizon))
+        steps = outputs.shape[1]
+        ahead = batch.piece(steps - self.horizon, steps, per_step=True)
+        measures = self.measure(outputs[:, -self.horizon :], ahead)
         return {f"closed_{name}": both for name, both in measures.items()}
 
     def summary(self, metrics: dict[str, float]) -> dict[str, float]:
-        """Return the metrics of an evaluation, with what is a function of the means, such as a root, added."""
+        """Return an evaluation's metrics, with what is a function of the means, such as a root, added."""
         return metrics
 
 
@@ -255,7 +265,7 @@ class SyntheticTask(Task):
         """Draw `batch_size` fresh sequences of `length` steps."""
 
     def sample_training(self, generator: torch.Generator, batch_size: int) -> Batch:
-        """Draw sequences to train on, and to validate with: of `length` steps, unless a task mixes lengths."""
+        """Draw sequences to train and validate on: of `length` steps, unless a task mixes lengths."""
         return self.sample(generator, batch_size, self.length)
 
     def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import lightning as L
 import torch
 
-from seqbench.tasks.base import Batch, Task
+from seqbench.tasks.base import Batch, Task, generator
 
 #: Optimisation steps handed to Lightning at once, so that its cost per batch is shared among them.
 STEPS_PER_CALL = 20
@@ -29,6 +29,7 @@ class TrainingStream:
         eval_every: steps between evaluations.
         max_steps: the last step.
         steps_per_call: batches of one list.
+        forcing: gives the rate of teacher forcing at a step, for models that are fed their outputs.
     """
 
     def __init__(
@@ -40,17 +41,21 @@ class TrainingStream:
         eval_every: int,
         max_steps: int,
         steps_per_call: int = STEPS_PER_CALL,
+        forcing: Callable[[int], float] | None = None,
     ) -> None:
         self.step = start
         self.eval_every = eval_every
         self.max_steps = max_steps
         self.steps_per_call = steps_per_call
-        self._first = [partial(task.train_batches, seed, batch_size) for seed in seeds]
+        self._first = [
+            partial(forced_batches, task, seed, batch_size, forcing=forcing or (lambda step: 1.0))
+            for seed in seeds
+        ]
         self._streams = [first(start) for first in self._first]
 
     def example(self) -> Batch:
         """Return the first batch of all; it does not count as taken."""
-        return side_by_side([next(first()) for first in self._first])
+        return side_by_side([next(first(self.step)) for first in self._first])
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with the streams of these seeds alone."""
@@ -62,6 +67,19 @@ class TrainingStream:
             count = min(self.steps_per_call, stop - self.step)
             self.step += count
             yield [side_by_side([next(stream) for stream in self._streams]) for _ in range(count)]
+
+
+def forced_batches(
+    task: Task, seed: int, batch_size: int, start: int = 0, *, forcing: Callable[[int], float]
+) -> Iterator[Batch]:
+    """Yield a run's training batches; where the truth is fed is drawn from a stream of the run's own."""
+    for step, batch in enumerate(task.train_batches(seed, batch_size, start), start):
+        rate = forcing(step)
+        if rate == 1:
+            yield batch
+        else:
+            coins = torch.rand(batch.inputs.shape[:2], generator=generator("train", seed, step, 1))
+            yield batch._replace(forced=coins < rate)
 
 
 def side_by_side(batches: Sequence[Batch]) -> Batch:

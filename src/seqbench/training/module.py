@@ -10,7 +10,8 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from seqbench.tasks.base import Batch, Task
+from seqbench.models import EchoStateNetwork
+from seqbench.tasks.base import Batch, Measures, Task
 from seqbench.training.data import TrainingStream
 from seqbench.training.optim import Recipe
 from seqbench.training.seeds import SeedStack, optimizer_of_all, optimizer_of_one
@@ -48,7 +49,7 @@ class SequenceLearner(L.LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.stack = SeedStack(models)
+        self.stack = SeedStack(models, recipe.omega, recipe.truncate)
         self.task = task
         self.recipe = recipe
         self.max_steps = max_steps
@@ -79,6 +80,8 @@ class SequenceLearner(L.LightningModule):
 
     def on_train_start(self) -> None:
         trainer = self.trainer
+        if self.solves:
+            self.way = Way(False, self.stack.engine)
         if self.way is None and trainer.world_size > 1:  # passes of its own would confuse the processes
             self.way = Way(False, self.stack.engine)
         if self.way is None:
@@ -122,13 +125,27 @@ class SequenceLearner(L.LightningModule):
             for group in optimizer.param_groups:
                 group["lr"] = self.recipe.lr_at(self.step, self.max_steps)
             self.zero_grad()
-            losses = self.stack.backward(self.task.targets.loss, batch, self.manual_backward)
+            if self.solves:
+                self._absorb(batch)
+                self.step += 1
+                continue
+            losses = self.stack.backward(self.task.targets, batch, self.manual_backward)
             norms = self.recipe.clip(self.stack.gradients())
             optimizer.step()
             self.step += 1
             totals = torch.stack([losses, norms.detach()])
             self._totals = totals if self._totals is None else self._totals + totals
             self._counted += 1
+
+    @property
+    def solves(self) -> bool:
+        """Whether the models' readouts are solved for, and not learnt by gradients."""
+        return isinstance(self.stack.models[0], EchoStateNetwork)
+
+    def _absorb(self, batch: Batch) -> None:
+        for k, model in enumerate(self.stack.models):
+            mine = batch.of_seed(k)
+            cast(EchoStateNetwork, model).absorb(mine.inputs, mine.targets, mine.mask, mine.lengths)
 
     def _share(self, batch: Batch, dim: int) -> Batch:
         """Return this process's part of a batch that all share."""
@@ -149,6 +166,8 @@ class SequenceLearner(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._sums = []
+        for model in self.stack.models if self.solves else ():
+            cast(EchoStateNetwork, model).solve()
 
     def on_test_start(self) -> None:
         if self.best_weights:
@@ -185,16 +204,40 @@ class SequenceLearner(L.LightningModule):
         sums = self._sums[index]
         # Models that go together share the memory that one has for a whole piece.
         for piece in mine.split(-(-len(mine.inputs) // len(self.stack))) if self.stack.together else [mine]:
-            for name, (values, weights) in self.stack.each(self.task.measure, piece, shared=True).items():
+            for name, (values, weights) in self._measures(piece).items():
                 dtype = torch.promote_types(
                     values.dtype, torch.float32
                 )  # half precision is no place to sum in
                 both = torch.stack([values * weights, weights]).to(dtype).flatten(2).sum(2) * counts
                 sums[name] = both + sums[name] if name in sums else both
 
+    def _measures(self, batch: Batch) -> Measures:
+        """Return the measures of every model, as it is used and, where that differs, in its other loop.
+
+        Where truth of the past is at hand as an input, a model is used so, and `closed_…` is how it goes on
+        by itself. A model that is fed back its outputs is used without the truth, and `open_…` is how it does
+        with it.
+        """
+        task, target = self.task, self.task.targets
+        model = self.stack.models[0]
+        rows, steps = batch.inputs.shape[:2]
+        if task.horizon:
+            measures: Measures = self.stack.each(task.measure, batch, shared=True)
+            t = torch.arange(steps, device=batch.inputs.device)
+            batch = batch._replace(forced=(t <= steps - task.horizon).expand(rows, steps))
+            closed: Measures = self.stack.each(task.measure_closed, batch, shared=True)
+            return measures | closed
+        if getattr(model, "feedback", False) and target.per_step:
+            with_truth: Measures = self.stack.each(task.measure, batch, shared=True)
+            nowhere = torch.zeros(rows, steps, dtype=torch.bool, device=batch.inputs.device)
+            measures = self.stack.each(task.measure, batch._replace(forced=nowhere), shared=True)
+            return measures | {f"open_{name}": both for name, both in with_truth.items()}
+        return cast(Measures, self.stack.each(task.measure, batch, shared=True))
+
     def _means(self, sums: Sums) -> list[dict[str, float]]:
         found: dict[str, list[float]] = {}
         for name, both in sums.items():
             total, weight = cast(Tensor, self.trainer.strategy.reduce(both, reduce_op="sum"))
             found[name] = (total / weight).tolist()
-        return [{name: values[k] for name, values in found.items()} for k in range(len(self.stack))]
+        each = [{name: values[k] for name, values in found.items()} for k in range(len(self.stack))]
+        return [self.task.summary(metrics) for metrics in each]

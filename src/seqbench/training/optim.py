@@ -25,6 +25,10 @@ class Recipe:
         schedule: after the warm-up the learning rate stays, or falls to zero at the last step, on a line or
             on half a cosine.
         warmup_steps: steps over which the learning rate grows from zero.
+        omega: weight of the regulariser Ω, which asks of every step that it leave the gradient as long as it
+            is (Pascanu et al., 2013; see `seqbench.analysis.omega`).
+        truncate: steps that a gradient goes back, at most: sequences are learnt in pieces of so many, whose
+            states are carried on (truncated back-propagation through time). None goes back to the start.
     """
 
     def __init__(
@@ -36,6 +40,8 @@ class Recipe:
         clip_value: float | None = None,
         schedule: Literal["constant", "linear", "cosine"] = "constant",
         warmup_steps: int = 0,
+        omega: float = 0.0,
+        truncate: int | None = None,
     ) -> None:
         if not lr > 0:
             raise ConfigError(f"optim.lr={lr} must be above 0.")
@@ -49,6 +55,14 @@ class Recipe:
                 raise ConfigError(f"optim.{name}={value} must be above 0; null does not clip.")
         if warmup_steps < 0:
             raise ConfigError(f"optim.warmup_steps={warmup_steps} must be 0 or more.")
+        if omega < 0:
+            raise ConfigError(f"optim.omega={omega} must be 0 or more; 0 does without.")
+        if truncate is not None and truncate < 1:
+            raise ConfigError(f"optim.truncate={truncate} must be at least 1, or null.")
+        if omega and truncate is not None:
+            raise ConfigError("optim.omega wants whole sequences, and optim.truncate cuts them: choose one.")
+        self.omega = omega
+        self.truncate = truncate
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay

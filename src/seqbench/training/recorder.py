@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
+from seqbench.analysis.spectrum import largest
 from seqbench.errors import StoreError
 from seqbench.models.unfold import Engine
 from seqbench.processes import is_first_process
@@ -150,8 +151,11 @@ class Recorder(L.Callback):
         active: the records of the seeds in training, in the order of the learner's models.
     """
 
-    def __init__(self, records: Sequence[Record], checkpoint_seconds: float) -> None:
+    def __init__(
+        self, records: Sequence[Record], checkpoint_seconds: float, log_spectrum: bool = False
+    ) -> None:
         self.active = list(records)
+        self.log_spectrum = log_spectrum
         self.checkpoint_seconds = checkpoint_seconds
         self._mark = self._saved_at = time.perf_counter()
 
@@ -197,6 +201,8 @@ class Recorder(L.Callback):
             if record.ended:
                 continue
             row = {"step": pl_module.step, **means, "lr": lr, **metrics}
+            if self.log_spectrum:
+                row |= largest(model)
             record.add(row | {"seconds": round(record.wall_seconds, 3)}, metrics, model)
         going = [k for k, record in enumerate(self.active) if not record.ended]
         trainer.should_stop = not going or pl_module.step >= pl_module.max_steps

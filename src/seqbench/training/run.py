@@ -26,6 +26,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from seqbench.analysis.omega import check_omega
 from seqbench.config import (
     build_logger,
     build_model,
@@ -36,6 +37,7 @@ from seqbench.config import (
     settled,
 )
 from seqbench.errors import ConfigError, SeqbenchError, StoreError
+from seqbench.models import EchoStateNetwork
 from seqbench.processes import is_first_process
 from seqbench.results.store import Result, read_result, write_atomically, write_result
 from seqbench.tasks.base import Task, generator
@@ -95,7 +97,24 @@ def plan(cfg: DictConfig) -> Plan:
         recipe.build(model.parameters())
     except (ValueError, TypeError) as error:
         raise ConfigError(f"optim.optimizer: {error}") from error
+    _check_recipe(recipe, model)
+    if isinstance(model, EchoStateNetwork) and world_size > 1:
+        raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
     return Plan(cfg, task, recipe, settings, identity(cfg))
+
+
+def _check_recipe(recipe: Recipe, model: nn.Module) -> None:
+    """Raise a ConfigError where the model cannot be optimised so."""
+    if recipe.omega:
+        try:
+            check_omega(model)
+        except ValueError as error:
+            raise ConfigError(f"optim.omega={recipe.omega}: {error}") from error
+    if recipe.truncate is not None and getattr(model, "bidirectional", False):
+        raise ConfigError(
+            f"optim.truncate={recipe.truncate} carries a state from piece to piece, and a bidirectional "
+            "model has none to carry; give optim.truncate=null."
+        )
 
 
 def train(cfg: DictConfig, on_result: Callable[[Plan, Result, bool], None] | None = None) -> list[Result]:
@@ -336,7 +355,7 @@ def _fit_and_test(
     first = next(iter(records.values()))
     learner.step = first.step
     learner.resumed = [r.checkpoint for r in records.values() if r.checkpoint is not None]
-    recorder = Recorder(list(records.values()), settings.checkpoint_seconds)
+    recorder = Recorder(list(records.values()), settings.checkpoint_seconds, settings.log_spectrum)
     callbacks: list[L.Callback] = [recorder]
     if settings.progress and is_first_process() and ProgressLine.wanted():
         seeds = "–".join(str(seed) for seed in sorted({min(records), max(records)}))
@@ -352,6 +371,7 @@ def _fit_and_test(
         settings.max_steps,
         # A process that shares its batches must meet the others after every one.
         steps_per_call=STEPS_PER_CALL if trainer.world_size == 1 else 1,
+        forcing=settings.forcing_at,
     )
     learner.stream = stream
     data = TaskData(task, stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_map
 
+from seqbench.analysis.omega import loss_and_omega
 from seqbench.models.unfold import Engine
-from seqbench.tasks.base import Batch
+from seqbench.tasks.base import Batch, Target
 
 #: Optimisers that treat every number of a parameter by itself, so that those of K seeds go through as one.
 ELEMENTWISE = (
@@ -30,10 +32,14 @@ class SeedStack(nn.Module):
 
     Args:
         models: alike but for the values of their parameters and buffers.
+        omega: weight of the regulariser Ω beside the loss; models then go in turn.
+        truncate: steps that a gradient goes back, at most; None for all.
     """
 
-    def __init__(self, models: Sequence[nn.Module]) -> None:
+    def __init__(self, models: Sequence[nn.Module], omega: float = 0.0, truncate: int | None = None) -> None:
         super().__init__()
+        self.omega = omega
+        self.truncate = truncate
         self.models = nn.ModuleList(models)
         self.together = False
         self._stacked: dict[str, nn.Parameter] = {}
@@ -101,31 +107,81 @@ class SeedStack(nn.Module):
 
     def backward(
         self,
-        loss: Callable[[Tensor, Batch], Tensor],
+        target: Target,
         batch: Batch,
         backward: Callable[[Tensor], object] = torch.autograd.backward,
     ) -> Tensor:
         """Go forth and back; models in turn go each both ways, so that one at a time takes up memory.
 
         Args:
-            loss: from a model's outputs and its batch to a number.
+            target: whose loss it is.
             batch: one for each model, stacked (K, B, …).
             backward: what goes back from a loss.
 
         Returns:
             The losses (K,), without a graph.
         """
+        if self.truncate is not None:
+            return self._backward_in_pieces(target, batch, self.truncate, backward)
         if self.together:
-            losses: Tensor = self._each_together(loss, batch, shared=False)
+            losses: Tensor = self._together(lambda outputs, _, mine: target.loss(outputs, mine), batch)
             backward(losses.sum())
             return losses.detach()
         found = []
         for k, model in enumerate(self.models):
             mine = batch.of_seed(k)
-            found.append(loss(model(mine.inputs, mine.lengths)[0], mine))
-            backward(found[-1])
-            found[-1] = found[-1].detach()
+            if self.omega:
+                loss_of = partial(target.loss, batch=mine)
+                loss, omega = loss_and_omega(cast(Any, model), loss_of, mine.inputs, mine.lengths)
+                backward(loss + self.omega * omega)
+            else:
+                loss = target.loss(run(model, mine)[0], mine)
+                backward(loss)
+            found.append(loss.detach())
         return torch.stack(found)
+
+    def _backward_in_pieces(
+        self, target: Target, batch: Batch, size: int, backward: Callable[[Tensor], object]
+    ) -> Tensor:
+        """Go forth and back in pieces of `size` steps; states are carried on, gradients are not."""
+        steps, lengths = batch.inputs.shape[2], batch.lengths
+        # What a target counts for in the loss of its seed, which is the sum over the pieces.
+        shares = torch.ones(batch.inputs.shape[: 3 if target.per_step else 2], device=batch.inputs.device)
+        if target.per_step and batch.mask is not None:
+            shares = batch.mask.to(shares.dtype)
+        shares = shares / shares.flatten(1).sum(1).view(-1, *[1] * (shares.ndim - 1))
+
+        def loss(outputs: Tensor, state: Any, mine: Batch, shares: Tensor) -> Any:
+            return (target.losses(outputs, mine) * shares).sum(), state
+
+        states: Any = None if self.together else [None] * len(self)
+        total = torch.zeros(len(self), device=batch.inputs.device)
+        for start in range(0, steps, size):
+            stop = min(start + size, steps)
+            piece = batch.piece(start, stop, target.per_step, dim=2)
+            if target.per_step:
+                here = shares[:, :, start:stop]
+            elif lengths is None:
+                here = shares
+            else:  # a sequence counts where it ends
+                here = shares * ((start < lengths) & (lengths <= stop))
+            learns = target.per_step or lengths is not None or stop == steps
+            with torch.set_grad_enabled(learns):
+                if self.together:
+                    losses, states = self._together(loss, piece, False, states, here)
+                    total += self._learn(losses, backward) if learns else 0
+                else:
+                    for k, model in enumerate(self.models):
+                        mine = piece.of_seed(k)
+                        one, states[k] = loss(*run(model, mine, states[k]), mine, here[k])
+                        total[k] += self._learn(one, backward) if learns else 0
+            states = tree_map(lambda part: None if part is None else part.detach(), states)
+        return total
+
+    @staticmethod
+    def _learn(losses: Tensor, backward: Callable[[Tensor], object]) -> Tensor:
+        backward(losses.sum())
+        return losses.detach()
 
     def each(self, function: Callable[[Tensor, Batch], Any], batch: Batch, shared: bool = False) -> Any:
         """Return `function(outputs, batch)` of every model, stacked along a new first dimension.
@@ -136,23 +192,38 @@ class SeedStack(nn.Module):
             shared: whether all read the same.
         """
         if self.together:
-            return self._each_together(function, batch, shared)
+            return self._together(lambda outputs, _, mine: function(outputs, mine), batch, shared)
         found = []
         for k, model in enumerate(self.models):
             mine = batch if shared else batch.of_seed(k)
-            found.append(function(model(mine.inputs, mine.lengths)[0], mine))
+            found.append(function(run(model, mine)[0], mine))
         return tree_map(lambda *rows: torch.stack(rows), *found)
 
-    def _each_together(self, function: Callable[[Tensor, Batch], Any], batch: Batch, shared: bool) -> Any:
+    def _together(
+        self,
+        function: Callable[..., Any],
+        batch: Batch,
+        shared: bool = False,
+        states: Any = None,
+        *more: Tensor,
+    ) -> Any:
+        """Return `function(outputs, state, batch, *more)` of all models under vmap."""
         buffers, buffer_dims = self._buffers_and_dims
         dims = tree_map(lambda part: None if shared or part is None else 0, batch)
+        state_dims = None if states is None else 0
 
-        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], batch: Batch) -> Any:
+        def one(
+            parameters: dict[str, Tensor], buffers: dict[str, Tensor], batch: Batch, state: Any, *more: Tensor
+        ) -> Any:
             mine = parameters | buffers
-            outputs = functional_call(self.models[0], mine, (batch.inputs, batch.lengths))[0]
-            return function(outputs, batch)
 
-        return vmap(one, in_dims=(0, buffer_dims, dims))(dict(self._stacked), buffers, batch)
+            def call(*args: Any, **more: Any) -> Any:
+                return functional_call(self.models[0], mine, args, more)
+
+            return function(*run(self.models[0], batch, state, call), batch, *more)
+
+        every = (0, buffer_dims, dims, state_dims, *[0] * len(more))
+        return vmap(one, in_dims=every)(dict(self._stacked), buffers, batch, states, *more)
 
     def _stack_buffers(self) -> tuple[dict[str, Tensor], dict[str, int | None]]:
         """Return the buffers, stacked where the models differ in them, and which dimension is the models'."""
@@ -163,6 +234,28 @@ class SeedStack(nn.Module):
             alike = all(row is first or torch.equal(row, first) for row in rows)
             buffers[name], dims[name] = (first, None) if alike else (torch.stack(rows), 0)
         return buffers, dims
+
+
+def run(
+    model: nn.Module, batch: Batch, state: Any = None, call: Callable[..., Any] | None = None
+) -> tuple[Tensor, Any]:
+    """Return a model's outputs for a batch, and its last state.
+
+    A model that is fed its previous outputs also gets the true ones, and where to take which.
+
+    Args:
+        model: what is called.
+        batch: of one model.
+        state: to go on from.
+        call: called in the model's place, with what it would be.
+    """
+    more: dict[str, Any] = {} if state is None else {"state": state}
+    if getattr(model, "feedback", False) and model.per_step:
+        more["truth"] = batch.targets
+    if batch.forced is not None and (getattr(model, "feedback", False) or getattr(model, "predicts", False)):
+        more["forced"] = batch.forced
+    outputs, end = (call or model)(batch.inputs, batch.lengths, **more)
+    return outputs, end
 
 
 def optimizer_of_one(state: dict[str, Any], row: int) -> dict[str, Any]:

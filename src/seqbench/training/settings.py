@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +17,11 @@ class TrainerSettings:
         max_steps: optimisation steps, at most.
         eval_every: steps between evaluations on the validation set.
         stop_when_solved: end at the first evaluation that meets the task's criterion.
+        teacher_forcing: how often a model that is fed its previous output (`feedback`, or a task that
+            predicts its next input) is fed the true one in training; a pair goes from the one to the other,
+            from the first step to the last (scheduled sampling: Bengio, Vinyals, Jaitly & Shazeer, 2015).
+        log_spectrum: note at each evaluation the largest spectral radius and singular value of the recurrent
+            matrices.
         precision: as Lightning names it: 32-true, bf16-mixed, 64-true, …
         devices: how many devices share each batch, which must divide by it; -1 takes all there are.
         seeds_together: whether one pass goes through the models of all seeds (True) or each has its own, one
@@ -31,6 +37,8 @@ class TrainerSettings:
     max_steps: int = 2000
     eval_every: int = 100
     stop_when_solved: bool = True
+    teacher_forcing: float | Sequence[float] = 1.0
+    log_spectrum: bool = False
     precision: str | int = "32-true"
     devices: int = 1
     seeds_together: bool | Literal["auto"] = "auto"
@@ -47,6 +55,11 @@ class TrainerSettings:
                 f"trainer.precision={self.precision} scales the loss, which clipping and checkpoints do not "
                 "know of; use bf16-mixed."
             )
+        ends = self.forcing_ends
+        if len(ends) != 2 or not all(0 <= end <= 1 for end in ends):
+            raise ConfigError(
+                f"trainer.teacher_forcing={self.teacher_forcing} must lie in [0, 1], as one number or a pair."
+            )
         for name in ("max_steps", "eval_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"trainer.{name}={getattr(self, name)} must be at least 1.")
@@ -54,3 +67,14 @@ class TrainerSettings:
             raise ConfigError(f"trainer.devices={self.devices} must be at least 1, or -1 for all.")
         if self.num_threads is not None and self.num_threads < 1:
             raise ConfigError(f"trainer.num_threads={self.num_threads} must be at least 1, or null.")
+
+    @property
+    def forcing_ends(self) -> tuple[float, ...]:
+        """The rate of teacher forcing at the first step and at the last."""
+        rate = self.teacher_forcing
+        return (rate, rate) if isinstance(rate, int | float) else tuple(rate)
+
+    def forcing_at(self, step: int) -> float:
+        """Return the rate of teacher forcing at an optimisation step, counted from 0."""
+        first, last = self.forcing_ends
+        return first + (last - first) * step / max(1, self.max_steps - 1)

@@ -54,9 +54,11 @@ def fastest(
         together: whether seeds go together, where that is settled.
     """
     togethers = [False, True] if together == "auto" else [together]
-    if len(stack) == 1:
+    if len(stack) == 1 or stack.omega:
         togethers = [False]
     ways = [Way(each, stack.engine) for each in togethers]
+    if stack.omega:  # it takes every step by itself, whatever the engine
+        return ways[0]
     may_compile = stack.engine == "auto" and can_compile(batch.inputs.device)
     if len(ways) == 1 and not may_compile:
         return ways[0]
@@ -87,7 +89,7 @@ def _measure(stack: SeedStack, target: Target, batch: Batch, ways: list[Way]) ->
 
 def _pass(stack: SeedStack, target: Target, batch: Batch) -> float:
     start = time.perf_counter()
-    losses = stack.backward(target.loss, batch)
+    losses = stack.backward(target, batch)
     if losses.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start

@@ -1,0 +1,1 @@
+"""What goes on inside a model: gradients through time, recurrent matrices, the regulariser Ω."""

@@ -1,0 +1,140 @@
+"""Gradient norms are those of explicit Jacobians, and tell models apart as the chapter says."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from seqbench.analysis.gradient_flow import at_initialisation, compare, decay, gradient_norms
+from seqbench.config import build_task, compose
+from seqbench.models import SequenceModel
+from seqbench.models.cells import RNN
+from seqbench.tasks.base import Batch, Classes, Values
+
+
+def jacobian_products(model, x, y):
+    """‖∂L/∂h(t)‖ for one row, from its last step back, by numpy: L is the cross-entropy at the end."""
+    cell = model.layers[0]
+    U, W, b = (p.detach().double().numpy() for p in (cell.U, cell.W, cell.b))
+    V, c = (p.detach().double().numpy() for p in (model.readout.weight, model.readout.bias))
+    h = [np.zeros(len(b))]
+    for step in x:
+        h.append(np.tanh(b + W @ h[-1] + U @ step))
+    y_hat = np.exp(c + V @ h[-1])
+    gradient = V.T @ (y_hat / y_hat.sum() - np.eye(len(c))[y])
+    norms = [np.linalg.norm(gradient)]
+    for t in range(len(x) - 1, 0, -1):
+        gradient = (np.diag(1 - h[t + 1] ** 2) @ W).T @ gradient
+        norms.append(np.linalg.norm(gradient))
+    return norms
+
+
+def test_norms_are_products_of_jacobians():
+    model = SequenceModel(
+        lambda i, h: RNN(i, h, recurrent_init="identity"), 2, 3, hidden_size=6, per_step=False
+    )
+    x, y = torch.randn(4, 12, 2), torch.tensor([0, 2, 1, 2])
+    lengths = torch.tensor([12, 5, 1, 12])
+    found = gradient_norms(model, Classes(3, per_step=False), Batch(x, y, lengths=lengths))
+    rows = [
+        jacobian_products(model, x[i, :n].double().numpy(), int(y[i])) for i, n in enumerate(lengths.tolist())
+    ]
+    wanted = [np.mean([row[d] for row in rows if d < len(row)]) for d in range(12)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-10)
+    assert model.readout.weight.dtype == torch.float32
+
+
+def test_a_linear_network_at_the_identity_keeps_its_gradient():
+    """With tiny weights the slopes of tanh are 1: each step back is a product with W = I, or with ½ I."""
+    model = SequenceModel(
+        lambda i, h: RNN(i, h, recurrent_init="identity"), 1, 1, hidden_size=5, per_step=False
+    )
+    batch = Batch(torch.randn(3, 40, 1), torch.ones(3, 1))
+    with torch.no_grad():
+        model.layers[0].U.mul_(1e-6)
+    norms = gradient_norms(model, Values(1, per_step=False), batch)
+    np.testing.assert_allclose(norms, norms[0].expand(40), rtol=1e-6)
+    with torch.no_grad():
+        model.layers[0].W.mul_(0.5)
+    norms = gradient_norms(model, Values(1, per_step=False), batch)
+    np.testing.assert_allclose(norms, norms[0] * 0.5 ** torch.arange(40.0), rtol=1e-6)
+    assert decay(compare({"rnn": [norms]})) == pytest.approx(math.log10(0.5), rel=1e-6)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_of_targets_at_every_step_the_last_that_counts_is_taken(masked):
+    per_step = SequenceModel(RNN, 4, 3, tokens=True, hidden_size=5)
+    at_end = SequenceModel(RNN, 4, 3, tokens=True, hidden_size=5, per_step=False)
+    at_end.load_state_dict(per_step.state_dict())
+    inputs, targets = torch.randint(4, (3, 9)), torch.randint(3, (3, 9))
+    ends = torch.tensor([9, 2, 6])
+    mask = torch.zeros(3, 9, dtype=torch.bool)
+    mask[:, 0] = mask[0, 8] = mask[1, 1] = mask[2, 5] = True
+    batch = Batch(inputs, targets, mask=mask) if masked else Batch(inputs, targets, lengths=ends)
+    found = gradient_norms(per_step, Classes(3, per_step=True), batch)
+    last = targets[torch.arange(3), ends - 1]
+    wanted = gradient_norms(at_end, Classes(3, per_step=False), Batch(inputs, last, lengths=ends))
+    assert torch.equal(found, wanted) and len(found) == 9
+
+
+def test_a_row_without_a_target_is_told():
+    batch = Batch(torch.randint(4, (2, 5)), torch.randint(3, (2, 5)), torch.zeros(2, 5, dtype=torch.bool))
+    with pytest.raises(ValueError, match="without a target"):
+        gradient_norms(SequenceModel(RNN, 4, 3, tokens=True), Classes(3, per_step=True), batch)
+
+
+def flow(*overrides, seeds=3):
+    cfg = compose(["task=latch", "task.length=60", "batch_size=16", "model.hidden_size=32", *overrides])
+    return compare({"it": at_initialisation(cfg, build_task(cfg), range(seeds))})
+
+
+def test_gradients_of_an_rnn_vanish_exponentially_and_those_of_an_lstm_that_forgets_little_do_not():
+    rnn = flow("model=rnn")
+    fit = np.polyfit(rnn["distance"], rnn["mean"], 1)
+    left = rnn["mean"] - np.polyval(fit, rnn["distance"])
+    assert 1 - left.var() / rnn["mean"].var() > 0.99
+    # Weights from U(−1/√H, 1/√H) have a spectral radius near 1/√3.
+    assert decay(rnn) == pytest.approx(math.log10(3**-0.5), abs=0.05)
+    lstm, remembering = flow("model=lstm"), flow("model=lstm", "model.cell.forget_bias=6")
+    assert decay(rnn) < decay(lstm) - 0.1 < decay(remembering) - 0.1
+    assert decay(remembering) > -0.01
+
+
+def test_weights_are_those_that_the_seeds_training_starts_from():
+    from seqbench.training.run import _model, plan
+
+    cfg = compose(["task=latch", "task.length=8", "model=gru", "model.hidden_size=4", "logger=none"])
+    common = plan(cfg)
+    task = common.task
+    wanted = gradient_norms(_model(common, 7), task.targets, task.validation().rows(0, cfg.batch_size))
+    before = torch.get_rng_state()
+    first, second = at_initialisation(cfg, task, [7, 8])
+    assert torch.equal(first, wanted) and not torch.equal(second, first)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_span_beyond_single_precision():
+    last = flow("model=rnn", "task.length=2000", "model.hidden_size=8", "batch_size=2", seeds=1)["mean"].iloc[
+        -1
+    ]
+    assert -320 < last < -100 or last == -np.inf
+
+
+def test_the_mean_of_logarithms_has_a_t_interval():
+    frame = compare({"a": [torch.tensor([1.0, 0.1]), torch.tensor([100.0, 0.0])], "b": [torch.tensor([1.0])]})
+    assert list(frame["model"]) == ["a", "a", "b"] and list(frame["seeds"]) == [2, 2, 1]
+    first, second, alone = frame.itertuples()
+    # Two values 0 and 2: mean 1, s/√n = 1, t with one degree of freedom 12.706.
+    assert (first.mean, first.low, first.high) == pytest.approx((1, 1 - 12.7062, 1 + 12.7062), rel=1e-5)
+    assert second.mean == -math.inf and math.isnan(second.low)
+    assert alone.mean == 0 and math.isnan(alone.high)
+
+
+def test_decay_is_the_slope_and_passes_over_what_has_vanished():
+    rows = pd.DataFrame({"distance": [0, 1, 2, 3], "mean": [1.0, 0.5, 0.0, -np.inf]})
+    assert decay(rows) == pytest.approx(-0.5)
+    assert math.isnan(decay(rows[:1]))

@@ -1,0 +1,136 @@
+"""Every state of a model, and the gradient at it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from seqbench.analysis.states import check_stack, gradients, row_norms, trace
+from seqbench.config import preset_names
+from seqbench.models import SequenceModel
+from seqbench.models.cells import LRU, RNN, FeedForward
+from tests.analysis.reference import CELLS, gradient_at
+
+LENGTHS = torch.tensor([7, 1, 4])
+
+
+@pytest.mark.parametrize("per_step", [True, False])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+@pytest.mark.parametrize("cell", [*CELLS, "lru"])
+def test_outputs_are_the_models(cell, lengths, per_step):
+    make = LRU if cell == "lru" else CELLS[cell][0]
+    model = SequenceModel(make, 3, 2, hidden_size=5, num_layers=2, per_step=per_step).double()
+    inputs = torch.randn(3, 7, 3, dtype=torch.float64)
+    run = trace(model, inputs, lengths)
+    outputs, last = model(inputs, lengths)
+    torch.testing.assert_close(run.outputs, outputs, rtol=0, atol=1e-12)
+    ends = torch.full((3,), 6) if lengths is None else lengths - 1
+    for states, end in zip(run.states, last, strict=True):
+        assert len(states) == 7
+        for i, part in enumerate(end):
+            of_row = torch.stack([states[t][i][row] for row, t in enumerate(ends.tolist())])
+            torch.testing.assert_close(of_row, part, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("per_step", [True, False])
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_are_those_of_the_model_run_on_from_a_state(cell, per_step):
+    make, output_part = CELLS[cell]
+    model = SequenceModel(make, 3, 2, hidden_size=4, num_layers=2, per_step=per_step).double()
+    inputs = torch.randn(3, 7, 3, dtype=torch.float64)
+
+    def loss_fn(outputs):
+        return outputs.square().sum()
+
+    def masked(outputs):
+        valid = torch.arange(7) < LENGTHS[:, None]
+        return (outputs.square() * valid[..., None]).sum() if per_step else outputs.square().sum()
+
+    run = trace(model, inputs, LENGTHS)
+    found = gradients(masked(run.outputs), run)
+    for layer in range(2):
+        for row, length in enumerate(LENGTHS.tolist()):
+            for t in range(7):
+                mine = [part[t, row] for part in found[layer]]
+                if t >= length:
+                    assert not any(part.any() for part in mine)
+                    continue
+                wanted = gradient_at(model, loss_fn, inputs[row, :length], layer, t, output_part)
+                for a, b in zip(mine, wanted, strict=True):
+                    torch.testing.assert_close(a, b[0], rtol=0, atol=1e-12)
+
+
+def test_a_cell_that_reads_its_state_out_has_its_gradient_at_the_last_step_too():
+    model = SequenceModel(LRU, 3, 2, hidden_size=4, per_step=False).double()
+    x = torch.randn(1, 5, 3, dtype=torch.float64)
+    run = trace(model, x)
+    ((found,),) = gradients(run.outputs.sum(), run)
+    cell = model.layers[0]
+    leaf = run.states[0][-1][0].detach().requires_grad_()
+    loss = model.readout(cell.read(cell.project(x[:, -1]), leaf)).sum()
+    (wanted,) = torch.autograd.grad(loss, leaf)
+    torch.testing.assert_close(found[-1], wanted, rtol=0, atol=1e-12)
+    # The recurrence is a product with λ, and its adjoint one with the conjugate.
+    torch.testing.assert_close(found[-2], wanted * cell.eigenvalues.conj(), rtol=0, atol=1e-12)
+
+
+def test_frozen_cells_have_gradients_at_their_states(make_model):
+    model, _ = make_model("model=echo_state", "task=latch", "model.hidden_size=6")
+    run = trace(model, torch.randn(2, 5, 1))
+    ((found,),) = gradients(run.outputs.sum(), run)
+    assert found.all() and not model.layers[0].W.requires_grad
+
+
+def test_norms_of_rows_do_not_underflow():
+    parts = torch.tensor([[[3e-30], [0.0]]]), torch.tensor([[[4e-30j], [0j]]])
+    found = row_norms(parts)
+    torch.testing.assert_close(found, torch.tensor([[5e-30, 0]]), rtol=1e-6, atol=0)
+
+
+def test_every_preset_is_taken_or_refused_in_a_sentence(make_model):
+    refused = []
+    for preset in preset_names("model"):
+        model, task = make_model(f"model={preset}", "task=latch", "task.length=20")
+        batch = task.validation().rows(0, 2)
+        try:
+            check_stack(model)
+        except ValueError as error:
+            assert len(str(error).splitlines()) == 1
+            refused.append(preset)
+        else:
+            outputs, _ = model(batch.inputs)
+            torch.testing.assert_close(trace(model, batch.inputs).outputs, outputs, rtol=1e-4, atol=1e-5)
+    assert {"dilated_rnn", "output_rnn"} <= set(refused)
+    assert not {"rnn", "lstm", "gru", "lru", "skip_rnn", "echo_state"} & set(refused)
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (nn.Linear(1, 1), "Linear has no recurrent layers"),
+        (SequenceModel(RNN, 2, 2, bidirectional=True), "bidirectional=true"),
+        (SequenceModel(RNN, 2, 2, feedback=True), "feedback=true"),
+        (SequenceModel(RNN, 2, 2, num_layers=2, dilation=2), "dilation"),
+        (SequenceModel(FeedForward, 2, 2), "FeedForward carries no state"),
+    ],
+)
+def test_other_models_are_refused(model, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        check_stack(model)
+
+
+def test_a_layer_that_is_no_cell_is_refused():
+    model = SequenceModel(RNN, 2, 2)
+    model.layers[0] = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="Linear is not a Cell"):
+        check_stack(model)
+
+
+def test_the_norm_has_a_gradient_also_at_zero():
+    part = torch.tensor([[[3.0, 4.0], [0.0, 0.0]]], requires_grad=True)
+    row_norms((part,)).sum().backward()
+    torch.testing.assert_close(part.grad, torch.tensor([[[0.6, 0.8], [0.0, 0.0]]]))
+    assert math.isclose(row_norms((part,)).sum().item(), 5)
