@@ -7,8 +7,8 @@ import torch
 
 from seqbench.errors import ConfigError
 from seqbench.models import unfold
-from seqbench.models.cells import GRU, LSTM
-from seqbench.models.init import chrono_bias
+from seqbench.models.cells import GRU, LSTM, RNN
+from seqbench.models.init import chrono_bias, init_recurrent, set_spectral_radius
 
 
 def test_chrono_biases_keep_for_times_that_are_uniform_up_to_the_longest():
@@ -42,3 +42,37 @@ def test_a_range_there_must_be(make_model):
         make_model("model=gru", "model.cell.chrono=2", "task=latch")
     with pytest.raises(ConfigError, match="forget_gate is false"):
         make_model("model=lstm", "model.cell.chrono=20", "model.cell.forget_gate=false", "task=latch")
+
+
+@pytest.mark.parametrize("kind", [0.7, 1.3])
+def test_a_number_is_the_spectral_radius_of_every_block(kind):
+    weight = torch.empty(90, 30)
+    init_recurrent(weight, kind)
+    for block in weight.chunk(3):
+        assert torch.linalg.eigvals(block).abs().max().item() == pytest.approx(kind, rel=1e-4)
+        assert (block != 0).all()
+
+
+def test_smart_tanh_has_15_connections_to_a_unit_and_radius_0_95():
+    cell = RNN(2, 50, recurrent_init="smart_tanh")
+    assert ((cell.W != 0).sum(1) == 15).all()
+    assert torch.linalg.eigvals(cell.W).abs().max().item() == pytest.approx(0.95, rel=1e-4)
+    assert not torch.equal(cell.W != 0, RNN(2, 50, recurrent_init="smart_tanh").W != 0)
+
+
+def test_orthogonal_and_identity_are_what_they_say():
+    weight = torch.empty(40, 20)
+    init_recurrent(weight, "orthogonal")
+    for block in weight.chunk(2):
+        torch.testing.assert_close(block @ block.T, torch.eye(20), rtol=0, atol=1e-5)
+    init_recurrent(weight, "identity")
+    assert torch.equal(weight, torch.eye(20).repeat(2, 1))
+
+
+def test_a_spectral_radius_that_cannot_be_set_is_refused(make_model):
+    with pytest.raises(ValueError, match=r"matrix of zeros cannot be scaled to a spectral radius of 0\.9"):
+        set_spectral_radius(torch.zeros(3, 3), 0.9)
+    with pytest.raises(ConfigError, match=r"A spectral radius of -1\.0 leaves no recurrence"):
+        make_model("model=rnn", "model.cell.recurrent_init=-1", "task=latch")
+    with pytest.raises(ConfigError, match="recurrent_init=ortho does not fit"):
+        make_model("model=rnn", "model.cell.recurrent_init=ortho", "task=latch")

@@ -131,3 +131,40 @@ def test_shapes_of_the_public_functions_are_checked():
         unfold(RNN(2, 3), torch.randn(3, 2))
     with pytest.raises(TypeCheckError, match="parameter 'lengths'"):
         unfold(RNN(2, 3), torch.randn(4, 3, 2), lengths=torch.ones(5, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("kind", [RNN, LSTM])
+@pytest.mark.parametrize("engine", ["auto", "loop"])
+@pytest.mark.parametrize("d", [2, 3, 7])
+def test_dilated_steps_follow_the_one_d_steps_before(kind, engine, d):
+    cell = kind(2, 3).double()
+    x = torch.randn(4, 7, 2, dtype=torch.float64)
+    lengths = torch.tensor([7, 1, 4, 6])
+    outputs, state = unfold(cell, x, lengths=lengths, dilation=d, engine=engine)
+    for row, length in enumerate(lengths.tolist()):
+        coming = [cell.initial_state(1)] * d
+        for t in range(length):
+            output, new = cell.step(cell.project(x[row : row + 1, t]), coming.pop(0))
+            coming.append(new)
+            torch.testing.assert_close(outputs[row, t], output[0])
+        assert not outputs[row, length:].any()
+        for part, parts in zip(state, zip(*coming, strict=True), strict=True):
+            torch.testing.assert_close(part[row], torch.cat(parts))
+    # Cut anywhere, and carried on.
+    whole, end = unfold(cell, x, dilation=d, engine=engine)
+    first, carried = unfold(cell, x[:, :4], dilation=d, engine=engine)
+    second, last = unfold(cell, x[:, 4:], carried, dilation=d, engine=engine)
+    torch.testing.assert_close(torch.cat([first, second], 1), whole)
+    torch.testing.assert_close(last, end)
+    last_only, _ = unfold(cell, x, lengths=lengths, last=True, dilation=d, engine=engine)
+    torch.testing.assert_close(last_only, outputs[torch.arange(4), lengths - 1])
+
+
+@pytest.mark.parametrize("engine", ["native", "loop"])
+def test_a_row_without_a_step_keeps_its_state(engine):
+    cell = LSTM(2, 3)
+    state = tuple(torch.randn(3, 3) for _ in range(2))
+    outputs, end = unfold(cell, torch.randn(3, 4, 2), state, lengths=torch.tensor([4, 0, 2]), engine=engine)
+    assert not outputs[1].any()
+    for part, before in zip(end, state, strict=True):
+        assert torch.equal(part[1], before[1]) and not torch.equal(part[0], before[0])

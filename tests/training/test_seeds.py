@@ -73,7 +73,7 @@ def test_three_seeds_side_by_side_are_each_alone(preset: str, together: bool) ->
         for _ in range(200):
             stack.zero_grad()
             batch = side_by_side([next(stream) for stream in streams])
-            loss = stack.backward(task.targets.loss, batch)
+            loss = stack.backward(task.targets, batch)
             norm = recipe.clip(stack.gradients())
             optimizer.step()
             found.append(torch.stack([loss, norm]))

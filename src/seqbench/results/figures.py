@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from seqbench.errors import StoreError
-from seqbench.results.tables import SHARES
+from seqbench.results.tables import is_share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +120,7 @@ def _metric(panel: Axes, block: pd.DataFrame, models: list[str]) -> None:
             panel.set_yscale("log", nonpositive="clip")
             top = max([*shown, *block["high"].dropna()])
             panel.set_ylim(10 ** math.floor(math.log10(min(shown) / 1.5)), 10 ** math.ceil(math.log10(top)))
-    elif metric in SHARES:
+    elif is_share(metric):
         _share_axis(panel)
 
 

@@ -30,7 +30,7 @@ from rich.text import Text
 from seqbench.errors import StoreError, nearest
 from seqbench.results.figures import save_figures
 from seqbench.results.store import no_results, read_results, run_folders, write_atomically
-from seqbench.results.tables import SHARES, Row, compare, provenance, records
+from seqbench.results.tables import Row, compare, is_share, provenance, records, told_by
 
 LEGEND = (
     "Each cell: test metric, mean over seeds ± half-width of the 95 % t-interval; runs solved, with the 95 % "
@@ -66,7 +66,7 @@ def cell_text(row: Row) -> str:
     lines = []
     if row["n"]:
         half = row["high"] - row["mean"]
-        if row["metric"] in SHARES:
+        if is_share(row["metric"]):
             value, spread, unit = f"{100 * row['mean']:.1f}", f"{100 * half:.1f}", " %"
         else:
             value, spread, unit = number(row["mean"]), number(half, 2), ""
@@ -225,6 +225,8 @@ def main(argv: list[str]) -> int:
                 f"{nearest(name, names)}"
             )
     results = [result for result in results if not args.task or result.task in args.task]
+    if args.metric:
+        results = told_by(results, args.metric)
     frame = compare(results)
     out: Path = args.out or Path()
     written: list[Path] = []
@@ -260,5 +262,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default="report", help="name of the files; default: report")
     parser.add_argument("--note", action="append", metavar="COMMAND", help="a command that made the runs")
     parser.add_argument("--task", action="append", metavar="NAME", help="only this task; may be repeated")
+    parser.add_argument("--metric", metavar="NAME", help="show this test metric, not the task's own")
     parser.add_argument("--figure", action="store_true", help="save the figure here, or in --out, too")
     return parser

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pandas as pd
 
 from seqbench.config import GROUPS, INCIDENTAL
+from seqbench.errors import StoreError, nearest
 from seqbench.results.statistics import median_steps, t_interval, wilson_interval
 from seqbench.results.store import Result
 
@@ -18,8 +20,8 @@ UNSAID = (
     *(key for key in INCIDENTAL if key not in ("preset", "model.param_budget")),
     *(f"preset.{group}" for group in GROUPS if group != "optim"),
 )
-#: Metrics that are shares, shown in per cent.
-SHARES = frozenset({"accuracy", "correct"})
+#: Last parts of the names of metrics that are shares: shown in per cent, the more the better.
+SHARES = frozenset({"accuracy", "correct", "legal", "long"})
 
 Row = dict[str, Any]
 
@@ -70,6 +72,26 @@ def compare(results: Iterable[Result]) -> pd.DataFrame:
     frame["note"] = [_note(row, most[row["task"]]) for row in records(frame)]
     counts = ["train_length", "length", "runs", "failed", "diverged", "seeds", "n", "solved", "parameters"]
     return frame.astype(dict.fromkeys(counts, "Int64"))
+
+
+def is_share(metric: str | None) -> bool:
+    """Whether a metric is a share of what is right, and not an error."""
+    return (metric or "").rpartition("_")[2] in SHARES
+
+
+def told_by(results: Iterable[Result], metric: str) -> list[Result]:
+    """Return the results with another of their test metrics as the one that tables show.
+
+    Raises:
+        StoreError: none of them has it.
+    """
+    results = list(results)
+    known = sorted({name for result in results for metrics in result.test.values() for name in metrics})
+    if metric not in known:
+        raise StoreError(
+            f"no result has the test metric {metric!r}; there are {', '.join(known)}.{nearest(metric, known)}"
+        )
+    return [replace(result, metric=metric, best="max" if is_share(metric) else "min") for result in results]
 
 
 def provenance(results: Sequence[Result]) -> str:

@@ -155,7 +155,7 @@ class SeedStack(nn.Module):
             return (target.losses(outputs, mine) * shares).sum(), state
 
         states: Any = None if self.together else [None] * len(self)
-        total = torch.zeros(len(self), device=batch.inputs.device)
+        total: Tensor | None = None
         for start in range(0, steps, size):
             stop = min(start + size, steps)
             piece = batch.piece(start, stop, target.per_step, dim=2)
@@ -169,19 +169,22 @@ class SeedStack(nn.Module):
             with torch.set_grad_enabled(learns):
                 if self.together:
                     losses, states = self._together(loss, piece, False, states, here)
-                    total += self._learn(losses, backward) if learns else 0
+                    if learns:
+                        backward(losses.sum())
                 else:
+                    found = []
                     for k, model in enumerate(self.models):
                         mine = piece.of_seed(k)
                         one, states[k] = loss(*run(model, mine, states[k]), mine, here[k])
-                        total[k] += self._learn(one, backward) if learns else 0
+                        if learns:
+                            backward(one)
+                        found.append(one)
+                    losses = torch.stack(found)
+            if learns:
+                total = losses.detach() if total is None else total + losses.detach()
             states = tree_map(lambda part: None if part is None else part.detach(), states)
+        assert total is not None
         return total
-
-    @staticmethod
-    def _learn(losses: Tensor, backward: Callable[[Tensor], object]) -> Tensor:
-        backward(losses.sum())
-        return losses.detach()
 
     def each(self, function: Callable[[Tensor, Batch], Any], batch: Batch, shared: bool = False) -> Any:
         """Return `function(outputs, batch)` of every model, stacked along a new first dimension.

@@ -1,0 +1,221 @@
+"""Teacher forcing, closed loops, truncated gradients and Ω in training."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import seqbench
+from seqbench.analysis.omega import loss_and_omega
+from seqbench.errors import ConfigError
+from seqbench.tasks.base import Batch, Values, generator
+from seqbench.training.data import forced_batches, side_by_side
+from seqbench.training.seeds import SeedStack
+
+SMALL = [
+    "logger=none",
+    "trainer.max_steps=20",
+    "trainer.eval_every=10",
+    "model.hidden_size=8",
+    "batch_size=8",
+]
+
+
+def train(*overrides: str) -> list[seqbench.Result]:
+    return seqbench.train(seqbench.compose([*SMALL, *overrides]))
+
+
+def test_a_model_with_feedback_is_told_with_its_own_outputs_and_with_the_truth():
+    copy = ["task=copy_memory", "task.length=5", "task.symbols=2", "task.eval_size=50"]
+    (result,) = train(
+        *copy, "model=output_rnn", "trainer.max_steps=300", "optim.lr=0.01", "trainer.eval_every=100"
+    )
+    closed, opened = (result.test["5"][name] for name in ("accuracy", "open_accuracy"))
+    assert {"loss", "open_loss"} <= set(result.test["5"])
+    # The truth tells nothing of the symbols before they are to be said, so that neither can know the first.
+    assert 0 <= closed < 0.9 and 0 <= opened < 0.9
+
+
+def test_a_task_that_predicts_is_told_in_open_and_in_closed_loop():
+    series = ["task=mackey_glass", "task.length=100", "task.eval_size=20"]
+    (result,) = train(*series, "model=echo_state", "trainer.max_steps=2", "trainer.eval_every=1")
+    metrics = result.test["100"]
+    assert metrics["nrmse"] == pytest.approx(metrics["nmse"] ** 0.5)
+    assert metrics["closed_nrmse84"] > metrics["nrmse"]  # errors grow where they are fed back
+
+
+def test_seeds_of_a_solved_readout_side_by_side_are_each_alone():
+    series = [
+        "task=narma10",
+        "task.length=60",
+        "task.eval_size=10",
+        "model=echo_state",
+        "trainer.max_steps=4",
+    ]
+    together = train(*series, "n_seeds=3", "trainer.eval_every=2")
+    alone = [train(*series, f"seed={seed}", "trainer.eval_every=2", "runs_dir=alone")[0] for seed in range(3)]
+    assert [r.test for r in together] == [r.test for r in alone]
+    assert len({r.test["60"]["loss"] for r in together}) == 3
+
+
+def coins(rate: float, seed: int = 0, start: int = 0) -> list[Batch]:
+    task = seqbench.build_task(seqbench.compose(["task=mackey_glass", "task.length=100"]))
+    return list(islice(forced_batches(task, seed, 4, start, forcing=lambda step: rate), 5))
+
+
+def test_the_truth_is_fed_at_the_rate_and_follows_from_seed_and_step():
+    assert all(batch.forced is None for batch in coins(1.0))
+    assert not any(batch.forced.any() for batch in coins(0.0))
+    half = coins(0.5)
+    share = torch.stack([batch.forced.double() for batch in half]).mean().item()
+    assert share == pytest.approx(0.5, abs=0.05)  # 2,000 coins
+    assert torch.equal(half[3].forced, coins(0.5, start=3)[0].forced)
+    assert not torch.equal(half[0].forced, coins(0.5, seed=1)[0].forced)
+    assert not torch.equal(half[0].forced, half[1].forced)
+
+
+def test_scheduled_sampling_goes_from_the_first_rate_to_the_last():
+    settings = seqbench.config.build_settings(
+        seqbench.compose(["trainer.teacher_forcing=[1.0,0.2]", "trainer.max_steps=101"])
+    )
+    assert [settings.forcing_at(step) for step in (0, 50, 100)] == pytest.approx([1.0, 0.6, 0.2])
+    with pytest.raises(ConfigError, match=r"trainer.teacher_forcing=1.5 must lie in \[0, 1\]"):
+        train("trainer.teacher_forcing=1.5")
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_scheduled_sampling_with_seeds_side_by_side_is_each_alone(together):
+    common = [
+        "task=mackey_glass",
+        "task.length=100",
+        "task.eval_size=10",
+        "model=gru",
+        "trainer.precision=64-true",
+    ]
+    common += ["trainer.teacher_forcing=[1.0,0.0]"]
+    both = train(*common, "n_seeds=2", f"trainer.seeds_together={together}")
+    alone = [train(*common, f"seed={seed}", "runs_dir=alone")[0] for seed in range(2)]
+    for a, b in zip(both, alone, strict=True):
+        assert a.test["100"] == pytest.approx(b.test["100"], rel=1e-7)
+    (plain,) = train(*common, "trainer.teacher_forcing=1.0", "runs_dir=plain")
+    assert plain.test["100"]["loss"] != pytest.approx(alone[0].test["100"]["loss"], rel=1e-6)
+
+
+# Truncated back-propagation through time
+
+
+def stack_of(target, per_step: bool, truncate: int | None, together: bool, layers: int = 2) -> SeedStack:
+    from seqbench.models import SequenceModel
+    from seqbench.models.cells import GRU
+
+    models = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        model = SequenceModel(GRU, 3, target.size, per_step=per_step, hidden_size=4, num_layers=layers)
+        models.append(model.double())
+    stack = SeedStack(models, truncate=truncate)
+    stack.tie()
+    stack.run_with(together, "auto")
+    return stack
+
+
+def gradients(stack: SeedStack, target, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    losses = stack.backward(target, batch)
+    return losses, {name: p.grad.clone() for name, p in stack._stacked.items()}
+
+
+def batch_of(per_step: bool, ragged: bool) -> Batch:
+    draw = generator("train", 5)
+    lengths = torch.tensor([11, 3, 7, 4]) if ragged else None
+    mask = None
+    if per_step and lengths is not None:
+        mask = torch.arange(11) < lengths[:, None]
+    targets = torch.randn(4, 11, 2, generator=draw) if per_step else torch.randn(4, 2, generator=draw)
+    inputs = torch.randn(4, 11, 3, generator=draw).double()
+    one = Batch(inputs, targets.double(), mask, lengths)
+    return side_by_side([one, one._replace(inputs=inputs.flip(0))])
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("per_step", [True, False])
+@pytest.mark.parametrize("ragged", [True, False])
+def test_pieces_carry_their_state_and_cut_the_gradient(together, per_step, ragged):
+    target, batch = Values(2, per_step), batch_of(per_step, ragged)
+    whole, full = gradients(stack_of(target, per_step, None, together), target, batch)
+    one_piece = gradients(stack_of(target, per_step, 11, together), target, batch)
+    losses, cut = gradients(stack_of(target, per_step, 4, together), target, batch)
+    torch.testing.assert_close(one_piece, (whole, full))
+    torch.testing.assert_close(losses, whole)  # the state is carried on
+    # By hand: the state that enters a piece is a constant.
+    stack = stack_of(target, per_step, None, False)
+    for k, model in enumerate(stack.models):
+        mine, state, outputs = batch.of_seed(k), None, []
+        for start in (0, 4, 8):
+            piece = mine.piece(start, min(start + 4, 11), per_step)
+            state = None if state is None else tuple(tuple(p.detach() for p in s) for s in state)
+            out, state = model(piece.inputs, piece.lengths, state)
+            outputs.append(out)
+        if per_step:
+            loss = target.loss(torch.cat(outputs, 1), mine)
+        else:
+            ends = torch.full((4,), 11) if mine.lengths is None else mine.lengths
+            loss = target.loss(torch.stack([outputs[(n - 1) // 4][row] for row, n in enumerate(ends)]), mine)
+        expected = torch.autograd.grad(loss, list(model.parameters()))
+        for (name, gradient), value in zip(cut.items(), expected, strict=True):
+            torch.testing.assert_close(gradient[k], value, msg=name)
+    assert (cut["layers.0.W"] - full["layers.0.W"]).abs().max() > 1e-6
+
+
+# Ω
+
+
+def test_omega_is_added_to_the_loss_with_its_weight():
+    cfg = seqbench.compose(["task=latch", "task.length=8", "model=rnn", "model.hidden_size=4"])
+    task = seqbench.build_task(cfg)
+    torch.manual_seed(3)
+    model = seqbench.build_model(cfg, task)
+    stack = SeedStack([model], omega=0.7)
+    batch = next(task.train_batches(0, 5))
+    (loss,) = stack.backward(task.targets, side_by_side([batch]))
+    found = {name: p.grad.clone() for name, p in model.named_parameters()}
+    stack.zero_grad()
+    plain, omega = loss_and_omega(model, lambda outputs: task.targets.loss(outputs, batch), batch.inputs)
+    (plain + 0.7 * omega).backward()
+    assert loss == plain.detach() and omega > 0
+    torch.testing.assert_close(found, {name: p.grad for name, p in model.named_parameters()})
+
+
+def test_what_cannot_be_is_refused_before_training(tmp_path: Path):
+    for overrides, words in [
+        (["model=output_rnn", "task=copy_memory", "optim.omega=1"], "optim.omega=1.0: feedback=true"),
+        (
+            ["model=gru", "model.bidirectional=true", "task=latch", "optim.omega=1"],
+            "optim.omega=1.0: bidirectional",
+        ),
+        (
+            ["model=gru", "model.bidirectional=true", "task=latch", "optim.truncate=5"],
+            "carries a state from piece",
+        ),
+        (["task=latch", "optim.omega=1", "optim.truncate=5"], "choose one"),
+        (["task=latch", "optim.omega=-1"], "optim.omega=-1.0 must be 0 or more"),
+        (["task=latch", "optim.truncate=0"], "optim.truncate=0 must be at least 1"),
+    ]:
+        with pytest.raises(ConfigError, match=words):
+            train(*overrides)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_spectrum_is_noted_at_each_evaluation():
+    (result,) = train("task=latch", "model=rnn", "model.cell.recurrent_init=0.9", "trainer.log_spectrum=true")
+    assert result.status != "failed"
+    (path,) = Path("runs").glob("*/*/seed-0/metrics.csv")
+    header, *rows = [line.split(",") for line in path.read_text().splitlines()]
+    radius, value = (
+        [float(row[header.index(name)]) for row in rows]
+        for name in ("spectral_radius", "largest_singular_value")
+    )
+    assert len(rows) == 2 and all(0.7 < r <= v for r, v in zip(radius, value, strict=True))
