@@ -38,6 +38,7 @@ def test_a_model_with_feedback_is_told_with_its_own_outputs_and_with_the_truth()
     assert {"loss", "open_loss"} <= set(result.test["5"])
     # The truth tells nothing of the symbols before they are to be said, so that neither can know the first.
     assert 0 <= closed < 0.9 and 0 <= opened < 0.9
+    assert result.test["5"]["gap_accuracy"] == closed - opened
 
 
 def test_a_task_that_predicts_is_told_in_open_and_in_closed_loop():
@@ -46,6 +47,7 @@ def test_a_task_that_predicts_is_told_in_open_and_in_closed_loop():
     metrics = result.test["100"]
     assert metrics["nrmse"] == pytest.approx(metrics["nmse"] ** 0.5)
     assert metrics["closed_nrmse84"] > metrics["nrmse"]  # errors grow where they are fed back
+    assert metrics["gap_nrmse"] == metrics["closed_nrmse"] - metrics["nrmse"] > 0
 
 
 def test_seeds_of_a_solved_readout_side_by_side_are_each_alone():

@@ -240,4 +240,14 @@ class SequenceLearner(L.LightningModule):
             total, weight = cast(Tensor, self.trainer.strategy.reduce(both, reduce_op="sum"))
             found[name] = (total / weight).tolist()
         each = [{name: values[k] for name, values in found.items()} for k in range(len(self.stack))]
-        return [self.task.summary(metrics) for metrics in each]
+        return [with_gaps(self.task.summary(metrics)) for metrics in each]
+
+
+def with_gaps(metrics: dict[str, float]) -> dict[str, float]:
+    """Return the metrics with what each loses from open to closed loop, where it is told in both."""
+    gaps = {}
+    for name, value in metrics.items():
+        loop, _, of = name.partition("_")
+        if loop in ("closed", "open") and of in metrics:
+            gaps[f"gap_{of}"] = value - metrics[of] if loop == "closed" else metrics[of] - value
+    return metrics | gaps
