@@ -51,7 +51,7 @@ def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
     words = [INSTEAD.get(word, word) for word in shlex.split(command)]
-    if words[1] not in ("ls", "report", "data", "--cfg"):
+    if words[1] not in ("ls", "report", "data", "analyse", "--cfg"):
         words += SMALL
         words.append("task.validation_size=20" if "mnist" in command else "task.eval_size=20")
     monkeypatch.setattr(sys, "argv", words)

@@ -1,0 +1,104 @@
+"""What results/chapter.md names is there: rows, presets, options, files and tests."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import seqbench
+from seqbench.analysis.command import ANALYSES, jobs
+from seqbench.config import build_recipe, build_settings, preset_names
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "results" / "chapter.md"
+#: What chapter 10 has, as far as it is built, and a last row of what it does not have.
+ROWS = [
+    "A dynamical system, unfolded",
+    "A system with an input",
+    "Output at every step",
+    "Recurrence from the output alone",
+    "One output at the end",
+    "The loss of a sequence",
+    "Back-propagation through time",
+    "Teacher forcing",
+    "Both directions",
+    "Deep, by a hierarchy of states",
+    "Deep, by more layers within a step",
+    "Deep, with skip connections",
+    "Long-term dependencies",
+    "Skip connections through time",
+    "Leaky units",
+    "Removed connections",
+    "Long short-term memory",
+    "Gated recurrent unit",
+    "Other gated units",
+    "Clipping gradients",
+    "Regularising the flow of information",
+    "Where weights start",
+    "Echo state networks",
+    "Beyond the chapter",
+]
+
+
+def table() -> list[list[str]]:
+    """Return the cells of the page's table, without its heading."""
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def spans(column: int) -> list[str]:
+    """Return what stands in backticks in a column, each once."""
+    return list(dict.fromkeys(re.findall(r"`([^`]+)`", " ".join(row[column] for row in table()))))
+
+
+@cache
+def functions(path: Path) -> set[str]:
+    return {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_row_of_the_chapter_is_there_and_full():
+    assert [row[0] for row in table()] == ROWS
+    for row in table():
+        assert len(row) == 5 and all(row), row[0]
+        assert "](" in row[3] and "::" in row[4], row[0]
+
+
+@pytest.mark.parametrize("typed", spans(2))
+def test_what_is_to_be_typed_can_be_built(typed):
+    words = shlex.split(typed)
+    if words[:2] == ["seqbench", "analyse"]:
+        assert words[2] in ANALYSES
+        assert len(jobs(words[3:])) == 2
+        return
+    cfg = seqbench.compose(words)
+    for word in words:
+        key, _, value = word.partition("=")
+        if "." not in key:
+            assert cfg.preset[key] == value and value in preset_names(key)
+    seqbench.build_model(cfg, seqbench.build_task(cfg))
+    build_recipe(cfg)
+    build_settings(cfg)
+
+
+def test_every_preset_of_a_model_is_named():
+    named = {word.removeprefix("model=") for typed in spans(2) for word in typed.split()}
+    assert set(preset_names("model")) <= named
+
+
+def test_every_file_is_there():
+    links = re.findall(r"\[`([^`]+)`\]\(([^)]+)\)", PAGE.read_text())
+    assert len(links) > len(ROWS)
+    for name, link in links:
+        assert (PAGE.parent / link).is_file(), link
+        assert link.endswith(name), link
+
+
+@pytest.mark.parametrize("test", spans(4))
+def test_every_test_is_there(test):
+    path, name = test.split("::")
+    assert name.startswith("test_") and name in functions(ROOT / path)
