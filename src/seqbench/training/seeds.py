@@ -253,9 +253,11 @@ def run(
         call: called in the model's place, with what it would be.
     """
     more: dict[str, Any] = {} if state is None else {"state": state}
-    if getattr(model, "feedback", False) and model.per_step:
+    # One target per sequence tells no true output of a step.
+    is_told = getattr(model, "feedback", False) and model.per_step
+    if is_told:
         more["truth"] = batch.targets
-    if batch.forced is not None and (getattr(model, "feedback", False) or getattr(model, "predicts", False)):
+    if batch.forced is not None and (is_told or getattr(model, "predicts", False)):
         more["forced"] = batch.forced
     outputs, end = (call or model)(batch.inputs, batch.lengths, **more)
     return outputs, end
