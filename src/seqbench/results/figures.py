@@ -71,11 +71,13 @@ def draw(frame: pd.DataFrame) -> Figure:
             for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
         }
         labels = [name for name in (*models, "baseline") if name in handles]
+        # A letter of this size is some 0.07 inches wide, a line and its spaces half an inch.
+        column = 0.5 + 0.07 * max((len(str(label)) for label in labels), default=1)
         figure.legend(
             [handles[name] for name in labels],
             labels,
             loc="outside upper center",
-            ncols=min(len(labels), 1 + 2 * len(tasks)),
+            ncols=max(1, min(len(labels), 1 + 2 * len(tasks), int(figure.get_figwidth() / column))),
         )
     return figure
 
