@@ -72,12 +72,12 @@ def draw(frame: pd.DataFrame) -> Figure:
         }
         labels = [name for name in (*models, "baseline") if name in handles]
         # A letter of this size is some 0.07 inches wide, a line and its spaces half an inch.
-        column = 0.5 + 0.07 * max((len(str(label)) for label in labels), default=1)
+        entry = 0.5 + 0.07 * max((len(str(label)) for label in labels), default=1)
         figure.legend(
             [handles[name] for name in labels],
             labels,
             loc="outside upper center",
-            ncols=max(1, min(len(labels), 1 + 2 * len(tasks), int(figure.get_figwidth() / column))),
+            ncols=max(1, min(len(labels), 1 + 2 * len(tasks), int(figure.get_figwidth() / entry))),
         )
     return figure
 
