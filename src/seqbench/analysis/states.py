@@ -40,7 +40,7 @@ def check_stack(model: nn.Module) -> None:
             )
     if max(getattr(model, "dilations", [1])) != 1:
         raise ValueError("dilation above 1 makes states of several steps; give dilation=1.")
-    for layer in cells(model):
+    for layer in model.layers:
         if not isinstance(layer, Cell):
             raise ValueError(
                 f"The layer {type(layer).__name__} is not a Cell, whose steps can be taken one by one."
