@@ -46,8 +46,9 @@ ROWS = [
 
 
 def table() -> list[list[str]]:
-    """Return the cells of the page's table, without its heading."""
-    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
+    """Return the cells of the page's first table, without its heading."""
+    rows, _, _ = PAGE.read_text().partition("## Measured")
+    lines = [line for line in rows.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
