@@ -51,3 +51,17 @@ def test_the_wheel_runs_elsewhere_and_finds_own_presets(wheel: Path, tmp_path: P
     assert "finished" in run("task=adding", "model=gru", "trainer.max_steps=20", "task.eval_size=50")
     run("task=adding", "model=mine", "trainer.max_steps=2", "task.eval_size=50", "logger=none")
     assert list(home.glob("runs/adding/mine-*/seed-0/result.json"))
+
+
+def test_what_makes_the_environment_is_never_given_a_scripts_own_arguments():
+    """`source file` without arguments hands on those of the script, which would be taken for extras."""
+    lines = [
+        line.partition("#")[0].strip()
+        for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run"]
+        if path.is_file()
+        for line in path.read_text().splitlines()
+        if line.startswith("source ") and "_venv.sh" in line
+    ]
+    assert len(lines) >= 4
+    for line in lines:
+        assert line.endswith(('""', '"[dev]"')), line

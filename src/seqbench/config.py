@@ -428,6 +428,14 @@ def build_logger(cfg: DictConfig, **given: Any) -> Logger | None:
     return logger
 
 
+def check_counts(cfg: DictConfig) -> None:
+    """Raise a ConfigError where a top-level key that counts something does not."""
+    for key, least in [("seed", 0), ("n_seeds", 1), ("batch_size", 1)]:
+        value = cfg[key]
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ConfigError(f"{key}={value} must be a whole number, at least {least}.")
+
+
 # Identity
 
 

@@ -29,9 +29,8 @@ def gradient_norms(model: nn.Module, targets: Target, batch: Batch) -> Float[Ten
 
     L is the loss of one target of the row: that of the sequence, or where there is one at every step the
     last one that counts, so that a distance has a meaning; τ is its step. The norm is over the whole state
-    of all layers,
-    for an LSTM h and s, as independent arguments of what follows. A row counts at the distances that it
-    has. Sums are in double precision, or long spans would underflow.
+    of all layers, for an LSTM h and s, as independent arguments of what follows. A row counts at the
+    distances that it has. Sums are in double precision, or long spans would underflow.
 
     Args:
         model: a stack of cells, see `states.check_stack`.

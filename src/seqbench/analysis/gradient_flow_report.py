@@ -22,9 +22,9 @@ from torch import Tensor
 
 from seqbench.analysis.command import jobs
 from seqbench.analysis.gradient_flow import at_initialisation, compare, decay, of_weights
-from seqbench.config import build_task
+from seqbench.config import build_task, check_counts
 from seqbench.errors import ConfigError, StoreError
-from seqbench.results.figures import COLOURS, MARKERS, STYLE
+from seqbench.results.figures import COLOURS, MARKERS, STYLE, save
 from seqbench.results.report import number
 from seqbench.results.store import write_atomically
 
@@ -82,9 +82,7 @@ def _of_jobs(overrides: list[str]) -> dict[str, list[Tensor]]:
     """Return, for each configuration of a sweep, the gradient norms of each seed before training."""
     norms = {}
     for name, cfg in jobs(["n_seeds=5", *overrides]):
-        for key, least in [("seed", 0), ("n_seeds", 1), ("batch_size", 1)]:
-            if not isinstance(cfg[key], int) or isinstance(cfg[key], bool) or cfg[key] < least:
-                raise ConfigError(f"{key}={cfg[key]} must be a whole number, at least {least}.")
+        check_counts(cfg)
         task = build_task(cfg)
         task.prepare(cfg.batch_size)
         try:
@@ -176,9 +174,7 @@ def draw(flow: pd.DataFrame) -> Figure:
 
 def _write(flow: pd.DataFrame, table: pd.DataFrame, legend: str, command: str, out: Path) -> list[Path]:
     """Write table, numbers and figure to a folder; return the paths."""
-    from matplotlib import rc_context
-
-    paths = {suffix: out / f"gradient_flow.{suffix}" for suffix in ("md", "csv", "png", "svg")}
+    paths = {suffix: out / f"gradient_flow.{suffix}" for suffix in ("md", "csv")}
     text = f"{table.to_markdown(disable_numparse=True)}\n\n{legend}\n"
     text += f"\n![Gradient norm against distance](gradient_flow.png)\n\nCommand: `{command}`\n"
     try:
@@ -186,10 +182,6 @@ def _write(flow: pd.DataFrame, table: pd.DataFrame, legend: str, command: str, o
         write_atomically(paths["md"], text)
         columns = {name: f"log10_norm_{name}" for name in ("mean", "low", "high")}
         write_atomically(paths["csv"], flow.rename(columns=columns).to_csv(index=False))
-        figure = draw(flow)
-        with rc_context(STYLE):
-            figure.savefig(paths["png"], dpi=200)
-            figure.savefig(paths["svg"], metadata={"Date": None})
     except OSError as error:
         raise StoreError(f"cannot write in {out}: {error.strerror}.") from error
-    return list(paths.values())
+    return [*paths.values(), *save(draw(flow), out / "gradient_flow")]

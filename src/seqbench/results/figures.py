@@ -83,14 +83,18 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 
 def save_figures(frame: pd.DataFrame, stem: Path) -> list[Path]:
-    """Draw the comparison and save it as `<stem>.svg` and `<stem>.png`; return the two paths.
+    """Draw the comparison and save it, see `save`."""
+    return save(draw(frame), stem)
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Save a figure as `<stem>.svg` and `<stem>.png`; return the two paths.
 
     Raises:
         StoreError: a file cannot be written.
     """
     from matplotlib import rc_context
 
-    figure = draw(frame)
     paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "png")]
     for path in paths:
         try:

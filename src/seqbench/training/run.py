@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 import platform
-import resource
-import subprocess
 import sys
 import traceback
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,6 +30,7 @@ from seqbench.config import (
     build_recipe,
     build_settings,
     build_task,
+    check_counts,
     identity,
     settled,
 )
@@ -43,13 +41,21 @@ from seqbench.results.store import Result, read_result, write_atomically, write_
 from seqbench.tasks.base import Task, generator
 from seqbench.training import loggers
 from seqbench.training.data import STEPS_PER_CALL, TaskData, TrainingStream
+from seqbench.training.machine import (
+    commit,
+    device_name,
+    keep_freed_memory,
+    peak_memory,
+    release_freed_memory,
+    reset_peak_memory,
+)
 from seqbench.training.module import SequenceLearner
 from seqbench.training.optim import Recipe
 from seqbench.training.progress import ProgressLine
 from seqbench.training.recorder import Record, Recorder, save_atomically
 from seqbench.training.seeds import ELEMENTWISE, SeedStack
 from seqbench.training.settings import TrainerSettings
-from seqbench.training.ways import Way, keep_freed_memory, release_freed_memory
+from seqbench.training.ways import Way
 
 
 @dataclass(frozen=True)
@@ -78,10 +84,7 @@ def plan(cfg: DictConfig) -> Plan:
     Raises:
         ConfigError: something in it cannot be used.
     """
-    for key, least in [("seed", 0), ("n_seeds", 1), ("batch_size", 1)]:
-        value = cfg[key]
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ConfigError(f"{key}={value} must be a whole number, at least {least}.")
+    check_counts(cfg)
     settings = build_settings(cfg)
     world_size = _trainer(settings).world_size
     if cfg.batch_size % world_size:
@@ -263,7 +266,7 @@ def _run(common: Plan, records: dict[int, Record]) -> list[Result]:
             torch.set_num_threads(common.settings.num_threads or threads)
             keep_freed_memory()
             release_freed_memory()
-            _reset_peak_memory()
+            reset_peak_memory()
             for seed, record in records.items():
                 record.logger = _logger(common, seed, record.logger_id)
             models = [_model(common, seed) for seed in records]
@@ -313,7 +316,7 @@ def _blank(common: Plan, seed: int) -> Result:
         device=platform.processor() or platform.machine(),
         versions={name: version(name) for name in ("seqbench", "torch", "lightning")}
         | {"python": platform.python_version()},
-        commit=_commit(),
+        commit=commit(),
     )
 
 
@@ -382,8 +385,8 @@ def _fit_and_test(
     for (seed, record), model in zip(records.items(), models, strict=True):
         _fill(common, record, results[seed], model)
         results[seed].way = None if learner.way is None else str(learner.way)
-        results[seed].peak_memory_bytes = _peak_memory(trainer)
-        results[seed].device = _device(trainer)
+        results[seed].peak_memory_bytes = peak_memory(trainer)
+        results[seed].device = device_name(trainer)
 
 
 def _test(
@@ -479,52 +482,3 @@ def _interruptible(trainer: L.Trainer) -> Iterator[None]:
         if trainer.interrupted:
             raise KeyboardInterrupt from end
         raise
-
-
-def _reset_peak_memory() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-    with suppress(OSError):  # Linux alone has it
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak_memory(trainer: L.Trainer) -> int:
-    """Return the most bytes held at once: on a GPU by tensors, else by the process."""
-    if trainer.strategy.root_device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated())
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _device(trainer: L.Trainer) -> str:
-    device = trainer.strategy.root_device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    return name if trainer.world_size == 1 else f"{trainer.world_size} × {name}"
-
-
-@cache
-def _processor() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-@cache
-def _commit() -> str | None:
-    """Return the commit of the checkout that the code runs from, with + where it has changes."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    mine = ["ls-files", "--error-unmatch", Path(__file__).name]  # not a repository that this is installed in
-    try:
-        _, commit, changes = (
-            subprocess.run([*git, *args], capture_output=True, text=True, check=True).stdout.strip()
-            for args in (mine, ["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"])
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return commit + ("+" if changes else "")

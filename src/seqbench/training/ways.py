@@ -6,13 +6,10 @@ speed, and in the order of summation, alone.
 
 from __future__ import annotations
 
-import ctypes
 import shutil
 import statistics
-import sys
 import time
 from contextlib import suppress
-from functools import cache
 from typing import Literal, NamedTuple
 
 import torch
@@ -53,12 +50,12 @@ def fastest(
         steps: how many steps there are to go.
         together: whether seeds go together, where that is settled.
     """
+    if stack.omega:  # it takes every step of every model by itself, whatever the engine
+        return Way(False, stack.engine)
     togethers = [False, True] if together == "auto" else [together]
-    if len(stack) == 1 or stack.omega:
+    if len(stack) == 1:
         togethers = [False]
     ways = [Way(each, stack.engine) for each in togethers]
-    if stack.omega:  # it takes every step by itself, whatever the engine
-        return ways[0]
     may_compile = stack.engine == "auto" and can_compile(batch.inputs.device)
     if len(ways) == 1 and not may_compile:
         return ways[0]
@@ -100,25 +97,3 @@ def can_compile(device: torch.device) -> bool:
     if device.type == "cpu":
         return shutil.which("g++") is not None or shutil.which("clang++") is not None
     return device.type == "cuda"
-
-
-@cache
-def keep_freed_memory() -> None:
-    """Let the process keep the memory that it frees, to use it again.
-
-    The C library of Linux gives larger blocks back at once, and at the next step the kernel fills new ones
-    with zeros: a third of the time of a step with several seeds. Elsewhere this does nothing.
-    """
-    if sys.platform != "linux":
-        return
-    with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD
-        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
-
-
-def release_freed_memory() -> None:
-    """Give back what `keep_freed_memory` has kept."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
