@@ -142,9 +142,11 @@ def test_other_columns_are_an_error(tmp_path):
 def test_listing_says_what_is_here_and_how_to_get_the_rest(tmp_path, capsys):
     fake_mirror(tmp_path)
     assert data.main(["--data-dir", str(tmp_path)]) == 0
-    _, mnist, fashion = capsys.readouterr().out.splitlines()
+    _, mnist, fashion, babi = capsys.readouterr().out.splitlines()
     assert mnist.split() == ["mnist", HUB_ID, "60000", "10000", "mirror"]
     assert "missing" in fashion and "scripts/mirror_data fashion_mnist" in fashion
+    assert babi.split()[:5] == ["babi", "Muennighoff/babi", "18000", "20000", "missing"]
+    assert babi.endswith(f"its text files in {tmp_path / 'babi'}, or a network")
 
 
 def test_details_of_named_data(tmp_path, capsys):
@@ -155,6 +157,29 @@ def test_details_of_named_data(tmp_path, capsys):
     assert "Ankle boot" in shown and "scripts/mirror_data fashion_mnist" in shown
     with pytest.raises(DataError, match="mnist"):
         data.main(["mnits"])
+
+
+def test_text_files_are_found_and_asked_for(tmp_path, capsys):
+    assert data.main(["babi", "--data-dir", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "18000 train, 2000 validation, 20000 test" in shown and "CC BY 3.0" in shown
+    assert f"to get it  its text files in {tmp_path / 'babi'}, or a network" in shown
+    (tmp_path / "babi").mkdir()
+    (tmp_path / "babi" / "qa1_single-supporting-fact_train.txt").touch()
+    assert data.main(["babi", "--data-dir", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert f"files      {tmp_path / 'babi'}" in shown and "to get it" not in shown
+    assert data.place("babi", tmp_path) == "files"
+    with pytest.raises(DataError, match=r"there are mnist, fashion_mnist, babi\. Did you mean 'babi'"):
+        data.place("baby", tmp_path)
+
+
+def test_missing_texts_name_their_remedies(tmp_path):
+    with pytest.raises(DataError) as caught:
+        data.load("babi", "Muennighoff/babi", "train", tmp_path)
+    message = str(caught.value)
+    assert message.endswith("put its own text files there, or try again with a network.")
+    assert str(tmp_path / "babi") in message and "mirror_data" not in message
 
 
 def test_import_is_light():

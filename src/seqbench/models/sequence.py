@@ -43,7 +43,7 @@ class SequenceModel(nn.Module):
     """
 
     #: The kinds of task that the model takes.
-    accepts: ClassVar[tuple[str, ...]] = ("sequence",)
+    accepts: ClassVar[tuple[str, ...]] = ("sequence", "story")
 
     def __init__(
         self,

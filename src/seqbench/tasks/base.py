@@ -7,6 +7,7 @@ meet any sequence task.
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ class Batch(NamedTuple):
     lengths: (B,), how many steps of each row are valid; None where all are.
     forced: (B, T), true where a model that is fed its previous output gets the true one, false where it gets
         its own (teacher forcing, Fig. 10.6); None where all are true. Tasks leave it to training to fill in.
+    facts: (B, K), which sentences of a story its answer rests on, in the order of reasoning, numbered from 0
+        and filled up with −1; None where nothing is known of that, or where there are no stories.
+    types: (B,), which of the task's types a row is of; None where there is one.
 
     Those of K seeds side by side have one dimension more, (K, B, …).
     """
@@ -45,6 +49,8 @@ class Batch(NamedTuple):
     mask: Bool[Tensor, "B T"] | None = None
     lengths: Int[Tensor, " B"] | None = None
     forced: Bool[Tensor, "B T"] | None = None
+    facts: Int[Tensor, "B K"] | None = None
+    types: Int[Tensor, " B"] | None = None
 
     def of_seed(self, k: int) -> Batch:
         """Return the batch of the k-th of the seeds side by side."""
@@ -56,10 +62,12 @@ class Batch(NamedTuple):
 
     def each(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """Return the batch with a function applied to every part that it has."""
-        mask, lengths, forced = (
-            None if part is None else function(part) for part in (self.mask, self.lengths, self.forced)
+        inputs, targets, *others = self
+        return Batch(
+            function(inputs),
+            function(targets),
+            *(None if part is None else function(part) for part in others),
         )
-        return Batch(function(self.inputs), function(self.targets), mask, lengths, forced)
 
     def piece(self, start: int, stop: int, per_step: bool, dim: int = 1) -> Batch:
         """Return steps `start` to `stop`, of dimension `dim`; targets are those of steps or of sequences."""
@@ -70,7 +78,7 @@ class Batch(NamedTuple):
         targets = self.targets.narrow(dim, start, stop - start) if per_step else self.targets
         lengths = None if self.lengths is None else (self.lengths - start).clamp(0, stop - start)
         inputs = self.inputs.narrow(dim, start, stop - start)
-        return Batch(inputs, targets, cut(self.mask), lengths, cut(self.forced))
+        return Batch(inputs, targets, cut(self.mask), lengths, cut(self.forced), self.facts, self.types)
 
     def split(self, size: int) -> list[Batch]:
         """Return the batch cut into pieces of `size` rows (the last may be smaller)."""
@@ -144,6 +152,26 @@ class Values(Target):
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         loss = self.losses(outputs, batch)
         return {"loss": (loss, self.weights(loss, batch))}
+
+
+class Bits(Target):
+    """A vector of `size` bits at every step. The outputs are their log-odds; the loss is in nats for a bit.
+
+    Also measured, for each sequence and not for each step: `bits`, what it costs to tell all of the bits that
+    count, and `bit_errors`, how many of them are taken for their opposite.
+    """
+
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return F.binary_cross_entropy_with_logits(outputs, batch.targets, reduction="none").mean(-1)
+
+    def measure(self, outputs: Tensor, batch: Batch) -> Measures:
+        loss = self.losses(outputs, batch)
+        weights = self.weights(loss, batch)
+        wrong = ((outputs > 0) != (batch.targets > 0.5)).sum(-1)
+        bits = (loss * weights).sum(1) * (self.size / math.log(2))
+        errors = (wrong * weights).sum(1)
+        each = torch.ones_like(bits)
+        return {"loss": (loss, weights), "bits": (bits, each), "bit_errors": (errors, each)}
 
 
 def generator(split: str, *key: int) -> torch.Generator:

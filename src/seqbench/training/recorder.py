@@ -34,7 +34,8 @@ class Record:
         step: optimisation steps done, as of the last evaluation or checkpoint.
         status: `solved`, `diverged` or `finished`, as it stands.
         solved_at_step: the first evaluation that met the task's criterion.
-        best_step, best_metrics, best_weights: the evaluation with the best headline metric.
+        best_step, best_metrics, best_weights: the evaluation with the best headline metric, of equal ones
+            that with the lowest loss.
         train_seconds, wall_seconds: time spent training, and in all, over every restart; a run that goes
             side by side with others has its share of theirs.
         way: how it goes, see `seqbench.training.ways`; None until that is chosen.
@@ -79,15 +80,18 @@ class Record:
         if not math.isfinite(metrics["loss"]) or not math.isfinite(row.get("train_loss", 0.0)):
             self.status = "diverged"
             return
-        sign = 1 if self.task.best == "max" else -1
-        value = metrics[self.task.metric]
-        if self.best_step is None or sign * value > sign * self.best_metrics[self.task.metric]:
+        if self.best_step is None or self._rank(metrics) > self._rank(self.best_metrics):
             self.best_step = self.step
             self.best_metrics = dict(metrics)
             self.best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
         if self.solved_at_step is None and self.task.solved(metrics):
             self.solved_at_step = self.step
             self.status = "solved"
+
+    def _rank(self, metrics: dict[str, float]) -> tuple[float, float]:
+        """Return what is larger for better metrics; where all is right the loss may still fall."""
+        sign = 1 if self.task.best == "max" else -1
+        return sign * metrics[self.task.metric], -metrics["loss"]
 
     def _write(self, row: dict[str, float]) -> None:
         path = self.folder / "metrics.csv"

@@ -241,10 +241,11 @@ class SeedStack(nn.Module):
 
 def run(
     model: nn.Module, batch: Batch, state: Any = None, call: Callable[..., Any] | None = None
-) -> tuple[Tensor, Any]:
-    """Return a model's outputs for a batch, and its last state.
+) -> tuple[Any, Any]:
+    """Return a model's outputs for a batch, and what it returns beside them: its last state, for one.
 
-    A model that is fed its previous outputs also gets the true ones, and where to take which.
+    A model that is fed its previous outputs also gets the true ones, and where to take which; one that is
+    told supporting facts gets these.
 
     Args:
         model: what is called.
@@ -259,6 +260,8 @@ def run(
         more["truth"] = batch.targets
     if batch.forced is not None and (is_told or getattr(model, "predicts", False)):
         more["forced"] = batch.forced
+    if batch.facts is not None and getattr(model, "is_told_facts", False):
+        more["facts"] = batch.facts
     outputs, end = (call or model)(batch.inputs, batch.lengths, **more)
     return outputs, end
 

@@ -1,0 +1,128 @@
+"""The end-to-end memory network: several hops of soft attention over a story."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from seqbench.models.memory.sentences import Encoding, check_memory, take_apart
+
+
+class MemN2N(nn.Module):
+    """A story in a memory, read several times, each time for what the last reading asks.
+
+        question ──B──▶ u ──────────────▶(+)── u ────────────▶(+)── u ──W──▶ answer
+                        │                 ▲     │               ▲
+                        ▼ p = softmax(u·m)│     ▼ p             │
+        story ──A──▶ m ─○──▶ o = Σ p c ───┘     ○──▶ o ─────────┘
+              ──C──▶ c ─┘
+
+        p_i = softmax(u·m_i)                        (1)
+        o = Σ_i p_i c_i                             (2)
+        â = softmax(W (o + u))                      (3)
+        u ← u + o                                   (4)  between hops; with `tying: layerwise` u ← H u + o
+        m_i = Σ_j l_j ⊙ A x_ij + T_A(i)             section 4.1, position and temporal encoding; c_i likewise
+
+    Nothing tells it which sentences an answer rests on. i counts sentences from the question backwards.
+
+    Args:
+        input_size: words V of the alphabet.
+        output_size: answers.
+        period: the token that ends a sentence.
+        sentences: of the longest story.
+        hidden_size: d.
+        hops: K.
+        tying: adjacent, A of a hop is C of the one before, and B is the first A; or layerwise, all hops have
+            the same A and C, and a matrix H between them.
+        encoding: position, the order of words counts; or bag.
+        temporal: whether the order of sentences counts, by T.
+        memory_size: sentences there is room for; None for as many as the longest story has.
+
+    Raises:
+        ValueError: a size below 1, or a story longer than the memory.
+
+    The answers have a matrix W of their own, for they need not be words of the story.
+
+    Source: Sukhbaatar, Szlam, Weston & Fergus (2015), "End-to-end memory networks".
+    """
+
+    accepts: ClassVar[tuple[str, ...]] = ("story",)
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        period: int,
+        sentences: int,
+        hidden_size: int = 50,
+        hops: int = 3,
+        tying: Literal["adjacent", "layerwise"] = "adjacent",
+        encoding: Encoding = "position",
+        temporal: bool = True,
+        memory_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value, least in [("hidden_size", hidden_size, "unit"), ("hops", hops, "reading")]:
+            if value < 1:
+                raise ValueError(f"{name}={value} leaves no {least}; give at least 1.")
+        self.rows = check_memory(memory_size, sentences) + 1
+        self.words = input_size
+        self.period = period
+        self.hops = hops
+        self.tying = tying
+        self.encoding: Encoding = encoding
+
+        def normal(*size: int) -> nn.Parameter:
+            return nn.Parameter(torch.randn(size) * 0.1)
+
+        # Adjacent: hop k reads with matrix k and puts out with matrix k + 1.
+        matrices = hops + 1 if tying == "adjacent" else 2
+        self.A = normal(matrices, input_size, hidden_size)
+        self.T = normal(matrices, self.rows, hidden_size) if temporal else None
+        self.B = normal(input_size, hidden_size) if tying == "layerwise" else None
+        self.H = normal(hidden_size, hidden_size) if tying == "layerwise" else None
+        self.W = normal(output_size, hidden_size)
+
+    @property
+    def state_size(self) -> int:
+        """Numbers of the memory, as one hop sees it."""
+        return (self.rows - 1) * self.A.shape[-1]
+
+    def forward(
+        self, inputs: Int[Tensor, "B T"], lengths: Int[Tensor, " B"] | None = None
+    ) -> tuple[Float[Tensor, "B O"], Float[Tensor, "B K N"]]:
+        """Answer the questions of stories.
+
+        Args:
+            inputs: words, the question last.
+            lengths: words of each row; None where all are.
+
+        Returns:
+            Unnormalised log-probabilities of the answers, and the attention p of each of the K hops to the N
+            places of the memory, the newest sentence first.
+        """
+        story = take_apart(inputs, lengths, self.words, self.period, self.rows, self.encoding, self.A.dtype)
+        there = torch.arange(self.rows - 1, device=inputs.device) < story.number[:, None]
+        encoded = [
+            story.encode(a) + (0 if self.T is None else self.T[k]) for k, a in enumerate(self.A.unbind(0))
+        ]
+        u = story.encode(self.A[0] if self.B is None else self.B)[:, 0]
+        attention = []
+        for hop in range(self.hops):
+            first = hop if self.tying == "adjacent" else 0
+            m, c = encoded[first][:, 1:], encoded[first + 1][:, 1:]
+            p = attend((m @ u[..., None])[..., 0], there)
+            o = (p[:, None] @ c)[:, 0]
+            u = o + (u if self.H is None else u @ self.H.t())
+            attention.append(p)
+        return u @ self.W.t(), torch.stack(attention, dim=1)
+
+
+def attend(scores: Float[Tensor, "B N"], there: Bool[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+    """Return the softmax over the places that are there; nothing where none is."""
+    least = torch.finfo(scores.dtype).min
+    return torch.softmax(scores.masked_fill(~there, least), dim=-1) * there
