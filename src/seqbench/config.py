@@ -353,15 +353,29 @@ def _check_fits(cfg: DictConfig, node: dict[str, Any], task: Task) -> None:
     target = _locate(str(node["_target_"]), "model", _allowed(cfg)) if "_target_" in node else None
     accepts = getattr(target, "accepts", (task.kind,))
     if task.kind not in accepts:
+        fit = [name for name in preset_names("model") if task.kind in _accepts(name)]
         raise ConfigError(
             f"The model {cfg.preset.model} takes {' and '.join(accepts)} tasks, "
-            f"and {cfg.preset.task} is a {task.kind} task."
+            f"and {cfg.preset.task} is a {task.kind} task; models that take it: {', '.join(fit) or 'none'}."
         )
+
+
+def _accepts(preset: str) -> tuple[str, ...]:
+    """Return the kinds of task that a model preset takes; none of a preset that cannot be looked into."""
+    try:
+        cfg = compose([f"model={preset}"])
+        target = _locate(str(cfg.model.get("_target_")), "model", _allowed(cfg))
+    except SeqbenchError:
+        return ()
+    found: tuple[str, ...] = getattr(target, "accepts", ("sequence",))
+    return found
 
 
 def _build_model(node: dict[str, Any], cfg: DictConfig, task: Task) -> nn.Module:
     from seqbench.tasks.base import Classes, Tokens
     from seqbench.tasks.story import Text
+    from seqbench.tasks.tree import Trees
+    from seqbench.tasks.two_sequences import Sequences
 
     told: dict[str, Any] = {
         "input_size": task.inputs.size,
@@ -373,6 +387,10 @@ def _build_model(node: dict[str, Any], cfg: DictConfig, task: Task) -> nn.Module
     }
     if isinstance(task.inputs, Text):
         told |= {name: getattr(task.inputs, name) for name in ("period", "sentences", "facts")}
+    if isinstance(task.inputs, Trees):
+        told["children"] = task.inputs.children
+    if isinstance(task.targets, Sequences):
+        told["end"] = task.targets.end
     if "_target_" in node:  # a model is told what it asks for
         asked = inspect.signature(_locate(str(node["_target_"]), "model", _allowed(cfg))).parameters
         if not any(p.kind is p.VAR_KEYWORD for p in asked.values()):

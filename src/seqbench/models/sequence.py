@@ -43,7 +43,7 @@ class SequenceModel(nn.Module):
     """
 
     #: The kinds of task that the model takes.
-    accepts: ClassVar[tuple[str, ...]] = ("sequence", "story")
+    accepts: ClassVar[tuple[str, ...]] = ("sequence", "story", "tree")
 
     def __init__(
         self,

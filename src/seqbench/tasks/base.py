@@ -39,7 +39,11 @@ class Batch(NamedTuple):
         its own (teacher forcing, Fig. 10.6); None where all are true. Tasks leave it to training to fill in.
     facts: (B, K), which sentences of a story its answer rests on, in the order of reasoning, numbered from 0
         and filled up with −1; None where nothing is known of that, or where there are no stories.
-    types: (B,), which of the task's types a row is of; None where there is one.
+    types: (B,), which of the task's types a row is of; None where there are none.
+    parents: (B, T), for inputs that are trees: the place of each token's parent; −1 at the root, −2 where a
+        token is no node, as a bracket or padding.
+    references: (B, A, T), for targets that are sequences: all answers that are right, the target first, and
+        that again where there are fewer than A.
 
     Those of K seeds side by side have one dimension more, (K, B, …).
     """
@@ -51,6 +55,8 @@ class Batch(NamedTuple):
     forced: Bool[Tensor, "B T"] | None = None
     facts: Int[Tensor, "B K"] | None = None
     types: Int[Tensor, " B"] | None = None
+    parents: Int[Tensor, "B T"] | None = None
+    references: Int[Tensor, "B A T"] | None = None
 
     def of_seed(self, k: int) -> Batch:
         """Return the batch of the k-th of the seeds side by side."""
@@ -78,7 +84,9 @@ class Batch(NamedTuple):
         targets = self.targets.narrow(dim, start, stop - start) if per_step else self.targets
         lengths = None if self.lengths is None else (self.lengths - start).clamp(0, stop - start)
         inputs = self.inputs.narrow(dim, start, stop - start)
-        return Batch(inputs, targets, cut(self.mask), lengths, cut(self.forced), self.facts, self.types)
+        return self._replace(
+            inputs=inputs, targets=targets, mask=cut(self.mask), lengths=lengths, forced=cut(self.forced)
+        )
 
     def split(self, size: int) -> list[Batch]:
         """Return the batch cut into pieces of `size` rows (the last may be smaller)."""

@@ -78,7 +78,8 @@ def forced_batches(
         if rate == 1:
             yield batch
         else:
-            coins = torch.rand(batch.inputs.shape[:2], generator=generator("train", seed, step, 1))
+            steps = batch.targets if task.targets.per_step else batch.inputs
+            coins = torch.rand(steps.shape[:2], generator=generator("train", seed, step, 1))
             yield batch._replace(forced=coins < rate)
 
 

@@ -229,7 +229,7 @@ class SequenceLearner(L.LightningModule):
             return measures | closed
         if getattr(model, "feedback", False) and target.per_step:
             with_truth: Measures = self.stack.each(task.measure, batch, shared=True)
-            nowhere = torch.zeros(rows, steps, dtype=torch.bool, device=batch.inputs.device)
+            nowhere = torch.zeros(batch.targets.shape[:2], dtype=torch.bool, device=batch.inputs.device)
             measures = self.stack.each(task.measure, batch._replace(forced=nowhere), shared=True)
             return measures | {f"open_{name}": both for name, both in with_truth.items()}
         return cast(Measures, self.stack.each(task.measure, batch, shared=True))

@@ -245,7 +245,7 @@ def run(
     """Return a model's outputs for a batch, and what it returns beside them: its last state, for one.
 
     A model that is fed its previous outputs also gets the true ones, and where to take which; one that is
-    told supporting facts gets these.
+    told supporting facts, or reads trees, gets these.
 
     Args:
         model: what is called.
@@ -262,6 +262,8 @@ def run(
         more["forced"] = batch.forced
     if batch.facts is not None and getattr(model, "is_told_facts", False):
         more["facts"] = batch.facts
+    if getattr(model, "reads_trees", False):
+        more["parents"] = batch.parents
     outputs, end = (call or model)(batch.inputs, batch.lengths, **more)
     return outputs, end
 
