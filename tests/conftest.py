@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from torch.func import functional_call  # noqa: E402
 
 from seqbench import build_model, build_task, compose  # noqa: E402
 from seqbench.config import GROUPS  # noqa: E402
+from seqbench.mirror import mirror_file, write_entries  # noqa: E402
 from seqbench.models import Cell, unfold  # noqa: E402
 from seqbench.tasks.base import Task  # noqa: E402
 
@@ -48,6 +50,18 @@ def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SEQBENCH_PRESETS", raising=False)
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def dictionary() -> None:
+    """Put a small dictionary where CMUdict's mirror would lie, data/cmudict."""
+    sounds = dict(zip("abdins", ("AE1", "B", "D", "IH0", "N", "S"), strict=True))
+    words = ["".join(letters) for n in (2, 3, 4) for letters in itertools.product(sounds, repeat=n)]
+    entries = [(word, " ".join(sounds[letter] for letter in word)) for word in words]
+    for split, its in (("train", entries[::2] + entries[1::4]), ("test", entries[3::4])):
+        path = mirror_file("cmudict", split, "data")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_entries(its, path)
 
 
 @pytest.fixture

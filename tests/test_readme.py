@@ -34,7 +34,7 @@ INSTEAD = {
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary: None) -> None:
     """Put what the README speaks of into the empty folder: data, a preset, results."""
     rng = np.random.default_rng(0)
     for split, count in (("train", 120), ("test", 20)):
@@ -53,7 +53,8 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
     words = [INSTEAD.get(word, word) for word in shlex.split(command)]
     if words[1] not in ("ls", "report", "data", "analyse", "--cfg"):
         words += SMALL
-        words.append("task.validation_size=20" if "mnist" in command else "task.eval_size=20")
+        if "g2p" not in command:  # of which all is evaluated
+            words.append("task.validation_size=20" if "mnist" in command else "task.eval_size=20")
     monkeypatch.setattr(sys, "argv", words)
     try:
         main()

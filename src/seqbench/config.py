@@ -361,14 +361,21 @@ def _check_fits(cfg: DictConfig, node: dict[str, Any], task: Task) -> None:
 
 
 def _accepts(preset: str) -> tuple[str, ...]:
-    """Return the kinds of task that a model preset takes; none of a preset that cannot be looked into."""
+    """Return the kinds of task that a model preset takes; none of one that cannot be looked into."""
     try:
-        cfg = compose([f"model={preset}"])
-        target = _locate(str(cfg.model.get("_target_")), "model", _allowed(cfg))
-    except SeqbenchError:
+        found: tuple[str, ...] = getattr(_locate(_target(preset), "model", ()), "accepts", ("sequence",))
+    except (SeqbenchError, OSError, yaml.YAMLError):
         return ()
-    found: tuple[str, ...] = getattr(target, "accepts", ("sequence",))
     return found
+
+
+def _target(preset: str) -> str:
+    """Return the `_target_` of a model preset, or that of the first of those it is made of that has one."""
+    folders = [folder for folder in (user_presets(), CONF_DIR) if folder is not None]
+    path = next((p for f in folders if (p := f / "model" / f"{preset}.yaml").is_file()), None)
+    node: Any = OmegaConf.load(path) if path else {}
+    parts = [part for part in node.get("defaults", ()) if isinstance(part, str) and part != "_self_"]
+    return str(node.get("_target_") or next(filter(None, map(_target, parts)), ""))
 
 
 def _build_model(node: dict[str, Any], cfg: DictConfig, task: Task) -> nn.Module:

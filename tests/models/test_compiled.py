@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.func import functional_call, stack_module_state, vmap
 
-from seqbench.config import preset_names
 from seqbench.models import Cell, compiled, unfold
 from seqbench.models.cells import GRU, LeakyRNN
 from seqbench.training.ways import can_compile
+from tests.models.test_presets import PRESETS
 
 pytestmark = [
     pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="there is no C++ compiler"),
@@ -90,7 +90,7 @@ def test_without_gradients_nothing_is_compiled():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", preset_names("model"))
+@pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("ragged", [False, True])
 def test_every_preset(make_model, preset, ragged):
     cells = [

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from seqbench.config import preset_names
 from seqbench.errors import ConfigError
 from seqbench.models import SequenceModel, unfold
 from seqbench.models.cells import GRU, LSTM, RNN, FeedForward
+from tests.models.test_presets import PRESETS
 
-CAUSAL = [name for name in preset_names("model") if name != "output_rnn"]
+CAUSAL = [name for name in PRESETS if name != "output_rnn"]
 LENGTHS = torch.tensor([10, 1, 4, 7])
 
 

@@ -29,6 +29,8 @@ TASKS = {
     "dynamic_ngrams": (["task=dynamic_ngrams"], 12),
     "embedded_reber": (["task=embedded_reber"], 12),
     "latch": (["task=latch"], 6),
+    "listops": (["task=listops"], 3),
+    "logic_trees": (["task=logic_trees", "task.length=6", "task.max_tokens=45"], 6),
     "mackey_glass": (["task=mackey_glass"], 100),
     "mqar": (["task=mqar", "task.vocabulary=30", "task.pairs=3"], 12),
     "mqar-random": (["task=mqar", "task.vocabulary=30", "task.pairs=3", "task.variant=random"], 12),
@@ -44,7 +46,9 @@ TASKS = {
     "random_permutation": (["task=random_permutation"], 3),
     "random_permutation-last": (["task=random_permutation", "task.variant=last"], 3),
     "repeat_copy": (["task=repeat_copy", "task.repeats=4"], 3),
+    "reverse": (["task=reverse"], 8),
     "reverse_string": (["task=reverse_string"], 30),
+    "sort_tokens": (["task=sort_tokens"], 8),
     "stories": (["task=stories"], 6),
     "stories-facts": (["task=stories", "task.types=[one_fact,two_facts,three_facts]"], 6),
     "sum_of_sines": (["task=sum_of_sines"], 20),
@@ -70,6 +74,8 @@ MIXED = {
     "bracket_matching": lambda length: length,
     "cycle_navigation": lambda length: length,
     "embedded_reber": lambda length: 8,
+    "listops": lambda length: 4 * length + 1,
+    "logic_trees": lambda length: 3 * length + 1,
     "parity": lambda length: length,
     "reverse_string": lambda length: 2 * length,
     "stories": lambda length: 5 * length + 4,
@@ -81,7 +87,7 @@ RECURRING = {"noiseless_memory", "embedded_reber", "dynamic_ngrams"}
 #: Measures that are the better the lower they are.
 COSTS = {"loss", "bit_errors", "excess_bits", "error"}
 #: Presets whose sequences take long to draw, and how many of them a large sample has.
-DEAR = {"stories": 4_000}
+DEAR = {"stories": 4_000, "listops": 4_000, "logic_trees": 4_000}
 
 
 def preset(overrides: list[str]) -> str:
@@ -187,7 +193,8 @@ def test_batches_are_as_the_specs_say(make_task, overrides, short, eval_size):
             assert batch.inputs.min() >= 0 and batch.inputs.max() < task.inputs.size
         else:
             assert batch.inputs.dtype == torch.float32 and batch.inputs.shape[2:] == (task.inputs.size,)
-        leading = batch.inputs.shape[:2] if task.targets.per_step else (rows,)
+        steps = batch.inputs.shape[1] + (task.kind == "two-sequence")  # an answer has an end besides
+        leading = (rows, steps) if task.targets.per_step else (rows,)
         if isinstance(task.targets, Classes):
             assert batch.targets.dtype == torch.int64 and batch.targets.shape == leading
             assert batch.targets.min() >= 0 and batch.targets.max() < task.targets.size
@@ -285,6 +292,10 @@ SOLVED = [
     ("embedded_reber", {"accuracy": 0.9999, "legal": 1.0}, False),
     ("latch", {"correct": 1.0}, True),
     ("latch", {"correct": 0.999}, False),
+    ("listops", {"accuracy": 0.95}, True),
+    ("listops", {"accuracy": 0.9499}, False),
+    ("logic_trees", {"accuracy": 0.99}, True),
+    ("logic_trees", {"accuracy": 0.9899}, False),
     ("mackey_glass", {"closed_nmse84": 10**-3.4 * 0.999}, True),
     ("mackey_glass", {"closed_nmse84": 10**-3.4 * 1.001}, False),
     ("mqar", {"accuracy": 0.99}, True),
@@ -307,8 +318,12 @@ SOLVED = [
     ("random_permutation", {"accuracy": 0.99}, False),
     ("repeat_copy", {"bit_errors": 0.099}, True),
     ("repeat_copy", {"bit_errors": 0.1}, False),
+    ("reverse", {"exact": 0.99}, True),
+    ("reverse", {"exact": 0.9899, "accuracy": 1.0}, False),
     ("reverse_string", {"accuracy": 0.999}, True),
     ("reverse_string", {"accuracy": 0.9989}, False),
+    ("sort_tokens", {"exact": 0.99}, True),
+    ("sort_tokens", {"exact": 0.9899, "accuracy": 1.0}, False),
     ("stories", {"failed": 0.0, "error": 0.04}, True),
     ("stories", {"failed": 1.0, "error": 0.01}, False),
     ("sum_of_sines", {"nmse": 0.0069}, True),

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,3 +56,72 @@ def test_a_failed_run_ends_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     (result,) = seqbench.train(seqbench.compose(SHORT))
     assert result.status == "failed" and "ZeroDivisionError" in str(result.error)
     assert codes == [0, 1]
+
+
+HEADS = [
+    *("task=ntm_copy", "task.length=3", "task.bits=2", "task.eval_lengths=[3]", "task.eval_size=8"),
+    *("model=ntm", "model.hidden_size=4", "model.cell.memory_size=6", "model.cell.word_size=3"),
+    *("batch_size=4", "trainer.max_steps=4", "trainer.eval_every=2"),
+]
+LOOKS_UP = [
+    *("task=stories", "task.types=[one_fact]", "task.length=3", "task.eval_lengths=[3]", "task.eval_size=8"),
+    *("model=memn2n", "model.hidden_size=4", "batch_size=4", "trainer.max_steps=4", "trainer.eval_every=2"),
+]
+
+
+def pictures() -> dict[str, list[Path]]:
+    """Return the pictures of each offline run."""
+    folders = sorted(Path("runs/wandb").glob("offline-run-*"))
+    return {folder.name: sorted(folder.glob("files/media/images/memory_*.png")) for folder in folders}
+
+
+@pytest.mark.parametrize("overrides", [HEADS, LOOKS_UP])
+def test_what_a_memory_does_is_seen_once_a_minute(overrides: list[str]) -> None:
+    together = [*overrides, "n_seeds=2", "trainer.seeds_together=true"]
+    results = seqbench.train(seqbench.compose(together))
+    assert [result.status for result in results] == ["finished", "finished"], results[0].error
+    found = pictures()
+    assert len(found) == 2 and all(len(its) == 1 for its in found.values())  # of two evaluations
+    for name, (picture,) in found.items():
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        everything = inspect(Path("runs/wandb") / name)
+        assert f'"memory.filenames":["media/images/{picture.name}"]' in everything
+
+
+def test_it_is_the_first_validation_sequence_as_the_model_then_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seqbench.training import recorder
+
+    seen, steps = [], []
+    observe = recorder.observe
+
+    def note(*args: Any) -> Any:
+        (row,) = observe(*args)
+        seen.append(row)
+        return [row]
+
+    monkeypatch.setattr(recorder, "observe", note)
+    monkeypatch.setattr(recorder, "log_figure", lambda logger, name, figure, step: steps.append((name, step)))
+    monkeypatch.setattr(recorder, "PICTURE_SECONDS", 0.0)
+    seqbench.train(seqbench.compose(HEADS))
+    assert steps == [("memory", 2), ("memory", 4)]
+    task = seqbench.build_task(seqbench.compose(HEADS))
+    first = task.validation().inputs[0]
+    before, after = seen
+    assert before.inputs.equal(first) and after.inputs.equal(first)
+    assert not before.reading.equal(after.reading)
+
+
+def test_pictures_change_no_number() -> None:
+    (shown,) = seqbench.train(seqbench.compose(HEADS))
+    (plain,) = seqbench.train(seqbench.compose([*HEADS, "logger=none", "runs_dir=others"]))
+    assert shown.test == plain.test and shown.hash == plain.hash
+
+
+def test_without_a_memory_or_with_no_dashboard_there_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seqbench.training import recorder
+
+    monkeypatch.setattr(recorder, "observe", lambda *_: 1 / 0)
+    results = seqbench.train(seqbench.compose(SHORT))
+    results += seqbench.train(seqbench.compose([*HEADS, "logger=none"]))
+    assert [result.status for result in results] == ["finished", "finished"]
+    assert list(pictures().values()) == [[]]

@@ -15,6 +15,7 @@ import torch
 
 import seqbench
 from seqbench.errors import ConfigError
+from seqbench.training.recorder import Record
 from seqbench.training.run import plan
 
 TINY = ["task=temporal_order", "task.length=10", "task.eval_size=100", "model.hidden_size=8", "batch_size=8"]
@@ -52,6 +53,15 @@ def test_training_lowers_the_loss_and_stops_when_solved() -> None:
         *["trainer.stop_when_solved=false", f"trainer.max_steps={result.steps + 50}"],
     )
     assert on.status == "solved" and on.solved_at_step == result.steps and on.steps == result.steps + 50
+
+
+def test_of_evaluations_alike_that_with_the_lowest_loss_is_the_best(tmp_path: Path) -> None:
+    task, model = seqbench.build_task(seqbench.compose(QUICK)), torch.nn.Linear(1, 1)
+    record = Record(task, tmp_path, stop_when_solved=False, logger_id="")
+    for step, accuracy, loss in [(1, 0.5, 0.9), (2, 1.0, 0.4), (3, 1.0, 0.2), (4, 1.0, 0.3), (5, 0.9, 0.1)]:
+        metrics = {"accuracy": accuracy, "loss": loss}
+        record.add({"step": step, **metrics}, metrics, model)
+    assert record.best_step == 3 and record.best_metrics == {"accuracy": 1.0, "loss": 0.2}
 
 
 def test_the_weights_tested_are_those_of_the_best_evaluation() -> None:

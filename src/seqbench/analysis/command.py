@@ -5,17 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import product
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from seqbench.config import compose, explain
-from seqbench.errors import ConfigError, nearest
+from seqbench.config import build_task, compose, explain
+from seqbench.errors import ConfigError, StoreError, nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from seqbench.tasks.base import Task
 
 #: Name -> the module whose `main` runs it with the arguments after the name, and what it shows.
 ANALYSES = {
     "gradient_flow": (
         "seqbench.analysis.gradient_flow_report",
         "how gradients fall with distance from the loss",
+    ),
+    "memory": (
+        "seqbench.analysis.memory_report",
+        "what a trained model reads from its memory, and writes into it",
     ),
 }
 
@@ -29,7 +41,7 @@ def main(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: seqbench analyse NAME [KEY=VALUE …]; `seqbench analyse NAME --help` says more.\n")
         for name, (_, shows) in ANALYSES.items():
-            print(f"  {name}  {shows}")
+            print(f"  {name:{max(map(len, ANALYSES))}}  {shows}")
         return 0
     if argv[0] not in ANALYSES:
         raise ConfigError(
@@ -71,6 +83,29 @@ def jobs(overrides: Sequence[str]) -> list[tuple[str, DictConfig]]:
         said = ", ".join(f"{parsed[i].key_or_group.rpartition('.')[2]}={_value(job[i])}" for i in places)
         found.append((f"{cfg.preset.model} ({said})" if said else str(cfg.preset.model), cfg))
     return found
+
+
+def trained(folder: Path) -> tuple[DictConfig, Task, dict[str, Tensor]]:
+    """Return a trained run's configuration, its task, ready to be read, and its best weights.
+
+    Raises:
+        StoreError: the folder is not that of a trained run, or damaged.
+    """
+    import torch
+
+    try:
+        cfg = OmegaConf.load(folder / "config.yaml")
+        weights = torch.load(folder / "checkpoints" / "best.pt", map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise StoreError(
+            f"{folder} is not the folder of a trained run: {error.filename} cannot be read."
+        ) from error
+    except (RuntimeError, UnpicklingError, EOFError) as error:
+        raise StoreError(f"{folder / 'checkpoints' / 'best.pt'} is not what a run writes.") from error
+    assert isinstance(cfg, DictConfig)
+    task = build_task(cfg)
+    task.prepare(cfg.batch_size)
+    return cfg, task, weights
 
 
 def _value(override: str) -> str:

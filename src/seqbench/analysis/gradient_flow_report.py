@@ -8,19 +8,16 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from pickle import UnpicklingError
 
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
-from omegaconf import DictConfig, OmegaConf
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from seqbench.analysis.command import jobs
+from seqbench.analysis.command import jobs, trained
 from seqbench.analysis.gradient_flow import at_initialisation, compare, decay, of_weights
 from seqbench.config import build_task, check_counts
 from seqbench.errors import ConfigError, StoreError
@@ -96,18 +93,7 @@ def _of_runs(folders: Iterable[Path]) -> dict[str, list[Tensor]]:
     """Return the gradient norms of trained runs, those of one configuration under its name."""
     norms = defaultdict(list)
     for folder in folders:
-        try:
-            cfg = OmegaConf.load(folder / "config.yaml")
-            weights = torch.load(folder / "checkpoints" / "best.pt", map_location="cpu", weights_only=True)
-        except OSError as error:
-            raise StoreError(
-                f"{folder} is not the folder of a trained run: {error.filename} cannot be read."
-            ) from error
-        except (RuntimeError, UnpicklingError, EOFError) as error:
-            raise StoreError(f"{folder / 'checkpoints' / 'best.pt'} is not what a run writes.") from error
-        assert isinstance(cfg, DictConfig)
-        task = build_task(cfg)
-        task.prepare(cfg.batch_size)
+        cfg, task, weights = trained(folder)
         name = folder.resolve().parent.name
         try:
             norms[name].append(of_weights(cfg, task, weights))

@@ -21,7 +21,7 @@ UNSAID = (
     *(f"preset.{group}" for group in GROUPS if group != "optim"),
 )
 #: Last parts of the names of metrics that are shares: shown in per cent, the more the better.
-SHARES = frozenset({"accuracy", "correct", "legal", "long"})
+SHARES = frozenset({"accuracy", "correct", "error", "exact", "facts", "legal", "long"})
 
 Row = dict[str, Any]
 

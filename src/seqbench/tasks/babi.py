@@ -210,7 +210,7 @@ class Babi(StoryTask, DataTask):
                 split: list(zip(*(table[name][:] for name in COLUMNS), strict=True))
                 for split, table in rows.items()
             }
-        except KeyError as error:
+        except (KeyError, ValueError) as error:
             raise DataError(f"The data set {self.hub_id} of the hub has no column {error}.") from error
         numbers = self.numbers or sorted({int(task) for task, *_ in columns["train"]})
         texts: Texts = {split: {number: [] for number in numbers} for split in SPLITS}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch.loggers import Logger, WandbLogger
+from matplotlib.figure import Figure
 
 
 @dataclass
@@ -98,6 +99,11 @@ def _logged_in() -> bool:
         return client.login(prompt=False)
     except Exception:  # a key that is no key, a server that does not answer
         return False
+
+
+def log_figure(logger: WandbLogger, name: str, figure: Figure, step: int) -> None:
+    """Show a figure among a run's pictures."""
+    logger.log_image(name, [figure], step=step)
 
 
 def finish(logger: Logger | None, summary: dict[str, Any], failed: bool) -> None:

@@ -12,15 +12,21 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, WandbLogger
 from torch import Tensor, nn
 
+from seqbench.analysis.memory import can_observe, observe
 from seqbench.analysis.spectrum import largest
 from seqbench.errors import StoreError
 from seqbench.models.unfold import Engine
 from seqbench.processes import is_first_process
-from seqbench.tasks.base import Task
+from seqbench.tasks.base import Batch, Task
+from seqbench.training.loggers import log_figure
 from seqbench.training.module import SequenceLearner
+
+#: Seconds between two pictures of a run's memory: to draw one takes up to a second, and evaluations may come
+#: as often.
+PICTURE_SECONDS = 60.0
 
 
 class Record:
@@ -39,6 +45,7 @@ class Record:
         train_seconds, wall_seconds: time spent training, and in all, over every restart; a run that goes
             side by side with others has its share of theirs.
         way: how it goes, see `seqbench.training.ways`; None until that is chosen.
+        shown_at: when a picture of its memory was last drawn, by this process's clock.
         tested: metrics of the best weights on the test set of each of the task's `eval_lengths`.
         checkpoint: what was read to go on from: model, optimiser, generators.
     """
@@ -59,6 +66,7 @@ class Record:
         self.wall_seconds = 0.0
         self.rows: list[dict[str, float]] = []
         self.way: tuple[bool, Engine | None] | None = None
+        self.shown_at = -math.inf
         self.tested: list[dict[str, float]] = []
         self.checkpoint: dict[str, Any] | None = None
 
@@ -199,6 +207,7 @@ class Recorder(L.Callback):
         lr = trainer.optimizers[0].param_groups[0]["lr"]
         models = pl_module.stack.models
         before = sum(record.ended for record in self.active)
+        over = pl_module.step >= pl_module.max_steps
         for record, means, metrics, model in zip(
             self.active, self._means, pl_module.evaluation, models, strict=True
         ):
@@ -208,6 +217,7 @@ class Recorder(L.Callback):
             if self.log_spectrum:
                 row |= largest(model)
             record.add(row | {"seconds": round(record.wall_seconds, 3)}, metrics, model)
+            self._show_memory(trainer, record, model, is_last=record.ended or over)
         going = [k for k, record in enumerate(self.active) if not record.ended]
         trainer.should_stop = not going or pl_module.step >= pl_module.max_steps
         due = time.perf_counter() - self._saved_at >= self.checkpoint_seconds
@@ -222,6 +232,17 @@ class Recorder(L.Callback):
         if leaving and pl_module.way != (True, "compile"):
             pl_module.keep(going)
             self.active = [self.active[k] for k in going]
+
+    def _show_memory(self, trainer: L.Trainer, record: Record, model: nn.Module, is_last: bool) -> None:
+        """Show on W&B what a model with a memory does with the first validation sequence."""
+        now = time.perf_counter()
+        due = record.status != "diverged" and (is_last or now - record.shown_at >= PICTURE_SECONDS)
+        if due and isinstance(record.logger, WandbLogger) and can_observe(model):
+            pieces: Any = trainer.val_dataloaders
+            first: Batch = next(iter(pieces)).rows(0, 1)
+            (seen,) = observe(model, record.task, first)
+            log_figure(record.logger, "memory", seen.draw(), record.step)
+            record.shown_at = now
 
 
 def save_atomically(state: Any, path: Path) -> None:

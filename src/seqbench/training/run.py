@@ -53,7 +53,7 @@ from seqbench.training.module import SequenceLearner
 from seqbench.training.optim import Recipe
 from seqbench.training.progress import ProgressLine
 from seqbench.training.recorder import Record, Recorder, save_atomically
-from seqbench.training.seeds import ELEMENTWISE, SeedStack
+from seqbench.training.seeds import ELEMENTWISE, SeedStack, run
 from seqbench.training.settings import TrainerSettings
 from seqbench.training.ways import Way
 
@@ -113,11 +113,12 @@ def _check_recipe(recipe: Recipe, model: nn.Module) -> None:
             check_omega(model)
         except ValueError as error:
             raise ConfigError(f"optim.omega={recipe.omega}: {error}") from error
-    if recipe.truncate is not None and getattr(model, "bidirectional", False):
-        raise ConfigError(
-            f"optim.truncate={recipe.truncate} carries a state from piece to piece, and a bidirectional "
-            "model has none to carry; give optim.truncate=null."
-        )
+    if recipe.truncate is not None:
+        wants = f"optim.truncate={recipe.truncate} carries a state from piece to piece of a sequence, and "
+        if "sequence" not in getattr(model, "accepts", ("sequence",)):
+            raise ConfigError(f"{wants}{type(model).__name__} has none; give optim.truncate=null.")
+        if getattr(model, "bidirectional", False):
+            raise ConfigError(f"{wants}a bidirectional model has none to carry; give optim.truncate=null.")
 
 
 def train(cfg: DictConfig, on_result: Callable[[Plan, Result, bool], None] | None = None) -> list[Result]:
@@ -246,10 +247,12 @@ def _goes_beside_others(common: Plan) -> bool:
     try:
         with torch.random.fork_rng(), torch.no_grad():
             model = _model(common, 0)
+            if getattr(model, "reads_trees", False):  # its shapes hang on the trees, and vmap wants one
+                return False
             batch = next(common.task.train_batches(0, 2))
             generator_before = torch.get_rng_state()
             buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-            model(batch.inputs, batch.lengths)
+            run(model, batch)
             same = all(torch.equal(buffers[name], now) for name, now in model.named_buffers())
             return same and torch.equal(generator_before, torch.get_rng_state())
     except Exception:  # a model that wants another device, or that fails; training will say which

@@ -1,0 +1,242 @@
+"""Encoder and decoder, against loops that take one row and one step at a time."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, grad, stack_module_state, vmap
+
+from seqbench.models import Seq2Seq
+from seqbench.models.cells import GRU, LSTM, RNN, ClockworkRNN
+
+INPUTS, OUTPUTS, END = 5, 4, 3
+KINDS = [
+    {"attention": None, "context": "every_step"},
+    {"attention": None, "context": "start"},
+    {"attention": "additive"},
+    {"attention": "dot"},
+]
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
+every_cell = pytest.mark.parametrize("cell", [RNN, GRU, LSTM, ClockworkRNN])
+
+
+def stirred(cell=GRU, scale=0.5, **options) -> Seq2Seq:
+    model = Seq2Seq(cell, INPUTS, OUTPUTS, end=END, hidden_size=6, **options).double()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=scale)
+    return model
+
+
+def batch(rows=4, source=6, target=5):
+    g = torch.Generator().manual_seed(1)
+    inputs = torch.randint(INPUTS, (rows, source), generator=g)
+    truth = torch.randint(OUTPUTS, (rows, target), generator=g)
+    lengths = torch.tensor([source, 1, 3, source - 1])[:rows]
+    return inputs, lengths, truth
+
+
+def by_hand(model, inputs, truth, forced):
+    """One row, step by step, as the docstring says; `forced` says where the truth is fed."""
+
+    def encode(layers, sequence):
+        outputs = sequence
+        for layer in layers:
+            state, found = layer.initial_state(1), []
+            for x in outputs:
+                h, state = layer.step(layer.project(x[None]), state)
+                found.append(h[0])
+            outputs = found
+        return outputs
+
+    one_hot = torch.eye(INPUTS).double()
+    sequence = [one_hot[token] for token in inputs]
+    forth = encode(model.layers, sequence)
+    annotations, final = torch.stack(forth), forth[-1]
+    if model.backward_layers:
+        back = encode(model.backward_layers, sequence[::-1])
+        annotations = torch.cat([annotations, torch.stack(back[::-1])], dim=1)
+        final = torch.cat([final, back[-1]])
+    decoder = model.decoder
+    maps, states = iter(decoder.first), []
+    for layer in decoder.layers:
+        parts = []
+        for part in layer.initial_state(1):
+            is_units = part.shape[1:] == (6,)
+            parts.append(torch.tanh(next(maps)(final))[None] if is_units else part)
+        states.append(tuple(parts))
+    query, own, outputs, weights = torch.zeros(6).double(), torch.zeros(OUTPUTS).double(), [], []
+    for t in range(len(truth)):
+        before = torch.zeros(OUTPUTS).double() if t == 0 else torch.eye(OUTPUTS).double()[truth[t - 1]]
+        y = before if forced[t] else own
+        context = final
+        if decoder.attention == "additive":
+            scores = [decoder.v @ torch.tanh(decoder.W_a(query) + decoder.U_a(h)) for h in annotations]
+        elif decoder.attention == "dot":
+            scores = [query @ decoder.U_a(h) / 6**0.5 for h in annotations]
+        if decoder.attention:
+            alpha = torch.softmax(torch.stack(scores), dim=0)
+            weights.append(alpha)
+            context = sum(a * h for a, h in zip(alpha, annotations, strict=True))
+        told = [context] if decoder.is_told else []
+        h = torch.cat([y, *told])[None]
+        for i, layer in enumerate(decoder.layers):
+            h, states[i] = layer.step(layer.project(h), states[i])
+        query = h[0]
+        o = decoder.readout(torch.cat([h[0], *told]))
+        outputs.append(o)
+        own = torch.eye(OUTPUTS).double()[o.argmax()]
+    return torch.stack(outputs), weights
+
+
+@every_kind
+@every_cell
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("feeding", ["truth", "own", "mixed"])
+def test_every_row_is_as_by_hand(kind, cell, bidirectional, feeding):
+    layers = 2 if bidirectional is False else 1  # by hand, layers of both ways are not stacked
+    model = stirred(cell, bidirectional=bidirectional, num_layers=layers, **kind)
+    inputs, lengths, truth = batch()
+    forced = {
+        "truth": torch.ones(4, 5, dtype=torch.bool),
+        "own": torch.zeros(4, 5, dtype=torch.bool),
+        "mixed": torch.rand(4, 5) < 0.5,
+    }[feeding]
+    outputs, attention = model(inputs, lengths, truth, None if feeding == "truth" else forced)
+    assert (attention is None) == (kind["attention"] is None)
+    for row, length in enumerate(lengths.tolist()):
+        expected, weights = by_hand(model, inputs[row, :length], truth[row], forced[row])
+        torch.testing.assert_close(outputs[row], expected, rtol=0, atol=1e-12)
+        for t, alpha in enumerate(weights):
+            torch.testing.assert_close(attention[row, t, :length], alpha, rtol=0, atol=1e-12)
+            assert (attention[row, t, length:] == 0).all()
+
+
+@every_kind
+def test_without_a_truth_it_is_fed_its_own(kind):
+    model = stirred(**kind)
+    inputs, lengths, truth = batch()
+    nowhere = torch.zeros(4, 5, dtype=torch.bool)
+    torch.testing.assert_close(
+        model(inputs, lengths, steps=5)[0], model(inputs, lengths, truth, nowhere)[0], rtol=0, atol=1e-14
+    )
+    with pytest.raises(ValueError, match="neither a true output nor a number of steps"):
+        model(inputs, lengths)
+
+
+@every_kind
+def test_padding_changes_nothing_and_a_batch_of_one_is_its_row(kind):
+    model = stirred(bidirectional=True, **kind)
+    inputs, lengths, truth = batch()
+    outputs, _ = model(inputs, lengths, truth)
+    past = torch.arange(6) >= lengths[:, None]
+    torch.testing.assert_close(model(torch.where(past, 4 - inputs, inputs), lengths, truth)[0], outputs)
+    for row, length in enumerate(lengths.tolist()):
+        alone, _ = model(inputs[row : row + 1, :length], None, truth[row : row + 1])
+        torch.testing.assert_close(alone[0], outputs[row], rtol=0, atol=1e-12)
+
+
+@every_kind
+def test_an_output_ignores_the_truth_that_comes_later(kind):
+    model = stirred(**kind)
+    inputs, lengths, truth = batch()
+    outputs, _ = model(inputs, lengths, truth)
+    for t in range(1, 5):
+        later = torch.cat([truth[:, :t], (truth[:, t:] + 1) % OUTPUTS], dim=1)
+        after, _ = model(inputs, lengths, later)
+        torch.testing.assert_close(after[:, : t + 1], outputs[:, : t + 1], rtol=0, atol=1e-13)
+        if t < 4:
+            assert (after[:, t + 1 :] - outputs[:, t + 1 :]).abs().max() > 1e-6
+
+
+@every_kind
+def test_gradcheck(kind):
+    model = stirred(RNN, bidirectional=True, **kind)
+    names, values = zip(*model.named_parameters(), strict=True)
+    inputs, _, truth = batch(rows=2, source=3, target=2)
+
+    def run(*parameters):
+        given = dict(zip(names, parameters, strict=True))
+        return functional_call(model, given, (inputs, torch.tensor([3, 2]), truth))[0]
+
+    assert torch.autograd.gradcheck(run, values)
+
+
+@every_kind
+def test_two_under_vmap_are_each_alone(kind):
+    models = [stirred(engine="loop", **kind) for _ in range(2)]
+    inputs, lengths, truth = batch()
+    forced = torch.rand(4, 5) < 0.5
+    both = [torch.stack([part, part.flip(0)]) for part in (inputs, lengths, truth, forced)]
+
+    def loss(parameters, *batch):
+        return functional_call(models[0], parameters, batch)[0].square().sum()
+
+    grads = vmap(grad(loss))(stack_module_state(models)[0], *both)
+    for i, model in enumerate(models):
+        alone = grad(loss)(dict(model.named_parameters()), *(part[i] for part in both))
+        for name, value in alone.items():
+            torch.testing.assert_close(grads[name][i], value, rtol=0, atol=1e-9)
+
+
+def log_probability(model, inputs, tokens):
+    """What a sequence of tokens costs, read off the outputs of a model that is fed it."""
+    outputs, _ = model(inputs, None, tokens[None])
+    return outputs[0].log_softmax(-1).gather(1, tokens[:, None]).sum()
+
+
+@pytest.mark.parametrize("kind", [KINDS[0], KINDS[2]], ids=str)
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_a_beam_of_all_there_are_finds_the_best_sequence(kind, penalty):
+    """Against every sequence of up to three tokens."""
+    found_others = 0
+    for _ in range(12):
+        model = stirred(scale=0.5, beam=OUTPUTS**3, length_penalty=penalty, **kind).eval()
+        inputs, _, _ = batch(rows=1)
+        best, score = None, -float("inf")
+        for tokens in product(range(OUTPUTS), repeat=3):
+            ended = tokens.index(END) + 1 if END in tokens else 3
+            if END in tokens and set(tokens[ended:]) - {END}:
+                continue  # counted once
+            its = log_probability(model, inputs, torch.tensor(tokens[:ended])).item()
+            its /= ((5 + ended) / 6) ** penalty
+            if its > score:
+                best, score = tokens[:ended], its
+        said = model(inputs, steps=3)[0].argmax(-1)[0].tolist()
+        assert tuple(said[: len(best)]) == best
+        model.beam = 1
+        found_others += tuple(model(inputs, steps=3)[0].argmax(-1)[0].tolist()[: len(best)]) != best
+    assert found_others  # the likeliest token at each step is not always the best
+
+
+def test_beam_search_goes_by_rows_and_tells_the_truth_of_its_outputs():
+    model = stirred(scale=1.0, beam=3, attention="additive").eval()
+    inputs, lengths, truth = batch()
+    outputs, attention = model(inputs, lengths, steps=5)
+    torch.testing.assert_close(outputs.logsumexp(-1), torch.zeros(4, 5).double(), rtol=0, atol=1e-12)
+    torch.testing.assert_close(attention.sum(-1), torch.ones(4, 5).double())
+    for row, length in enumerate(lengths.tolist()):
+        alone, _ = model(inputs[row : row + 1, :length], steps=5)
+        torch.testing.assert_close(alone[0], outputs[row], rtol=0, atol=1e-12)
+    # In use it searches wherever not all is forced; the truth in its place is as ever.
+    nowhere = torch.zeros(4, 5, dtype=torch.bool)
+    torch.testing.assert_close(model(inputs, lengths, truth, nowhere)[0], outputs)
+    forced = model(inputs, lengths, truth)[0]
+    model.beam = 1
+    torch.testing.assert_close(model(inputs, lengths, truth)[0], forced)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"beam": 0}, r"beam=0 leaves no sequence; give at least 1"),
+        ({"hidden_size": 0}, r"hidden_size=0 leaves no unit"),
+        ({"num_layers": 0}, r"num_layers=0 leaves no layer"),
+        ({"engine": "scan"}, r"engine=scan: GRU has no such engine"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Seq2Seq(GRU, INPUTS, OUTPUTS, end=END, **options)
