@@ -16,7 +16,7 @@ from seqbench.config import build_recipe, build_settings, preset_names
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "results" / "chapter.md"
-#: What chapter 10 has, as far as it is built, and a last row of what it does not have.
+#: What chapter 10 has, and a last row of what it does not have.
 ROWS = [
     "A dynamical system, unfolded",
     "A system with an input",
@@ -27,9 +27,11 @@ ROWS = [
     "Back-propagation through time",
     "Teacher forcing",
     "Both directions",
+    "Encoder and decoder",
     "Deep, by a hierarchy of states",
     "Deep, by more layers within a step",
     "Deep, with skip connections",
+    "Recursive networks",
     "Long-term dependencies",
     "Skip connections through time",
     "Leaky units",
@@ -46,8 +48,12 @@ ROWS = [
     "Neural Turing machine",
     "Beyond the chapter",
 ]
-#: What reads stories, and cannot be built for the task that is there unless another is named.
-STORY = ("model=memory_network", "model=memn2n")
+#: What cannot be built for the task that is there unless another is named.
+TASKS = {
+    **dict.fromkeys(("model=memory_network", "model=memn2n"), "task=stories"),
+    **dict.fromkeys(("model=seq2seq", "model=seq2seq_attention"), "task=reverse"),
+    **dict.fromkeys(("model=recursive_net", "model=tree_lstm"), "task=listops"),
+}
 
 
 def table() -> list[list[str]]:
@@ -81,8 +87,8 @@ def test_what_is_to_be_typed_can_be_built(typed):
         assert words[2] in ANALYSES
         assert len(jobs(words[3:])) == 2
         return
-    if not any(word.startswith("task=") for word in words) and words[0] in STORY:
-        words.append("task=stories")
+    if not any(word.startswith("task=") for word in words) and words[0] in TASKS:
+        words.append(TASKS[words[0]])
     cfg = seqbench.compose(words)
     for word in words:
         key, _, value = word.partition("=")

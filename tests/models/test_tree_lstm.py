@@ -13,6 +13,7 @@ from seqbench.models.tree_lstm import TreeLSTM
 from tests.models.tree_reference import TOKENS, batch_of, chain, forest, lstm_by_hand
 
 both_kinds = pytest.mark.parametrize("kind", ["child_sum", "n_ary"])
+every_kind = pytest.mark.parametrize("kind", ["child_sum", "n_ary", "binary"])
 
 
 def stirred(kind: str, width: int = 6, children: int = 3) -> TreeLSTM:
@@ -22,7 +23,7 @@ def stirred(kind: str, width: int = 6, children: int = 3) -> TreeLSTM:
     return model
 
 
-@both_kinds
+@every_kind
 @pytest.mark.parametrize("seed", range(4))
 def test_a_batch_is_its_trees_node_by_node(kind, seed):
     model, trees = stirred(kind), forest(seed)
@@ -41,7 +42,7 @@ def test_a_batch_is_its_trees_node_by_node(kind, seed):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
 
 
-@both_kinds
+@every_kind
 def test_nodes_alone(kind):
     model = stirred(kind)
     inputs, _, parents = batch_of([(4, []), (9, [])])
@@ -86,7 +87,7 @@ def test_the_order_of_children_counts_for_n_ary_alone():
         assert (change[differ] > 1e-5).all() if kind == "n_ary" else (change < 1e-12).all()
 
 
-@both_kinds
+@every_kind
 def test_rows_do_not_touch_each_other_and_a_batch_of_one_is_its_row(kind):
     model, trees = stirred(kind), forest()
     inputs, _, parents = batch_of(trees)
@@ -103,7 +104,7 @@ def test_rows_do_not_touch_each_other_and_a_batch_of_one_is_its_row(kind):
         torch.testing.assert_close(alone[0], outputs[row], rtol=0, atol=1e-13)
 
 
-@both_kinds
+@every_kind
 def test_padding_and_brackets_change_nothing(kind):
     model, trees = stirred(kind), forest()
     inputs, lengths, parents = batch_of(trees)
@@ -114,7 +115,7 @@ def test_padding_and_brackets_change_nothing(kind):
     torch.testing.assert_close(after, outputs, rtol=0, atol=0)
 
 
-@both_kinds
+@every_kind
 def test_gradcheck(kind):
     model = stirred(kind, width=2)
     names, values = zip(*model.named_parameters(), strict=True)
@@ -151,6 +152,7 @@ def test_it_starts_with_open_forget_gates(kind):
     model = TreeLSTM(9, 2, children=3, hidden_size=4, kind=kind)
     assert model.b.tolist() == [0.0] * 12 + [1.0] * 4
     assert model.U.shape == ((16, 4) if kind == "child_sum" else (24, 12))
+    assert TreeLSTM(9, 2, children=3, hidden_size=4, kind="binary").U.shape == (20, 8)
     for name in ("hidden_size", "children"):
         with pytest.raises(ValueError, match=rf"{name}=0 leaves no \w+; give at least 1"):
             TreeLSTM(9, 2, **({"children": 3} | {name: 0}))

@@ -83,10 +83,20 @@ def recursive_by_hand(model, tree: Tree) -> Tensor:
 
 
 def lstm_by_hand(model, tree: Tree) -> tuple[Tensor, Tensor]:
-    """The root's h and c by equations (2) to (8), or (9) to (14), one gate and one child at a time."""
+    """The root's h and c; where nodes take their children one by one, by as many steps."""
     token, children = tree
-    size = model.hidden_size
     below = [lstm_by_hand(model, child) for child in children]
+    if model.kind != "binary":
+        return lstm_step(model, token, below)
+    state = lstm_step(model, token, [])
+    for child in below:
+        state = lstm_step(model, token, [state, child])
+    return state
+
+
+def lstm_step(model, token: int, below: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """A node's h and c by equations (2) to (8), or (9) to (14), one gate and one child at a time."""
+    size = model.hidden_size
     w = dict(zip("iouf", model.W[:, token].split(size), strict=True))
     b = dict(zip("iouf", model.b.split(size), strict=True))
     if model.kind == "child_sum":

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.init import init_uniform
-from seqbench.models.trees import Level, abreast, by_depth, look_up, read
+from seqbench.models.trees import Level, abreast, binary, by_depth, look_up, read
 
 
 class TreeLSTM(nn.Module):
@@ -39,14 +39,18 @@ class TreeLSTM(nn.Module):
         c = i ⊙ u + Σ_l f_l ⊙ c_l                      (13)
         h = o ⊙ tanh(c)                                (14)
 
-    The output is that of the root. On a chain, where every node has one child, both are the LSTM.
+    `binary` is `n_ary` of N = 2, for any number of children in their order: a node takes them one by one, as in
+    `RecursiveNet`, and each time its own token is x once more. [ MAX 2 0 ] is ((MAX 2) 0), with MAX at both
+    brackets. Nangia & Bowman (2018) fold lists so.
+
+    The output is that of the root. On a chain, where every node has one child, the first two are the LSTM.
 
     Args:
         input_size: tokens there are.
         output_size: numbers put out.
         children: N, the most that a node has; for `n_ary`.
         hidden_size: H.
-        kind: child_sum or n_ary. The forget gates of the latter have (N H)² weights.
+        kind: child_sum, n_ary or binary. The forget gates of n_ary have (N H)² weights.
         forget_bias: where bᶠ starts, as in `LSTM`.
 
     Raises:
@@ -70,7 +74,7 @@ class TreeLSTM(nn.Module):
         *,
         children: int,
         hidden_size: int = 64,
-        kind: Literal["child_sum", "n_ary"] = "child_sum",
+        kind: Literal["child_sum", "n_ary", "binary"] = "binary",
         forget_bias: float = 1.0,
     ) -> None:
         super().__init__()
@@ -78,10 +82,10 @@ class TreeLSTM(nn.Module):
             if value < 1:
                 raise ValueError(f"{name}={value} leaves no {least}; give at least 1.")
         self.hidden_size = hidden_size
-        self.most_children = children
+        self.most_children = {"child_sum": 1, "n_ary": children, "binary": 2}[kind]
         self.kind = kind
         self.W = nn.Parameter(torch.empty(4 * hidden_size, input_size))
-        many = children if kind == "n_ary" else 1
+        many = self.most_children
         self.U = nn.Parameter(torch.empty((3 + many) * hidden_size, many * hidden_size))
         self.b = nn.Parameter(torch.zeros(4 * hidden_size))
         init_uniform(self.W, hidden_size)
@@ -118,9 +122,9 @@ class TreeLSTM(nn.Module):
         if self.kind == "n_ary" and ((nodes.rank >= self.most_children) & (nodes.parent >= 0)).any():
             raise ValueError(
                 f"A node has {int(nodes.rank[nodes.parent >= 0].max()) + 1} children; kind=n_ary is made for "
-                f"at most {self.most_children} here, and kind=child_sum takes any number."
+                f"at most {self.most_children} here, and child_sum and binary take any number."
             )
-        levels = by_depth(nodes)
+        levels = by_depth(binary(nodes) if self.kind == "binary" else nodes)
         projected = look_up(self.W.t() + self.b, inputs, levels)
         h = c = self.b.new_zeros(0, self.hidden_size)
         for level, x in zip(reversed(levels), reversed(projected), strict=True):
