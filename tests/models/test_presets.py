@@ -72,7 +72,9 @@ def gradients(model, inputs, lengths=None, state=None) -> dict[str, Tensor]:
     outputs, last = model(inputs, lengths, state)
     loss = outputs.square().mean() + sum((part * part.conj()).real.mean() for part in tree_leaves(last))
     learnt = trainable(model)
-    return dict(zip(learnt, torch.autograd.grad(loss, list(learnt.values())), strict=True))
+    begun = state is not None  # where a state is given, what it starts from has no gradient
+    found = torch.autograd.grad(loss, list(learnt.values()), allow_unused=begun, materialize_grads=begun)
+    return dict(zip(learnt, found, strict=True))
 
 
 def trainable(model) -> dict[str, Tensor]:

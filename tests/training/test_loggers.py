@@ -76,16 +76,17 @@ def pictures() -> dict[str, list[Path]]:
 
 
 @pytest.mark.parametrize("overrides", [HEADS, LOOKS_UP])
-def test_what_a_memory_does_is_seen_once_a_minute(overrides: list[str]) -> None:
-    together = [*overrides, "n_seeds=2", "trainer.seeds_together=true"]
+def test_what_a_memory_does_is_seen_once_a_minute_and_at_the_end(overrides: list[str]) -> None:
+    together = [*overrides, "trainer.eval_every=1", "n_seeds=2", "trainer.seeds_together=true"]
     results = seqbench.train(seqbench.compose(together))
     assert [result.status for result in results] == ["finished", "finished"], results[0].error
     found = pictures()
-    assert len(found) == 2 and all(len(its) == 1 for its in found.values())  # of two evaluations
-    for name, (picture,) in found.items():
-        assert picture.read_bytes().startswith(b"\x89PNG")
+    assert len(found) == 2 and all(len(its) == 2 for its in found.values())  # of four evaluations
+    for name, (first, last) in found.items():
+        assert first.read_bytes() != last.read_bytes()
+        assert last.read_bytes().startswith(b"\x89PNG")
         everything = inspect(Path("runs/wandb") / name)
-        assert f'"memory.filenames":["media/images/{picture.name}"]' in everything
+        assert f'"memory.filenames":["media/images/{last.name}"]' in everything
 
 
 def test_it_is_the_first_validation_sequence_as_the_model_then_is(monkeypatch: pytest.MonkeyPatch) -> None:

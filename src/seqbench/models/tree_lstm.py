@@ -39,9 +39,9 @@ class TreeLSTM(nn.Module):
         c = i ⊙ u + Σ_l f_l ⊙ c_l                      (13)
         h = o ⊙ tanh(c)                                (14)
 
-    `binary` is `n_ary` of N = 2, for any number of children in their order: a node takes them one by one, as in
-    `RecursiveNet`, and each time its own token is x once more. [ MAX 2 0 ] is ((MAX 2) 0), with MAX at both
-    brackets. Nangia & Bowman (2018) fold lists so.
+    `binary` is `n_ary` of N = 2, for any number of children in their order: a node takes them one by one, as
+    in `RecursiveNet`, and each time its own token is x once more. [ MAX 2 0 ] is ((MAX 2) 0), with MAX at
+    both brackets. Nangia & Bowman (2018) fold lists so.
 
     The output is that of the root. On a chain, where every node has one child, the first two are the LSTM.
 
