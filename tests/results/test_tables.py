@@ -8,7 +8,7 @@ import pytest
 from handmade import failed, mixed, run
 
 from seqbench.results.store import Result
-from seqbench.results.tables import compare, records
+from seqbench.results.tables import compare, is_share, records, told_by
 
 
 def cell(frame: pd.DataFrame, **where: Any) -> dict[str, Any]:
@@ -147,3 +147,22 @@ def test_a_failed_run_without_a_length_joins_the_others() -> None:
     row = cell(compare([real, lost]), task="mnist")
     assert (row["length"], row["runs"], row["failed"]) == (784, 2, 1)
     assert compare([lost])["length"].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("metric", "share", "best"),
+    [
+        ("accuracy", True, "max"),
+        ("open_exact", True, "max"),
+        ("facts", True, "max"),
+        ("word_error", True, "min"),
+        ("error_two_facts", True, "min"),
+        ("gap_phoneme_error", True, "min"),
+        ("bit_errors", False, "min"),
+        ("loss", False, "min"),
+    ],
+)
+def test_which_metrics_are_shares_and_which_end_of_them_is_good(metric: str, share: bool, best: str) -> None:
+    assert is_share(metric) is share
+    (told,) = told_by([run(test={"50": {metric: 0.25, "loss": 1.0}})], metric)
+    assert (told.metric, told.best) == (metric, best)

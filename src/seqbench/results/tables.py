@@ -21,7 +21,7 @@ UNSAID = (
     *(f"preset.{group}" for group in GROUPS if group != "optim"),
 )
 #: Last parts of the names of metrics that are shares: shown in per cent, the more the better.
-SHARES = frozenset({"accuracy", "correct", "error", "exact", "facts", "legal", "long"})
+SHARES = frozenset({"accuracy", "correct", "exact", "facts", "legal", "long"})
 
 Row = dict[str, Any]
 
@@ -75,8 +75,13 @@ def compare(results: Iterable[Result]) -> pd.DataFrame:
 
 
 def is_share(metric: str | None) -> bool:
-    """Whether a metric is a share of what is right, and not an error."""
-    return (metric or "").rpartition("_")[2] in SHARES
+    """Whether a metric is a share: of what is right, or of what is not."""
+    return is_error(metric) or (metric or "").rpartition("_")[2] in SHARES
+
+
+def is_error(metric: str | None) -> bool:
+    """Whether a metric is the share of what is wrong: error, word_error, error_two_facts."""
+    return "error" in (metric or "").split("_")
 
 
 def told_by(results: Iterable[Result], metric: str) -> list[Result]:
@@ -91,7 +96,8 @@ def told_by(results: Iterable[Result], metric: str) -> list[Result]:
         raise StoreError(
             f"no result has the test metric {metric!r}; there are {', '.join(known)}.{nearest(metric, known)}"
         )
-    return [replace(result, metric=metric, best="max" if is_share(metric) else "min") for result in results]
+    best = "max" if is_share(metric) and not is_error(metric) else "min"
+    return [replace(result, metric=metric, best=best) for result in results]
 
 
 def provenance(results: Sequence[Result]) -> str:
