@@ -96,7 +96,7 @@ def told_by(results: Iterable[Result], metric: str) -> list[Result]:
         raise StoreError(
             f"no result has the test metric {metric!r}; there are {', '.join(known)}.{nearest(metric, known)}"
         )
-    best = "max" if is_share(metric) and not is_error(metric) else "min"
+    best: Literal["max", "min"] = "max" if is_share(metric) and not is_error(metric) else "min"
     return [replace(result, metric=metric, best=best) for result in results]
 
 
