@@ -1,4 +1,4 @@
-"""What every preset of a model must pass on trees: those for nothing else, and models of sequences."""
+"""What every preset of a model that takes trees alone must pass, besides test_kinds."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from torch.func import functional_call
 
 import seqbench
 from seqbench.config import build_recipe, preset_names
-from seqbench.errors import ConfigError
 from seqbench.training.data import side_by_side
 from seqbench.training.seeds import SeedStack, run
 from tests.models.test_presets import accepts
 
 TREE = [preset for preset in preset_names("model") if accepts(preset) == ("tree",)]
-READERS = [preset for preset in preset_names("model") if "tree" in accepts(preset)]
 TASK = ("task=listops", "task.length=3", "task.eval_lengths=[3]", "task.max_tokens=30", "task.eval_size=20")
 every_tree_preset = pytest.mark.parametrize("preset", TREE)
-every_reader = pytest.mark.parametrize("preset", READERS)
 
 
 @pytest.fixture
@@ -39,7 +36,6 @@ def losses(model, task, batch):
 
 def test_there_are_presets():
     assert {"recursive_net", "tree_lstm"} <= set(TREE)
-    assert {"lstm", "rnn", "ntm", *TREE} <= set(READERS)
 
 
 @every_tree_preset
@@ -96,34 +92,6 @@ def test_state_size_is_what_is_carried(small, preset):
 
 
 @every_tree_preset
-def test_state_dict_goes_to_disk_and_back(small, preset, tmp_path):
-    (model, task, batch), (twin, _, _) = small(preset), small(preset)
-    torch.save(model.state_dict(), tmp_path / "weights.pt")
-    assert not torch.equal(losses(twin, task, batch), losses(model, task, batch))
-    twin.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
-    assert torch.equal(losses(twin, task, batch), losses(model, task, batch))
-
-
-@every_tree_preset
-def test_param_budget_picks_the_nearest_width(make_model, preset):
-    def off(*override):
-        model, _ = make_model(f"model={preset}", *TASK, *override)
-        return abs(sum(p.numel() for p in model.parameters()) - 5000), model
-
-    best, model = off("model.param_budget=5000")
-    width = model.readout.in_features
-    assert best <= 250
-    for near in (width - 1, width + 1):
-        assert off(f"model.hidden_size={near}")[0] >= best
-
-
-@every_tree_preset
-def test_another_kind_of_task_is_refused(make_model, preset):
-    with pytest.raises(ConfigError, match=rf"{preset} takes tree tasks, and adding is a sequence task"):
-        make_model(f"model={preset}", "task=adding")
-
-
-@every_tree_preset
 def test_two_seeds_in_turn_are_each_alone(preset):
     """Shapes depend on the trees, which vmap cannot do; the seeds of a stack need not go together."""
     cfg = seqbench.compose([f"model={preset}", "model.hidden_size=8", *TASK])
@@ -168,24 +136,3 @@ def test_the_platform_trains_two_seeds_as_alone(preset, together):
     assert result.status == alone.status == "finished" and result.way == "seeds in turn"
     assert result.test["3"] == pytest.approx(alone.test["3"], rel=1e-5)
     assert result.validation["loss"] == pytest.approx(alone.validation["loss"], rel=1e-5)
-
-
-@every_reader
-def test_two_training_steps(preset):
-    cfg = seqbench.compose([f"model={preset}", "model.hidden_size=8", *TASK])
-    task = seqbench.build_task(cfg)
-    model = seqbench.build_model(cfg, task)
-    recipe = build_recipe(cfg)
-    optimizer = recipe.build(p for p in model.parameters() if p.requires_grad)
-    before = copy.deepcopy(model.state_dict())
-    batches = task.train_batches(seed=0, batch_size=8)
-    for _ in range(2):
-        batch = next(batches)
-        loss = task.targets.loss(run(model, batch)[0], batch)
-        assert loss.isfinite()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    for name, parameter in model.named_parameters():
-        assert not parameter.requires_grad or not torch.equal(parameter, before[name]), name
-    assert all(values.isfinite().all() for values, _ in task.measure(run(model, batch)[0], batch).values())

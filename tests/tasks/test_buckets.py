@@ -23,7 +23,11 @@ class Ragged(BucketTask):
         self.targets = Classes(rows, per_step=True)
         number = torch.arange(rows)[:, None]
         mask = torch.arange(15) < self.answers[:, None]
-        self.train = Batch(number.expand(-1, 12), number.expand(-1, 15), mask=mask, lengths=self.lengths)
+        self.rows = Batch(number.expand(-1, 12), number.expand(-1, 15), mask=mask, lengths=self.lengths)
+
+    @property
+    def train(self):
+        return self.rows
 
     @property
     def sizes(self):

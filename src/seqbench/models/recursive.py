@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.init import RecurrentInit, init_recurrent
+from seqbench.models.sizes import at_least_one
 from seqbench.models.trees import abreast, binary, by_depth, look_up, read
 
 
@@ -65,8 +66,7 @@ class RecursiveNet(nn.Module):
         recurrent_init: RecurrentInit = "uniform",
     ) -> None:
         super().__init__()
-        if hidden_size < 1:
-            raise ValueError(f"hidden_size={hidden_size} leaves no unit; give at least 1.")
+        at_least_one(hidden_size=(hidden_size, "unit"))
         # Leaves as large as what tanh may give, or little would come up from them.
         self.V = nn.Parameter(torch.randn(hidden_size, input_size))
         self.U = nn.Parameter(torch.empty(hidden_size, hidden_size))

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import Cell, Engine, State, check_engine, last_valid, unfold
 
 Attention = Literal["additive", "dot"]
@@ -86,13 +87,11 @@ class Seq2Seq(nn.Module):
         engine: Engine = "auto",
     ) -> None:
         super().__init__()
-        for name, value, least in [
-            ("hidden_size", hidden_size, "unit"),
-            ("num_layers", num_layers, "layer"),
-            ("beam", beam, "sequence"),
-        ]:
-            if value < 1:
-                raise ValueError(f"{name}={value} leaves no {least}; give at least 1.")
+        at_least_one(
+            hidden_size=(hidden_size, "unit"),
+            num_layers=(num_layers, "layer"),
+            beam=(beam, "sequence"),
+        )
         self.end = end
         self.beam = beam
         self.length_penalty = length_penalty
@@ -367,4 +366,6 @@ class Decoder(Cell):
         return (*state[:number], token, *state[number + 1 :])
 
     def initial_state(self, batch_size: int) -> State:
-        raise NotImplementedError("A decoder starts from what an encoder has read.")
+        """Return the state after an encoder that put out one step of zeros."""
+        final = self.readout.weight.new_zeros(batch_size, self.context_size)
+        return self.start(final[:, None], final, None)

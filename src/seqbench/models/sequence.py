@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.closed_loop import Network
+from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import Cell, Engine, State, check_engine, unfold
 
 
@@ -64,13 +65,11 @@ class SequenceModel(nn.Module):
         engine: Engine = "auto",
     ) -> None:
         super().__init__()
-        for name, value, least in [
-            ("hidden_size", hidden_size, "unit"),
-            ("num_layers", num_layers, "layer"),
-            ("dilation", dilation, "step back"),
-        ]:
-            if value < 1:
-                raise ValueError(f"{name}={value} leaves no {least}; give at least 1.")
+        at_least_one(
+            hidden_size=(hidden_size, "unit"),
+            num_layers=(num_layers, "layer"),
+            dilation=(dilation, "step back"),
+        )
         if bidirectional and (feedback or predicts):
             raise ValueError(
                 "bidirectional=true reads the whole sequence before it puts anything out, and "

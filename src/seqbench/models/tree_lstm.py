@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.init import init_uniform
+from seqbench.models.sizes import at_least_one
 from seqbench.models.trees import Level, abreast, binary, by_depth, look_up, read
 
 
@@ -78,9 +79,10 @@ class TreeLSTM(nn.Module):
         forget_bias: float = 1.0,
     ) -> None:
         super().__init__()
-        for name, value, least in [("hidden_size", hidden_size, "unit"), ("children", children, "child")]:
-            if value < 1:
-                raise ValueError(f"{name}={value} leaves no {least}; give at least 1.")
+        at_least_one(
+            hidden_size=(hidden_size, "unit"),
+            children=(children, "child"),
+        )
         self.hidden_size = hidden_size
         self.most_children = {"child_sum": 1, "n_ary": children, "binary": 2}[kind]
         self.kind = kind

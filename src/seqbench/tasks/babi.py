@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 from seqbench.data import load
 from seqbench.errors import ConfigError, DataError
-from seqbench.tasks.base import Batch, DataTask
+from seqbench.tasks.base import Batch, ReadOnUse, loss_by_frequency
 from seqbench.tasks.story import PADDING, Answers, Story, StoryTask, Text, encode
 
 SPLITS = {"train": "train", "validation": "valid", "test": "test"}
@@ -28,7 +26,7 @@ Files = dict[str, dict[int, Path]]
 Texts = dict[str, dict[int, list[list[Story]]]]
 
 
-class Babi(StoryTask, DataTask):
+class Babi(StoryTask, ReadOnUse):
     """Answer the questions of bAbI, each after all that its text says before it.
 
         1 Mary got the milk there.
@@ -110,21 +108,16 @@ class Babi(StoryTask, DataTask):
         answers = sorted({story.answer for split in SPLITS for story in self._stories(split)})
         return {answer: i for i, answer in enumerate(answers)}
 
-    @property
-    def length(self) -> int:  # type: ignore[override]
-        """Sentences of the longest story."""
+    def longest(self) -> int:
+        """Return the sentences of the longest story."""
         return self.inputs.sentences
-
-    @property
-    def eval_lengths(self) -> tuple[int, ...]:  # type: ignore[override]
-        return (self.length,)
 
     @property
     def steps(self) -> int:
         return self._words("train")
 
     @cached_property
-    def train(self) -> Batch:  # type: ignore[override]
+    def train(self) -> Batch:
         return self._batch("train")
 
     def validation(self) -> Batch:
@@ -135,22 +128,13 @@ class Babi(StoryTask, DataTask):
         return self._batch("test")
 
     def baseline_loss(self, length: int) -> float:
-        """Return the cross-entropy of the test set's answers under the training set's frequencies, in nats.
-
-        Every answer counts once more than it comes up, so that none is impossible.
-        """
+        """Return the loss of the answers' frequencies in training, see `loss_by_frequency`."""
         self._check(length)
-        known = Counter(story.answer for story in self._stories("train"))
-        total = known.total() + len(self.answers)
-        test = self._stories("test")
-        return -math.fsum(math.log((known[story.answer] + 1) / total) for story in test) / len(test)
+        train, test = ([story.answer for story in self._stories(split)] for split in ("train", "test"))
+        return loss_by_frequency(train, test, len(self.answers))
 
     def _check(self, length: int) -> None:
-        if length != self.length:
-            raise ConfigError(
-                f"The test set of bAbI is read whole, with stories of up to {self.length} sentences, so there"
-                f" is none at {length}."
-            )
+        self.check_whole(length, "bAbI", f"stories of up to {self.length} sentences")
 
     def _stories(self, split: str) -> list[Story]:
         by_set = self._texts[split]

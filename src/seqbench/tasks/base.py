@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal, NamedTuple
@@ -321,8 +322,10 @@ class SyntheticTask(Task):
 class DataTask(Task):
     """A task over a fixed data set, held in memory; an epoch is one pass in an order of its own."""
 
-    #: Set by subclasses, once read: the training examples.
-    train: Batch
+    @property
+    @abstractmethod
+    def train(self) -> Batch:
+        """The training examples."""
 
     def prepare(self, batch_size: int) -> None:
         size = len(self.train.inputs)
@@ -339,3 +342,36 @@ class DataTask(Task):
                 rows = order[i * batch_size : (i + 1) * batch_size]
                 yield self.train.each(partial(torch.index_select, dim=0, index=rows))
             epoch, skip = epoch + 1, 0
+
+    def check_whole(self, length: int, of: str, holds: str) -> None:
+        """Raise a ConfigError where a test set that is read whole is asked for at another length."""
+        if length != self.length:
+            raise ConfigError(
+                f"The test set of {of} is read whole, with {holds}, so there is none at {length}."
+            )
+
+
+class ReadOnUse(DataTask):
+    """A data set of which not even the length is known before it is read, on first use."""
+
+    @abstractmethod
+    def longest(self) -> int:
+        """Return the length of the longest example."""
+
+    @property
+    def length(self) -> int:  # type: ignore[override]  # elsewhere an attribute that can be set
+        return self.longest()
+
+    @property
+    def eval_lengths(self) -> tuple[int, ...]:  # type: ignore[override]
+        return (self.length,)
+
+
+def loss_by_frequency(train: Iterable[Hashable], test: Collection[Hashable], number: int) -> float:
+    """Return the cross-entropy of a test set's classes under the training set's frequencies, in nats.
+
+    Every one of the `number` classes counts once more than it comes up, so that none is impossible.
+    """
+    known = Counter(train)
+    total = known.total() + number
+    return -math.fsum(math.log((known[class_] + 1) / total) for class_ in test) / len(test)

@@ -13,9 +13,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from seqbench.data import load
-from seqbench.errors import ConfigError, DataError
+from seqbench.errors import DataError
 from seqbench.mirror import lot
-from seqbench.tasks.base import Batch, Measures, Tokens
+from seqbench.tasks.base import Batch, Measures, ReadOnUse, Tokens
 from seqbench.tasks.buckets import BucketTask
 from seqbench.tasks.two_sequences import Sequences, TwoSequencesTask
 
@@ -37,7 +37,7 @@ SOLVED_AT = 0.2921
 Lexicon = dict[str, list[list[int]]]
 
 
-class G2P(TwoSequencesTask, BucketTask):
+class G2P(TwoSequencesTask, ReadOnUse, BucketTask):
     """Say how a word is pronounced, phoneme by phoneme, and then that it is done.
 
         input        c h u t e s          p a t h s
@@ -76,17 +76,12 @@ class G2P(TwoSequencesTask, BucketTask):
         self.dataset = dataset
         self.data_dir = data_dir
 
-    @property
-    def length(self) -> int:  # type: ignore[override]  # an attribute that is known once it is asked for
-        """Letters of the longest word."""
+    def longest(self) -> int:
+        """Return the letters of the longest word."""
         return max(len(word) for lexicon in self._lexica.values() for word in lexicon)
 
-    @property
-    def eval_lengths(self) -> tuple[int, ...]:  # type: ignore[override]
-        return (self.length,)
-
     @cached_property
-    def train(self) -> Batch:  # type: ignore[override]
+    def train(self) -> Batch:
         """The training examples, one for each pronunciation."""
         return encode([(word, [said]) for word, every in self._lexica["train"].items() for said in every])
 
@@ -142,11 +137,7 @@ class G2P(TwoSequencesTask, BucketTask):
         return metrics["word_error"] <= SOLVED_AT
 
     def _check(self, length: int) -> None:
-        if length != self.length:
-            raise ConfigError(
-                f"The test set of {self.dataset} is read whole, with words of up to {self.length} letters, so"
-                f" there is none at {length}."
-            )
+        self.check_whole(length, self.dataset, f"words of up to {self.length} letters")
 
     def _evaluation(self, split: str) -> Batch:
         return encode(list(self._lexica[split].items()), references=True)

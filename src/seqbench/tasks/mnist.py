@@ -78,7 +78,7 @@ class ImageTask(DataTask):
         """Return the images as sequences, before standardisation."""
 
     @cached_property
-    def train(self) -> Batch:  # type: ignore[override]  # an attribute that is set once it is asked for
+    def train(self) -> Batch:
         """The training examples: inputs (N, T, F), targets (N,)."""
         return self._batch(*self._training)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from seqbench.errors import DataError
-from seqbench.tasks.base import Classes
+from seqbench.tasks.base import Classes, ReadOnUse
 from seqbench.tasks.tree import MARKS, Node, TreeDataTask, nodes
 
 FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
@@ -24,7 +24,7 @@ PUBLISHED = {5: 0.51, 2: 0.88}
 PHRASE, UNKNOWN = "<phrase>", "<unknown>"
 
 
-class SST(TreeDataTask):
+class SST(ReadOnUse, TreeDataTask):
     """Say how much somebody likes a film, from the parse tree of a sentence.
 
         (3 (2 (2 a) (2 film)) (3 (2 worth) (3 seeing)))      a line of the treebank's file
@@ -64,18 +64,13 @@ class SST(TreeDataTask):
             " (Tai et al., 2015)"
         )
 
-    @property
-    def length(self) -> int:  # type: ignore[override]
-        """Words of the longest sentence."""
+    def longest(self) -> int:
+        """Return the words of the longest sentence."""
         return max(
             sum(not node.children for node in nodes(tree))
             for found in self.examples.values()
             for tree, _ in found
         )
-
-    @property
-    def eval_lengths(self) -> tuple[int, ...]:  # type: ignore[override]
-        return (self.length,)
 
     @cached_property
     def examples(self) -> dict[str, list[tuple[Node, int]]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from seqbench.errors import ConfigError, DataError
-from seqbench.tasks.base import Batch, Task, Tokens
+from seqbench.tasks.base import Batch, Task, Tokens, loss_by_frequency
 from seqbench.tasks.buckets import BucketTask
 
 #: The token of what follows the end of a shorter sequence, and those around a node that has children.
@@ -88,7 +86,7 @@ class TreeDataTask(TreeTask, BucketTask):
         return self._longest("train")
 
     @cached_property
-    def train(self) -> Batch:  # type: ignore[override]
+    def train(self) -> Batch:
         return self._batch("train")
 
     @property
@@ -109,22 +107,13 @@ class TreeDataTask(TreeTask, BucketTask):
         return self._batch("test")
 
     def baseline_loss(self, length: int) -> float:
-        """Return the cross-entropy of the test set's classes under the training set's frequencies, in nats.
-
-        Every class counts once more than it comes up, so that none is impossible.
-        """
+        """Return the loss of the classes' frequencies in training, see `loss_by_frequency`."""
         self._check(length)
-        known = Counter(class_ for _, class_ in self.examples["train"])
-        total = known.total() + self.targets.size
-        test = self.examples["test"]
-        return -math.fsum(math.log((known[class_] + 1) / total) for _, class_ in test) / len(test)
+        train, test = ([class_ for _, class_ in self.examples[split]] for split in ("train", "test"))
+        return loss_by_frequency(train, test, self.targets.size)
 
     def _check(self, length: int) -> None:
-        if length != self.length:
-            raise ConfigError(
-                f"The test set of {self.title} is read whole, with trees of up to {self.length}, so there is"
-                f" none at {length}."
-            )
+        self.check_whole(length, self.title, f"trees of up to {self.length}")
 
     def _longest(self, split: str) -> int:
         return max(len(written(tree)[0]) for tree, _ in self.examples[split])

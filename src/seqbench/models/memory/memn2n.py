@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.memory.sentences import Encoding, check_memory, take_apart
+from seqbench.models.sizes import at_least_one
 
 
 class MemN2N(nn.Module):
@@ -66,9 +67,10 @@ class MemN2N(nn.Module):
         memory_size: int | None = None,
     ) -> None:
         super().__init__()
-        for name, value, least in [("hidden_size", hidden_size, "unit"), ("hops", hops, "reading")]:
-            if value < 1:
-                raise ValueError(f"{name}={value} leaves no {least}; give at least 1.")
+        at_least_one(
+            hidden_size=(hidden_size, "unit"),
+            hops=(hops, "reading"),
+        )
         self.rows = check_memory(memory_size, sentences) + 1
         self.words = input_size
         self.period = period

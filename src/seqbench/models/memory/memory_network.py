@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.memory.sentences import Encoding, check_memory, take_apart
+from seqbench.models.sizes import at_least_one
 
 
 class MemoryNetwork(nn.Module):
@@ -77,9 +78,10 @@ class MemoryNetwork(nn.Module):
                 "network learns; take memn2n."
             )
         hops = facts if hops is None else hops
-        for name, value, least in [("hidden_size", hidden_size, "unit"), ("hops", hops, "sentence")]:
-            if value < 1:
-                raise ValueError(f"{name}={value} leaves no {least}; give at least 1.")
+        at_least_one(
+            hidden_size=(hidden_size, "unit"),
+            hops=(hops, "sentence"),
+        )
         if not margin > 0:
             raise ValueError(f"margin={margin} must be above 0.")
         self.rows = check_memory(memory_size, sentences) + 1

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqbench.models.init import init_uniform
+from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import Cell, State
 
 #: Keeps the cosine of an empty word, and the logarithm of a weight of zero, finite.
@@ -92,14 +93,12 @@ class NTM(Cell):
         clip_output: float | None = 20.0,
     ) -> None:
         super().__init__(input_size, hidden_size)
-        for name, value, least in [
-            ("memory_size", memory_size, "word"),
-            ("word_size", word_size, "number in a word"),
-            ("read_heads", read_heads, "head to read with"),
-            ("write_heads", write_heads, "head to write with"),
-        ]:
-            if value < 1:
-                raise ValueError(f"{name}={value} leaves no {least}; give at least 1.")
+        at_least_one(
+            memory_size=(memory_size, "word"),
+            word_size=(word_size, "number in a word"),
+            read_heads=(read_heads, "head to read with"),
+            write_heads=(write_heads, "head to write with"),
+        )
         if shift < 0 or 2 * shift + 1 > memory_size:
             raise ValueError(
                 f"shift={shift} lets a head go to {2 * shift + 1} places, and the memory has {memory_size}; "
