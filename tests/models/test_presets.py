@@ -23,7 +23,7 @@ def accepts(preset: str) -> tuple[str, ...]:
 
 PRESETS = [preset for preset in preset_names("model") if "sequence" in accepts(preset)]
 #: Options that make a preset's model small, besides its width.
-SMALL = {"ntm": ("model.cell.memory_size=5", "model.cell.word_size=3", "model.cell.read_heads=2")}
+SMALL = {"ntm": ("model.cell.memory_size=4", "model.cell.word_size=2")}
 #: Small tasks, one for each way in which inputs and targets come.
 TASKS = {
     "tokens-steps": ("task=copy_memory", "task.length=3", "task.symbols=2", "task.alphabet=3"),

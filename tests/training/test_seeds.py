@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.models.test_presets import SMALL as SMALL_MODELS
 from tests.models.test_presets import accepts
 
 import seqbench
@@ -61,7 +62,7 @@ def interrupted_at_40(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_three_seeds_side_by_side_are_each_alone(preset: str, together: bool) -> None:
     """200 steps in float64, where rounding is not enough to send a run another way."""
     task_overrides = SMALL if "sequence" in accepts(preset) else [*STORIES, "model.hidden_size=8"]
-    cfg = seqbench.compose([*task_overrides, f"model={preset}"])
+    cfg = seqbench.compose([*task_overrides, f"model={preset}", *SMALL_MODELS.get(preset, ())])
     task, recipe = seqbench.build_task(cfg), build_recipe(cfg)
 
     def losses(seeds: list[int]) -> torch.Tensor:
