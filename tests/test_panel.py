@@ -1,8 +1,8 @@
 """The panel: what every model preset, and every part of training, computes in 20 steps, to 1e-10.
 
-Each entry starts from weights that are kept in `panel/weights.pt`, trains two seeds one by one in float64
-with the loop engine, and must give the numbers of `panel/numbers.json`. A number that changes is a change of what
-seqbench computes: either a fault, or a correction that its component's revision must say.
+Each entry starts from the weights in `panel/weights.pt`, trains two seeds one by one in float64 with the loop
+engine, and must give the numbers in `panel/numbers.json`. A number that changes is either a fault or a
+correction, which the revision of its component must say.
 
     python -m tests.test_panel NAME …     writes entries anew; without names those that are missing
 """
@@ -27,8 +27,9 @@ FOLDER = Path(__file__).parent / "panel"
 NUMBERS, WEIGHTS = FOLDER / "numbers.json", FOLDER / "weights.pt"
 SEEDS = 2
 COMMON = (
-    f"n_seeds={SEEDS} logger=none batch_size=4 task.eval_size=6 trainer.precision=64-true trainer.max_steps=20 "
-    "trainer.eval_every=10 trainer.stop_when_solved=false trainer.seeds_together=false trainer.progress=false"
+    f"n_seeds={SEEDS} logger=none batch_size=4 task.eval_size=6 trainer.precision=64-true "
+    "trainer.max_steps=20 trainer.eval_every=10 trainer.stop_when_solved=false "
+    "trainer.seeds_together=false trainer.progress=false"
 )
 CELLS = (
     *("clockwork_rnn", "coupled_lstm", "deep_transition_rnn", "gru", "gru_as_printed", "irnn", "leaky_rnn"),
@@ -74,8 +75,10 @@ ENTRIES = {
     "trainer.teacher_forcing=0.5",
     "omega": f"{REBER} model=rnn optim=sgd_omega",
     "truncated": f"{REBER} model=lstm optim.truncate=5",
-    "truncated_sequences": f"task=temporal_order task.length=22 model=rnn {LOOP} optim.truncate=8 optim=momentum",
-    "schedule": f"{REBER} model=rnn optim=rmsprop optim.schedule=cosine optim.warmup_steps=5 optim.clip_value=0.01",
+    "truncated_sequences": f"task=temporal_order task.length=22 model=rnn {LOOP} optim.truncate=8 "
+    "optim=momentum",
+    "schedule": f"{REBER} model=rnn optim=rmsprop optim.schedule=cosine optim.warmup_steps=5 "
+    "optim.clip_value=0.01",
     "ntm_feed_forward": f"{NTM} model.cell.controller=feed_forward model.cell.memory_init=learnt",
     "ntm_heads": f"{NTM} model.cell.read_heads=2 model.cell.write_heads=2 model.cell.shift=2",
     "memn2n_layerwise": f"{STORIES} model=memn2n model.tying=layerwise model.encoding=bag",
@@ -83,7 +86,8 @@ ENTRIES = {
     "tree_child_sum": f"{TREES} model=tree_lstm model.kind=child_sum",
     "tree_n_ary": f"{TREES} model=tree_lstm model.kind=n_ary",
     "tree_lstm_flat": f"{TREES} model=lstm model.engine=loop",
-    "seq2seq_start": f"{REVERSE} model=seq2seq model.context=start model.num_layers=2 trainer.teacher_forcing=0.5",
+    "seq2seq_start": f"{REVERSE} model=seq2seq model.context=start model.num_layers=2 "
+    "trainer.teacher_forcing=0.5",
     "seq2seq_beam": f"{REVERSE} model=seq2seq model.beam=3",
     "seq2seq_dot": f"{REVERSE} model=seq2seq_attention model.attention=dot model.beam=2",
     "reservoir_of_classes": f"{REBER} model=echo_state model.num_layers=2 model.cell.alpha=0.3",

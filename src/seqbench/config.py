@@ -379,25 +379,7 @@ def _target(preset: str) -> str:
 
 
 def _build_model(node: dict[str, Any], cfg: DictConfig, task: Task) -> nn.Module:
-    from seqbench.tasks.base import Classes, Tokens
-    from seqbench.tasks.story import Text
-    from seqbench.tasks.tree import Trees
-    from seqbench.tasks.two_sequences import Sequences
-
-    told: dict[str, Any] = {
-        "input_size": task.inputs.size,
-        "output_size": task.targets.size,
-        "tokens": isinstance(task.inputs, Tokens),
-        "per_step": task.targets.per_step,
-        "classes": isinstance(task.targets, Classes),
-        "predicts": task.horizon > 0,
-    }
-    if isinstance(task.inputs, Text):
-        told |= {name: getattr(task.inputs, name) for name in ("period", "sentences", "facts")}
-    if isinstance(task.inputs, Trees):
-        told["children"] = task.inputs.children
-    if isinstance(task.targets, Sequences):
-        told["end"] = task.targets.end
+    told = task.model_arguments()
     if "_target_" in node:  # a model is told what it asks for
         asked = inspect.signature(_locate(str(node["_target_"]), "model", _allowed(cfg))).parameters
         if not any(p.kind is p.VAR_KEYWORD for p in asked.values()):

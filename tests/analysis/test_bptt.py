@@ -12,7 +12,8 @@ from seqbench.analysis.bptt import bptt
 from seqbench.analysis.states import gradients, trace
 from seqbench.models import SequenceModel
 from seqbench.models.cells import RNN
-from seqbench.tasks.base import Batch, Classes
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Classes
 
 
 def a_model(tokens):

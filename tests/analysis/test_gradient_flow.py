@@ -13,7 +13,8 @@ from seqbench.analysis.gradient_flow import at_initialisation, compare, decay, g
 from seqbench.config import build_task, compose
 from seqbench.models import SequenceModel
 from seqbench.models.cells import RNN
-from seqbench.tasks.base import Batch, Classes, Values
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Classes, Values
 
 
 def jacobian_products(model, x, y):

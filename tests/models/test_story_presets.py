@@ -78,7 +78,7 @@ def test_gradcheck(small, preset):
 def test_two_copies_under_vmap_are_each_alone(small, preset):
     models = [small(preset, in_training=True)[0] for _ in range(2)]
     _, task, batch = small(preset)
-    stacked = batch.each(lambda part: torch.stack([part, part.flip(0)]))
+    stacked = batch.map(lambda part: torch.stack([part, part.flip(0)]))
 
     def loss(parameters, mine):
         def call(*args, **more):

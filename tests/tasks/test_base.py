@@ -7,7 +7,9 @@ import math
 import pytest
 import torch
 
-from seqbench.tasks.base import Batch, Bits, Classes, Values, generator
+from seqbench.tasks.base import generator
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Bits, Classes, Values
 
 #: Two sequences of three steps; the second has two steps, and its first target does not count.
 MASK = torch.tensor([[True, True, True], [False, True, False]])

@@ -1,7 +1,6 @@
 """What every synthetic task preset must pass."""
 
-from __future__ import annotations
-
+import math
 from importlib import import_module
 from itertools import islice
 
@@ -11,8 +10,10 @@ import torch
 import seqbench
 from seqbench.config import preset_names
 from seqbench.errors import ConfigError
-from seqbench.tasks.base import STEPS_PER_DRAW, Batch, Bits, Classes, SyntheticTask, Tokens
-from seqbench.tasks.mixed_sizes import MixedSizesTask
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Bits, Classes, Tokens
+from seqbench.tasks.streams.fresh import STEPS_PER_DRAW, SyntheticTask
+from seqbench.tasks.streams.mixed import MixedSizesTask
 
 #: Every preset with its variants, and a length at which a large sample is cheap.
 TASKS = {
@@ -353,4 +354,9 @@ def test_what_picks_and_ranks_is_measured(make_task, overrides, short):
     measures = task.measure(outputs, batch)
     assert {"loss", task.metric} <= set(measures)
     assert all(values.shape == weights.shape and len(values) == 2 for values, weights in measures.values())
-    assert task.best == ("min" if task.metric in COSTS else "max")
+    assert task.direction == ("min" if task.metric in COSTS else "max")
+    means = {name: float((v * w).sum() / w.sum()) for name, (v, w) in measures.items()}
+    for name, value in task.summary(means).items():  # every number is declared, and in its range
+        metric = task.metric_of(name)
+        assert math.isnan(value) or metric.low is None or value >= metric.low
+        assert math.isnan(value) or metric.high is None or value <= metric.high

@@ -12,7 +12,9 @@ from torch import Tensor
 import seqbench
 from seqbench.analysis.omega import loss_and_omega
 from seqbench.errors import ConfigError
-from seqbench.tasks.base import Batch, Values, generator
+from seqbench.tasks.base import generator
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Values
 from seqbench.training.data import forced_batches, side_by_side
 from seqbench.training.seeds import SeedStack
 
@@ -70,10 +72,10 @@ def coins(rate: float, seed: int = 0, start: int = 0) -> list[Batch]:
 
 
 def test_the_truth_is_fed_at_the_rate_and_follows_from_seed_and_step():
-    assert all(batch.forced is None for batch in coins(1.0))
-    assert not any(batch.forced.any() for batch in coins(0.0))
+    assert all("teacher_mask" not in batch.extras for batch in coins(1.0))
+    assert not any(batch.extras["teacher_mask"].any() for batch in coins(0.0))
     half = coins(0.5)
-    share = torch.stack([batch.forced.double() for batch in half]).mean().item()
+    share = torch.stack([batch.extras["teacher_mask"].double() for batch in half]).mean().item()
     assert share == pytest.approx(0.5, abs=0.05)  # 2,000 coins
     assert torch.equal(half[3].forced, coins(0.5, start=3)[0].forced)
     assert not torch.equal(half[0].forced, coins(0.5, seed=1)[0].forced)
@@ -165,7 +167,7 @@ def test_pieces_carry_their_state_and_cut_the_gradient(together, per_step, ragge
     for k, model in enumerate(stack.models):
         mine, state, outputs = batch.of_seed(k), None, []
         for start in (0, 4, 8):
-            piece = mine.piece(start, min(start + 4, 11), per_step)
+            piece = mine.time_slice(start, min(start + 4, 11), per_step)
             state = None if state is None else tuple(tuple(p.detach() for p in s) for s in state)
             out, state = model(piece.inputs, piece.lengths, state)
             outputs.append(out)

@@ -18,7 +18,9 @@ from seqbench.config import build_model
 from seqbench.models import SequenceModel
 from seqbench.models.unfold import last_valid, reverse_valid
 from seqbench.results.statistics import t_interval
-from seqbench.tasks.base import Batch, Target, Task, generator
+from seqbench.tasks.base import Task, generator
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Target
 
 
 def gradient_norms(model: nn.Module, targets: Target, batch: Batch) -> Float[Tensor, " T"]:
@@ -40,7 +42,7 @@ def gradient_norms(model: nn.Module, targets: Target, batch: Batch) -> Float[Ten
     Raises:
         ValueError: the model is no such stack, or no target counts in a row.
     """
-    batch = batch.each(lambda part: part.double() if part.is_floating_point() else part)
+    batch = batch.map(lambda part: part.double() if part.is_floating_point() else part)
     tau = _last_target(targets, batch)
     run = trace(cast(SequenceModel, deepcopy(model).double()), batch.inputs, tau)
     outputs, wanted = run.outputs, batch.targets

@@ -23,9 +23,11 @@ from seqbench.errors import ConfigError
 from seqbench.models import Seq2Seq, SequenceModel
 from seqbench.models.memory import NTM, MemN2N, MemoryNetwork
 from seqbench.results.figures import COLOURS, STYLE
-from seqbench.tasks.base import Batch, Bits, Classes, Task
-from seqbench.tasks.story import StoryTask
-from seqbench.tasks.two_sequences import TwoSequencesTask
+from seqbench.tasks.base import Task
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Bits, Classes
+from seqbench.tasks.stories.base import StoryTask
+from seqbench.tasks.translation.base import TwoSequencesTask
 
 #: Sentences that a figure has room for.
 MOST_SENTENCES = 40
@@ -226,7 +228,7 @@ def observe(model: nn.Module, task: Task, batch: Batch) -> list[Observation]:
     if obstacle is not None:
         raise ConfigError(obstacle)
     like = next(model.parameters())
-    batch = batch.each(lambda part: part.to(like.device, like.dtype if part.is_floating_point() else None))
+    batch = batch.map(lambda part: part.to(like.device, like.dtype if part.is_floating_point() else None))
     with torch.no_grad(), _in_use(model):
         if isinstance(model, SequenceModel):
             return _observe_heads(model, task, batch)
@@ -317,7 +319,7 @@ def _observe_stories(model: nn.Module, task: Task, batch: Batch) -> list[Observa
     )
     rows, steps = batch.inputs.shape
     lengths = [steps] * rows if batch.lengths is None else batch.lengths.tolist()
-    facts = [[]] * rows if batch.facts is None else batch.facts.tolist()
+    facts = batch.extras["facts"].tolist() if "facts" in batch.extras else [[]] * rows
     found: list[Observation] = []
     for row, length in enumerate(lengths):
         *sentences, question = _sentences(batch.inputs[row, :length].tolist(), task.inputs.period)

@@ -19,7 +19,8 @@ from seqbench.config import build_model, build_task
 from seqbench.errors import ConfigError, StoreError
 from seqbench.results.figures import save
 from seqbench.results.store import write_atomically
-from seqbench.tasks.base import Batch, Task
+from seqbench.tasks.base import Task
+from seqbench.tasks.batch import Batch
 
 
 def main(argv: list[str]) -> int:

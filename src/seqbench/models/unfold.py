@@ -64,6 +64,10 @@ class Cell(nn.Module, ABC):
     def check_length(self, steps: int) -> None:
         """Raise a ValueError where sequences of `steps` steps make no sense to the cell."""
 
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        """Return the square matrices (H, H) that the state is multiplied with, by the docstring's letters."""
+        return {}
+
     @property
     def output_size(self) -> int:
         """Numbers that the cell puts out at each step."""

@@ -7,8 +7,10 @@ from functools import partial
 
 import lightning as L
 import torch
+from torch.utils._pytree import tree_map
 
-from seqbench.tasks.base import Batch, Task, generator
+from seqbench.tasks.base import Task, generator
+from seqbench.tasks.batch import Batch
 
 #: Optimisation steps handed to Lightning at once, so that its cost per batch is shared among them.
 STEPS_PER_CALL = 20
@@ -80,18 +82,15 @@ def forced_batches(
         else:
             steps = batch.targets if task.targets.per_step else batch.inputs
             coins = torch.rand(steps.shape[:2], generator=generator("train", seed, step, 1))
-            yield batch._replace(forced=coins < rate)
+            yield batch.with_extras(teacher_mask=coins < rate)
 
 
 def side_by_side(batches: Sequence[Batch]) -> Batch:
     """Stack batches of one shape along a new first dimension."""
     if len(batches) == 1:
-        return batches[0].each(lambda part: part[None])
-    inputs, targets, *others = (
-        None if parts[0] is None else torch.stack(parts) for parts in zip(*batches, strict=True)
-    )
-    assert inputs is not None and targets is not None
-    return Batch(inputs, targets, *others)
+        return batches[0].map(lambda part: part[None])
+    stacked: Batch = tree_map(lambda *parts: None if parts[0] is None else torch.stack(parts), *batches)
+    return stacked
 
 
 class EvaluationSet:

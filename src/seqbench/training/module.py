@@ -11,7 +11,9 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from seqbench.models import EchoStateNetwork
-from seqbench.tasks.base import Batch, Measures, Task
+from seqbench.tasks.base import Task
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.metrics import Measures
 from seqbench.training.data import TrainingStream
 from seqbench.training.optim import Recipe
 from seqbench.training.seeds import SeedStack, optimizer_of_all, optimizer_of_one
@@ -153,7 +155,7 @@ class SequenceLearner(L.LightningModule):
             return batch
         size = -(-batch.inputs.shape[dim] // self.trainer.world_size)
         mine = slice(self.global_rank * size, (self.global_rank + 1) * size)
-        return batch.each(lambda part: part[:, mine] if dim else part[mine])
+        return batch.map(lambda part: part[:, mine] if dim else part[mine])
 
     def take_training_means(self) -> list[dict[str, float]]:
         """Return the mean loss and gradient norm, for each model, of the steps since the last call."""
@@ -224,13 +226,13 @@ class SequenceLearner(L.LightningModule):
         if task.horizon:
             measures: Measures = self.stack.each(task.measure, batch, shared=True)
             t = torch.arange(steps, device=batch.inputs.device)
-            batch = batch._replace(forced=(t <= steps - task.horizon).expand(rows, steps))
+            batch = batch.with_extras(teacher_mask=(t <= steps - task.horizon).expand(rows, steps))
             closed: Measures = self.stack.each(task.measure_closed, batch, shared=True)
             return measures | closed
         if getattr(model, "feedback", False) and target.per_step:
             with_truth: Measures = self.stack.each(task.measure, batch, shared=True)
             nowhere = torch.zeros(batch.targets.shape[:2], dtype=torch.bool, device=batch.inputs.device)
-            measures = self.stack.each(task.measure, batch._replace(forced=nowhere), shared=True)
+            measures = self.stack.each(task.measure, batch.with_extras(teacher_mask=nowhere), shared=True)
             return measures | {f"open_{name}": both for name, both in with_truth.items()}
         return cast(Measures, self.stack.each(task.measure, batch, shared=True))
 

@@ -20,7 +20,8 @@ from seqbench.analysis.spectrum import largest
 from seqbench.errors import StoreError
 from seqbench.models.unfold import Engine
 from seqbench.processes import is_first_process
-from seqbench.tasks.base import Batch, Task
+from seqbench.tasks.base import Task
+from seqbench.tasks.batch import Batch
 from seqbench.training.loggers import log_figure
 from seqbench.training.module import SequenceLearner
 
@@ -98,7 +99,7 @@ class Record:
 
     def _rank(self, metrics: dict[str, float]) -> tuple[float, float]:
         """Return what is larger for better metrics; where all is right the loss may still fall."""
-        sign = 1 if self.task.best == "max" else -1
+        sign = 1 if self.task.direction == "max" else -1
         return sign * metrics[self.task.metric], -metrics["loss"]
 
     def _write(self, row: dict[str, float]) -> None:

@@ -314,8 +314,8 @@ def _blank(common: Plan, seed: int) -> Result:
         status="failed",
         config=_plain_config(common.cfg, seed),
         metric=common.task.metric,
-        best=common.task.best,
-        criterion=common.task.criterion,
+        best=common.task.direction,
+        criterion=common.task.solved_when,
         device=platform.processor() or platform.machine(),
         versions={name: version(name) for name in ("seqbench", "torch", "lightning")}
         | {"python": platform.python_version()},

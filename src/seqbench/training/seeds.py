@@ -13,7 +13,8 @@ from torch.utils._pytree import tree_map
 
 from seqbench.analysis.omega import loss_and_omega
 from seqbench.models.unfold import Engine
-from seqbench.tasks.base import Batch, Target
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Target
 
 #: Optimisers that treat every number of a parameter by itself, so that those of K seeds go through as one.
 ELEMENTWISE = (
@@ -158,7 +159,7 @@ class SeedStack(nn.Module):
         total: Tensor | None = None
         for start in range(0, steps, size):
             stop = min(start + size, steps)
-            piece = batch.piece(start, stop, target.per_step, dim=2)
+            piece = batch.time_slice(start, stop, target.per_step, dim=2)
             if target.per_step:
                 here = shares[:, :, start:stop]
             elif lengths is None:
@@ -258,12 +259,12 @@ def run(
     is_told = getattr(model, "feedback", False) and model.per_step
     if is_told:
         more["truth"] = batch.targets
-    if batch.forced is not None and (is_told or getattr(model, "predicts", False)):
-        more["forced"] = batch.forced
-    if batch.facts is not None and getattr(model, "is_told_facts", False):
-        more["facts"] = batch.facts
+    if "teacher_mask" in batch.extras and (is_told or getattr(model, "predicts", False)):
+        more["forced"] = batch.extras["teacher_mask"]
+    if "facts" in batch.extras and getattr(model, "is_told_facts", False):
+        more["facts"] = batch.extras["facts"]
     if getattr(model, "reads_trees", False):
-        more["parents"] = batch.parents
+        more["parents"] = batch.extras["parents"]
     outputs, end = (call or model)(batch.inputs, batch.lengths, **more)
     return outputs, end
 

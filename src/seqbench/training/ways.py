@@ -15,7 +15,8 @@ from typing import Literal, NamedTuple
 import torch
 
 from seqbench.models.unfold import Engine
-from seqbench.tasks.base import Batch, Target
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Target
 from seqbench.training.seeds import SeedStack
 
 #: What another way must take at most, as a share of the plain one's time, to be preferred to it.

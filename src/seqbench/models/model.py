@@ -1,0 +1,59 @@
+"""What the platform asks of every model."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from seqbench.models.observations import Observation
+from seqbench.models.unfold import Cell
+
+
+class Model(nn.Module):
+    """A network that the platform can train on tasks; the base of all models.
+
+    The platform fills in the constructor's parameters that the specs of a task know (`input_size`,
+    `output_size`, `per_step`, …), by name, and the parameters of `forward` from the batch, by name too:
+    `inputs`, `lengths`, `targets`, `teacher_mask`, and whatever extras the task's family defines. `forward`
+    returns the outputs that the task's loss reads, and one thing beside them, such as the last state, which
+    truncated back-propagation passes on as `state`.
+    """
+
+    #: The kinds of task that the model takes.
+    accepts: ClassVar[tuple[str, ...]] = ("sequence",)
+    #: Whether a pass may run under `torch.func.vmap`, all seeds at once: no shape that depends on data, no
+    #: random number, no change of a buffer.
+    vectorizable: bool = False
+    #: Whether an output is an input of a later step. Such a model is evaluated on its own outputs and, as
+    #: `open_…`, on the true ones.
+    feeds_back: bool = False
+
+    @property
+    def state_size(self) -> int | None:
+        """Numbers carried from step to step for one sequence; None where that has no meaning."""
+        return None
+
+    def check_length(self, steps: int) -> None:
+        """Raise a ValueError where sequences of `steps` steps make no sense to the model."""
+
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        """Return the square matrices that a state is multiplied with, by the letters of the docstrings."""
+        return {
+            f"{where}.{name}" if where else name: matrix
+            for where, module in self.named_modules()
+            if isinstance(module, Cell)
+            for name, matrix in module.recurrent_matrices().items()
+        }
+
+    def unobservable(self) -> str | None:
+        """Return why there is nothing to observe, in a sentence; None for a model that has `observe`."""
+        return f"{type(self).__name__} has no memory or attention to look into."
+
+    def observe(self, *args: Any, **kwargs: Any) -> Observation:
+        """Return what the memory or the attention did in a batch; the parameters are passed as in `forward`.
+
+        Raises:
+            ValueError: the batch does not fit into what can be observed.
+        """
+        raise NotImplementedError(self.unobservable())

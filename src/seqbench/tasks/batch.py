@@ -1,0 +1,88 @@
+"""A batch of sequences: the one thing that passes from tasks through training into models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+#: The extra that training adds: (B, T), true where a model that is fed its previous output gets the true one,
+#: false where it gets its own (teacher forcing, Fig. 10.6). Without it the truth is fed everywhere.
+TEACHER_MASK = "teacher_mask"
+
+
+class Batch(NamedTuple):
+    """Sequences of one batch, padded on the right to a common length T. A pytree of tensors.
+
+    inputs: tokens (B, T) of int64, or vectors (B, T, F) of float32.
+    targets: one per step, (B, T) or (B, T, F), or one per sequence, (B,) or (B, F), as the task's spec says.
+    mask: (B, T), true where a step's target counts; None where all do. For targets at every step only.
+    lengths: (B,), how many steps of each row are valid; None where all are.
+    extras: further tensors (B, …) by name. The task family that defines a name documents it; a model that has
+        a parameter of that name in `forward` receives it.
+
+    The batches of K seeds that train together are stacked and have one dimension more, (K, B, …).
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    mask: Bool[Tensor, "B T"] | None = None
+    lengths: Int[Tensor, " B"] | None = None
+    extras: dict[str, Tensor] = {}  # noqa: RUF012 - a named tuple's default; nothing writes into it
+
+    def arguments(self, names: Collection[str]) -> dict[str, Tensor]:
+        """Return the parts that a function with parameters of these names takes, by name."""
+        parts = {"inputs": self.inputs, "targets": self.targets, "mask": self.mask, "lengths": self.lengths}
+        return {
+            name: part for name, part in (parts | self.extras).items() if name in names and part is not None
+        }
+
+    def with_extras(self, **extras: Tensor) -> Batch:
+        """Return the batch with further extras."""
+        return self._replace(extras=self.extras | extras)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with a function applied to every tensor."""
+        return Batch(
+            function(self.inputs),
+            function(self.targets),
+            None if self.mask is None else function(self.mask),
+            None if self.lengths is None else function(self.lengths),
+            {name: function(part) for name, part in self.extras.items()},
+        )
+
+    def of_seed(self, k: int) -> Batch:
+        """Return the batch of the k-th of K stacked seeds."""
+        return self.map(lambda part: part[k])
+
+    def rows(self, start: int, stop: int) -> Batch:
+        """Return rows `start` to `stop`."""
+        return self.map(lambda part: part[start:stop])
+
+    def split(self, size: int) -> list[Batch]:
+        """Return the batch in parts of `size` rows; the last may be smaller."""
+        return [self.rows(i, i + size) for i in range(0, len(self.inputs), size)]
+
+    def time_slice(self, start: int, stop: int, per_step: bool, dim: int = 1) -> Batch:
+        """Return steps `start` to `stop`.
+
+        Args:
+            start: first step.
+            stop: step after the last.
+            per_step: whether there is a target at every step, and not one per sequence.
+            dim: the dimension of steps; 2 for stacked seeds.
+        """
+
+        def cut(part: Tensor) -> Tensor:
+            return part.narrow(dim, start, stop - start)
+
+        teacher = self.extras.get(TEACHER_MASK)
+        return self._replace(
+            inputs=cut(self.inputs),
+            targets=cut(self.targets) if per_step else self.targets,
+            mask=None if self.mask is None else cut(self.mask),
+            lengths=None if self.lengths is None else (self.lengths - start).clamp(0, stop - start),
+            extras=self.extras | ({} if teacher is None else {TEACHER_MASK: cut(teacher)}),
+        )

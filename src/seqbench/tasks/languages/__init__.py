@@ -1,0 +1,1 @@
+"""Formal languages: Reber grammars, regular and context-free languages."""

@@ -1,0 +1,59 @@
+"""Cycle navigation: say where on a cycle a walk ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from seqbench.errors import ConfigError
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Classes, Tokens
+from seqbench.tasks.streams.extrapolating import ExtrapolationTask
+
+
+class CycleNavigation(ExtrapolationTask):
+    """Say, after moves on a cycle of `positions` places, where one stands; all walks begin at place 0.
+
+        move      −1  0  −1  +1  −1      place 3 (−2 on a cycle of 5) after the last step
+        token      0  1   0   2   0
+
+    A regular language of Delétang et al. (2023), whose cycle has 5 places.
+
+    Args:
+        length: the most moves of a training sequence; they have 1 to T, equally likely.
+        positions: places of the cycle.
+        eval_lengths: lengths to test at, each of all sequences of that test.
+        eval_size: sequences to evaluate on.
+    """
+
+    def __init__(
+        self,
+        length: int = 40,
+        positions: int = 5,
+        eval_lengths: Sequence[int] | None = None,
+        eval_size: int = 1000,
+    ) -> None:
+        if positions < 2:
+            raise ConfigError(f"task.positions={positions} leaves nowhere to go; give at least 2.")
+        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size)
+        self.variant = f"cycle of {positions}"
+        self.positions = positions
+        self.inputs = Tokens(3)
+        self.targets = Classes(positions, per_step=False)
+
+    def draw(self, generator: torch.Generator, lengths: Tensor, longest: int) -> Batch:
+        moves = torch.randint(3, (len(lengths), longest), generator=generator)
+        valid = torch.arange(longest) < lengths[:, None]
+        place = ((moves - 1) * valid).sum(1) % self.positions
+        return Batch(moves * valid, place, lengths=lengths)
+
+    def baseline_loss(self, length: int) -> float:
+        """Return the entropy of the place after so many moves: near log 5, with 5 places, after many."""
+        chances = torch.zeros(self.positions, dtype=torch.float64)
+        chances[0] = 1.0
+        for _ in range(length):
+            chances = (chances.roll(-1) + chances + chances.roll(1)) / 3
+        return math.fsum(-p * math.log(p) for p in chances.tolist() if p > 0)

@@ -1,0 +1,51 @@
+"""Metrics as objects: what a measured number means, which way is better, and how it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from torch import Tensor
+
+#: Name -> (value of each target, weight of each target); a metric is the weighted mean.
+Measures = dict[str, tuple[Tensor, Tensor]]
+Direction = Literal["max", "min"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measured number. Tasks declare theirs; a result stores those that it holds.
+
+    Attributes:
+        name: the key in results.
+        direction: max if larger is better, min if smaller is.
+        unit: `share` for a part of a whole, shown in per cent; else as it is written, such as nats.
+        low: the least value there can be; None for no bound.
+        high: the largest value there can be; None for no bound.
+    """
+
+    name: str
+    direction: Direction
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+
+    def in_loop(self, loop: str) -> Metric:
+        """Return the metric of the same quantity in the other loop: `open_…`, `closed_…`."""
+        return replace(self, name=f"{loop}_{self.name}")
+
+    def gap(self) -> Metric:
+        """Return the metric of what is lost from the open to the closed loop, `gap_…`."""
+        widest = None if self.low is None or self.high is None else self.high - self.low
+        low = None if widest is None else -widest
+        return replace(self, name=f"gap_{self.name}", low=low, high=widest)
+
+
+def share(name: str, direction: Direction = "max") -> Metric:
+    """Return a metric that is a part of a whole, in [0, 1]."""
+    return Metric(name, direction, "share", 0.0, 1.0)
+
+
+def loss(unit: str) -> Metric:
+    """Return the metric `loss`, which is never negative."""
+    return Metric("loss", "min", unit, 0.0)

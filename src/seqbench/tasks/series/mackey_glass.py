@@ -1,0 +1,148 @@
+"""The Mackey-Glass series: predict a chaotic delay equation, one step ahead and many."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seqbench.errors import ConfigError
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.metrics import Measures, Metric
+from seqbench.tasks.series.base import SeriesTask
+from seqbench.tasks.specs import Values, Vectors
+
+#: dy/dt = β y(t − τ) / (1 + y(t − τ)ⁿ) − γ y(t)
+BETA, GAMMA, N = 0.2, 0.1, 10
+
+#: Integration steps in a unit of time.
+STEPS = 10
+
+#: What is dropped of a series, in delays: so much of each one, and up to so much more, drawn for each.
+TRANSIENT, SPREAD = 20, 10
+
+#: Units of time ahead at which the literature tells the error.
+AHEAD = 84
+
+
+class MackeyGlass(SeriesTask):
+    """Predict x(t+1) from x(t), x(t−1), …; then, in closed loop, as far ahead as can be.
+
+        input    0.20   0.15   0.09   0.02  −0.06       x(t) = tanh(y(t) − 1), t in units of time
+        target   0.15   0.09   0.02  −0.06  −0.14       x(t+1)
+
+        dy/dt = 0.2 y(t−τ) / (1 + y(t−τ)¹⁰) − 0.1 y(t)       (Mackey & Glass, 1977)
+
+    Squashed and sampled as in Jaeger & Haas (2004). They have one long series; here each sequence has a
+    history of its own, a constant from U[0.5, 1.5], and begins after 20 τ to 30 τ, drawn at random, so that
+    no step is special: the orbit is so regular that equal starts keep in time for hundreds of units.
+
+    `nrmse` is the root of the mean squared error over the variance of the series, one step ahead.
+    `closed_nrmse` is the same over the closed loop, and `closed_nrmse84` where that is 84 steps ahead of the
+    last true input: the NRMSE84 of the literature.
+
+    Args:
+        length: steps T, of one unit of time each.
+        tau: the delay τ, in units of time; at 17 the series is mildly chaotic, at 30 more so.
+        washout: steps at the start of each sequence that do not count.
+        eval_lengths: lengths to test at.
+        eval_size: sequences to evaluate on.
+    """
+
+    solved_when = (
+        "closed-loop NRMSE 84 steps ahead under 10^-1.7, the best before echo state networks, which reach "
+        "10^-4.2 (Jaeger & Haas, 2004)"
+    )
+    horizon = AHEAD
+
+    def __init__(
+        self,
+        length: int = 500,
+        tau: int = 17,
+        washout: int = 0,
+        eval_lengths: Sequence[int] | None = None,
+        eval_size: int = 1000,
+    ) -> None:
+        if tau < 17:
+            raise ConfigError(f"task.tau={tau} gives a series that settles or repeats; give at least 17.")
+        # Before the loop is closed a model sees a little of the series.
+        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=AHEAD + 16)
+        self.variant = f"tau {tau}"
+        self.tau = tau
+        self.variance = _variance(tau)
+        self.inputs = Vectors(1)
+        self.targets = Values(1, per_step=True)
+        self.washout = washout
+        self.check_washout()
+
+    def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
+        x = _sample(generator, self.tau, batch_size, length + 1)
+        return Batch(x[:, :-1], x[:, 1:], self.counted(batch_size, length))
+
+    def baseline_loss(self, length: int) -> float:
+        """Return the variance of the series, the same at every step, measured: it has no closed form."""
+        return self.variance
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        ahead = (Metric(name, "min", "share of the variance", 0.0) for name in ("nmse84", "nrmse84"))
+        return *super().metrics, *ahead
+
+    def measure_closed(self, outputs: Tensor, batch: Batch) -> Measures:
+        measures = super().measure_closed(outputs, batch)
+        error, weights = (part[:, -1, None] for part in measures["closed_nmse"])
+        return {**measures, "closed_nmse84": (error, weights)}
+
+    def solved(self, metrics: Mapping[str, float]) -> bool:
+        return math.sqrt(metrics.get("closed_nmse84", math.inf)) < 10**-1.7
+
+
+def integrate(start: Float[Tensor, " B"], tau: int, units: int) -> Float[Tensor, "units B"]:
+    """Return y(1), y(2), … of series with the constant histories `start`, in float64.
+
+    Runge-Kutta of order four with steps of 0.1. All that is delayed by τ is known before the next τ units are
+    gone, so that production is computed for all of these at once, and what is left is linear in y. At half
+    steps, delayed values come from the cubic polynomial through both ends and their slopes (Hermite): of the
+    same order.
+    """
+    h = 1 / STEPS
+    z = GAMMA * h
+    # A Runge-Kutta step of dy/dt = p(t) − γ y, gathered by y and by p at its start, its middle and its end.
+    decay = 1 - z + z**2 / 2 - z**3 / 6 + z**4 / 24
+    first, middle, last = h / 6 * (1 - z + z**2 / 2 - z**3 / 4), h / 6 * (4 - 2 * z + z**2 / 2), h / 6
+    y = start.double().expand(tau * STEPS + 1, -1)  # the last τ units, both ends included
+    slope = torch.zeros_like(y)
+    series = []
+    for _ in range(-(-units // tau)):
+        produced = _production(y)
+        at_half_steps = _production((y[:-1] + y[1:]) / 2 + h / 8 * (slope[:-1] - slope[1:]))
+        added = first * produced[:-1] + middle * at_half_steps + last * produced[1:]
+        y = torch.cat([y[-1:], added])
+        for before, after in zip(y[:-1].unbind(), y[1:].unbind(), strict=True):
+            after.add_(before, alpha=decay)
+        slope = produced - GAMMA * y
+        series.append(y[STEPS::STEPS])
+    return torch.cat(series)[:units]
+
+
+def _production(delayed: Tensor) -> Tensor:
+    return BETA * delayed / (1 + delayed**N)
+
+
+def _sample(generator: torch.Generator, tau: int, batch_size: int, length: int) -> Tensor:
+    """Draw x (B, T, 1)."""
+    start = 0.5 + torch.rand(batch_size, generator=generator, dtype=torch.float64)
+    skipped = TRANSIENT * tau + torch.randint(SPREAD * tau, (batch_size,), generator=generator)
+    y = integrate(start, tau, (TRANSIENT + SPREAD) * tau + length)
+    x = torch.tanh(y.gather(0, skipped + torch.arange(length)[:, None]) - 1)
+    return x.T[..., None].float()
+
+
+@functools.cache
+def _variance(tau: int) -> float:
+    """Return the variance of x, measured on 500 series of 1,000 steps, always the same."""
+    return _sample(torch.Generator().manual_seed(0), tau, 500, 1000).double().var().item()

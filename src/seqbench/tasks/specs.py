@@ -1,0 +1,151 @@
+"""Specs: what goes into a model and what comes out, and what the loss of an output is.
+
+A model never sees a task. Its constructor asks for arguments by name, and the specs answer.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.metrics import Measures, Metric, loss, share
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Input spec: one of `size` symbols at each step."""
+
+    size: int
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what the constructor of a model may ask for, by name."""
+        return {"input_size": self.size, "tokens": True}
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Input spec: a vector of `size` real numbers at each step."""
+
+    size: int
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what the constructor of a model may ask for, by name."""
+        return {"input_size": self.size, "tokens": False}
+
+
+@dataclass(frozen=True)
+class Target(ABC):
+    """Target spec: a model puts out `size` numbers, `per_step` or once per sequence; and their loss."""
+
+    size: int
+    per_step: bool
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what the constructor of a model may ask for, by name."""
+        return {"output_size": self.size, "per_step": self.per_step, "classes": False}
+
+    @property
+    @abstractmethod
+    def metrics(self) -> tuple[Metric, ...]:
+        """What `measure` returns, `loss` first."""
+
+    @abstractmethod
+    def measure(self, outputs: Tensor, batch: Batch) -> Measures:
+        """Return `loss`, and what else is measured, for each target of the batch."""
+
+    @abstractmethod
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of each target of the batch."""
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the outputs in the terms of the targets: probabilities of classes or bits, or numbers."""
+        return outputs
+
+    def loss(self, outputs: Tensor, batch: Batch) -> Float[Tensor, ""]:
+        """Return the mean loss over the targets that count: [9]–[11] of the chapter by their number."""
+        losses = self.losses(outputs, batch)
+        if not self.per_step or batch.mask is None:
+            return losses.mean()
+        weights = self.weights(losses, batch)
+        return (losses * weights).sum() / weights.sum()
+
+    def weights(self, values: Tensor, batch: Batch) -> Tensor:
+        """Return 1 for every target that counts and 0 for the rest, in the shape of `values`."""
+        if self.per_step and batch.mask is not None:
+            return batch.mask.to(values.dtype)
+        return torch.ones_like(values)
+
+
+class Classes(Target):
+    """One of `size` classes. The outputs are unnormalised log-probabilities; the loss is in nats."""
+
+    def arguments(self) -> dict[str, Any]:
+        return super().arguments() | {"classes": True}
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return loss("nats"), share("accuracy")
+
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        loss = F.cross_entropy(outputs.flatten(0, -2), batch.targets.flatten(), reduction="none")
+        return loss.view(batch.targets.shape)
+
+    def measure(self, outputs: Tensor, batch: Batch) -> Measures:
+        loss = self.losses(outputs, batch)
+        weights = self.weights(loss, batch)
+        correct = (outputs.argmax(-1) == batch.targets).to(loss.dtype)
+        return {"loss": (loss, weights), "accuracy": (correct, weights)}
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        return torch.softmax(outputs, dim=-1)
+
+
+class Values(Target):
+    """A vector of `size` real numbers. The loss is the mean squared error over its components."""
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return (loss("squared error"),)
+
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return (outputs - batch.targets).square().mean(-1)
+
+    def measure(self, outputs: Tensor, batch: Batch) -> Measures:
+        loss = self.losses(outputs, batch)
+        return {"loss": (loss, self.weights(loss, batch))}
+
+
+class Bits(Target):
+    """A vector of `size` bits at every step. The outputs are their log-odds; the loss is in nats for a bit.
+
+    Two metrics are of a sequence and not of a step: `bits`, the code length of all its bits that count, and
+    `bit_errors`, how many of them are predicted wrongly.
+    """
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        per_sequence = Metric("bits", "min", "bits", 0.0), Metric("bit_errors", "min", "bits", 0.0)
+        return loss("nats"), *per_sequence
+
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return F.binary_cross_entropy_with_logits(outputs, batch.targets, reduction="none").mean(-1)
+
+    def measure(self, outputs: Tensor, batch: Batch) -> Measures:
+        loss = self.losses(outputs, batch)
+        weights = self.weights(loss, batch)
+        wrong = ((outputs > 0) != (batch.targets > 0.5)).sum(-1)
+        bits = (loss * weights).sum(1) * (self.size / math.log(2))
+        errors = (wrong * weights).sum(1)
+        one = torch.ones_like(bits)
+        return {"loss": (loss, weights), "bits": (bits, one), "bit_errors": (errors, one)}
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        return torch.sigmoid(outputs)

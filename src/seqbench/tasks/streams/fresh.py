@@ -1,0 +1,62 @@
+"""Tasks whose sequences are drawn at will."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from seqbench.errors import ConfigError
+from seqbench.tasks.base import Task, generator
+from seqbench.tasks.batch import Batch
+
+#: Optimisation steps whose batches are drawn at once; the i-th batch of a run depends on it.
+STEPS_PER_DRAW = 16
+
+
+class SyntheticTask(Task):
+    """A task whose sequences are drawn at will: training never sees a batch twice."""
+
+    def __init__(
+        self, *, length: int, eval_lengths: Sequence[int] | None, eval_size: int, min_length: int
+    ) -> None:
+        """Check and keep what every such task has.
+
+        Args:
+            length: steps of a training sequence.
+            eval_lengths: lengths at which the test set is read; None means `length` alone.
+            eval_size: sequences of the validation set, and of the test set at each length.
+            min_length: the shortest sequence on which the task makes sense.
+        """
+        self.length = length
+        self.eval_lengths = tuple(eval_lengths) if eval_lengths else (length,)
+        self.eval_size = eval_size
+        for name, value in [("length", length), *(("eval_lengths", n) for n in self.eval_lengths)]:
+            if value < min_length:
+                raise ConfigError(
+                    f"task.{name}={value} is too short for this task; it needs at least {min_length} steps."
+                )
+        if eval_size < 1:
+            raise ConfigError(f"task.eval_size={eval_size} leaves nothing to evaluate on; give at least 1.")
+
+    @abstractmethod
+    def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
+        """Draw `batch_size` fresh sequences of `length` steps."""
+
+    def sample_training(self, generator: torch.Generator, batch_size: int) -> Batch:
+        """Draw sequences to train and validate on: of `length` steps, unless a task mixes lengths."""
+        return self.sample(generator, batch_size, self.length)
+
+    def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
+        draw, skip = divmod(start, STEPS_PER_DRAW)
+        while True:
+            drawn = self.sample_training(generator("train", seed, draw), STEPS_PER_DRAW * batch_size)
+            yield from drawn.split(batch_size)[skip:]
+            draw, skip = draw + 1, 0
+
+    def validation(self) -> Batch:
+        return self.sample_training(generator("validation"), self.eval_size)
+
+    def test(self, length: int) -> Batch:
+        return self.sample(generator("test", length), self.eval_size, length)

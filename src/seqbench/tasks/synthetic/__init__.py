@@ -1,0 +1,1 @@
+"""Synthetic tasks whose sequences are drawn afresh: memory over a span, and algorithms."""

@@ -1,0 +1,83 @@
+"""The latching problem: remember one bit against noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from seqbench.errors import ConfigError
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.metrics import Measures, Metric, share
+from seqbench.tasks.specs import Classes, Vectors
+from seqbench.tasks.streams.fresh import SyntheticTask
+
+
+class Latch(SyntheticTask):
+    """Say, after noise, which of two sequences it was: only the first `cue_length` steps tell.
+
+        input   +1   +1   +1   0.3  −0.5  0.1  0.6  −0.2      class 1 after the last step
+        input   −1   −1   −1  −0.1   0.4  0.2 −0.7   0.3      class 0
+
+    The two-sequence problem of Bengio, Simard & Frasconi (1994) as Hochreiter & Schmidhuber (1997,
+    experiment 3a) set it: Gaussian noise of mean 0 and variance 0.2. They note that guessing weights at
+    random solves it sooner than training does, so it is a weak test of memory, and a fine one of gradients.
+
+    `correct` is the share of sequences where |1 − p(class)| < 0.2.
+
+    Args:
+        length: steps T.
+        cue_length: N, the steps that tell.
+        noise_variance: variance of the noise.
+        eval_lengths: lengths to test at.
+        eval_size: sequences to evaluate on.
+    """
+
+    solved_when = (
+        "every sequence right, its error under 0.2 (Hochreiter & Schmidhuber, 1997, stopping rule ST1)"
+    )
+
+    def __init__(
+        self,
+        length: int = 50,
+        cue_length: int = 3,
+        noise_variance: float = 0.2,
+        eval_lengths: Sequence[int] | None = None,
+        eval_size: int = 1000,
+    ) -> None:
+        if cue_length < 1:
+            raise ConfigError(f"task.cue_length={cue_length} tells nothing; give at least 1.")
+        if noise_variance < 0:
+            raise ConfigError(f"task.noise_variance={noise_variance} is negative; a variance is 0 or more.")
+        super().__init__(
+            length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=cue_length + 1
+        )
+        self.variant = "two-sequence"
+        self.cue_length = cue_length
+        self.noise_variance = noise_variance
+        self.inputs = Vectors(1)
+        self.targets = Classes(2, per_step=False)
+
+    def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
+        classes = torch.randint(2, (batch_size,), generator=generator)
+        inputs = torch.randn(batch_size, length, 1, generator=generator) * math.sqrt(self.noise_variance)
+        inputs[:, : self.cue_length, 0] = 2.0 * classes[:, None] - 1
+        return Batch(inputs, classes)
+
+    def baseline_loss(self, length: int) -> float:
+        """Return log 2."""
+        return math.log(2)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return *super().metrics, share("correct")
+
+    def measure(self, outputs: Tensor, batch: Batch) -> Measures:
+        measures = super().measure(outputs, batch)
+        loss, weights = measures["loss"]
+        return {**measures, "correct": ((-torch.expm1(-loss) < 0.2).to(loss.dtype), weights)}
+
+    def solved(self, metrics: Mapping[str, float]) -> bool:
+        return metrics["correct"] == 1

@@ -1,0 +1,109 @@
+"""Repeat copy: say a sequence of random vectors as often as a number asks, then that it is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from seqbench.errors import ConfigError
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Bits, Vectors
+from seqbench.tasks.streams.mixed import MixedSizesTask, uniform
+
+
+class RepeatCopy(MixedSizesTask):
+    """Say a sequence of random vectors as often as a number asks, then put out a mark.
+
+                   two vectors of two bits, three times; targets count after the number alone
+        bit 1      1 0  .   . . . . . . .
+        bit 2      1 1  .   . . . . . . .
+        mark       . .  1   . . . . . . .
+        repeats    . . 1.22 . . . . . . .      of 1 to 3: (3 − 2) / √⅔
+        target 1   . .  .   1 0 1 0 1 0 .
+        target 2   . .  .   1 1 1 1 1 1 .
+        end        . .  .   . . . . . . 1
+
+    Nothing is read while the answer is given, so that the copies have to be counted too. The number has mean
+    0 and variance 1 over training, and a mark beside it, since it may be 0. Section 4.2 of Graves, Wayne &
+    Danihelka (2014), with 8 bits, 1 to 10 vectors and 1 to 10 repetitions.
+
+    Args:
+        length: the most vectors of a training sequence; a batch has 1 to so many, equally likely. A sequence
+            of n vectors, r times, has n (r + 1) + 2 steps.
+        repeats: the most repetitions of a training sequence; a batch has 1 to so many, equally likely.
+            Validation is at `length` and `repeats`.
+        eval_lengths: vectors of the sequences to test at.
+        eval_repeats: repetitions of the sequences to test at, whatever their length; None means `repeats`.
+        eval_size: sequences to evaluate on.
+        bits: of a vector.
+    """
+
+    metric = "bit_errors"
+    solved_when = (
+        "under 0.1 bit errors per sequence of the longest and most often repeated that training knows "
+        "(that of Collier & Beel, 2018, for copying once; none is published)"
+    )
+
+    def __init__(
+        self,
+        length: int = 10,
+        repeats: int = 10,
+        eval_lengths: Sequence[int] | None = None,
+        eval_repeats: int | None = None,
+        eval_size: int = 1000,
+        bits: int = 8,
+    ) -> None:
+        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=1)
+        if bits < 1:
+            raise ConfigError(f"task.bits={bits} leaves nothing to copy; give at least 1.")
+        for name, value in [("repeats", repeats), ("eval_repeats", eval_repeats)]:
+            if value is not None and value < 1:
+                raise ConfigError(f"task.{name}={value} leaves nothing to say; give at least 1.")
+        self.variant = f"{bits} bits, {repeats} times"
+        self.repeats = repeats
+        self.eval_repeats = repeats if eval_repeats is None else eval_repeats
+        self.bits = bits
+        self.inputs = Vectors(bits + 2)
+        self.targets = Bits(bits + 1, per_step=True)
+
+    @property
+    def steps(self) -> int:
+        return self.length * (self.repeats + 1) + 2
+
+    def size(self, generator: torch.Generator) -> tuple[int, ...]:
+        return uniform(generator, 1, self.length), uniform(generator, 1, self.repeats)
+
+    def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
+        return self.draw(generator, batch_size, length, self.eval_repeats)
+
+    def sample_training(self, generator: torch.Generator, batch_size: int) -> Batch:
+        return self.draw(generator, batch_size, self.length, self.repeats)
+
+    def draw(self, generator: torch.Generator, batch_size: int, *size: int) -> Batch:
+        length, repeats = size
+        steps = length * (repeats + 1) + 2
+        vectors = torch.randint(2, (batch_size, length, self.bits), generator=generator).float()
+        inputs = torch.zeros(batch_size, steps, self.bits + 2)
+        targets = torch.zeros(batch_size, steps, self.bits + 1)
+        inputs[:, :length, : self.bits] = vectors
+        inputs[:, length, self.bits] = 1
+        inputs[:, length, self.bits + 1] = self._normalised(repeats)
+        targets[:, length + 1 : -1, : self.bits] = vectors.repeat(1, repeats, 1)
+        targets[:, -1, self.bits] = 1
+        mask = (torch.arange(steps) > length).expand(batch_size, -1)
+        return Batch(inputs, targets, mask=mask)
+
+    def _normalised(self, repeats: int) -> float:
+        """Return the number of repetitions, with mean 0 and variance 1 over 1 to `self.repeats`."""
+        deviation = math.sqrt((self.repeats**2 - 1) / 12)
+        return (repeats - (self.repeats + 1) / 2) / (deviation or 1)
+
+    def baseline_loss(self, length: int) -> float:
+        """Return n r k log 2 / ((n r + 1)(k + 1)), for k bits: all is certain but the vectors."""
+        said = length * self.eval_repeats
+        return said * self.bits * math.log(2) / ((said + 1) * (self.bits + 1))
+
+    def solved(self, metrics: Mapping[str, float]) -> bool:
+        return metrics["bit_errors"] < 0.1

@@ -1,0 +1,92 @@
+"""Temporal order: remember which of two symbols came, at far apart times, among distractors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+
+from seqbench.errors import ConfigError
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Classes, Tokens
+from seqbench.tasks.streams.fresh import SyntheticTask
+
+#: Where the symbols fall, as shares of the length: {how many symbols: [(from, to), …]}.
+SCALED = {2: [(0.1, 0.2), (0.5, 0.6)], 3: [(0.1, 0.2), (0.3, 0.4), (0.6, 0.7)]}
+ORIGINAL = {2: [(0.1, 0.2), (0.5, 0.6)], 3: [(0.1, 0.2), (0.33, 0.43), (0.66, 0.76)]}
+
+X, Y, DISTRACTORS, START, END = 0, 1, 2, 6, 7
+
+
+class TemporalOrder(SyntheticTask):
+    """Say in which order the symbols X and Y came: one class for each order.
+
+        input   c X a d b a Y c b d a c      class XY, one of XX, YX, XY, YY, after the last step
+                    └──────────┘ among the distractors a, b, c, d
+
+    Variants:
+        scaled: each symbol in a tenth of the sequence that begins at 10 % and 50 % of it (with three
+            symbols at 10, 30 and 60 %), as in Pascanu, Mikolov & Bengio (2013) and their code.
+        1997: `length` to 1.1 `length` steps, drawn for each sequence; it starts with E and ends with B;
+            the symbols in tenths of `length` that begin at 10 and 50 % (10, 33 and 66 %), ends included
+            (Hochreiter & Schmidhuber, 1997, experiments 6a and 6b).
+
+    Args:
+        length: steps T.
+        symbols: how many symbols to order, 2 or 3.
+        variant: see above.
+        eval_lengths: lengths to test at.
+        eval_size: sequences to evaluate on.
+    """
+
+    solved_when = "under 1 % of the sequences wrong (Pascanu, Mikolov & Bengio, 2013)"
+
+    def __init__(
+        self,
+        length: int = 100,
+        symbols: Literal[2, 3] = 2,
+        variant: Literal["scaled", "1997"] = "scaled",
+        eval_lengths: Sequence[int] | None = None,
+        eval_size: int = 1000,
+    ) -> None:
+        if symbols not in (2, 3):
+            raise ConfigError(f"task.symbols={symbols} is not published; there are 2 and 3.")
+        if variant not in ("scaled", "1997"):
+            raise ConfigError(f"task.variant={variant} is unknown; there are scaled and 1997.")
+        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=10)
+        self.variant = variant
+        self.symbols = symbols
+        self.inputs = Tokens(6 if variant == "scaled" else 8)
+        self.targets = Classes(2**symbols, per_step=False)
+
+    @property
+    def steps(self) -> int:
+        return self.length + self.length // 10 if self.variant == "1997" else self.length
+
+    def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
+        original = self.variant == "1997"
+        steps = length + length // 10 if original else length
+        inputs = torch.randint(DISTRACTORS, START, (batch_size, steps), generator=generator)
+        symbols = torch.randint(2, (batch_size, self.symbols), generator=generator)
+        positions = []
+        for start, stop in (ORIGINAL if original else SCALED)[self.symbols]:
+            first = int(length * start)
+            last = int(length * stop) if original else first + length // 10 - 1
+            positions.append(torch.randint(first, last + 1, (batch_size,), generator=generator))
+        inputs.scatter_(1, torch.stack(positions, dim=1), symbols)
+        classes = (symbols << torch.arange(self.symbols)).sum(1)
+        if not original:
+            return Batch(inputs, classes)
+        lengths = torch.randint(length, steps + 1, (batch_size,), generator=generator)
+        inputs[:, 0] = START
+        inputs[torch.arange(batch_size), lengths - 1] = END
+        return Batch(inputs, classes, lengths=lengths)
+
+    def baseline_loss(self, length: int) -> float:
+        """Return log of the number of orders, which are equally likely."""
+        return self.symbols * math.log(2)
+
+    def solved(self, metrics: Mapping[str, float]) -> bool:
+        return metrics["accuracy"] > 0.99

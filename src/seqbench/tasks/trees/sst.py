@@ -1,0 +1,172 @@
+"""SST: the sentiment of sentences, from their parse trees (Socher et al., 2013)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from seqbench.errors import DataError
+from seqbench.tasks.specs import Classes
+from seqbench.tasks.streams.fixed import LazyTask
+from seqbench.tasks.trees.base import MARKS, Node, TreeDataTask, nodes
+
+FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
+#: Labels of the treebank: very negative, negative, neutral, positive, very positive.
+LABELS = ("0", "1", "2", "3", "4")
+#: The class of each label that has one.
+CLASSES = {5: {label: label for label in range(5)}, 2: {0: 0, 1: 0, 3: 1, 4: 1}}
+#: The accuracy of the constituency tree-LSTM of Tai, Socher & Manning (2015).
+PUBLISHED = {5: 0.51, 2: 0.88}
+#: The token of a phrase, and of words that training has not, or but once.
+PHRASE, UNKNOWN = "<phrase>", "<unknown>"
+
+
+class SST(LazyTask, TreeDataTask):
+    """Say how much somebody likes a film, from the parse tree of a sentence.
+
+        (3 (2 (2 a) (2 film)) (3 (2 worth) (3 seeing)))      a line of the treebank's file
+
+        [ <phrase> [ <phrase> a film ] [ <phrase> worth seeing ] ]      class 3, positive
+
+    The Stanford Sentiment Treebank (Socher et al., 2013): 8544, 1101 and 2210 sentences in the files
+    `train.txt`, `dev.txt` and `test.txt` of its parse trees, in the folder `dataset` of `data_dir`. There
+    every phrase has a label; here that of the sentence alone is learnt, and no label is part of the input.
+    What is published, the mark of `solved_when` among it, comes of training on all phrases, from vectors of
+    words that know large corpora: it may be out of reach.
+
+    Words are those that training has twice at least; all others are one. Case does not count. The data are
+    read on first use.
+
+    Args:
+        classes: 5, or 2: negative and positive, without the neutral sentences.
+        dataset: the folder of the files in `data_dir`.
+        data_dir: where data sets lie.
+
+    Raises:
+        DataError: on first use, if the files are missing or not as the treebank has them.
+    """
+
+    title = "the Stanford Sentiment Treebank"
+
+    def __init__(
+        self, classes: Literal[5, 2] = 5, dataset: str = "sst", data_dir: str | Path = "data"
+    ) -> None:
+        self.dataset = dataset
+        self.data_dir = data_dir
+        self.variant = "fine-grained" if classes == 5 else "binary"
+        self.targets = Classes(classes, per_step=False)
+        self.solved_at = PUBLISHED[classes]
+        self.solved_when = (
+            f"{100 * self.solved_at:g} % of the sentences right, the mark of the constituency tree-LSTM"
+            " (Tai et al., 2015)"
+        )
+
+    def longest(self) -> int:
+        """Return the words of the longest sentence."""
+        return max(
+            sum(not node.children for node in nodes(tree))
+            for found in self.examples.values()
+            for tree, _ in found
+        )
+
+    @cached_property
+    def examples(self) -> dict[str, list[tuple[Node, int]]]:
+        folder = Path(self.data_dir) / self.dataset
+        class_of = CLASSES[self.targets.size]
+        known: set[str] = set()
+        examples = {}
+        for split, name in FILES.items():
+            trees = [
+                (tree, class_of[label]) for tree, label in read_trees(folder / name) if label in class_of
+            ]
+            if not trees:
+                raise DataError(
+                    f"{folder / name} has no sentence with a class; put the treebank's own there."
+                )
+            if split == "train":
+                counts = Counter(node.token for tree, _ in trees for node in nodes(tree))
+                known = {word for word, count in counts.items() if count > 1 and word not in MARKS} | {PHRASE}
+            examples[split] = [(with_known(tree, known), class_) for tree, class_ in trees]
+        return examples
+
+    @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        words = {node.token for tree, _ in self.examples["train"] for node in nodes(tree)}
+        tokens = [*MARKS, PHRASE, UNKNOWN, *sorted(words - {PHRASE, UNKNOWN})]
+        return {token: number for number, token in enumerate(tokens)}
+
+    def solved(self, metrics: Mapping[str, float]) -> bool:
+        return metrics["accuracy"] >= self.solved_at
+
+
+def with_known(tree: Node, known: set[str]) -> Node:
+    """Return the tree with `UNKNOWN` in the place of all words but those known."""
+    token = tree.token if tree.token in known else UNKNOWN
+    return Node(token, tuple(with_known(child, known) for child in tree.children))
+
+
+def read_trees(path: Path) -> list[tuple[Node, int]]:
+    """Read one of the treebank's files: a tree in each line, with the label of its root.
+
+    Raises:
+        DataError: the file is missing or cannot be read, or a line is not one tree.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise DataError(
+            f"There is no {path}; put {', '.join(FILES.values())} of the Stanford Sentiment Treebank there,"
+            " from trainDevTestTrees_PTB.zip at https://nlp.stanford.edu/sentiment."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}); put the treebank's own file there.") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(read_tree(line))
+        except ValueError as error:
+            raise DataError(
+                f"Line {number} of {path} is not one tree as the treebank has it, such as"
+                f" (3 (2 good) (2 film)): {error}."
+            ) from error
+    return found
+
+
+def read_tree(line: str) -> tuple[Node, int]:
+    """Return the tree of a line, with the label of its root.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found: tuple[Node, int] | None = None
+    # The nodes that are open, each with its label and what it holds: one word, or nodes.
+    open_nodes: list[tuple[int, list[str], list[Node]]] = []
+    parts = iter(re.findall(r"[()]|[^\s()]+", line))
+    for part in parts:
+        if found is not None:
+            raise ValueError("something follows the end of the tree, which has one root")
+        if part == "(":
+            label = next(parts, "")
+            if label not in LABELS:
+                raise ValueError(f"there is {label!r} in the place of a label from 0 to 4")
+            open_nodes.append((int(label), [], []))
+        elif not open_nodes:
+            raise ValueError("it does not begin with a bracket")
+        elif part == ")":
+            root, words, children = open_nodes.pop()
+            if len(words) + bool(children) != 1:
+                raise ValueError("a node holds neither one word nor other nodes alone")
+            node = Node(PHRASE, tuple(children)) if children else Node(words[0])
+            if open_nodes:
+                open_nodes[-1][2].append(node)
+            else:
+                found = node, root
+        else:
+            open_nodes[-1][1].append(part.lower())
+    if found is None:
+        raise ValueError("a bracket is not closed" if open_nodes else "it is empty")
+    return found
