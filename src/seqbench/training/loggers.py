@@ -1,7 +1,7 @@
 """Where metrics go besides `metrics.csv`.
 
-A logger preset names a function of this module's kind: it gets a `RunInfo` and the preset's values, and
-returns a Lightning logger, or None.
+A logger preset names seqbench's `wandb` below or one of Lightning's loggers by `_target_`. The parameters that
+depend on the run (`info`, `save_dir`, `name`, `version`, …) are filled in by name.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,13 +21,14 @@ from matplotlib.figure import Figure
 
 @dataclass
 class RunInfo:
-    """What a logger may want to know of a run.
+    """What a logger may want to know about a run.
 
     Attributes:
         group: `<task>/<model>-<hash>`, the same for every seed.
         seed: the run's seed.
-        id: stays the same when the run goes on after a stop.
+        id: stays the same when the run continues after a stop.
         runs_dir: where all runs live.
+        folder: where this run lives.
         tags: words to find the run by.
         config: the whole configuration.
     """
@@ -35,12 +37,20 @@ class RunInfo:
     seed: int
     id: str
     runs_dir: Path
+    folder: Path
     tags: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
 
-
-def none(info: RunInfo) -> None:
-    """Log nowhere else."""
+    def arguments(self) -> dict[str, Any]:
+        """Return what the constructor of a logger may ask for, by name."""
+        return {
+            "info": self,
+            "save_dir": str(self.folder),
+            "name": "",
+            "version": "",
+            "run_name": f"{self.group} seed {self.seed}",
+            "experiment_name": "seqbench",
+        }
 
 
 def wandb(
@@ -56,8 +66,8 @@ def wandb(
         info: the run.
         project: W&B project.
         entity: W&B team or user; None for the account's own.
-        mode: auto is online where somebody is logged in and offline elsewhere, without a question;
-            the environment variable WANDB_MODE goes before it.
+        mode: auto is online if somebody is logged in and offline otherwise, without a question; the environment
+            variable WANDB_MODE takes precedence.
         tags: more tags.
 
     Files lie in `<runs_dir>/wandb`; `wandb sync` uploads an offline run later.
@@ -74,14 +84,14 @@ def wandb(
         "entity": entity,
         "name": f"{info.group} seed {info.seed}",
         "id": info.id,
-        "dir": str(info.runs_dir.resolve()),  # its server process may stand in another folder
+        "dir": str(info.runs_dir.resolve()),  # its server process may run in another folder
         "group": info.group,
         "job_type": "train",
         "tags": [*info.tags, *tags],
         "config": info.config,
         "settings": settings,
         "resume": "allow" if chosen == "online" else None,
-        "reinit": "create_new",  # seeds side by side have a run each
+        "reinit": "create_new",  # each of the seeds that train together has a run
     }
     try:
         run = client.init(mode=chosen, **options)
@@ -97,21 +107,36 @@ def _logged_in() -> bool:
 
     try:
         return client.login(prompt=False)
-    except Exception:  # a key that is no key, a server that does not answer
+    except Exception:  # a malformed key, a server that does not answer
         return False
 
 
-def log_figure(logger: WandbLogger, name: str, figure: Figure, step: int) -> None:
+def shows_figures(logger: Logger) -> bool:
+    """Whether a logger can show a figure: W&B, TensorBoard and MLflow can, a CSV file cannot."""
+    return isinstance(logger, WandbLogger) or any(
+        hasattr(logger.experiment, method) for method in ("add_figure", "log_figure")
+    )
+
+
+def show_figure(logger: Logger, name: str, figure: Figure, step: int) -> None:
     """Show a figure among a run's pictures."""
-    logger.log_image(name, [figure], step=step)
-
-
-def finish(logger: Logger | None, summary: dict[str, Any], failed: bool) -> None:
-    """Close a logger with the figures that sum the run up, and with how the run ended."""
+    experiment: Any = logger.experiment
     if isinstance(logger, WandbLogger):
-        run = logger.experiment
-        run.summary.update(summary)
-        run.finish(exit_code=1 if failed else 0)
-    elif logger is not None:
-        logger.log_metrics({k: v for k, v in summary.items() if isinstance(v, int | float)})
-        logger.finalize("failed" if failed else "success")
+        logger.log_image(name, [figure], step=step)
+    elif hasattr(experiment, "add_figure"):  # TensorBoard
+        experiment.add_figure(name, figure, global_step=step, close=False)
+    elif hasattr(experiment, "log_figure"):  # MLflow
+        experiment.log_figure(logger.version, figure, f"{name}_{step}.png")
+
+
+def finish(loggers: Sequence[Logger], summary: dict[str, Any], failed: bool) -> None:
+    """Close loggers with the figures that summarise the run, and with how the run ended."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            run = logger.experiment
+            run.summary.update(summary)
+            run.finish(exit_code=1 if failed else 0)
+        else:
+            with suppress(OSError):  # a disk that is full must not hide how the run ended
+                logger.log_metrics({k: v for k, v in summary.items() if isinstance(v, int | float)})
+                logger.finalize("failed" if failed else "success")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from seqbench.training.module import SequenceLearner
+from seqbench.training.learner import SequenceLearner
 
 
 class _Rate(ProgressColumn):
@@ -19,7 +19,7 @@ class _Rate(ProgressColumn):
 
 
 class ProgressLine(L.Callback):
-    """One line in a terminal: steps, rate, time left, the last evaluation. A file gets nothing."""
+    """One line in a terminal: steps, rate, time left, the last evaluation. Nothing is written to a file."""
 
     def __init__(self, title: str, metric: str) -> None:
         self.title = title
@@ -27,7 +27,7 @@ class ProgressLine(L.Callback):
 
     @staticmethod
     def wanted() -> bool:
-        """Whether somebody is looking, and no other process draws a line of its own."""
+        """Whether the output is a terminal that no other process draws a line in."""
         return sys.stderr.isatty() and multiprocessing.current_process().name == "MainProcess"
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

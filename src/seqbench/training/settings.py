@@ -16,21 +16,21 @@ class TrainerSettings:
     Attributes:
         max_steps: optimisation steps, at most.
         eval_every: steps between evaluations on the validation set.
-        stop_when_solved: end at the first evaluation that meets the task's criterion.
-        teacher_forcing: how often a model that is fed its previous output (`feedback`, or a task that
-            predicts its next input) is fed the true one in training; a pair goes from the one to the other,
-            from the first step to the last (scheduled sampling: Bengio, Vinyals, Jaitly & Shazeer, 2015).
-        log_spectrum: note at each evaluation the largest spectral radius and singular value of the recurrent
-            matrices.
+        stop_when_solved: end at the first evaluation at which the task is solved.
+        teacher_forcing: the rate at which a model that is fed its previous output (`feedback`, or a task that
+            predicts its next input) is fed the true one in training. A pair is the rate at the first step and
+            at the last, linear in between (scheduled sampling: Bengio, Vinyals, Jaitly & Shazeer, 2015).
+        log_spectrum: log the largest spectral radius and singular value of the recurrent matrices at each
+            evaluation.
         precision: as Lightning names it: 32-true, bf16-mixed, 64-true, …
-        devices: how many devices share each batch, which must divide by it; -1 takes all there are.
-        seeds_together: whether one pass goes through the models of all seeds (True) or each has its own, one
-            after the other; auto measures which is faster. False also runs one seed after another.
+        devices: number of devices that share each batch, whose size it must divide; -1 takes all there are.
+        seeds_together: whether one pass is vectorised over the models of all seeds (True), or each model has
+            its own; auto measures which is faster. False also trains one seed after another.
         accelerator: auto, cpu, gpu, mps, …
         strategy: as Lightning names it.
-        num_threads: threads of one process on a CPU; None leaves torch its own choice.
+        num_threads: threads of one process on a CPU; None leaves the choice to torch.
         checkpoint_seconds: shortest time between checkpoints.
-        progress: show a progress line where the output is a terminal.
+        progress: show a progress line if the output is a terminal.
         lightning: further arguments of `lightning.Trainer`.
     """
 
@@ -53,9 +53,9 @@ class TrainerSettings:
         if str(self.precision) in ("16", "16-mixed"):
             raise ConfigError(
                 f"trainer.precision={self.precision} scales the loss, which clipping and checkpoints do not "
-                "know of; use bf16-mixed."
+                "support; use bf16-mixed."
             )
-        ends = self.forcing_ends
+        ends = self.teacher_rates
         if len(ends) != 2 or not all(0 <= end <= 1 for end in ends):
             raise ConfigError(
                 f"trainer.teacher_forcing={self.teacher_forcing} must lie in [0, 1], as one number or a pair."
@@ -69,12 +69,12 @@ class TrainerSettings:
             raise ConfigError(f"trainer.num_threads={self.num_threads} must be at least 1, or null.")
 
     @property
-    def forcing_ends(self) -> tuple[float, ...]:
+    def teacher_rates(self) -> tuple[float, ...]:
         """The rate of teacher forcing at the first step and at the last."""
         rate = self.teacher_forcing
         return (rate, rate) if isinstance(rate, int | float) else tuple(rate)
 
-    def forcing_at(self, step: int) -> float:
+    def teacher_rate_at(self, step: int) -> float:
         """Return the rate of teacher forcing at an optimisation step, counted from 0."""
-        first, last = self.forcing_ends
+        first, last = self.teacher_rates
         return first + (last - first) * step / max(1, self.max_steps - 1)

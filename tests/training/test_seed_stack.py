@@ -1,4 +1,4 @@
-"""Many seeds in one job: each gets the numbers that it gets alone."""
+"""Many seeds in one job: each has the numbers that it has alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from tests.models.test_presets import SMALL as SMALL_MODELS
 from tests.models.test_presets import accepts
 
 import seqbench
-from seqbench.config import build_recipe, preset_names
-from seqbench.training.data import side_by_side
-from seqbench.training.seeds import ELEMENTWISE, SeedStack, optimizer_of_all, optimizer_of_one
+from seqbench.config.build import build_optimizer_config
+from seqbench.config.presets import preset_names
+from seqbench.training.batches import stack_batches
+from seqbench.training.seed_stack import ELEMENTWISE, SeedStack, optimizer_of_all, optimizer_of_one
+from seqbench.training.updates import GradientDescent
 
 SMALL = ["task=temporal_order", "task.length=12", "task.eval_size=60", "model.hidden_size=8", "batch_size=8"]
 SMALL += ["logger=none", "trainer.precision=64-true"]
@@ -43,7 +45,7 @@ def curves(runs_dir: str, seed: int) -> list[list[float]]:
 @contextmanager
 def interrupted_at_40(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Train within, and be stopped by Ctrl-C at step 40."""
-    from seqbench.training.module import SequenceLearner
+    from seqbench.training.learner import SequenceLearner
 
     step = SequenceLearner.training_step
 
@@ -57,37 +59,37 @@ def interrupted_at_40(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@every_preset
-@pytest.mark.parametrize("together", [True, False])
-def test_three_seeds_side_by_side_are_each_alone(preset: str, together: bool) -> None:
-    """200 steps in float64, where rounding is not enough to send a run another way."""
+def curves_of(preset: str, seeds: Sequence[int], vectorized: bool) -> torch.Tensor:
+    """Return loss and norm of the gradient in 50 steps of float64, (50, 2, K).
+
+    In float64 rounding is not enough to send a run another way.
+    """
     task_overrides = SMALL if "sequence" in accepts(preset) else [*STORIES, "model.hidden_size=8"]
     cfg = seqbench.compose([*task_overrides, f"model={preset}", *SMALL_MODELS.get(preset, ())])
-    task, recipe = seqbench.build_task(cfg), build_recipe(cfg)
+    task, config = seqbench.build_task(cfg), build_optimizer_config(cfg)
+    models = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        models.append(seqbench.build_model(cfg, task).double())
+    stack = SeedStack(models)
+    if len(seeds) > 1:
+        stack.stack_parameters()
+        stack.set_mode(vectorized, "auto")
+    update = GradientDescent(stack, task.targets, config)
+    optimizer = config.build(stack.trainable())
+    streams = [task.train_batches(seed, 8) for seed in seeds]
+    found = []
+    for _ in range(50):
+        batch = stack_batches([next(stream) for stream in streams])
+        found.append(update.step(batch, optimizer, torch.autograd.backward))
+    return torch.stack(found)
 
-    def losses(seeds: list[int]) -> torch.Tensor:
-        models = []
-        for seed in seeds:
-            torch.manual_seed(seed)
-            models.append(seqbench.build_model(cfg, task).double())
-        stack = SeedStack(models)
-        if len(seeds) > 1:
-            stack.tie()
-            stack.run_with(together, "auto")
-        optimizer = recipe.build(stack.trainable())
-        streams = [task.train_batches(seed, 8) for seed in seeds]
-        found = []
-        for _ in range(200):
-            stack.zero_grad()
-            batch = side_by_side([next(stream) for stream in streams])
-            loss = stack.backward(task.targets, batch)
-            norm = recipe.clip(stack.gradients())
-            optimizer.step()
-            found.append(torch.stack([loss, norm]))
-        return torch.stack(found)
 
-    alone = torch.cat([losses([seed]) for seed in (4, 0, 2)], dim=-1)
-    torch.testing.assert_close(losses([4, 0, 2]), alone, rtol=1e-5, atol=1e-5)
+@every_preset
+def test_three_seeds_are_each_alone_vectorised_and_in_sequence(preset: str) -> None:
+    alone = torch.cat([curves_of(preset, [seed], False) for seed in (4, 0, 2)], dim=-1)
+    for vectorized in (True, False):
+        torch.testing.assert_close(curves_of(preset, [4, 0, 2], vectorized), alone, rtol=1e-7, atol=1e-7)
     assert (alone[-1, 0, 0] - alone[-1, 0, 1]).abs() > 1e-6
 
 
@@ -105,8 +107,8 @@ def test_the_platform_trains_seeds_side_by_side_as_alone(optim: str, together: s
         for a, b in zip(curves("together", seed), curves("alone", seed), strict=True):
             assert a == pytest.approx(b, rel=1e-6)
     if together == "true":
-        turn = "in turn" if optim == "sgd_omega" else "together"  # Ω takes models one by one
-        assert {result.way for result in ours} == {f"seeds {turn}, engine auto"}
+        turn = "sequential" if optim == "sgd_omega" else "vectorized"  # Ω takes models one by one
+        assert {result.mode for result in ours} == {f"seeds {turn}, engine auto"}
 
 
 def test_a_seed_that_ends_leaves_the_others_as_they_would_be_alone() -> None:
@@ -122,7 +124,7 @@ def test_a_seed_that_ends_leaves_the_others_as_they_would_be_alone() -> None:
 
 
 def test_a_seed_that_diverges_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    from seqbench.training.data import TrainingStream
+    from seqbench.training.batches import TrainingStream
 
     through = TrainingStream.__iter__
 
@@ -216,8 +218,8 @@ def test_frozen_and_scalar_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
         model.temperature = nn.Parameter(torch.tensor(1.5))
         model.frozen = nn.Parameter(torch.ones(3), requires_grad=False)
 
-    def scaled(model: SequenceModel, *args):
-        outputs, state = forward(model, *args)
+    def scaled(model: SequenceModel, inputs, lengths=None):
+        outputs, state = forward(model, inputs, lengths)
         return outputs * model.temperature * model.frozen.mean(), state
 
     monkeypatch.setattr(SequenceModel, "__init__", with_more)
@@ -226,22 +228,23 @@ def test_frozen_and_scalar_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
     together = train(*args, "n_seeds=2", "trainer.seeds_together=true", "runs_dir=together")
     for seed, result in enumerate(together):
         (alone,) = train(*args, f"seed={seed}", "runs_dir=alone")
-        assert result.way == "seeds together, engine auto"
+        assert result.mode == "seeds vectorized, engine auto"
         assert result.validation == pytest.approx(alone.validation, rel=1e-9)
         weights = torch.load(next(Path("together").glob(f"*/*/seed-{seed}/checkpoints/best.pt")))
         assert weights["frozen"].tolist() == [1, 1, 1] and weights["temperature"] != 1.5
 
 
-def test_what_vmap_cannot_do_is_done_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    from seqbench.models import SequenceModel
+def test_models_that_draw_random_numbers_train_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seqbench.models.sequence import SequenceModel
 
     forward = SequenceModel.forward
 
-    def random(model: SequenceModel, inputs, *rest):
-        outputs, state = forward(model, inputs, *rest)
+    def random(model: SequenceModel, inputs, lengths=None):
+        outputs, state = forward(model, inputs, lengths)
         return outputs + 1e-3 * torch.rand_like(outputs), state
 
     monkeypatch.setattr(SequenceModel, "forward", random)
+    monkeypatch.setattr(SequenceModel, "vectorizable", False)
     args = ["trainer.max_steps=40", "trainer.eval_every=20", "model=rnn"]
     for together in ("true", "auto"):
         results = train(*args, "n_seeds=2", f"trainer.seeds_together={together}", f"runs_dir={together}-runs")
@@ -287,7 +290,7 @@ def test_an_optimisers_state_comes_apart_and_together(optimizer: type[torch.opti
 def test_results_say_how_they_were_trained() -> None:
     train("trainer.max_steps=20", "n_seeds=2", "trainer.seeds_together=true", "model=rnn")
     data = json.loads(next(Path("runs").glob("*/*/seed-1/result.json")).read_text())
-    assert data["way"] == "seeds together, engine auto" and data["config"]["n_seeds"] == 1
+    assert data["mode"] == "seeds vectorized, engine auto" and data["config"]["n_seeds"] == 1
 
 
 @pytest.mark.slow
@@ -296,7 +299,7 @@ def test_compiled_seeds_that_end_go_along_and_do_not_count() -> None:
     args = ["optim.lr=0.02", "trainer.max_steps=400", "trainer.eval_every=10", "model=leaky_rnn"]
     args += ["task.length=24", "trainer.precision=32-true"]
     ours = train(*args, "n_seeds=3", "runs_dir=c", "trainer.seeds_together=true", "model.engine=compile")
-    assert {result.way for result in ours} == {"seeds together, engine compile"}
+    assert {result.mode for result in ours} == {"seeds vectorized, engine compile"}
     alone = [train(*args, f"seed={seed}", "runs_dir=alone")[0] for seed in range(3)]
     assert len({result.steps for result in ours}) > 1
     assert [r.status for r in ours] == [r.status for r in alone] == ["solved"] * 3

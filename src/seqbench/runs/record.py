@@ -1,4 +1,4 @@
-"""What is kept of runs while they go: metrics, the best weights, checkpoints to go on from."""
+"""The record of a run while it trains: metrics, the best weights, checkpoints to continue from."""
 
 from __future__ import annotations
 
@@ -12,43 +12,44 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
-from seqbench.analysis.memory import can_observe, observe
+from seqbench.analysis.observations import picture
 from seqbench.analysis.spectrum import largest
 from seqbench.errors import StoreError
 from seqbench.models.unfold import Engine
 from seqbench.processes import is_first_process
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
-from seqbench.training.loggers import log_figure
-from seqbench.training.module import SequenceLearner
+from seqbench.training.learner import SequenceLearner
+from seqbench.training.loggers import shows_figures, show_figure
 
-#: Seconds between two pictures of a run's memory: to draw one takes up to a second, and evaluations may come
-#: as often.
+#: Seconds between two pictures of a run's memory: drawing one takes up to a second, and evaluations may be as
+#: frequent.
 PICTURE_SECONDS = 60.0
 
 
 class Record:
-    """One run, as far as it has come.
+    """One run, as far as it has been trained.
 
-    Everything that a run's further course depends on is in a checkpoint, or follows from the seed and the
-    step: a run that was killed goes on from there bit for bit. (Seeds in compiled pieces together do so up to
-    rounding where some have ended: what is compiled then is for fewer.)
+    A checkpoint holds everything that the further course of a run depends on, or it follows from the seed and
+    the step: a run that was killed continues from there bit for bit. (Seeds that are compiled together do so up
+    to rounding once some of them have ended, because fewer are then compiled.)
 
     Attributes:
-        step: optimisation steps done, as of the last evaluation or checkpoint.
-        status: `solved`, `diverged` or `finished`, as it stands.
-        solved_at_step: the first evaluation that met the task's criterion.
-        best_step, best_metrics, best_weights: the evaluation with the best headline metric, of equal ones
-            that with the lowest loss.
-        train_seconds, wall_seconds: time spent training, and in all, over every restart; a run that goes
-            side by side with others has its share of theirs.
-        way: how it goes, see `seqbench.training.ways`; None until that is chosen.
-        shown_at: when a picture of its memory was last drawn, by this process's clock.
+        step: optimisation steps taken, as of the last evaluation or checkpoint.
+        status: `solved`, `diverged` or `finished`, as of now.
+        solved_at_step: the first evaluation at which the task was solved.
+        best_step, best_metrics, best_weights: the evaluation with the best headline metric; of equal ones that
+            with the lowest loss.
+        train_seconds, wall_seconds: time spent training, and in all, over every restart; a run that trains
+            together with others has its share.
+        mode: the execution mode, see `seqbench.training.execution_mode`; None until it is chosen.
+        loggers: what logs the run besides `metrics.csv`.
+        logger_id: stays the same when the run continues after a stop.
         tested: metrics of the best weights on the test set of each of the task's `eval_lengths`.
-        checkpoint: what was read to go on from: model, optimiser, generators.
+        checkpoint: what was read to continue from: model, optimiser, generators.
     """
 
     def __init__(self, task: Task, folder: Path, stop_when_solved: bool, logger_id: str) -> None:
@@ -56,7 +57,7 @@ class Record:
         self.folder = folder
         self.stop_when_solved = stop_when_solved
         self.logger_id = logger_id
-        self.logger: Logger | None = None
+        self.loggers: list[Logger] = []
         self.step = 0
         self.status: Literal["solved", "diverged", "finished"] = "finished"
         self.solved_at_step: int | None = None
@@ -66,8 +67,7 @@ class Record:
         self.train_seconds = 0.0
         self.wall_seconds = 0.0
         self.rows: list[dict[str, float]] = []
-        self.way: tuple[bool, Engine | None] | None = None
-        self.shown_at = -math.inf
+        self.mode: tuple[bool, Engine | None] | None = None
         self.tested: list[dict[str, float]] = []
         self.checkpoint: dict[str, Any] | None = None
 
@@ -79,13 +79,13 @@ class Record:
     # Evaluations
 
     def add(self, row: dict[str, float], metrics: dict[str, float], model: nn.Module) -> None:
-        """Take in an evaluation, at the step of `row`; note the model's weights if it is the best yet."""
+        """Record an evaluation, at the step of `row`; keep the model's weights if it is the best so far."""
         self.step = int(row["step"])
         self.rows.append(row)
         if is_first_process():
             self._write(row)
-            if self.logger is not None:
-                self.logger.log_metrics({k: v for k, v in row.items() if k != "step"}, step=self.step)
+            for logger in self.loggers:
+                logger.log_metrics({k: v for k, v in row.items() if k != "step"}, step=self.step)
         if not math.isfinite(metrics["loss"]) or not math.isfinite(row.get("train_loss", 0.0)):
             self.status = "diverged"
             return
@@ -98,7 +98,7 @@ class Record:
             self.status = "solved"
 
     def _rank(self, metrics: dict[str, float]) -> tuple[float, float]:
-        """Return what is larger for better metrics; where all is right the loss may still fall."""
+        """Return what is larger for better metrics; where the headline metric is perfect the loss decides."""
         sign = 1 if self.task.direction == "max" else -1
         return sign * metrics[self.task.metric], -metrics["loss"]
 
@@ -115,12 +115,12 @@ class Record:
 
     _kept = (
         *("step", "status", "solved_at_step", "best_step", "best_metrics", "best_weights"),
-        *("train_seconds", "wall_seconds", "rows", "logger_id", "way"),
+        *("train_seconds", "wall_seconds", "rows", "logger_id", "mode"),
     )
 
     @property
     def path(self) -> Path:
-        """Where the run goes on from."""
+        """The last checkpoint."""
         return self.folder / "checkpoints" / "last.pt"
 
     def save(self, model: nn.Module, optimizer: dict[str, Any]) -> None:
@@ -158,7 +158,7 @@ class Record:
 
 
 class Recorder(L.Callback):
-    """Keeps the records of the seeds in training, and decides at each evaluation how each goes on.
+    """Keeps the records of the seeds in training, and decides at each evaluation which seeds continue.
 
     Attributes:
         active: the records of the seeds in training, in the order of the learner's models.
@@ -171,13 +171,14 @@ class Recorder(L.Callback):
         self.log_spectrum = log_spectrum
         self.checkpoint_seconds = checkpoint_seconds
         self._mark = self._saved_at = time.perf_counter()
+        self._shown_at: dict[int, float] = {}  # by the record's id: when its memory was last drawn
 
     def _lap(self) -> float:
-        """Share out the seconds since the last lap; return one record's share."""
+        """Divide the seconds since the last lap among the records; return one record's share."""
         now = time.perf_counter()
-        going = [record for record in self.active if not record.ended]
-        seconds, self._mark = (now - self._mark) / len(going), now
-        for record in going:
+        training = [record for record in self.active if not record.ended]
+        seconds, self._mark = (now - self._mark) / len(training), now
+        for record in training:
             record.wall_seconds += seconds
         return seconds
 
@@ -196,7 +197,7 @@ class Recorder(L.Callback):
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SequenceLearner)
-        self._means = pl_module.take_training_means()  # waits for the device, so the lap is honest
+        self._means = pl_module.take_training_means()  # waits for the device, so that the lap is true
         seconds = self._lap()
         for record in self.active:
             if not record.ended:
@@ -219,31 +220,40 @@ class Recorder(L.Callback):
                 row |= largest(model)
             record.add(row | {"seconds": round(record.wall_seconds, 3)}, metrics, model)
             self._show_memory(trainer, record, model, is_last=record.ended or over)
-        going = [k for k, record in enumerate(self.active) if not record.ended]
-        trainer.should_stop = not going or pl_module.step >= pl_module.max_steps
+        training = [k for k, record in enumerate(self.active) if not record.ended]
+        trainer.should_stop = not training or over
         due = time.perf_counter() - self._saved_at >= self.checkpoint_seconds
-        leaving = not trainer.should_stop and len(self.active) - len(going) > before
+        leaving = not trainer.should_stop and len(self.active) - len(training) > before
         if trainer.is_global_zero and (due or leaving):
-            for record, model, state in zip(self.active, models, pl_module.optimizer_states(), strict=True):
-                if pl_module.way is not None:
-                    record.way = pl_module.way.together, pl_module.way.engine
-                record.save(model, state)
-            self._saved_at = time.perf_counter()
-        # What is compiled is for this many models; there those that have ended go along, and do not count.
-        if leaving and pl_module.way != (True, "compile"):
-            pl_module.keep(going)
-            self.active = [self.active[k] for k in going]
+            self._save(pl_module)
+        # Compiled code is for this number of models; there those that have ended stay, and do not count.
+        if leaving and pl_module.mode != (True, "compile"):
+            pl_module.select(training)
+            self.active = [self.active[k] for k in training]
+
+    def _save(self, learner: SequenceLearner) -> None:
+        states = learner.optimizer_states()
+        for record, model, state in zip(self.active, learner.stack.models, states, strict=True):
+            if learner.mode is not None:
+                record.mode = learner.mode.vectorized, learner.mode.engine
+            record.save(model, state)
+        self._saved_at = time.perf_counter()
 
     def _show_memory(self, trainer: L.Trainer, record: Record, model: nn.Module, is_last: bool) -> None:
-        """Show on W&B what a model with a memory does with the first validation sequence."""
+        """Show in every logger that can what a model's memory does with the first validation sequence."""
+        loggers = [logger for logger in record.loggers if shows_figures(logger)]
         now = time.perf_counter()
-        due = record.status != "diverged" and (is_last or now - record.shown_at >= PICTURE_SECONDS)
-        if due and isinstance(record.logger, WandbLogger) and can_observe(model):
-            pieces: Any = trainer.val_dataloaders
-            first: Batch = next(iter(pieces)).rows(0, 1)
-            (seen,) = observe(model, record.task, first)
-            log_figure(record.logger, "memory", seen.draw(), record.step)
-            record.shown_at = now
+        due = is_last or now - self._shown_at.get(id(record), -math.inf) >= PICTURE_SECONDS
+        if not loggers or record.status == "diverged" or not due:
+            return
+        parts: Any = trainer.val_dataloaders
+        first: Batch = next(iter(parts)).rows(0, 1)
+        figure = picture(model, record.task, first)
+        if figure is None:
+            return
+        for logger in loggers:
+            show_figure(logger, "memory", figure, record.step)
+        self._shown_at[id(record)] = now
 
 
 def save_atomically(state: Any, path: Path) -> None:

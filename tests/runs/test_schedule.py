@@ -1,4 +1,4 @@
-"""Runs: what is kept, what is read again, and that a run that was stopped is the run that was not."""
+"""Runs: what is stored, what is read again, and that a run that was stopped equals one that was not."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import torch
 
 import seqbench
 from seqbench.errors import ConfigError
-from seqbench.training.recorder import Record
-from seqbench.training.run import plan
+from seqbench.runs.record import Record
+from seqbench.runs.plan import plan
 
 TINY = ["task=temporal_order", "task.length=10", "task.eval_size=100", "model.hidden_size=8", "batch_size=8"]
 QUICK = [*TINY, "trainer.max_steps=60", "trainer.eval_every=20", "logger=none"]
@@ -116,7 +116,7 @@ def test_a_run_that_was_killed_goes_on_bit_for_bit(optim: str, tmp_path: Path) -
 
 
 def test_a_run_that_raises_keeps_what_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    from seqbench.training.module import SequenceLearner
+    from seqbench.training.learner import SequenceLearner
 
     step = SequenceLearner.training_step
 
@@ -164,7 +164,7 @@ def test_the_hash_is_of_what_decides_the_numbers() -> None:
     hashes = {hash_of(override) for override in [*other, "seed=0"]}
     assert len(hashes) == len(other) + 1
     budget = plan(seqbench.compose([*QUICK, "model.param_budget=10000"]))
-    assert budget.hash == hash_of(f"model.hidden_size={budget.cfg.model.hidden_size}")
+    assert budget.hash == hash_of(f"model.hidden_size={budget.config['model']['hidden_size']}")
 
 
 def test_two_processes_that_share_batches_train_as_one() -> None:

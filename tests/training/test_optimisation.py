@@ -1,4 +1,4 @@
-"""The recipe: clipping and learning rates."""
+"""How models are optimised: clipping and learning rates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seqbench.errors import ConfigError
-from seqbench.training.optim import Recipe
+from seqbench.training.optimisation import OptimizerConfig
 
 
 def gradients(*rows: list[float]) -> list[torch.Tensor]:
@@ -24,7 +24,7 @@ def flat(of: list[torch.Tensor]) -> torch.Tensor:
 def test_clipping_by_norm_keeps_the_direction_and_the_other_seeds() -> None:
     ours = gradients([3.0, 0.0, 4.0], [0.3, 0.0, 0.4])
     before = flat(ours)
-    norm = Recipe(torch.optim.SGD, lr=0.1, clip_norm=1.0).clip(ours)
+    norm = OptimizerConfig(torch.optim.SGD, lr=0.1, clip_norm=1.0).clip(ours)
     assert norm.tolist() == pytest.approx([5.0, 0.5])
     assert flat(ours).norm(dim=1).tolist() == pytest.approx([1.0, 0.5], abs=1e-6)
     assert torch.cosine_similarity(flat(ours), before).tolist() == pytest.approx([1.0, 1.0])
@@ -35,7 +35,7 @@ def test_one_seed_is_clipped_as_torch_does() -> None:
     for parameter in parameters:
         parameter.grad = torch.randn_like(parameter)
     ours = [p.grad[None].clone() for p in parameters if p.grad is not None]
-    norm = Recipe(torch.optim.SGD, lr=0.1, clip_norm=0.7).clip(ours)
+    norm = OptimizerConfig(torch.optim.SGD, lr=0.1, clip_norm=0.7).clip(ours)
     theirs = torch.nn.utils.clip_grad_norm_(parameters, 0.7)
     torch.testing.assert_close(norm[0], theirs)
     for gradient, parameter in zip(ours, parameters, strict=True):
@@ -44,7 +44,7 @@ def test_one_seed_is_clipped_as_torch_does() -> None:
 
 def test_clipping_by_value_bounds_every_component() -> None:
     ours = gradients([3.0, -0.2, -4.0], [0.1, 0.2, 0.3])
-    norm = Recipe(torch.optim.SGD, lr=0.1, clip_norm=None, clip_value=0.5).clip(ours)
+    norm = OptimizerConfig(torch.optim.SGD, lr=0.1, clip_norm=None, clip_value=0.5).clip(ours)
     assert flat(ours)[0].tolist() == pytest.approx([0.5, -0.2, -0.5])
     assert flat(ours)[1].tolist() == pytest.approx([0.1, 0.2, 0.3])
     assert norm.tolist() == pytest.approx([math.sqrt(0.54), math.sqrt(0.14)])
@@ -52,19 +52,19 @@ def test_clipping_by_value_bounds_every_component() -> None:
 
 def test_without_clipping_the_norm_is_told_and_nothing_changes() -> None:
     ours = gradients([30.0, 40.0, 0.0])
-    assert Recipe(torch.optim.SGD, lr=0.1, clip_norm=None).clip(ours).item() == 50.0
+    assert OptimizerConfig(torch.optim.SGD, lr=0.1, clip_norm=None).clip(ours).item() == 50.0
     assert flat(ours)[0].tolist() == [30.0, 40.0, 0.0]
 
 
 def test_learning_rates() -> None:
-    recipe = Recipe(torch.optim.SGD, lr=1.0, schedule="cosine", warmup_steps=4)
-    assert [recipe.lr_at(step, 104) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
-    assert recipe.lr_at(4, 104) == 1.0
-    assert recipe.lr_at(54, 104) == pytest.approx(0.5)
-    assert recipe.lr_at(103, 104) == pytest.approx((1 + math.cos(math.pi * 0.99)) / 2)
-    linear = Recipe(torch.optim.SGD, lr=2.0, schedule="linear")
+    config = OptimizerConfig(torch.optim.SGD, lr=1.0, schedule="cosine", warmup_steps=4)
+    assert [config.lr_at(step, 104) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
+    assert config.lr_at(4, 104) == 1.0
+    assert config.lr_at(54, 104) == pytest.approx(0.5)
+    assert config.lr_at(103, 104) == pytest.approx((1 + math.cos(math.pi * 0.99)) / 2)
+    linear = OptimizerConfig(torch.optim.SGD, lr=2.0, schedule="linear")
     assert [linear.lr_at(step, 4) for step in range(4)] == [2.0, 1.5, 1.0, 0.5]
-    assert Recipe(torch.optim.SGD, lr=2.0).lr_at(999, 1000) == 2.0
+    assert OptimizerConfig(torch.optim.SGD, lr=2.0).lr_at(999, 1000) == 2.0
 
 
 @pytest.mark.parametrize(
@@ -72,4 +72,4 @@ def test_learning_rates() -> None:
 )
 def test_values_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"optim.{name}="):
-        Recipe(torch.optim.SGD, **{"lr": 0.1, name: value})
+        OptimizerConfig(torch.optim.SGD, **{"lr": 0.1, name: value})

@@ -1,4 +1,4 @@
-"""Feeding a task to Lightning."""
+"""The batches of a task, as Lightning asks for them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch.utils._pytree import tree_map
 from seqbench.tasks.base import Task, generator
 from seqbench.tasks.batch import Batch
 
-#: Optimisation steps handed to Lightning at once, so that its cost per batch is shared among them.
+#: Optimisation steps per call of Lightning, so that its overhead per batch is shared among them.
 STEPS_PER_CALL = 20
-#: Sequences evaluated at once; it bounds memory and leaves the numbers alone.
+#: Sequences evaluated at once; it bounds memory and changes no number.
 EVAL_BATCH = 250
 
 
 class TrainingStream:
-    """The training batches of several seeds, side by side; one pass goes to the next evaluation.
+    """The training batches of K seeds, stacked; one pass ends at the next evaluation.
 
-    It yields lists of batches, one for each optimisation step, whose tensors are (K, B, …).
+    It yields lists of batches, one for each optimisation step. Their tensors are (K, B, …).
 
     Args:
         task: what is learnt.
@@ -31,7 +31,7 @@ class TrainingStream:
         eval_every: steps between evaluations.
         max_steps: the last step.
         steps_per_call: batches of one list.
-        forcing: gives the rate of teacher forcing at a step, for models that are fed their outputs.
+        teacher_forcing: returns the rate of teacher forcing at a step, for models that are fed their outputs.
     """
 
     def __init__(
@@ -43,24 +43,24 @@ class TrainingStream:
         eval_every: int,
         max_steps: int,
         steps_per_call: int = STEPS_PER_CALL,
-        forcing: Callable[[int], float] | None = None,
+        teacher_forcing: Callable[[int], float] | None = None,
     ) -> None:
         self.step = start
         self.eval_every = eval_every
         self.max_steps = max_steps
         self.steps_per_call = steps_per_call
         self._first = [
-            partial(forced_batches, task, seed, batch_size, forcing=forcing or (lambda step: 1.0))
+            partial(batches_with_teacher, task, seed, batch_size, rate_at=teacher_forcing or (lambda step: 1.0))
             for seed in seeds
         ]
         self._streams = [first(start) for first in self._first]
 
     def example(self) -> Batch:
-        """Return the first batch of all; it does not count as taken."""
-        return side_by_side([next(first(self.step)) for first in self._first])
+        """Return the next batch without taking it from the stream."""
+        return stack_batches([next(first(self.step)) for first in self._first])
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Go on with the streams of these seeds alone."""
+    def select(self, rows: Sequence[int]) -> None:
+        """Continue with the streams of these seeds alone."""
         self._streams = [self._streams[k] for k in rows]
 
     def __iter__(self) -> Iterator[list[Batch]]:
@@ -68,15 +68,15 @@ class TrainingStream:
         while self.step < stop:
             count = min(self.steps_per_call, stop - self.step)
             self.step += count
-            yield [side_by_side([next(stream) for stream in self._streams]) for _ in range(count)]
+            yield [stack_batches([next(stream) for stream in self._streams]) for _ in range(count)]
 
 
-def forced_batches(
-    task: Task, seed: int, batch_size: int, start: int = 0, *, forcing: Callable[[int], float]
+def batches_with_teacher(
+    task: Task, seed: int, batch_size: int, start: int = 0, *, rate_at: Callable[[int], float]
 ) -> Iterator[Batch]:
-    """Yield a run's training batches; where the truth is fed is drawn from a stream of the run's own."""
+    """Yield a run's training batches; a stream of the run's own draws where the truth is fed."""
     for step, batch in enumerate(task.train_batches(seed, batch_size, start), start):
-        rate = forcing(step)
+        rate = rate_at(step)
         if rate == 1:
             yield batch
         else:
@@ -85,25 +85,27 @@ def forced_batches(
             yield batch.with_extras(teacher_mask=coins < rate)
 
 
-def side_by_side(batches: Sequence[Batch]) -> Batch:
+def stack_batches(batches: Sequence[Batch]) -> Batch:
     """Stack batches of one shape along a new first dimension."""
     if len(batches) == 1:
         return batches[0].map(lambda part: part[None])
-    stacked: Batch = tree_map(lambda *parts: None if parts[0] is None else torch.stack(parts), *batches)
+    stacked: Batch = tree_map(
+        lambda *parts: None if parts[0] is None else torch.stack(parts), *batches
+    )
     return stacked
 
 
 class EvaluationSet:
-    """A fixed set in pieces. (Lightning would take a bare list of batches for several loaders.)"""
+    """A fixed set in parts of `EVAL_BATCH` rows. (Lightning takes a list of batches for several loaders.)"""
 
     def __init__(self, batch: Batch) -> None:
-        self._pieces = batch.split(EVAL_BATCH)
+        self._parts = batch.split(EVAL_BATCH)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self._pieces)
+        return iter(self._parts)
 
     def __len__(self) -> int:
-        return len(self._pieces)
+        return len(self._parts)
 
 
 class TaskData(L.LightningDataModule):

@@ -12,23 +12,27 @@ from torch import Tensor, nn
 from seqbench.errors import ConfigError
 
 
-class Recipe:
+class OptimizerConfig:
     """An optimiser with its learning-rate schedule and gradient clipping.
 
     Args:
         optimizer: makes the optimiser: `optimizer(parameters, lr=…, weight_decay=…)`.
         lr: learning rate after the warm-up.
-        weight_decay: as the optimiser understands it.
-        clip_norm: longest gradient let through; a longer one keeps its direction (Pascanu et al., 2013).
+        weight_decay: passed to the optimiser.
+        clip_norm: the largest norm of a gradient; a longer gradient is scaled to it (Pascanu et al., 2013).
             None does not clip.
-        clip_value: largest component let through, before `clip_norm`. None does not clip.
-        schedule: after the warm-up the learning rate stays, or falls to zero at the last step, on a line or
-            on half a cosine.
+        clip_value: the largest absolute value of a component, clipped before `clip_norm`. None does not clip.
+        schedule: after the warm-up the learning rate is constant, or falls to zero at the last step, linearly
+            or by half a cosine.
         warmup_steps: steps over which the learning rate grows from zero.
-        omega: weight of the regulariser Ω, which asks of every step that it leave the gradient as long as it
-            is (Pascanu et al., 2013; see `seqbench.analysis.omega`).
-        truncate: steps that a gradient goes back, at most: sequences are learnt in pieces of so many, whose
-            states are carried on (truncated back-propagation through time). None goes back to the start.
+        omega: weight of the regulariser Ω, which penalises steps that change the norm of the gradient
+            (Pascanu et al., 2013; see `seqbench.training.omega`).
+        truncate: the most steps that a gradient is propagated back (truncated back-propagation through time):
+            a sequence is learnt in slices of so many steps, and the state is carried over. None propagates
+            back to the start.
+
+    Raises:
+        ConfigError: a value out of its range, or two that exclude each other.
     """
 
     def __init__(
@@ -56,11 +60,11 @@ class Recipe:
         if warmup_steps < 0:
             raise ConfigError(f"optim.warmup_steps={warmup_steps} must be 0 or more.")
         if omega < 0:
-            raise ConfigError(f"optim.omega={omega} must be 0 or more; 0 does without.")
+            raise ConfigError(f"optim.omega={omega} must be 0 or more; 0 turns it off.")
         if truncate is not None and truncate < 1:
             raise ConfigError(f"optim.truncate={truncate} must be at least 1, or null.")
         if omega and truncate is not None:
-            raise ConfigError("optim.omega wants whole sequences, and optim.truncate cuts them: choose one.")
+            raise ConfigError("optim.omega needs whole sequences, and optim.truncate cuts them: choose one.")
         self.omega = omega
         self.truncate = truncate
         self.optimizer = optimizer
@@ -76,7 +80,7 @@ class Recipe:
         return self.optimizer(parameters, lr=self.lr, weight_decay=self.weight_decay)
 
     def clip(self, gradients: list[Tensor]) -> Tensor:
-        """Clip in place the gradients (K, …) of K seeds, each by itself.
+        """Clip the gradients (K, …) of K seeds in place, each seed by itself.
 
         Returns:
             The norm (K,) of each seed's gradient before `clip_norm`.

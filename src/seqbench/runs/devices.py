@@ -1,0 +1,127 @@
+"""The devices of a run: how many there are, their names and memory; and the commit of the code."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import resource
+import subprocess
+import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import torch
+from lightning.pytorch.accelerators import Accelerator, AcceleratorRegistry
+
+from seqbench.errors import ConfigError
+from seqbench.training.settings import TrainerSettings
+
+
+def world_size(settings: TrainerSettings) -> int:
+    """Return how many processes share each batch, one for each device.
+
+    Raises:
+        ConfigError: there is no such accelerator here, or it has fewer devices.
+    """
+    accelerator = settings.accelerator
+    if accelerator == "gpu":
+        accelerator = "mps" if torch.backends.mps.is_available() else "cuda"
+    if accelerator == "auto":
+        accelerator = next((name for name in ("cuda", "mps") if _is_available(name)), "cpu")
+    if accelerator not in AcceleratorRegistry:
+        known = ", ".join(sorted(("auto", "gpu", *AcceleratorRegistry)))
+        raise ConfigError(f"trainer.accelerator={settings.accelerator} is unknown; there are {known}.")
+    if not _is_available(accelerator):
+        raise ConfigError(f"trainer.accelerator={settings.accelerator} is not available on this machine.")
+    there = _class(accelerator).auto_device_count()
+    if accelerator == "cpu":  # as many processes as one asks for
+        devices = max(settings.devices, 1)
+    elif settings.devices > there:
+        raise ConfigError(f"trainer.devices={settings.devices} is more than the {there} that this machine has.")
+    else:
+        devices = there if settings.devices == -1 else settings.devices
+    return devices * int(settings.lightning.get("num_nodes", 1))
+
+
+def _class(accelerator: str) -> type[Accelerator]:
+    kind: type[Accelerator] = AcceleratorRegistry[accelerator]["accelerator"]
+    return kind
+
+
+def _is_available(accelerator: str) -> bool:
+    return bool(_class(accelerator).is_available())
+
+
+def reset_peak_memory() -> None:
+    """Start a new measurement of `peak_memory`, where the system allows it."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    with suppress(OSError):  # Linux alone has it
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the largest number of bytes held at once: by tensors on a GPU, else by the process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def device_name(device: torch.device, count: int = 1) -> str:
+    """Return the name of a device, or of `count` of its kind."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    return name if count == 1 else f"{count} × {name}"
+
+
+@cache
+def processor() -> str:
+    """Return the name of the processor."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@cache
+def commit() -> str | None:
+    """Return the commit of the checkout that the code runs from, with + if it has uncommitted changes."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    # Fails in a repository into whose folder the package is merely installed.
+    mine = ["ls-files", "--error-unmatch", Path(__file__).name]
+    try:
+        _, commit, changes = (
+            subprocess.run([*git, *args], capture_output=True, text=True, check=True).stdout.strip()
+            for args in (mine, ["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("+" if changes else "")
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Make the process keep the memory that it frees, for reuse.
+
+    The C library of Linux returns large blocks at once, and at the next step the kernel fills new ones with
+    zeros, which takes a third of the time of a step with several seeds. Elsewhere this does nothing.
+    """
+    if sys.platform != "linux":
+        return
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+
+
+def release_freed_memory() -> None:
+    """Return to the system what `keep_freed_memory` has kept."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)

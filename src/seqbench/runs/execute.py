@@ -1,0 +1,240 @@
+"""The execution of one group of seeds, from the first step to the test."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.loggers import Logger
+from omegaconf import OmegaConf
+from torch import nn
+
+from seqbench.errors import ConfigError, SeqbenchError
+from seqbench.processes import is_first_process
+from seqbench.runs import devices
+from seqbench.runs.plan import Plan
+from seqbench.runs.record import Record, Recorder, save_atomically
+from seqbench.runs.store import Result, write_atomically, write_result
+from seqbench.training import loggers
+from seqbench.training.batches import STEPS_PER_CALL, TaskData, TrainingStream
+from seqbench.training.execution_mode import ExecutionMode
+from seqbench.training.learner import SequenceLearner
+from seqbench.training.progress import ProgressLine
+from seqbench.training.seed_stack import SeedStack
+
+
+def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
+    """Train seeds together and test them; an error of the runs' own makes their status `failed`.
+
+    Args:
+        job: the plan.
+        records: of each seed, all at the same step. Their folders are locked.
+
+    Raises:
+        SeqbenchError: the configuration, the data or the disk cannot be used.
+    """
+    results = {seed: _blank(job, seed) for seed in records}
+    learner: SequenceLearner | None = None
+    try:
+        with _process_settings(job):
+            for seed, record in records.items():
+                if is_first_process():
+                    write_atomically(record.folder / "config.yaml", OmegaConf.to_yaml(job.config_of(seed)))
+                    record.loggers = job.loggers(seed, record.logger_id)
+            models = [job.model(seed) for seed in records]
+            mode = next(iter(records.values())).mode
+            learner = SequenceLearner(
+                *(models, job.task, job.optimizer, job.settings.max_steps),
+                mode=None if mode is None else ExecutionMode(*mode),
+                vectorize=job.settings.seeds_together,
+            )
+            trainer, data = _trainer(job, records, learner)
+            of_model = list(zip(records.values(), models, strict=True))
+            with _interruptible(trainer):
+                if learner.step < learner.max_steps and not of_model[0][0].ended:
+                    trainer.fit(learner, data)
+                _test(learner, trainer, data, of_model)
+            for seed, (record, model) in zip(records, of_model, strict=True):
+                _fill(job, results[seed], record, model)
+                results[seed].mode = None if learner.mode is None else str(learner.mode)
+                results[seed].peak_memory_bytes = devices.peak_memory(trainer.strategy.root_device)
+                results[seed].device = devices.device_name(trainer.strategy.root_device, job.world_size)
+    except (SeqbenchError, KeyboardInterrupt):
+        for record in records.values():
+            loggers.finish(record.loggers, {}, failed=True)
+        raise
+    except Exception:
+        if not is_first_process():
+            raise  # the first process records how a run ended; this one's output shows the error
+        for seed, result in results.items():
+            result.status = "failed"
+            result.error = traceback.format_exc()
+            result.steps = learner.step if learner is not None else 0
+            result.wall_time_s = round(records[seed].wall_seconds, 3)
+    for seed, result in results.items():
+        result.finished_at = datetime.now(UTC).isoformat(timespec="seconds")
+        if is_first_process():
+            write_result(job.folder(seed), result)
+            if result.status != "failed":
+                records[seed].path.unlink(missing_ok=True)
+        loggers.finish(records[seed].loggers, _summary(result), failed=result.status == "failed")
+    return list(results.values())
+
+
+@contextmanager
+def _process_settings(job: Plan) -> Iterator[None]:
+    """Set threads and memory for a run, and leave the process's threads and generators as they were."""
+    threads = torch.get_num_threads()
+    try:
+        with torch.random.fork_rng():
+            torch.set_num_threads(job.settings.num_threads or threads)
+            devices.keep_freed_memory()
+            devices.release_freed_memory()
+            devices.reset_peak_memory()
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _trainer(
+    job: Plan, records: dict[int, Record], learner: SequenceLearner
+) -> tuple[L.Trainer, TaskData]:
+    """Return Lightning's trainer, with the callbacks of the seeds, and the data that it trains on."""
+    settings, first = job.settings, next(iter(records.values()))
+    observers = [callback for seed in records for callback in job.make_callbacks(seed)]
+    callbacks = [
+        Recorder(list(records.values()), settings.checkpoint_seconds, settings.log_spectrum),
+        *observers,
+    ]
+    if settings.progress and is_first_process() and ProgressLine.wanted():
+        seeds = "–".join(str(seed) for seed in sorted({min(records), max(records)}))
+        title = f"{job.task_name} {job.model_name} seed{'s' * (len(records) > 1)} {seeds}"
+        callbacks.append(ProgressLine(title, job.task.metric))
+    trainer = _lightning_trainer(job, callbacks, [log for r in records.values() for log in r.loggers])
+    learner.step = first.step
+    learner.resumed = [r.checkpoint for r in records.values() if r.checkpoint is not None]
+    learner.stream = TrainingStream(
+        job.task,
+        list(records),
+        job.batch_size,
+        learner.step,
+        settings.eval_every,
+        settings.max_steps,
+        # Processes that share batches meet after every step, and observers see every step.
+        steps_per_call=1 if job.world_size > 1 or observers else STEPS_PER_CALL,
+        teacher_forcing=settings.teacher_rate_at,
+    )
+    return trainer, TaskData(job.task, learner.stream)
+
+
+def _lightning_trainer(
+    job: Plan, callbacks: Sequence[L.Callback], loggers: Sequence[Logger]
+) -> L.Trainer:
+    """Return Lightning's trainer; a strategy or precision that it cannot serve is a ConfigError."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning.*")
+    settings = job.settings
+    precision: Any = settings.precision
+    try:
+        return L.Trainer(
+            accelerator=settings.accelerator,
+            devices=settings.devices if settings.devices > 0 else "auto",
+            strategy=settings.strategy,
+            precision=precision,
+            logger=list(loggers) or False,
+            callbacks=list(callbacks),
+            max_epochs=-1,
+            num_sanity_val_steps=0,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            **settings.lightning,
+        )
+    except Exception as error:  # Lightning's own are of many kinds
+        raise ConfigError(f"trainer: {str(error).strip().splitlines()[0]}") from error
+
+
+def _test(
+    learner: SequenceLearner, trainer: L.Trainer, data: TaskData, of_model: list[tuple[Record, nn.Module]]
+) -> None:
+    """Measure each seed's best weights on the test sets."""
+    tested = [(record, model) for record, model in of_model if record.best_step]
+    if not tested:
+        return
+    learner.stack = SeedStack([model for _, model in tested])
+    learner.best_weights = [record.best_weights for record, _ in tested]
+    trainer.test(learner, data, verbose=False)
+    for (record, _), metrics in zip(tested, learner.tested, strict=True):
+        record.tested = metrics
+        if trainer.is_global_zero:
+            save_atomically(record.best_weights, record.folder / "checkpoints" / "best.pt")
+
+
+def _blank(job: Plan, seed: int) -> Result:
+    """Return the result of a run of which nothing is known yet."""
+    return Result(
+        task=job.task_name,
+        model=job.model_name,
+        hash=job.hash,
+        seed=seed,
+        status="failed",
+        config=job.config_of(seed),
+        metric=job.task.metric,
+        metrics={job.task.metric: asdict(job.task.metric_of(job.task.metric))},
+        solved_when=job.task.solved_when,
+        device=platform.processor() or platform.machine(),
+        versions={name: version(name) for name in ("seqbench", "torch", "lightning")}
+        | {"python": platform.python_version()},
+        commit=devices.commit(),
+    )
+
+
+def _fill(job: Plan, result: Result, record: Record, model: nn.Module) -> None:
+    """Put what a run came to into its result."""
+    task, lengths = job.task, job.task.eval_lengths
+    result.status = record.status
+    result.solved_at_step = record.solved_at_step
+    result.steps = record.step
+    result.sequences = record.step * job.batch_size
+    result.best_step = record.best_step
+    result.validation = dict(record.best_metrics)
+    result.test = {str(n): dict(m) for n, m in zip(lengths, record.tested, strict=False)}
+    measured = {name for metrics in (result.validation, *result.test.values()) for name in metrics}
+    result.metrics |= {name: asdict(task.metric_of(name)) for name in sorted(measured)}
+    result.baseline_loss = {str(n): task.baseline_loss(n) for n in lengths}
+    result.parameters = sum(p.numel() for p in model.parameters())
+    result.state_size = getattr(model, "state_size", None)
+    result.wall_time_s = round(record.wall_seconds, 3)
+    if record.train_seconds > 0:
+        result.sequences_per_s = round(result.sequences / record.train_seconds, 1)
+
+
+def _summary(result: Result) -> dict[str, Any]:
+    """Return the figures that summarise a result, flat."""
+    keys = ("status", "solved_at_step", "steps", "parameters", "state_size", "wall_time_s", "sequences_per_s")
+    summary = {key: getattr(result, key) for key in keys}
+    for length, metrics in result.test.items():
+        summary |= {f"test/{length}/{name}": value for name, value in metrics.items()}
+    return summary
+
+
+@contextmanager
+def _interruptible(trainer: L.Trainer) -> Iterator[None]:
+    """Turn the SystemExit that Lightning makes of Ctrl-C back into KeyboardInterrupt."""
+    try:
+        yield
+    except SystemExit as end:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from end
+        raise

@@ -1,0 +1,205 @@
+"""The plan of a job: a configuration, checked, and all that its runs need. Nothing after it reads configuration."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from seqbench.config.build import (
+    ModelFactory,
+    build_callbacks,
+    build_loggers,
+    build_optimizer_config,
+    build_settings,
+    build_task,
+    check_counts,
+)
+from seqbench.config.identity import identity, resolve
+from seqbench.errors import ConfigError
+from seqbench.runs.devices import world_size
+from seqbench.tasks.base import Task, generator
+from seqbench.training.callbacks import observing
+from seqbench.training.loggers import RunInfo
+from seqbench.training.omega import check_omega
+from seqbench.training.optimisation import OptimizerConfig
+from seqbench.training.seed_stack import ELEMENTWISE
+from seqbench.training.settings import TrainerSettings
+
+#: A callback, which is copied for each seed; or a function that makes one for a seed.
+CallbackOrFactory = L.Callback | Callable[[int], L.Callback]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the runs of one configuration, one for each seed, have in common.
+
+    Attributes:
+        task: prepared once, before the first seed trains.
+        make_model: draws a model's weights from torch's global generator.
+        optimizer: how models are optimised.
+        settings: the training protocol.
+        config: the resolved configuration, as it is stored with a run.
+        hash: the identity of the configuration.
+        seeds: the runs.
+        batch_size: sequences of one optimisation step, all devices together.
+        runs_dir: where runs are stored.
+        world_size: processes that share each batch.
+        together: whether seeds may train in one stack.
+        make_loggers: the loggers of one run.
+        make_callbacks: the user's callbacks of one seed.
+    """
+
+    task: Task
+    make_model: Callable[[], nn.Module]
+    optimizer: OptimizerConfig
+    settings: TrainerSettings
+    config: dict[str, Any]
+    hash: str
+    seeds: range
+    batch_size: int
+    runs_dir: Path
+    world_size: int
+    together: bool
+    make_loggers: Callable[[RunInfo], list[Logger]]
+    make_callbacks: Callable[[int], list[L.Callback]]
+
+    @property
+    def task_name(self) -> str:
+        """The task preset."""
+        return str(self.config["preset"]["task"])
+
+    @property
+    def model_name(self) -> str:
+        """The model preset."""
+        return str(self.config["preset"]["model"])
+
+    @property
+    def group(self) -> str:
+        """`<task>/<model>-<hash>`."""
+        return f"{self.task_name}/{self.model_name}-{self.hash}"
+
+    def folder(self, seed: int) -> Path:
+        """Return the run folder of a seed."""
+        return self.runs_dir / self.group / f"seed-{seed}"
+
+    def config_of(self, seed: int) -> dict[str, Any]:
+        """Return the configuration of one run."""
+        return self.config | {"seed": seed, "n_seeds": 1}
+
+    def model(self, seed: int) -> nn.Module:
+        """Return a seed's model with its initial weights; torch's generator is left at the seed's own stream."""
+        torch.manual_seed(generator("weights", seed).initial_seed())
+        model = self.make_model()
+        torch.manual_seed(generator("training", seed).initial_seed())
+        return model
+
+    def logger_id(self, seed: int) -> str:
+        """Return a new id for a run's loggers."""
+        return f"{self.hash}-{seed}-{uuid.uuid4().hex[:6]}"
+
+    def loggers(self, seed: int, id: str) -> list[Logger]:
+        """Return the loggers of a run."""
+        info = RunInfo(
+            group=self.group,
+            seed=seed,
+            id=id,
+            runs_dir=self.runs_dir,
+            folder=self.folder(seed),
+            tags=[self.task_name, self.model_name],
+            config=self.config_of(seed),
+        )
+        return self.make_loggers(info)
+
+
+def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
+    """Check a configuration and build what does not depend on the seed.
+
+    Args:
+        cfg: from `seqbench.compose`.
+        callbacks: more callbacks than the configuration names.
+
+    Raises:
+        ConfigError: something in it cannot be used.
+    """
+    check_counts(cfg)
+    settings = build_settings(cfg)
+    processes = world_size(settings)
+    if cfg.batch_size % processes:
+        raise ConfigError(
+            f"batch_size={cfg.batch_size} does not divide by the {processes} devices that share it."
+        )
+    optimizer = build_optimizer_config(cfg)
+    task = build_task(cfg)
+    make_model = ModelFactory(cfg, task)
+    cfg = resolve(cfg, make_model)
+    with torch.device("meta"):
+        model = make_model()
+    _check_optimizer(optimizer, model)
+    if getattr(model, "is_solved", False) and processes > 1:
+        raise ConfigError(
+            f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1."
+        )
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    named = build_callbacks(cfg)
+    for callback in (*named, *callbacks):
+        if isinstance(callback, L.Callback):
+            observing(copy.deepcopy(callback))
+    together = (
+        processes == 1
+        and settings.seeds_together is not False
+        and not named
+        and not callbacks
+        and bool(getattr(model, "vectorizable", False))
+        and isinstance(optimizer.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE)
+    )
+    return Plan(
+        task=task,
+        make_model=make_model,
+        optimizer=optimizer,
+        settings=settings,
+        config=config,
+        hash=identity(cfg),
+        seeds=range(cfg.seed, cfg.seed + cfg.n_seeds),
+        batch_size=cfg.batch_size,
+        runs_dir=Path(str(cfg.runs_dir)),
+        world_size=processes,
+        together=together,
+        make_loggers=lambda info: build_loggers(cfg, info.arguments()),
+        make_callbacks=lambda seed: [observing(_of_seed(c, seed, cfg.n_seeds)) for c in (*named, *callbacks)],
+    )
+
+
+def _of_seed(callback: CallbackOrFactory, seed: int, n_seeds: int) -> L.Callback:
+    """Return the callback of a seed: each has its own, and a single seed has the very instance."""
+    if not isinstance(callback, L.Callback):
+        return callback(seed)
+    return callback if n_seeds == 1 else copy.deepcopy(callback)
+
+
+def _check_optimizer(optimizer: OptimizerConfig, model: nn.Module) -> None:
+    """Raise a ConfigError where the model cannot be optimised so."""
+    try:
+        optimizer.build(model.parameters())
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"optim.optimizer: {error}") from error
+    if optimizer.omega:
+        try:
+            check_omega(model)
+        except ValueError as error:
+            raise ConfigError(f"optim.omega={optimizer.omega}: {error}") from error
+    if optimizer.truncate is not None:
+        needs = f"optim.truncate={optimizer.truncate} carries a state from slice to slice of a sequence, and "
+        if "sequence" not in getattr(model, "accepts", ("sequence",)):
+            raise ConfigError(f"{needs}{type(model).__name__} has none; give optim.truncate=null.")
+        if getattr(model, "bidirectional", False):
+            raise ConfigError(f"{needs}a bidirectional model has none to carry; give optim.truncate=null.")

@@ -1,0 +1,131 @@
+"""The schedule of a job: which seeds are done, which are locked by another process, which train together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig
+
+from seqbench.errors import StoreError
+from seqbench.processes import is_first_process
+from seqbench.runs.execute import execute
+from seqbench.runs.plan import CallbackOrFactory, Plan, plan
+from seqbench.runs.record import Record
+from seqbench.runs.store import Result, read_result
+
+
+def train(
+    cfg: DictConfig,
+    callbacks: Sequence[CallbackOrFactory] = (),
+    on_result: Callable[[Plan, Result, bool], None] | None = None,
+) -> list[Result]:
+    """Train every seed of a configuration, and return how each ended.
+
+    A run that has a result is read, not trained; one that was stopped continues from its last checkpoint; one
+    that failed is tried again. Seeds at the same step train together.
+
+    Args:
+        cfg: from `seqbench.compose`.
+        callbacks: Lightning callbacks that observe. A single seed gets the instance, several get a copy each;
+            a function of the seed makes one for each.
+        on_result: called after each seed with the plan, the result, and whether it was trained just now.
+
+    Raises:
+        SeqbenchError: the configuration, the data or the run folder cannot be used.
+    """
+    job = plan(cfg, callbacks)
+    results: dict[int, Result] = {}
+    for seed, result, trained in _results(job):
+        results[seed] = result
+        if on_result is not None:
+            on_result(job, result, trained)
+    return [results[seed] for seed in sorted(results)]
+
+
+def _results(job: Plan) -> Iterator[tuple[int, Result, bool]]:
+    """Yield each seed with its result, and whether it was trained here: first those that are done."""
+    missing = []
+    for seed in job.seeds:
+        if (done := _done(job, seed)) is not None:
+            yield seed, done, False
+        else:
+            missing.append(seed)
+    if missing:
+        job.task.prepare(job.batch_size)
+    while missing:
+        with ExitStack() as locks:
+            # Processes that share batches must agree on which seed they train.
+            wanted = missing[:1] if job.world_size > 1 else missing
+            mine = [seed for seed in wanted if _lock(job, seed, locks)]
+            if not mine:  # other processes have them all: wait for the first
+                folder = job.folder(missing[0])
+                print(f"{folder} is being trained by another process; waiting for it.", file=sys.stderr)
+                _lock(job, missing[0], locks, wait=True)
+                mine = missing[:1]
+            missing = [seed for seed in missing if seed not in mine]
+            todo = []
+            for seed in mine:
+                # The process that was waited for may have finished it.
+                if (done := _done(job, seed)) is not None:
+                    yield seed, done, False
+                else:
+                    todo.append(seed)
+            for seed, result in _train(job, todo):
+                yield seed, result, True
+
+
+def _done(job: Plan, seed: int) -> Result | None:
+    result = read_result(job.folder(seed))
+    return None if result is None or result.status == "failed" else result
+
+
+def _lock(job: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool:
+    """Take the lock of a run's folder until `locks` ends; return whether it could be had."""
+    if not is_first_process():
+        return True
+    folder = job.folder(seed)
+    lock = FileLock(folder / ".lock", timeout=-1 if wait else 0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        return False
+    except OSError as error:
+        raise StoreError(
+            f"cannot write in {folder}: {error.strerror}. Choose another place with runs_dir=…."
+        ) from error
+    locks.callback((folder / ".lock").unlink, missing_ok=True)
+    locks.callback(lock.release)
+    return True
+
+
+def _train(job: Plan, seeds: Sequence[int]) -> Iterator[tuple[int, Result]]:
+    """Train seeds whose folders are locked; yield each with its result, once that is written."""
+    records = {seed: _record(job, seed) for seed in seeds}
+    groups: dict[Any, list[int]] = {}
+    for seed, record in records.items():  # seeds that have ended lack nothing but their test
+        groups.setdefault((record.ended, record.step, record.mode), []).append(seed)
+    for whole in groups.values():
+        for group in [whole] if job.together else [[seed] for seed in whole]:
+            mode = records[group[0]].mode
+            results = execute(job, {seed: records[seed] for seed in group})
+            if (len(group) > 1 or mode is not None) and any(r.status == "failed" for r in results):
+                # The failure of one seed, or of a mode chosen on another machine, must not be another's.
+                results = []
+                for seed in group:
+                    record = _record(job, seed, records[seed].logger_id)
+                    record.mode = None
+                    results += execute(job, {seed: record})
+            yield from zip(group, results, strict=True)
+
+
+def _record(job: Plan, seed: int, logger_id: str | None = None) -> Record:
+    """Return the record of a run, as its last checkpoint has it."""
+    stop = job.settings.stop_when_solved
+    record = Record(job.task, job.folder(seed), stop, logger_id or job.logger_id(seed))
+    record.load()
+    return record

@@ -1,0 +1,131 @@
+"""What it takes to add something: each addition is made for real, from a package outside seqbench.
+
+Nothing in `src` is changed or knows of these files. Each test names the files that a newcomer writes.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import seqbench
+from seqbench.cli.main import main
+from seqbench.errors import ConfigError
+
+HERE = Path(__file__).parent
+QUICK = ("logger=none", "batch_size=16", "trainer.progress=false", "allowed_packages=[lab]")
+
+
+@pytest.fixture(autouse=True)
+def _own_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.setenv("SEQBENCH_PRESETS", str(HERE / "presets"))
+
+
+def train(*overrides: str, **more) -> list[seqbench.Result]:
+    return seqbench.train(seqbench.compose([*QUICK, *overrides]), **more)
+
+
+def test_a_cell() -> None:
+    """lab/decay.py, presets/model/decay.yaml, and a test such as this."""
+    cfg = seqbench.compose([*QUICK, "model=decay", "task=copy_memory", "task.length=4"])
+    task = seqbench.build_task(cfg)
+    model = seqbench.build_model(cfg, task).double()
+    inputs = task.sample(torch.Generator().manual_seed(0), 3, 4).inputs
+    outputs, _ = model(inputs)
+    first, state = model(inputs[:, :3])
+    second, _ = model(inputs[:, 3:], state=state)
+    torch.testing.assert_close(torch.cat([first, second], 1), outputs)
+    ragged, _ = model(inputs, torch.tensor([len(inputs[0]), 5, 2]))
+    torch.testing.assert_close(ragged[2, :2], outputs[2, :2])
+    results = train(
+        *("model=decay", "task=latch", "task.length=10", "task.eval_size=100", "n_seeds=2"),
+        *("model.hidden_size=8", "optim.lr=0.02", "trainer.max_steps=300"),
+    )
+    assert [result.status for result in results] == ["solved", "solved"], results[0].error
+    assert results[0].state_size == 8
+
+
+def test_a_task() -> None:
+    """lab/first_symbol.py, presets/task/first_symbol.yaml, and a test such as this."""
+    (result,) = train(
+        *("task=first_symbol", "task.length=5", "task.eval_size=200", "model=gru", "model.hidden_size=16"),
+        *("optim.lr=0.02", "trainer.max_steps=400"),
+    )
+    assert result.status == "solved" and result.test["5"]["accuracy"] > 0.98, result.error
+    assert result.baseline_loss["5"] == pytest.approx(1.3862943611198906)
+
+
+def test_an_optimiser() -> None:
+    """presets/optim/nadam.yaml."""
+    args = ("task=latch", "task.length=5", "task.eval_size=100", "model=rnn", "model.hidden_size=8")
+    (nadam,) = train(*args, "optim=nadam", "optim.lr=0.02", "trainer.max_steps=200")
+    assert nadam.status == "solved", nadam.error
+
+
+def test_a_logger() -> None:
+    """presets/logger/text.yaml."""
+    args = ("task=latch", "task.length=5", "task.eval_size=20", "model=rnn", "model.hidden_size=4")
+    (result,) = train(*args, "logger=text", "trainer.max_steps=4", "trainer.eval_every=2")
+    (path,) = (p for p in Path("runs").rglob("metrics.csv") if p.parent.parent.name.startswith("seed-"))
+    rows = list(csv.DictReader(path.open()))
+    losses = [float(row["loss"]) for row in rows if row.get("loss")]
+    assert len(losses) == 2 and losses[-1] == pytest.approx(result.validation["loss"])
+
+
+def test_a_metric(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """lab/confident.py."""
+    args = ("task=latch", "task._target_=lab.confident.ConfidentLatch", "task.length=5", "task.eval_size=40")
+    (result,) = train(*args, "model=rnn", "model.hidden_size=4", "trainer.max_steps=20")
+    confident = result.test["5"]["confident"]
+    assert confident is not None and 0 <= confident <= 1
+    assert result.metrics["confident"].direction == "max" and result.metrics["confident"].unit == "share"
+    monkeypatch.setattr(sys, "argv", ["seqbench", "report", "--metric", "confident"])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 0
+    said = capsys.readouterr().out
+    assert "confident (higher is better)" in said and f"{100 * confident:.1f} %" in said
+
+
+def test_a_callback() -> None:
+    """lab/watch.py, presets/callbacks/watch.yaml; or an instance from Python."""
+    from lab.watch import Watch
+
+    watch = Watch()
+    args = ("task=latch", "task.length=5", "task.eval_size=20", "model=rnn", "model.hidden_size=4")
+    args += ("trainer.max_steps=6", "trainer.eval_every=2")
+    (result,) = train(*args, callbacks=[watch])
+    (path,) = Path("runs").glob("*/*/*/metrics.csv")
+    rows = [float(row["loss"]) for row in csv.DictReader(path.open())]
+    assert watch.losses == pytest.approx(rows) and len(rows) == 3
+    (plain,) = train(*args, "runs_dir=plain")
+    (named,) = train(*args, "callbacks=watch", "runs_dir=named")
+    assert plain.test == named.test == result.test and plain.hash == named.hash
+
+
+def test_a_family_with_its_own_kind_of_input() -> None:
+    """lab/graphs/degree.py, lab/graphs/graph_net.py, their two presets, and a test such as this."""
+    results = train(
+        *("task=degree", "model=graph_net", "n_seeds=2", "trainer.seeds_together=true"),
+        *("optim.lr=0.01", "batch_size=64", "trainer.max_steps=600"),
+    )
+    assert [result.status for result in results] == ["solved", "solved"], results[0].error
+    for result in results:
+        assert result.test["6"]["accuracy"] > 0.97 and result.state_size == 6 * 32
+        assert result.mode == "seeds vectorized"
+    with pytest.raises(ConfigError, match="takes graph tasks, and latch is a sequence task"):
+        train("task=latch", "model=graph_net")
+    with pytest.raises(ConfigError, match="degree is a graph task; models that take it: graph_net"):
+        train("task=degree", "model=lstm")
+    with pytest.raises(ConfigError, match="model: rounds=0 passes no message"):
+        train("task=degree", "model=graph_net", "model.rounds=0")
+    budget = train("task=degree", "model=graph_net", "model.param_budget=2000", "trainer.max_steps=1")[0]
+    assert abs(budget.parameters - 2000) <= 100
+    data = json.loads(next(Path("runs").glob("degree/*/seed-0/result.json")).read_text())
+    assert data["metrics"]["accuracy"]["direction"] == "max"

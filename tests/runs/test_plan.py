@@ -1,0 +1,84 @@
+"""The plan: everything is checked and built once, and nothing after it reads configuration."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import lightning as L
+import pytest
+import torch
+
+import seqbench
+from seqbench.config import build
+from seqbench.errors import ConfigError
+from seqbench.runs.plan import plan
+
+TINY = ["task=temporal_order", "task.length=10", "task.eval_size=20", "model.hidden_size=4", "batch_size=4"]
+TINY += ["trainer.max_steps=2", "trainer.eval_every=1", "logger=none"]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count what is called while a job runs."""
+    counted: Counter[str] = Counter()
+
+    def count(owner: object, name: str, key: str) -> None:
+        function = getattr(owner, name)
+
+        def call(*args, **kwargs):
+            counted[key] += 1
+            return function(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, call)
+
+    count(build.ModelFactory, "__call__", "model")
+    count(build.ModelFactory, "_search_width", "search")
+    count(build, "check", "check")
+    count(L.Trainer, "__init__", "trainer")
+    return counted
+
+
+@pytest.mark.parametrize("together", ["true", "false"])
+def test_five_seeds_build_six_models(calls: Counter[str], together: str) -> None:
+    results = seqbench.train(
+        seqbench.compose([*TINY, "n_seeds=5", f"trainer.seeds_together={together}", "model=rnn"])
+    )
+    assert [result.status for result in results] == ["finished"] * 5, results[0].error
+    assert calls["model"] <= 6  # one to check the configuration on, without memory
+    assert calls["check"] <= 12, "each part of the configuration is checked once, nodes within it likewise"
+    assert calls["trainer"] == (1 if together == "true" else 5), "no trainer is built to ask a question"
+
+
+def test_the_width_of_a_budget_is_searched_once(calls: Counter[str]) -> None:
+    results = seqbench.train(seqbench.compose([*TINY, "n_seeds=5", "model.param_budget=2000", "model=lstm"]))
+    assert len({result.parameters for result in results}) == 1
+    assert abs(results[0].parameters - 2000) <= 100
+    assert calls["search"] == 1 and calls["model"] <= 6 and calls["check"] <= 12
+
+
+def test_after_the_plan_nothing_reads_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    cfg = seqbench.compose([*TINY, "n_seeds=2"])
+    job = plan(cfg)
+    cfg.task.length, cfg.batch_size, cfg.runs_dir = 99, 77, "elsewhere"
+    assert (job.task.length, job.batch_size, str(job.runs_dir)) == (10, 4, "runs")
+    assert job.config["task"]["length"] == 10 and list(job.seeds) == [0, 1]
+    torch.manual_seed(5)
+    first = job.model(0).state_dict()
+    torch.manual_seed(6)
+    assert all(torch.equal(value, first[name]) for name, value in job.model(0).state_dict().items())
+    assert not torch.equal(job.model(1).state_dict()[next(iter(first))], first[next(iter(first))])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["trainer.accelerator=abacus"], "trainer.accelerator=abacus is unknown; there are auto, cpu"),
+        (["trainer.accelerator=tpu"], "trainer.accelerator=tpu is not available on this machine"),
+        (["trainer.devices=3"], "batch_size=4 does not divide by the 3 devices that share it"),
+        (["optim.optimizer.betas=[2.0,0.9]"], "optim.optimizer: Invalid beta parameter"),
+        (["model.hidden_size=0"], "model: hidden_size=0 leaves no unit; give at least 1"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_trains(overrides: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        plan(seqbench.compose([*TINY, *overrides]))

@@ -1,0 +1,118 @@
+"""Imports point one way: what depends on what, and no circle."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import seqbench
+
+SOURCE = Path(seqbench.__file__).parent
+#: For each package or module of seqbench, what it may import of the others.
+MAY = {
+    "errors": set(),
+    "processes": set(),
+    "data": {"errors"},
+    "tasks": {"data", "errors"},
+    "models": {"errors"},
+    "config": {"errors"},
+    "analysis": {"tasks", "models", "results", "errors"},
+    "training": {"analysis", "tasks", "models", "errors", "processes"},
+    "results": {"runs.store", "config", "errors"},
+    "runs": {"training", "analysis", "tasks", "models", "config", "errors", "processes"},
+    "cli": {"runs", "training", "results", "analysis", "tasks", "models", "data", "config", "errors"}
+    | {"processes"},
+}
+#: Frameworks that a package may not import, at any depth of its code.
+BANNED = {
+    "models": {"hydra", "omegaconf", "lightning", "wandb", "matplotlib", "pandas"},
+    "tasks": {"hydra", "omegaconf", "lightning", "wandb", "matplotlib", "pandas"},
+    "config": {"lightning", "wandb"},
+    "results": {"lightning", "wandb", "torch"},
+}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        dotted = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+        yield dotted, ast.parse(path.read_text())
+
+
+def imports(tree: ast.Module, at_run_time: bool) -> Iterator[str]:
+    """Yield the modules that a module imports, those for type checking alone left out."""
+    skipped = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.dump(branch.test)
+        for node in ast.walk(branch)
+    }
+    lazy = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped or (at_run_time and id(node) in lazy):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def room(dotted: str) -> str:
+    return dotted.split(".")[0]
+
+
+def test_imports_point_one_way() -> None:
+    wrong = []
+    for dotted, tree in modules():
+        home = room(dotted)
+        if home not in MAY:  # the package itself, and __main__
+            assert home in ("__init__", "__main__", ""), f"{dotted} lies in no room of the design"
+            continue
+        for imported in imports(tree, at_run_time=False):
+            if not imported.startswith("seqbench."):
+                continue
+            target = imported.removeprefix("seqbench.")
+            allowed = MAY[home] | {home}
+            if not any(target == name or target.startswith(f"{name}.") for name in allowed):
+                wrong.append(f"{dotted} imports {target}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_framework_where_it_does_not_belong() -> None:
+    wrong = [
+        f"{dotted} imports {imported}"
+        for dotted, tree in modules()
+        for imported in imports(tree, at_run_time=False)
+        if imported.split(".")[0] in BANNED.get(room(dotted), ())
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_there_is_no_circle() -> None:
+    known = {dotted for dotted, _ in modules()}
+    graph = {
+        dotted: {
+            target
+            for imported in imports(tree, at_run_time=True)
+            if (target := imported.removeprefix("seqbench.")) in known and imported.startswith("seqbench.")
+        }
+        - {dotted}
+        for dotted, tree in modules()
+    }
+    done: set[str] = set()
+
+    def visit(node: str, path: tuple[str, ...]) -> None:
+        assert node not in path, " → ".join((*path[path.index(node) :], node))
+        if node not in done:
+            for target in graph[node]:
+                visit(target, (*path, node))
+            done.add(node)
+
+    for node in graph:
+        visit(node, ())

@@ -1,0 +1,103 @@
+"""The user's callbacks: each seed has its own, they see every step, and they may change nothing."""
+
+from __future__ import annotations
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, StochasticWeightAveraging, Timer
+
+import seqbench
+from seqbench.errors import ConfigError
+
+TINY = ["task=latch", "task.length=5", "task.eval_size=20", "model=rnn", "model.hidden_size=4"]
+TINY += ["batch_size=4", "trainer.max_steps=6", "trainer.eval_every=3", "logger=none"]
+
+
+def train(*overrides: str, callbacks=()) -> list[seqbench.Result]:
+    return seqbench.train(seqbench.compose([*TINY, *overrides]), callbacks=callbacks)
+
+
+class Steps(L.Callback):
+    """Keeps a weight after every optimisation step."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = seed
+        self.weights: list[float] = []
+
+    def on_train_batch_end(self, trainer, pl_module, *rest) -> None:
+        self.weights.append(next(pl_module.parameters()).flatten()[0].item())
+
+
+def test_a_callback_sees_every_step_of_its_own_seed() -> None:
+    made: list[Steps] = []
+
+    def make(seed: int) -> Steps:
+        made.append(Steps(seed))
+        return made[-1]
+
+    results = train("n_seeds=2", callbacks=[make])
+    plain = train("n_seeds=2", "runs_dir=plain")
+    assert [r.validation for r in results] == [r.validation for r in plain]
+    assert [callback.seed for callback in made] == [0, 1]
+    assert all(len(callback.weights) == len(set(callback.weights)) == 6 for callback in made)
+    assert made[0].weights != made[1].weights
+    one = Steps()
+    train("seed=1", "runs_dir=alone", callbacks=[one])
+    assert one.weights == made[1].weights
+
+
+@pytest.mark.parametrize(
+    ("callback", "words"),
+    [
+        (EarlyStopping("val_loss"), "EarlyStopping acts on training.*trainer.stop_when_solved"),
+        (Timer("00:00:01:00"), "Timer acts on training.*trainer.max_steps"),
+        (ModelCheckpoint(), "ModelCheckpoint acts on training.*seqbench keeps the best weights"),
+        (StochasticWeightAveraging(1e-2), "StochasticWeightAveraging acts on training.*changes the weights"),
+    ],
+)
+def test_callbacks_that_act_are_refused_before_training(callback, words, tmp_path) -> None:
+    with pytest.raises(ConfigError, match=words):
+        train(callbacks=[callback])
+    assert not list(tmp_path.iterdir())
+
+
+class Acts(L.Callback):
+    def __init__(self, action) -> None:
+        self.action = action
+
+    def on_train_batch_end(self, trainer, pl_module, *rest) -> None:
+        self.action(trainer, pl_module)
+
+
+def stop(trainer, module) -> None:
+    trainer.should_stop = True
+
+
+def spoil(trainer, module) -> None:
+    next(module.parameters()).data.add_(1.0)
+
+
+def drop(trainer, module) -> None:
+    next(module.parameters()).grad = None
+
+
+def hurry(trainer, module) -> None:
+    trainer.optimizers[0].param_groups[0]["lr"] = 1.0
+
+
+@pytest.mark.parametrize(
+    ("action", "what"),
+    [(stop, "stops training"), (spoil, "changes weights"), (drop, "changes gradients")]
+    + [(hurry, "changes learning rates")],
+)
+def test_one_that_changes_a_run_is_refused_in_a_sentence(action, what: str) -> None:
+    words = f"The callback Acts {what} in on_train_batch_end; a callback may observe a run and not change it"
+    with pytest.raises(ConfigError, match=words):
+        train(callbacks=[Acts(action)])
+    assert not list(__import__("pathlib").Path("runs").rglob("result.json"))
+
+
+def test_weights_that_are_not_a_number_are_not_a_change() -> None:
+    (result,) = train("optim.lr=1e30", "optim.clip_norm=null", callbacks=[Steps()])
+    assert result.status == "diverged" and not torch.isfinite(torch.tensor(result.test.get("loss", [0])))[1:]
