@@ -122,7 +122,7 @@ def test_with_one_target_a_sequence_there_is_no_truth_to_feed():
 
 def stack_of(target, per_step: bool, truncate: int | None, together: bool, layers: int = 2) -> SeedStack:
     from seqbench.models import SequenceModel
-    from seqbench.models.cells import GRU
+    from seqbench.models.cells.gru import GRU
 
     models = []
     for seed in range(2):
