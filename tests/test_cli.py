@@ -124,7 +124,7 @@ def test_a_sweep_goes_on_after_a_bad_job(seqbench: Callable[..., Said]) -> None:
 def test_a_run_that_raises_is_on_record_and_tried_again(
     seqbench: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from seqbench.models.cells import GRU
+    from seqbench.models.cells.gru import GRU
 
     with monkeypatch.context() as broken:
         broken.setattr(GRU, "native", lambda *_: 1 / 0)

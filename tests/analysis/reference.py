@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import torch
 
-from seqbench.models.cells import GRU, LSTM, MGU, RNN, ClockworkRNN, DeepTransitionRNN, LeakyRNN, SkipRNN
+from seqbench.models.cells.clockwork import ClockworkRNN
+from seqbench.models.cells.deep_transition import DeepTransitionRNN
+from seqbench.models.cells.gru import GRU
+from seqbench.models.cells.leaky import LeakyRNN
+from seqbench.models.cells.lstm import LSTM
+from seqbench.models.cells.lstm_variants import LSTMVariant
+from seqbench.models.cells.mgu import MGU
+from seqbench.models.cells.rnn import RNN
+from seqbench.models.cells.skip import SkipRNN
 
 #: Cells whose output is a part of their state, and which.
 CELLS = {
     "rnn": (RNN, 0),
     "lstm": (LSTM, 0),
-    "peephole_lstm": (lambda i, h: LSTM(i, h, peepholes=True), 0),
+    "peephole_lstm": (lambda i, h: LSTMVariant(i, h, peepholes=True), 0),
     "gru": (GRU, 0),
     "gru_as_printed": (lambda i, h: GRU(i, h, form="as_printed"), 0),
     "mgu": (MGU, 0),

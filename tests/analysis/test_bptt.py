@@ -11,7 +11,7 @@ from torch import nn
 from seqbench.analysis.bptt import bptt
 from seqbench.analysis.states import gradients, trace
 from seqbench.models import SequenceModel
-from seqbench.models.cells import RNN
+from seqbench.models.cells.rnn import RNN
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Classes
 

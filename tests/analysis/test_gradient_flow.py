@@ -12,7 +12,7 @@ import torch
 from seqbench.analysis.gradient_flow import at_initialisation, compare, decay, gradient_norms
 from seqbench.config import build_task, compose
 from seqbench.models import SequenceModel
-from seqbench.models.cells import RNN
+from seqbench.models.cells.rnn import RNN
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Classes, Values
 

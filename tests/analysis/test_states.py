@@ -10,7 +10,9 @@ from torch import nn
 
 from seqbench.analysis.states import check_stack, gradients, row_norms, trace
 from seqbench.models import SequenceModel
-from seqbench.models.cells import LRU, RNN, FeedForward
+from seqbench.models.cells.feed_forward import FeedForward
+from seqbench.models.cells.lru import LRU
+from seqbench.models.cells.rnn import RNN
 from tests.analysis.reference import CELLS, gradient_at
 from tests.models.test_presets import PRESETS
 

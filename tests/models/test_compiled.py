@@ -7,7 +7,8 @@ import torch
 from torch.func import functional_call, stack_module_state, vmap
 
 from seqbench.models import Cell, compiled, unfold
-from seqbench.models.cells import GRU, LeakyRNN
+from seqbench.models.cells.gru import GRU
+from seqbench.models.cells.leaky import LeakyRNN
 from seqbench.training.ways import can_compile
 from tests.models.test_presets import PRESETS
 

@@ -7,7 +7,7 @@ import torch
 
 from seqbench.errors import ConfigError
 from seqbench.models import EchoStateNetwork, unfold
-from seqbench.models.cells import EchoState
+from seqbench.models.cells.echo_state import EchoState
 
 
 def network(**options) -> EchoStateNetwork:

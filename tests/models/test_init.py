@@ -1,4 +1,4 @@
-"""How weights start."""
+"""Initial values of weights and biases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import torch
 
 from seqbench.errors import ConfigError
 from seqbench.models import unfold
-from seqbench.models.cells import GRU, LSTM, RNN
+from seqbench.models.cells.gru import GRU
+from seqbench.models.cells.lstm import LSTM
+from seqbench.models.cells.lstm_variants import LSTMVariant
+from seqbench.models.cells.rnn import RNN
 from seqbench.models.init import chrono_bias, init_recurrent, set_spectral_radius
 
 
@@ -23,7 +26,7 @@ def test_the_lstm_opens_as_much_as_it_forgets():
     g, f, candidate, q = LSTM(2, 50, chrono=30).b.detach().split(50)
     assert torch.equal(g, -f) and f.min() >= 0 and f.max() <= torch.log(torch.tensor(29.0))
     assert not candidate.any() and not q.any() and f.std() > 0.1
-    g, candidate, q = LSTM(2, 50, chrono=30, coupled=True).b.detach().split(50)
+    g, candidate, q = LSTMVariant(2, 50, chrono=30, coupled=True).b.detach().split(50)
     assert -torch.log(torch.tensor(29.0)) <= g.min() and g.max() <= 0
     assert (1 - g.sigmoid()).min() >= 0.5  # what is forgotten is what is left of g
 

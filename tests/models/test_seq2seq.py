@@ -10,7 +10,10 @@ from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from seqbench.models import Seq2Seq
-from seqbench.models.cells import GRU, LSTM, RNN, ClockworkRNN
+from seqbench.models.cells.clockwork import ClockworkRNN
+from seqbench.models.cells.gru import GRU
+from seqbench.models.cells.lstm import LSTM
+from seqbench.models.cells.rnn import RNN
 
 INPUTS, OUTPUTS, END = 5, 4, 3
 KINDS = [

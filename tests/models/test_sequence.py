@@ -9,7 +9,10 @@ from torch.utils._pytree import tree_leaves
 
 from seqbench.errors import ConfigError
 from seqbench.models import SequenceModel, unfold
-from seqbench.models.cells import GRU, LSTM, RNN, FeedForward
+from seqbench.models.cells.feed_forward import FeedForward
+from seqbench.models.cells.gru import GRU
+from seqbench.models.cells.lstm import LSTM
+from seqbench.models.cells.rnn import RNN
 from tests.models.test_presets import PRESETS
 
 CAUSAL = [name for name in PRESETS if name != "output_rnn"]

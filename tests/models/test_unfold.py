@@ -10,7 +10,10 @@ from jaxtyping import TypeCheckError
 from torch import nn
 
 from seqbench.models import Cell, unfold
-from seqbench.models.cells import GRU, LSTM, RNN, LeakyRNN
+from seqbench.models.cells.gru import GRU
+from seqbench.models.cells.leaky import LeakyRNN
+from seqbench.models.cells.lstm import LSTM
+from seqbench.models.cells.rnn import RNN
 from seqbench.models.unfold import check_engine, reverse_valid
 
 CELLS = [RNN, LeakyRNN, LSTM, GRU]

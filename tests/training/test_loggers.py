@@ -41,7 +41,7 @@ def test_every_seed_is_a_run_of_its_own_with_its_figures() -> None:
 def test_a_failed_run_ends_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     import wandb
 
-    from seqbench.models.cells import LSTM
+    from seqbench.models.cells.lstm import LSTM
 
     codes = []
     finish = wandb.Run.finish

@@ -39,12 +39,7 @@ class Model(nn.Module):
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
         """Return the square matrices that a state is multiplied with, by the letters of the docstrings."""
-        return {
-            f"{where}.{name}" if where else name: matrix
-            for where, module in self.named_modules()
-            if isinstance(module, Cell)
-            for name, matrix in module.recurrent_matrices().items()
-        }
+        return recurrent_matrices(self)
 
     def unobservable(self) -> str | None:
         """Return why there is nothing to observe, in a sentence; None for a model that has `observe`."""
@@ -57,3 +52,13 @@ class Model(nn.Module):
             ValueError: the batch does not fit into what can be observed.
         """
         raise NotImplementedError(self.unobservable())
+
+
+def recurrent_matrices(module: nn.Module) -> dict[str, Tensor]:
+    """Return the recurrent matrices of all cells in a module, by the path to the cell and their letter."""
+    return {
+        f"{where}.{name}" if where else name: matrix
+        for where, cell in module.named_modules()
+        if isinstance(cell, Cell)
+        for name, matrix in cell.recurrent_matrices().items()
+    }

@@ -1,4 +1,4 @@
-"""Torch's own recurrent kernels (cuDNN on a GPU, oneDNN on a CPU), fed with a cell's weights."""
+"""Torch's own recurrent kernels (cuDNN on a GPU, oneDNN on a CPU), run with a cell's weights."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def run_native(
     """Run one layer in one direction of `torch.lstm`, `torch.gru`, `torch.rnn_tanh` or `torch.rnn_relu`.
 
     Args:
-        kernel: the function.
-        x: (T, B, F), or packed.
-        state: tensors (B, H), in the order in which the function takes them.
+        kernel: one of these functions.
+        x: inputs (T, B, F), or the same packed.
+        state: tensors (B, H), in the kernel's order.
         weights: input weights (G, F), recurrent weights (G, H), and their two biases (G,).
 
     Returns:
-        Outputs (T, B, H), packed as x was, and the last state.
+        The outputs (T, B, H), packed if x is, and the last state.
     """
     hidden = [part.unsqueeze(0) for part in state]
     hx = hidden if len(hidden) > 1 else hidden[0]
-    # biases, one layer, no dropout, training (cuDNN keeps what backward needs), one direction
+    # biases, one layer, no dropout, training (so that cuDNN saves tensors for backward), one direction
     common = (weights, True, 1, 0.0, True, False)
     if isinstance(x, PackedSequence):
         data, *last = kernel(x.data, x.batch_sizes, hx, *common)

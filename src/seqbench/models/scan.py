@@ -2,8 +2,8 @@
 
     h(t) = a(t) ⊙ h(t−1) + b(t)
 
-is linear in the state, as the chapter's leaky units are in theirs. Two steps in a row are one of the same
-form, with a₂ a₁ and a₂ b₁ + b₂, so that all states follow from combining pairs: O(T) work, O(log T) deep
+is linear in the state. Two consecutive steps make one step of the same form, with coefficients a₂ a₁ and
+a₂ b₁ + b₂. All states therefore follow from combining pairs, with O(T) operations in O(log T) parallel steps
 (Blelloch, 1990; Martin & Cundy, 2018).
 """
 
@@ -20,7 +20,7 @@ from seqbench.models.unfold import Cell, State
 
 
 class LinearCell(Cell):
-    """A cell whose next state is linear in the one before, with coefficients that the input alone sets."""
+    """A cell whose next state is linear in the state, with coefficients that depend on the input alone."""
 
     has_scan: ClassVar[bool] = True
 
@@ -42,7 +42,7 @@ class LinearCell(Cell):
         self, projected: Float[Tensor, "T B G"], state: State, valid: Tensor | None
     ) -> tuple[Tensor, State]:
         a, b = self.coefficients(projected)
-        if valid is not None:  # past its end a row's state stands still
+        if valid is not None:  # after a row's last valid step its state does not change
             a, b = torch.where(valid, a, torch.ones_like(a)), torch.where(valid, b, torch.zeros_like(b))
         h = linear_scan(a, b, state[0])
         outputs = self.read(projected, h)
@@ -68,7 +68,7 @@ def linear_scan(a: Tensor, b: Tensor, h0: Tensor) -> Tensor:
 
 
 class _Scan(torch.autograd.Function):
-    """The scan from a zero state. Its gradient is a scan too, from the last step to the first."""
+    """The scan from a zero state. Its gradient is a scan from the last step to the first."""
 
     generate_vmap_rule = True
 
@@ -83,7 +83,7 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         a, h = ctx.saved_tensors
-        # ∂L/∂h(t) sums what reaches h(t) now and what comes back from h(t+1) through a(t+1).
+        # ∂L/∂h(t) is the gradient of output t plus a(t+1) ∂L/∂h(t+1).
         later = torch.cat([a[1:].conj(), torch.zeros_like(a[:1])])
         g: Tensor = _Scan.apply(later.flip(0), gradients[0].flip(0)).flip(0)  # type: ignore[no-untyped-call]
         before = torch.cat([torch.zeros_like(h[:1]), h[:-1]])
@@ -91,7 +91,7 @@ class _Scan(torch.autograd.Function):
 
 
 def _combine(a: Tensor, b: Tensor) -> Tensor:
-    """Scan by halves: pairs of steps become single ones, whose states give those in between."""
+    """Combine pairs of steps, scan those, and fill in the states between them."""
     steps = a.shape[0]
     if steps == 1:
         return b

@@ -1,4 +1,4 @@
-"""What tests of cells share: numpy's gates, and one step of a cell on one row."""
+"""What tests of cells share: numpy's sigmoid, random parameters, and one step compared with its formula."""
 
 from __future__ import annotations
 
@@ -11,19 +11,30 @@ def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
-def stirred(cell):
-    """The cell in float64, with no parameter at zero; its parameters as arrays, by name."""
+def randomised(cell):
+    """Draw every parameter of the cell, in float64, from N(0, 1); return them as arrays, by name."""
     for parameter in cell.double().parameters():
         nn.init.normal_(parameter)
     return {name: p.detach().numpy() for name, p in cell.named_parameters()}
 
 
-def step(cell, x, *state):
-    """Return the output and the state of one step, as arrays."""
-    given = tuple(torch.from_numpy(np.asarray(part))[None] for part in state)
+def blocks(weights, n):
+    """The n blocks of b, U and W, as triples (b, U, W)."""
+    return zip(*(np.split(weights[name], n) for name in "bUW"), strict=True)
+
+
+def check_step(cell, formula):
+    """Compare one step with `formula(weights, x, *state)`: the next state, whose first part is the output."""
+    weights = randomised(cell)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=cell.input_size)
+    state = [rng.normal(size=part.shape[1:]) for part in cell.initial_state(1)]
+    given = tuple(torch.from_numpy(part)[None] for part in state)
     output, new = cell.step(cell.project(torch.from_numpy(x)[None]), given)
-    return output[0].detach().numpy(), [part[0].detach().numpy() for part in new]
+    for found, expected in zip(new, formula(weights, x, *state), strict=True):
+        close(found[0], expected)
+    assert torch.equal(output, new[0])
 
 
 def close(found, expected):
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(found.detach(), expected, rtol=0, atol=1e-14)

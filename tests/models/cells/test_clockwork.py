@@ -8,13 +8,13 @@ import torch
 
 from seqbench.errors import ConfigError
 from seqbench.models import unfold
-from seqbench.models.cells import ClockworkRNN
-from tests.models.cells.formulas import close, stirred
+from seqbench.models.cells.clockwork import ClockworkRNN
+from tests.models.cells.formulas import close, randomised
 
 
 def test_unfolding_is_the_recurrence():
     cell = ClockworkRNN(2, 6, periods=(4, 1, 2))
-    w = stirred(cell)
+    w = randomised(cell)
     periods = [1, 1, 2, 2, 4, 4]
     xs = np.random.default_rng(0).normal(size=(10, 2))
     h, expected = np.zeros(6), []
@@ -27,8 +27,8 @@ def test_unfolding_is_the_recurrence():
         h = new
         expected.append(h)
     outputs, (last, t) = unfold(cell, torch.from_numpy(xs[None]))
-    close(outputs[0].detach().numpy(), np.stack(expected))
-    close(last[0].detach().numpy(), h)
+    close(outputs[0], np.stack(expected))
+    close(last[0], h)
     assert t.item() == 10
 
 

@@ -8,27 +8,24 @@ import torch
 
 from seqbench.errors import ConfigError
 from seqbench.models import unfold
-from seqbench.models.cells import RNN, DeepTransitionRNN
-from tests.models.cells.formulas import close, step, stirred
+from seqbench.models.cells.deep_transition import DeepTransitionRNN
+from seqbench.models.cells.rnn import RNN
+from tests.models.cells.formulas import check_step
 
 
 @pytest.mark.parametrize("skip", [False, True])
 def test_a_step_is_the_formula(skip):
-    cell = DeepTransitionRNN(2, 4, depth=3, skip=skip)
-    w = stirred(cell)
-    rng = np.random.default_rng(0)
-    x, h = rng.normal(size=2), rng.normal(size=4)
-    b, W = w["b"].reshape(3, 4), w["W"].reshape(3, 4, 4)
-    z = np.tanh(b[0] + W[0] @ h + w["U"] @ x)
-    z = np.tanh(b[1] + W[1] @ z)
-    z = np.tanh(b[2] + W[2] @ z + (w["S"] @ h if skip else 0))
-    output, state = step(cell, x, h)
-    close(output, z)
-    close(state[0], z)
+    def formula(w, x, h):
+        b, W = w["b"].reshape(3, 4), w["W"].reshape(3, 4, 4)
+        z = np.tanh(b[0] + W[0] @ h + w["U"] @ x)
+        z = np.tanh(b[1] + W[1] @ z)
+        return [np.tanh(b[2] + W[2] @ z + (w["S"] @ h if skip else 0))]
+
+    check_step(DeepTransitionRNN(2, 4, depth=3, skip=skip), formula)
 
 
 def shortest_path(start: torch.Tensor, end: torch.Tensor) -> int:
-    """Squashings on the shortest way through the unfolded graph from `start` to `end`."""
+    """Count the tanh on the shortest path through the unfolded graph from `start` to `end`."""
     (leaf,) = {id(fn) for fn in [torch.autograd.graph.get_gradient_edge(start).node]}
     reached = {end.grad_fn: int("Tanh" in end.grad_fn.name())}
     frontier, found = [end.grad_fn], []

@@ -8,19 +8,15 @@ import torch
 
 from seqbench.errors import ConfigError
 from seqbench.models import unfold
-from seqbench.models.cells import EchoState
-from tests.models.cells.formulas import close, step, stirred
+from seqbench.models.cells.echo_state import EchoState
+from tests.models.cells.formulas import check_step
 
 
 def test_a_step_is_the_formula():
-    cell = EchoState(2, 4, alpha=0.3)
-    w = stirred(cell)
-    rng = np.random.default_rng(0)
-    x, h = rng.normal(size=2), rng.normal(size=4)
-    expected = 0.3 * h + 0.7 * np.tanh(w["b"] + w["W"] @ h + w["U"] @ x)
-    output, state = step(cell, x, h)
-    close(output, expected)
-    close(state[0], expected)
+    def formula(w, x, h):
+        return [0.3 * h + 0.7 * np.tanh(w["b"] + w["W"] @ h + w["U"] @ x)]
+
+    check_step(EchoState(2, 4, alpha=0.3), formula)
 
 
 def test_weights_are_as_asked_and_not_learnt():

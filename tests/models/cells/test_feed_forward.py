@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from seqbench.models.cells import FeedForward
-from tests.models.cells.formulas import close, step, stirred
+from seqbench.models.cells.feed_forward import FeedForward
+from tests.models.cells.formulas import close, randomised
 
 
 def test_a_step_is_the_formula():
     cell = FeedForward(2, 4)
-    w = stirred(cell)
+    w = randomised(cell)
     x = np.random.default_rng(0).normal(size=2)
-    output, state = step(cell, x)
-    close(output, np.tanh(w["b"] + w["U"] @ x))
-    assert state == [] and cell.state_size == 0
+    output, state = cell.step(cell.project(torch.from_numpy(x)[None]), ())
+    close(output[0], np.tanh(w["b"] + w["U"] @ x))
+    assert state == () and cell.state_size == 0
 
 
 def test_the_scan_is_the_steps_and_past_the_end_is_zero():

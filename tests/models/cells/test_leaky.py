@@ -5,23 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from seqbench.errors import ConfigError
 from seqbench.models import unfold
-from seqbench.models.cells import RNN, LeakyRNN
+from seqbench.models.cells.leaky import LeakyRNN
+from seqbench.models.cells.rnn import RNN
+from tests.models.cells.formulas import check_step
 
 
 def test_step_is_the_leaky_update():
-    cell = LeakyRNN(3, 4).double()
-    nn.init.normal_(cell.b)
-    rng = np.random.default_rng(0)
-    x, before, alpha = rng.normal(size=3), rng.normal(size=4), cell.alpha.numpy()
-    U, W, b = (p.detach().numpy() for p in (cell.U, cell.W, cell.b))
-    after = alpha * before + (1 - alpha) * np.tanh(b + W @ before + U @ x)
-    output, (mu,) = cell.step(cell.project(torch.from_numpy(x)[None]), (torch.from_numpy(before)[None],))
-    np.testing.assert_allclose(mu[0].detach(), after, rtol=0, atol=1e-14)
-    assert torch.equal(output, mu)
+    cell = LeakyRNN(3, 4)
+
+    def formula(w, x, mu):
+        alpha = cell.alpha.numpy()
+        return [alpha * mu + (1 - alpha) * np.tanh(w["b"] + w["W"] @ mu + w["U"] @ x)]
+
+    check_step(cell, formula)
 
 
 def test_alpha_0_is_the_plain_rnn():
@@ -51,9 +50,8 @@ def test_learnt_alpha_stays_inside_0_and_1(towards):
     cell = LeakyRNN(1, 4, alpha=(0.5, 0.9), learn_alpha=True)
     start = cell.alpha.detach().clone()
     torch.testing.assert_close(start[[0, -1]], torch.tensor([0.5, 0.9]))
-    optimizer = torch.optim.SGD(
-        [cell.logit_alpha], lr=20
-    )  # a step on alpha itself would leave [0, 1] at once
+    # A step on alpha itself would leave [0, 1] at once.
+    optimizer = torch.optim.SGD([cell.logit_alpha], lr=20)
     for _ in range(5):
         optimizer.zero_grad()
         (-towards * cell.alpha.sum()).backward()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seqbench.models import unfold
-from seqbench.models.cells import LRU
+from seqbench.models.cells.lru import LRU
 
 
 def test_it_is_the_formula_of_the_paper() -> None:

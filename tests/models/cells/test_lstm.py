@@ -5,41 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from seqbench.models import unfold
-from seqbench.models.cells import LSTM
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("engine", ["loop", "native"])
-def test_equals_torch(assert_parity, engine, dtype):
-    cell = LSTM(4, 5)
-    theirs = nn.LSTM(4, 5, batch_first=True)
-    assert_parity(cell, theirs, lambda: (cell.U, cell.W, cell.b, torch.zeros_like(cell.b)), engine, dtype)
+from seqbench.models.cells.lstm import LSTM
+from tests.models.cells.formulas import blocks, check_step, sigmoid
 
 
 def test_step_is_25_to_29():
-    cell = LSTM(3, 4).double()
-    nn.init.normal_(cell.b)
-    rng = np.random.default_rng(0)
-    x, h_before, s_before = rng.normal(size=3), rng.normal(size=4), rng.normal(size=4)
-    gates = zip(*(np.split(p.detach().numpy(), 4) for p in (cell.b, cell.U, cell.W)), strict=True)
-    a_g, a_f, a, a_q = (b + U @ x + W @ h_before for b, U, W in gates)
+    def formula(w, x, h, s):
+        a_g, a_f, a, a_q = (b + U @ x + W @ h for b, U, W in blocks(w, 4))
+        s = sigmoid(a_f) * s + sigmoid(a_g) * np.tanh(a)  # [25]-[27], candidate as the slides have it
+        return np.tanh(s) * sigmoid(a_q), s  # [28], [29]
 
-    def sigmoid(z):
-        return 1 / (1 + np.exp(-z))
-
-    s_after = sigmoid(a_f) * s_before + sigmoid(a_g) * np.tanh(
-        a
-    )  # [25]-[27], candidate as the slides have it
-    h_after = np.tanh(s_after) * sigmoid(a_q)  # [28], [29]
-
-    state = tuple(torch.from_numpy(part)[None] for part in (h_before, s_before))
-    output, (h, s) = cell.step(cell.project(torch.from_numpy(x)[None]), state)
-    np.testing.assert_allclose(s[0].detach(), s_after, rtol=0, atol=1e-14)
-    np.testing.assert_allclose(h[0].detach(), h_after, rtol=0, atol=1e-14)
-    assert torch.equal(output, h)
+    check_step(LSTM(3, 4), formula)
 
 
 @pytest.mark.parametrize("engine", ["loop", "native"])

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from seqbench.models.cells import MGU
-from tests.models.cells.formulas import close, sigmoid, step, stirred
+from seqbench.models.cells.mgu import MGU
+from tests.models.cells.formulas import blocks, check_step, sigmoid
 
 
 def test_step_is_its_formula():
-    cell = MGU(3, 4)
-    w = {name: np.split(value, 2) for name, value in stirred(cell).items()}
-    rng = np.random.default_rng(0)
-    x, h = rng.normal(size=3), rng.normal(size=4)
-    f = sigmoid(w["b"][0] + w["U"][0] @ x + w["W"][0] @ h)
-    after = (1 - f) * h + f * np.tanh(w["b"][1] + w["U"][1] @ x + w["W"][1] @ (f * h))
-    found, (state,) = step(cell, x, h)
-    close(found, after)
-    close(state, after)
+    def formula(w, x, h):
+        (b_f, U_f, W_f), (b, U, W) = blocks(w, 2)
+        f = sigmoid(b_f + U_f @ x + W_f @ h)
+        return [(1 - f) * h + f * np.tanh(b + U @ x + W @ (f * h))]
+
+    check_step(MGU(3, 4), formula)
 
 
 def test_gate_bias_is_the_gates():

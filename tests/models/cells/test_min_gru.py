@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from seqbench.models import unfold
-from seqbench.models.cells import MinGRU
+from seqbench.models.cells.min_gru import MinGRU
 
 
 def test_it_is_the_formula_of_the_paper() -> None:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import functional_call
 
 from seqbench.models import unfold
-from seqbench.models.cells import RNN
+from seqbench.models.cells.rnn import RNN
 from seqbench.models.trees.recursive_net import RecursiveNet
 from tests.models.trees.tree_reference import TOKENS, batch_of, forest, recursive_by_hand
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import functional_call
 
 from seqbench.models import unfold
-from seqbench.models.cells import LSTM
+from seqbench.models.cells.lstm import LSTM
 from seqbench.models.trees.tree_lstm import TreeLSTM
 from tests.models.trees.tree_reference import TOKENS, batch_of, chain, forest, lstm_by_hand
 

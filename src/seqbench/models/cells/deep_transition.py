@@ -6,12 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqbench.models.init import RecurrentInit, init_recurrent, init_uniform
-from seqbench.models.unfold import Cell, State
+from seqbench.models.cells.affine import AffineCell
+from seqbench.models.init import RecurrentInit, init_recurrent
+from seqbench.models.unfold import State
 
 
-class DeepTransitionRNN(Cell):
-    """Input and state go through a multilayer perceptron before they are the next state.
+class DeepTransitionRNN(AffineCell):
+    """A multilayer perceptron computes the next state from the input and the state.
 
         z₁(t) = tanh(b₁ + W₁ h(t−1) + U x(t))
         z_i(t) = tanh(b_i + W_i z_{i−1}(t))                     for 1 < i ≤ D
@@ -22,25 +23,24 @@ class DeepTransitionRNN(Cell):
              │    x(t) ──U                      │
              └ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ S ─ ─ ─ ─ ─ ─┘           with `skip`
 
-    The shortest path between the states of two steps is D times as long as in `RNN`, which makes what happens
-    over many steps harder to learn. With `skip` the last layer sees h(t−1) too, through S, and the path is as
-    short as before (Fig. 10.13 c).
+    The shortest path between the states of two steps is D times as long as in `RNN`, which makes long
+    dependencies harder to learn. With `skip` the last layer also sees h(t−1), through S, and the path is as
+    short as in `RNN` (Fig. 10.13 c).
 
-    Parameters U (H, F), W (D·H, H): W₁ to W_D one above the other, b (D·H), and with `skip` S (H, H).
-    The state is h.
+    Parameters U (H, F); W (D·H, H) stacks W₁ to W_D, b (D·H) likewise; with `skip` S (H, H). The state is h.
 
     Args:
         input_size: F.
         hidden_size: H.
         depth: D, layers from state to state; 1 gives `RNN`.
-        skip: the shortcut S.
-        recurrent_init: how the W_i and S start.
+        skip: add the skip connection S.
+        recurrent_init: how each W_i and S start, see `init_recurrent`.
 
     Raises:
-        ValueError: a depth below 1, or a skip connection over one layer, where there is nothing to skip.
+        ValueError: a depth below 1, or a skip connection where the depth is 1.
 
-    Source: Pascanu, Gulcehre, Cho & Bengio (2014), "How to construct deep
-    recurrent neural networks", section 3.
+    Source: Pascanu, Gulcehre, Cho & Bengio (2014), "How to construct deep recurrent neural networks",
+    section 3.
     """
 
     def __init__(
@@ -51,20 +51,17 @@ class DeepTransitionRNN(Cell):
         skip: bool = False,
         recurrent_init: RecurrentInit = "uniform",
     ) -> None:
-        super().__init__(input_size, hidden_size)
         if depth < 1:
             raise ValueError(f"depth={depth} leaves no layer from state to state; give at least 1.")
         if skip and depth == 1:
             raise ValueError("skip=true has no layer to skip where depth=1; give a depth of at least 2.")
+        layers = tuple(str(i) for i in range(1, depth + 1))
+        super().__init__(input_size, hidden_size, blocks=("1",), recurrent_blocks=layers)
         self.depth = depth
-        self.U = nn.Parameter(torch.empty(hidden_size, input_size))
-        self.W = nn.Parameter(torch.empty(depth * hidden_size, hidden_size))
         self.S = nn.Parameter(torch.empty(hidden_size, hidden_size)) if skip else None
-        self.b = nn.Parameter(torch.zeros(depth * hidden_size))
-        init_uniform(self.U, hidden_size)
-        for weight in (self.W, self.S):
-            if weight is not None:
-                init_recurrent(weight, recurrent_init)
+        self.init_weights(recurrent_init)
+        if self.S is not None:
+            init_recurrent(self.S, recurrent_init)
 
     def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps H"]:
         return nn.functional.linear(x, self.U, self.b[: self.hidden_size])
@@ -81,5 +78,5 @@ class DeepTransitionRNN(Cell):
             z = torch.tanh(a)
         return z, (z,)
 
-    def initial_state(self, batch_size: int) -> State:
-        return (self.W.new_zeros(batch_size, self.hidden_size),)
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        return super().recurrent_matrices() | ({} if self.S is None else {"S": self.S})

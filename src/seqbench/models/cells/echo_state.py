@@ -1,17 +1,18 @@
-"""The reservoir of an echo state network: a recurrence that is drawn once and never learnt."""
+"""The reservoir of an echo state network: a recurrence with fixed random weights."""
 
 from __future__ import annotations
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from seqbench.models.init import keep_some, set_spectral_radius
-from seqbench.models.unfold import Cell, State
+from seqbench.models.cells.affine import AffineCell
+from seqbench.models.init import set_spectral_radius, sparsify
+from seqbench.models.unfold import State
 
 
-class EchoState(Cell):
-    """Many fixed, random units, whose state is an echo of the input's history; a readout picks what it needs.
+class EchoState(AffineCell):
+    """Many units with fixed random weights. Their state echoes past inputs; only a readout is trained.
 
         u(t) = tanh(b + W h(t−1) + U x(t))
         h(t) = α h(t−1) + (1−α) u(t)
@@ -19,26 +20,26 @@ class EchoState(Cell):
           h(t−1) ──┬────────────α────────────┐
                    └──W──▶(+)──tanh──(1−α)──▶(+)──▶ h(t) ──▶ output
                            ▲
-          x(t) ─────U──────┘                              U, W, b as they were drawn
+          x(t) ─────U──────┘                              U, W, b are not trained
 
-    The spectral radius of W says how long the echo lasts: below 1, and for many inputs a little above, the
-    state forgets its beginning. With α = 0 the units do not leak.
+    The spectral radius of W determines how long the echo lasts. Below 1, and for many inputs a little above,
+    the influence of the initial state fades. With α = 0 the units do not leak.
 
-    Frozen parameters U (H, F) and b (H) from U(−scale, scale), W (H, H) normal, of which `connectivity`
-    stays. The state is h.
+    Frozen parameters U (H, F) and b (H), uniform in (−scale, scale), and W (H, H), normal and then made
+    sparse. The state is h.
 
     Args:
         input_size: F.
         hidden_size: H.
         spectral_radius: that of W.
-        input_scale: largest number in U.
-        bias_scale: largest number in b.
-        connectivity: share of W that is not zero.
-        alpha: α, what a unit keeps of its state at a step.
+        input_scale: bound of the entries of U.
+        bias_scale: bound of the entries of b.
+        connectivity: fraction of the entries of W that are not zero.
+        alpha: α, the fraction of its state that a unit keeps at a step.
 
     Raises:
-        ValueError: a spectral radius or connectivity that leaves W zero, a connectivity above 1, α outside
-            [0, 1), a negative scale.
+        ValueError: a spectral radius that is not positive, a connectivity outside (0, 1], α outside [0, 1),
+            or a negative scale.
 
     Source: Jaeger (2001), "The echo state approach"; Jaeger & Haas (2004); section 10.8 of the book.
     """
@@ -67,21 +68,15 @@ class EchoState(Cell):
             if scale < 0:
                 raise ValueError(f"{name}={scale} must be 0 or more.")
         self.alpha = alpha
-        self.U = nn.Parameter(torch.empty(hidden_size, input_size).uniform_(-1, 1) * input_scale)
-        self.W = nn.Parameter(torch.randn(hidden_size, hidden_size))
-        self.b = nn.Parameter(torch.empty(hidden_size).uniform_(-1, 1) * bias_scale)
-        keep_some(self.W.data, max(1, round(connectivity * hidden_size)))
-        set_spectral_radius(self.W.data, spectral_radius)
         self.requires_grad_(False)
-
-    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps H"]:
-        return nn.functional.linear(x, self.U, self.b)
+        self.U.uniform_(-1, 1).mul_(input_scale)
+        self.W.normal_()
+        self.b.uniform_(-1, 1).mul_(bias_scale)
+        sparsify(self.W, max(1, round(connectivity * hidden_size)))
+        set_spectral_radius(self.W, spectral_radius)
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         (h,) = state
         u = torch.tanh(torch.addmm(projected, h, self.W.t()))
         h = torch.lerp(u.to(h.dtype), h, self.alpha)
         return h, (h,)
-
-    def initial_state(self, batch_size: int) -> State:
-        return (self.W.new_zeros(batch_size, self.hidden_size),)

@@ -1,17 +1,17 @@
-"""A step without memory: what remains of a recurrent network without its edge from state to state."""
+"""A step without memory: a recurrent network without its edge from state to state."""
 
 from __future__ import annotations
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from seqbench.models.init import init_uniform
-from seqbench.models.unfold import Cell, State
+from seqbench.models.cells.affine import AffineCell
+from seqbench.models.unfold import State
 
 
-class FeedForward(Cell):
-    """A hidden layer that sees one step alone, for models in which outputs carry the memory.
+class FeedForward(AffineCell):
+    """A hidden layer that sees only the current step, for models whose outputs carry the memory.
 
         h(t) = tanh(b + U x(t))
 
@@ -25,9 +25,9 @@ class FeedForward(Cell):
                         ▲
           x(t) ────U────┘
 
-    An output is trained to match a target, so that it can hold of the past only what targets tell: the model
-    is weaker than `RNN`. In return, with the true y(t−1) in place of ŷ(t−1) no step waits for another, and
-    all are trained in parallel.
+    An output is trained to match a target, so it carries from the past only what the targets contain: the
+    model is weaker than `RNN`. In return, with the true y(t−1) in place of ŷ(t−1) no step depends on
+    another, and all steps are trained in parallel.
 
     Parameters U (H, F), b (H). There is no state.
 
@@ -39,21 +39,14 @@ class FeedForward(Cell):
     """
 
     has_scan = True
+    state_vectors = 0
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size)
-        self.U = nn.Parameter(torch.empty(hidden_size, input_size))
-        self.b = nn.Parameter(torch.zeros(hidden_size))
-        init_uniform(self.U, hidden_size)
-
-    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps H"]:
-        return nn.functional.linear(x, self.U, self.b)
+        super().__init__(input_size, hidden_size, recurrent_blocks=())
+        self.init_weights()
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         return torch.tanh(projected), state
-
-    def initial_state(self, batch_size: int) -> State:
-        return ()
 
     def scan(self, projected: Tensor, state: State, valid: Tensor | None) -> tuple[Tensor, State]:
         h = torch.tanh(projected)

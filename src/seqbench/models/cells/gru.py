@@ -9,13 +9,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from seqbench.models.init import RecurrentInit, chrono_bias, init_recurrent, init_uniform
+from seqbench.models.cells.affine import AffineCell
+from seqbench.models.init import RecurrentInit, chrono_bias
 from seqbench.models.native import run_native
-from seqbench.models.unfold import Cell, State
+from seqbench.models.unfold import State
 
 
-class GRU(Cell):
-    """One gate, u, both forgets and updates; another, r, says which parts of the state make the candidate.
+class GRU(AffineCell):
+    """The update gate u decides what the state keeps; the reset gate r, which part of it the candidate sees.
 
         h(t) = u(t) ⊙ h(t−1) + (1 − u(t)) ⊙ tanh(b + U x(t) + r(t) ⊙ (W h(t−1) + d))   [30], [31]
         u(t) = σ(bᵘ + Uᵘ x(t) + Wᵘ h(t−1))                                             [32]  update gate
@@ -27,26 +28,27 @@ class GRU(Cell):
           x(t) ───────────U────────┘
 
     Forms:
-        after: the above, torch's: the reset gate acts after the product with W, whose bias d it scales.
-        before: it acts on the state, before the product, W (r(t) ⊙ h(t−1)), as in Cho et al. (2014); no d.
+        after: as above, and as in torch. The reset gate acts after the product with W and scales the bias d.
+        before: the reset gate acts before the product, W (r(t) ⊙ h(t−1)), as in Cho et al. (2014). No d.
         as_printed: [30] to [33] to the letter:
 
             h(t) = u(t−1) ⊙ h(t−1) + (1 − u(t−1)) ⊙ σ(b + U x(t) + W (r(t−1) ⊙ h(t−1)))
 
-            The gates come one step late, and so are part of the state; and σ squashes the candidate. Both
-            look like slips of the pen: gates of the step before cannot see the input that they are to let
-            in, and a state in (0, 1) cannot lose what it once took in but by decay.
+            The gates are one step late, so that they are part of the state, and σ is the activation of the
+            candidate. Both look like misprints: the gates of the step before cannot depend on the input
+            that they let in, and a state in (0, 1) can only decay.
 
-    Parameters U (3H, F), W (3H, H), b (3H) stack r, u, candidate, in torch's order; d (H).
+    Parameters U (3H, F), W (3H, H), b (3H) stack r, u, candidate, in torch's order; d (H). The state is h;
+    in the form as_printed h, r and u.
 
     Args:
         input_size: F.
         hidden_size: H.
-        update_bias: where bᵘ starts; above 0 the state is kept longer at first.
-        recurrent_init: how each W starts: uniform, orthogonal or identity.
+        update_bias: initial value of bᵘ. Above 0 the state is at first kept longer.
+        recurrent_init: how each block of W starts, see `init_recurrent`.
         form: after, before or as_printed.
-        chrono: the longest dependency expected; bᵘ then starts where the units' time constants cover that
-            range, whatever `update_bias` (Tallec & Ollivier, 2018).
+        chrono: the longest dependency expected. If given, bᵘ starts so that the units' time constants cover
+            that range; `update_bias` is then not used (Tallec & Ollivier, 2018).
 
     Source: Cho et al. (2014); Goodfellow, Bengio & Courville (2016), section 10.10.2.
     """
@@ -62,32 +64,25 @@ class GRU(Cell):
         form: Literal["after", "before", "as_printed"] = "after",
         chrono: int | None = None,
     ) -> None:
-        super().__init__(input_size, hidden_size)
+        super().__init__(input_size, hidden_size, blocks=("r", "u", "candidate"))
         self.form = form
         self.has_native = form == "after"
-        self.U = nn.Parameter(torch.empty(3 * hidden_size, input_size))
-        self.W = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
-        self.b = nn.Parameter(torch.zeros(3 * hidden_size))
         self.d = nn.Parameter(torch.zeros(hidden_size)) if form == "after" else None
-        init_uniform(self.U, hidden_size)
-        init_recurrent(self.W, recurrent_init)
-        keep = self.b.detach()[hidden_size : 2 * hidden_size].fill_(update_bias)
+        self.init_weights(recurrent_init)
+        self.bias("u").fill_(update_bias)
         if chrono is not None:
-            keep.copy_(chrono_bias(hidden_size, chrono))
-
-    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
-        return nn.functional.linear(x, self.U, self.b)
+            self.bias("u").copy_(chrono_bias(hidden_size, chrono))
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         h = state[0]
         if self.d is not None:
             Wh_r, Wh_u, Wh = nn.functional.linear(h, self.W).chunk(3, dim=-1)
             Ux_r, Ux_u, Ux = projected.chunk(3, dim=-1)
-            r = torch.sigmoid(Ux_r + Wh_r)
-            u = torch.sigmoid(Ux_u + Wh_u)
+            r = torch.sigmoid(Ux_r + Wh_r)  # [33]
+            u = torch.sigmoid(Ux_u + Wh_u)  # [32]
             candidate = torch.tanh(Ux + r * (Wh + self.d))
-            # Under autocast both come in half precision.
-            h = torch.lerp(candidate.to(h.dtype), h, u.to(h.dtype))
+            # Under autocast u and the candidate have half precision.
+            h = torch.lerp(candidate.to(h.dtype), h, u.to(h.dtype))  # [30], [31]
             return h, (h,)
         sizes = [2 * self.hidden_size, self.hidden_size]
         gates, Ux = torch.split(projected, sizes, dim=-1)
@@ -101,12 +96,12 @@ class GRU(Cell):
         return h, (h, r, u)
 
     def initial_state(self, batch_size: int) -> State:
-        h = self.W.new_zeros(batch_size, self.hidden_size)
+        state = super().initial_state(batch_size)
         if self.form != "as_printed":
-            return (h,)
-        # What the gates are with neither input nor state.
+            return state
+        # The gates for zero input and zero state.
         r, u, _ = torch.sigmoid(self.b).expand(batch_size, -1).chunk(3, dim=-1)
-        return h, r, u
+        return *state, r, u
 
     def native(self, x: Tensor | PackedSequence, state: State) -> tuple[Tensor | PackedSequence, State]:
         assert self.d is not None

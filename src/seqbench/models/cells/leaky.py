@@ -9,12 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqbench.models.init import RecurrentInit, init_recurrent, init_uniform
-from seqbench.models.unfold import Cell, State
+from seqbench.models.cells.affine import AffineCell
+from seqbench.models.init import RecurrentInit
+from seqbench.models.unfold import State
 
 
-class LeakyRNN(Cell):
-    """Hidden units with a linear self-connection α: they forget slowly, each at its own rate.
+class LeakyRNN(AffineCell):
+    """Hidden units with a linear self-connection α: each forgets at its own rate.
 
         u(t) = tanh(b + W μ(t−1) + U x(t))
         μ(t) ← α μ(t−1) + (1−α) u(t)          the chapter's leaky unit
@@ -24,20 +25,22 @@ class LeakyRNN(Cell):
                            ▲
           x(t) ─────U──────┘
 
-    α = 0 gives the plain RNN, α = 1 freezes the state; in between a unit remembers for about
-    1/(1−α) steps, its time constant. Different units may work at different time scales
-    (Mozer, 1992; El Hihi & Bengio, 1996), or learn theirs.
+    α = 0 gives the plain RNN, α = 1 freezes the state. In between a unit remembers for about 1/(1−α) steps,
+    its time constant. Units may have different time constants (Mozer, 1992; El Hihi & Bengio, 1996), and may
+    learn them.
+
+    Parameters U (H, F), W (H, H), b (H), and with `learn_alpha` the logit of α (H). The state is μ.
 
     Args:
         input_size: F.
         hidden_size: H.
-        alpha: one α for all units; or a pair, and the units' time constants are spread log-uniformly
+        alpha: one α for all units; or a pair: the units' time constants are then spread log-uniformly
             between those of the two.
-        learn_alpha: learn α for each unit, as the sigmoid of a parameter; α must start inside (0, 1).
-        recurrent_init: how W starts: uniform, orthogonal or identity.
+        learn_alpha: learn α of each unit, as the sigmoid of a parameter. α must start inside (0, 1).
+        recurrent_init: how W starts, see `init_recurrent`.
 
     Raises:
-        ValueError: α outside [0, 1]; or at its ends where it is learnt or spread.
+        ValueError: α is outside [0, 1], or is 0 or 1 where it is learnt, or 1 where it is spread.
 
     Source: Goodfellow, Bengio & Courville (2016), section 10.9.2.
     """
@@ -51,11 +54,7 @@ class LeakyRNN(Cell):
         recurrent_init: RecurrentInit = "uniform",
     ) -> None:
         super().__init__(input_size, hidden_size)
-        self.U = nn.Parameter(torch.empty(hidden_size, input_size))
-        self.W = nn.Parameter(torch.empty(hidden_size, hidden_size))
-        self.b = nn.Parameter(torch.zeros(hidden_size))
-        init_uniform(self.U, hidden_size)
-        init_recurrent(self.W, recurrent_init)
+        self.init_weights(recurrent_init)
         start = spread_alpha(alpha, hidden_size)
         ends = (alpha,) if isinstance(alpha, int | float) else alpha
         if learn_alpha and not all(0 < end < 1 for end in ends):
@@ -71,27 +70,21 @@ class LeakyRNN(Cell):
         """α of every unit."""
         return self.fixed_alpha if self.logit_alpha is None else torch.sigmoid(self.logit_alpha)
 
-    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps H"]:
-        return nn.functional.linear(x, self.U, self.b)
-
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         (mu,) = state
         u = torch.tanh(torch.addmm(projected, mu, self.W.t()))
-        mu = torch.lerp(u.to(mu.dtype), mu, self.alpha)  # under autocast u comes in half precision
+        mu = torch.lerp(u.to(mu.dtype), mu, self.alpha)  # under autocast u has half precision
         return mu, (mu,)
-
-    def initial_state(self, batch_size: int) -> State:
-        return (self.W.new_zeros(batch_size, self.hidden_size),)
 
 
 def spread_alpha(alpha: float | Sequence[float], units: int) -> Float[Tensor, " H"]:
-    """Return α of every unit: all alike, or with time constants log-uniform between those of a pair."""
+    """Return α of every unit: the same for all, or, for a pair, with log-uniform time constants."""
     ends = (alpha, alpha) if isinstance(alpha, int | float) else tuple(alpha)
     if len(ends) != 2 or not all(0 <= end <= 1 for end in ends):
         raise ValueError(f"alpha={alpha} must lie in [0, 1], as one number or as a pair of them.")
     if ends[0] == ends[1]:
         return torch.full((units,), float(ends[0]))
     if max(ends) == 1:
-        raise ValueError(f"alpha={alpha} spreads up to a unit that never changes; end below 1.")
+        raise ValueError(f"alpha={alpha} ends at a unit that never changes; give two numbers below 1.")
     first, last = (math.log(1 / (1 - end)) for end in ends)
     return 1 - torch.exp(-torch.linspace(first, last, units))

@@ -15,7 +15,7 @@ from seqbench.models.unfold import State
 class LRU(LinearCell):
     """A linear recurrence with a diagonal complex matrix Λ, and the nonlinearity outside it.
 
-        λ = exp(−exp(ν) + i exp(θ)),   γ = √(1 − |λ|²) at the start
+        λ = exp(−exp(ν) + i exp(θ)),   γ starts at √(1 − |λ|²)
         s(t) = λ ⊙ s(t−1) + γ ⊙ (B x(t))                 the state, N complex numbers
         y(t) = Re(C s(t)) + D x(t)
         h(t) = v ⊙ σ(G v),  v = gelu(y(t))               the output
@@ -24,12 +24,14 @@ class LRU(LinearCell):
                                ▲                    ▲
           x(t) ──B──▶(⊙ γ)─────┘──────────D─────────┘
 
-    |λ| < 1 whatever ν, so that no state explodes; eigenvalues start uniformly on the ring between two radii,
-    their angle below `max_phase`. A unit with |λ| near 1 is the chapter's leaky unit with α near 1.
+    |λ| < 1 for every ν, so that no state explodes. Eigenvalues start uniformly on the ring between two radii,
+    with angles below `max_phase`. A unit with |λ| near 1 is the chapter's leaky unit with α near 1.
+
+    Parameters ν, θ, log γ (N); B (2, N, F) and C (2, H, N) as real and imaginary parts; D (H, F); G (H, H).
 
     Args:
         input_size: F.
-        hidden_size: H numbers out, and N = H complex ones of state.
+        hidden_size: H outputs, and N = H complex numbers of state.
         min_radius: smallest |λ| at the start.
         max_radius: largest |λ| at the start.
         max_phase: largest angle of λ at the start.
@@ -57,7 +59,6 @@ class LRU(LinearCell):
         self.nu = nn.Parameter(torch.log(-0.5 * torch.log(squared)))
         self.theta = nn.Parameter(torch.log(phase))
         self.log_gamma = nn.Parameter(0.5 * torch.log1p(-squared))
-        # Real and imaginary parts, side by side.
         self.B = nn.Parameter(torch.randn(2, hidden_size, input_size) / math.sqrt(2 * input_size))
         self.C = nn.Parameter(torch.randn(2, hidden_size, hidden_size) / math.sqrt(hidden_size))
         self.D = nn.Parameter(torch.randn(hidden_size, input_size) / math.sqrt(input_size))
@@ -87,3 +88,6 @@ class LRU(LinearCell):
     def initial_state(self, batch_size: int) -> State:
         zeros = self.nu.new_zeros(batch_size, self.hidden_size)
         return (torch.complex(zeros, zeros),)
+
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        return {"λ": torch.diag(self.eigenvalues)}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from seqbench.models.cells.affine import AffineCell
 from seqbench.models.init import init_uniform
 from seqbench.models.scan import LinearCell
-from seqbench.models.unfold import State
 
 
-class MinGRU(LinearCell):
-    """A GRU without reset gate, tanh, or a look at the state: a leaky unit whose α the input sets.
+class MinGRU(AffineCell, LinearCell):
+    """A GRU without reset gate and tanh, whose gate z sees the input alone: a leaky unit with 1 − z for α.
 
         z(t) = σ(bᶻ + Uᶻ x(t))
         h(t) = (1 − z(t)) ⊙ h(t−1) + z(t) ⊙ (b + U x(t))
@@ -21,33 +20,25 @@ class MinGRU(LinearCell):
                                    ▲
           x(t) ───U──▶(⊙ z)────────┘
 
-    Being linear in the state it runs in parallel over time. What a gate cannot see in one layer it sees in
-    the next: stack two or three.
+    It is linear in the state and so runs in parallel over time. The gate of a second layer depends on the
+    past through its input, so stack two or three layers.
 
-    Parameters U (2H, F), b (2H) stack z, candidate.
+    Parameters U (2H, F), b (2H) stack z, candidate. The state is h.
 
     Args:
         input_size: F.
         hidden_size: H.
-        update_bias: where bᶻ starts; below 0 the state is kept longer at first.
+        update_bias: initial value of bᶻ. Below 0 the state is at first kept longer.
 
     Source: Feng, Tung, Ahmed, Bengio & Hajimirsadeghi (2024), "Were RNNs all we needed?", section 3.1.
     """
 
     def __init__(self, input_size: int, hidden_size: int, update_bias: float = 0.0) -> None:
-        super().__init__(input_size, hidden_size)
-        self.U = nn.Parameter(torch.empty(2 * hidden_size, input_size))
-        self.b = nn.Parameter(torch.zeros(2 * hidden_size))
+        super().__init__(input_size, hidden_size, blocks=("z", "candidate"), recurrent_blocks=())
         init_uniform(self.U, input_size)
-        nn.init.constant_(self.b[:hidden_size], update_bias)
-
-    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
-        return nn.functional.linear(x, self.U, self.b)
+        self.bias("z").fill_(update_bias)
 
     def coefficients(self, projected: Tensor) -> tuple[Tensor, Tensor]:
         z, candidate = projected.chunk(2, dim=-1)
         z = torch.sigmoid(z)
         return 1 - z, z * candidate
-
-    def initial_state(self, batch_size: int) -> State:
-        return (self.b.new_zeros(batch_size, self.hidden_size),)

@@ -6,12 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqbench.models.init import RecurrentInit, init_recurrent, init_uniform
-from seqbench.models.unfold import Cell, State
+from seqbench.models.cells.affine import AffineCell
+from seqbench.models.init import RecurrentInit
+from seqbench.models.unfold import State
 
 
-class MUT1(Cell):
-    """A GRU whose update gate does not see the state, and whose candidate takes the squashed input.
+class MUT1(AffineCell):
+    """A GRU whose update gate z does not see the state, and whose candidate takes the input through tanh.
 
         z(t) = σ(bᶻ + Uᶻ x(t))
         r(t) = σ(bʳ + Uʳ x(t) + Wʳ h(t−1))
@@ -22,15 +23,15 @@ class MUT1(Cell):
                                    ▲
           x(t) ──U──tanh───────────┘
 
-    The paper adds tanh(x(t)) itself, its inputs being of the state's width; U makes them so here.
+    The paper adds tanh(x(t)), with inputs as wide as the state; here U brings inputs to that width.
 
-    Parameters U (3H, F) stacks z, r, candidate; W (2H, H) stacks r, candidate; b (3H) as U.
+    Parameters U (3H, F) stacks z, r, candidate; W (2H, H) stacks r, candidate; b (3H) as U. The state is h.
 
     Args:
         input_size: F.
         hidden_size: H.
-        update_bias: where bᶻ starts; below 0 the state is kept longer at first.
-        recurrent_init: how each W starts: uniform, orthogonal or identity.
+        update_bias: initial value of bᶻ. Below 0 the state is at first kept longer.
+        recurrent_init: how each block of W starts, see `init_recurrent`.
 
     Source: Jozefowicz, Zaremba & Sutskever (2015), "An empirical exploration of recurrent network
     architectures", section 3.
@@ -43,13 +44,9 @@ class MUT1(Cell):
         update_bias: float = 0.0,
         recurrent_init: RecurrentInit = "uniform",
     ) -> None:
-        super().__init__(input_size, hidden_size)
-        self.U = nn.Parameter(torch.empty(3 * hidden_size, input_size))
-        self.W = nn.Parameter(torch.empty(2 * hidden_size, hidden_size))
-        self.b = nn.Parameter(torch.zeros(3 * hidden_size))
-        init_uniform(self.U, hidden_size)
-        init_recurrent(self.W, recurrent_init)
-        nn.init.constant_(self.b[:hidden_size], update_bias)
+        super().__init__(input_size, hidden_size, ("z", "r", "candidate"), ("r", "candidate"))
+        self.init_weights(recurrent_init)
+        self.bias("z").fill_(update_bias)
 
     def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
         z, r, candidate = nn.functional.linear(x, self.U).chunk(3, dim=-1)
@@ -63,6 +60,3 @@ class MUT1(Cell):
         r = torch.sigmoid(torch.addmm(reset, h, W_r.t()))
         h = (1 - z) * h + z * torch.tanh(torch.addmm(driven, r * h, W.t()))
         return h, (h,)
-
-    def initial_state(self, batch_size: int) -> State:
-        return (self.W.new_zeros(batch_size, self.hidden_size),)

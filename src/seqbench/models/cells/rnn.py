@@ -6,17 +6,18 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from seqbench.models.init import RecurrentInit, init_recurrent, init_uniform
+from seqbench.models.cells.affine import AffineCell
+from seqbench.models.init import RecurrentInit
 from seqbench.models.native import run_native
-from seqbench.models.unfold import Cell, State
+from seqbench.models.unfold import State
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
 
 
-class RNN(Cell):
+class RNN(AffineCell):
     """The classical recurrent network: a hidden state that feeds itself.
 
         a(t) = b + W h(t−1) + U x(t)          [5]
@@ -30,11 +31,13 @@ class RNN(Cell):
 
     With ReLU and W = I at the start it is the IRNN of Le, Jaitly & Hinton (2015).
 
+    Parameters U (H, F), W (H, H), b (H). The state is h.
+
     Args:
         input_size: F.
         hidden_size: H.
-        activation: tanh, as the chapter has it, or relu.
-        recurrent_init: how W starts: uniform (±1/√H, torch's own), orthogonal or identity.
+        activation: tanh, as in the chapter, or relu.
+        recurrent_init: how W starts, see `init_recurrent`.
 
     Source: Goodfellow, Bengio & Courville (2016), section 10.2.
     """
@@ -50,22 +53,12 @@ class RNN(Cell):
     ) -> None:
         super().__init__(input_size, hidden_size)
         self.activation = activation
-        self.U = nn.Parameter(torch.empty(hidden_size, input_size))
-        self.W = nn.Parameter(torch.empty(hidden_size, hidden_size))
-        self.b = nn.Parameter(torch.zeros(hidden_size))
-        init_uniform(self.U, hidden_size)
-        init_recurrent(self.W, recurrent_init)
-
-    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps H"]:
-        return nn.functional.linear(x, self.U, self.b)
+        self.init_weights(recurrent_init)
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         (h,) = state
         h = ACTIVATIONS[self.activation](torch.addmm(projected, h, self.W.t()))
         return h, (h,)
-
-    def initial_state(self, batch_size: int) -> State:
-        return (self.W.new_zeros(batch_size, self.hidden_size),)
 
     def native(self, x: Tensor | PackedSequence, state: State) -> tuple[Tensor | PackedSequence, State]:
         kernel = torch.rnn_tanh if self.activation == "tanh" else torch.rnn_relu

@@ -6,12 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqbench.models.init import RecurrentInit, init_recurrent, init_uniform
-from seqbench.models.unfold import Cell, State
+from seqbench.models.cells.affine import AffineCell
+from seqbench.models.init import RecurrentInit, init_recurrent
+from seqbench.models.unfold import State
 
 
-class SkipRNN(Cell):
-    """Edges with a delay d beside those of length one, or in their place.
+class SkipRNN(AffineCell):
+    """An RNN with edges of delay d, in addition to the edges of length one or instead of them.
 
         h(t) = tanh(b + W h(t−1) + D h(t−d) + U x(t))
 
@@ -20,18 +21,18 @@ class SkipRNN(Cell):
                         ▲
           x(t) ────U────┘
 
-    A gradient goes from step τ back to the start in τ/d hops in place of τ, so that it vanishes as slowly as
-    over a d-th of the span. Without the edges of length one, `single=false`, the cell is d separate networks
-    that take turns: the chapter's removed connections.
+    A gradient goes back τ steps over τ/d edges, and so vanishes only as fast as over τ/d steps of an RNN.
+    Without the edges of length one (`single=false`) the cell is d separate networks that run interleaved:
+    the chapter's removed connections.
 
-    Parameters U (H, F), W (H, H), D (H, H), b (H). The state is h(t−d), …, h(t−1).
+    Parameters U (H, F), W (H, H) where `single`, D (H, H), b (H). The state is h(t−d), …, h(t−1).
 
     Args:
         input_size: F.
         hidden_size: H.
         delay: d, at least 2.
         single: keep the edges of length one.
-        recurrent_init: how W and D start: uniform, orthogonal or identity.
+        recurrent_init: how W and D start, see `init_recurrent`.
 
     Raises:
         ValueError: a delay below 2.
@@ -47,34 +48,27 @@ class SkipRNN(Cell):
         single: bool = True,
         recurrent_init: RecurrentInit = "uniform",
     ) -> None:
-        super().__init__(input_size, hidden_size)
+        super().__init__(input_size, hidden_size, recurrent_blocks=("",) if single else ())
         if delay < 2:
             raise ValueError(f"delay={delay} skips nothing; give at least 2.")
-        self.delay = delay
-        self.U = nn.Parameter(torch.empty(hidden_size, input_size))
-        self.W = nn.Parameter(torch.empty(hidden_size, hidden_size)) if single else None
+        self.delay = self.state_vectors = delay
+        self.single = single
         self.D = nn.Parameter(torch.empty(hidden_size, hidden_size))
-        self.b = nn.Parameter(torch.zeros(hidden_size))
-        init_uniform(self.U, hidden_size)
-        for weight in (self.W, self.D):
-            if weight is not None:
-                init_recurrent(weight, recurrent_init)
+        self.init_weights(recurrent_init)
+        init_recurrent(self.D, recurrent_init)
 
     def check_length(self, steps: int) -> None:
         if self.delay >= steps:
             raise ValueError(
-                f"delay={self.delay} is longer than {steps} steps of a sequence allow; {steps - 1} would do."
+                f"delay={self.delay} does not fit into sequences of {steps} steps; give at most {steps - 1}."
             )
-
-    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps H"]:
-        return nn.functional.linear(x, self.U, self.b)
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         a = torch.addmm(projected, state[0], self.D.t())
-        if self.W is not None:
+        if self.single:
             a = torch.addmm(a, state[-1], self.W.t())
         h = torch.tanh(a)
         return h, (*state[1:], h)
 
-    def initial_state(self, batch_size: int) -> State:
-        return (self.D.new_zeros(batch_size, self.hidden_size),) * self.delay
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        return super().recurrent_matrices() | {"D": self.D}
