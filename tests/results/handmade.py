@@ -4,7 +4,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from seqbench.results.store import Result, write_result
+from seqbench.runs.store import Result, write_result
 
 
 def run(

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from seqbench.errors import StoreError
-from seqbench.results.store import Result, load_results, read_result, read_results, run_folders, write_result
+from seqbench.runs.store import Result, load_results, read_result, read_results, run_folders, write_result
 
 
 def stored(runs_dir: Path, seed: int = 0, **values: object) -> Path:

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from handmade import failed, mixed, run
 
-from seqbench.results.store import Result
 from seqbench.results.tables import compare, is_share, records, told_by
+from seqbench.runs.store import Result
 
 
 def cell(frame: pd.DataFrame, **where: Any) -> dict[str, Any]:

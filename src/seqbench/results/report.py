@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -29,8 +28,9 @@ from rich.text import Text
 
 from seqbench.errors import StoreError, nearest
 from seqbench.results.figures import save_figures
-from seqbench.results.store import no_results, read_results, run_folders, write_atomically
+from seqbench.results.numbers import count, number
 from seqbench.results.tables import Row, compare, is_share, provenance, records, told_by
+from seqbench.runs.store import no_results, read_results, run_folders, write_atomically
 
 LEGEND = (
     "Each cell: test metric, mean over seeds ± half-width of the 95 % t-interval; runs solved, with the 95 % "
@@ -39,26 +39,6 @@ LEGEND = (
 )
 #: Columns at the side of a terminal's table, and what a length's column takes.
 SIDE_WIDTH, CELL_WIDTH = 32, 17
-
-
-def count(value: float | None) -> str:
-    """Return a count in three digits: 950, 12.5k, 1.2M."""
-    if pd.isna(value):
-        return "–"
-    for unit in ("", "k", "M"):
-        if abs(value) < 999.5:
-            return f"{value:.3g}{unit}"
-        value /= 1000
-    return f"{value:.3g}G"
-
-
-def number(value: float, digits: int = 3) -> str:
-    """Return a measurement in so many significant digits: 0.167, 1.23e-4."""
-    if pd.isna(value):
-        return "–"
-    small = 0 < abs(value) < 1e-3
-    text = f"{value:.{digits - 1}e}" if small else f"{value:.{digits}g}"
-    return re.sub(r"e([+-])0*", lambda match: "e" + match[1].strip("+"), text)
 
 
 def cell_text(row: Row) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from seqbench.config import GROUPS, INCIDENTAL
 from seqbench.errors import StoreError, nearest
 from seqbench.results.statistics import median_steps, t_interval, wilson_interval
-from seqbench.results.store import Result
+from seqbench.runs.store import Result
 
 #: The parts of a configuration that tell no rows or columns apart: targets differ where these do.
 UNSAID = (

@@ -37,7 +37,7 @@ from seqbench.config import (
 from seqbench.errors import ConfigError, SeqbenchError, StoreError
 from seqbench.models import EchoStateNetwork
 from seqbench.processes import is_first_process
-from seqbench.results.store import Result, read_result, write_atomically, write_result
+from seqbench.runs.store import Result, read_result, write_atomically, write_result
 from seqbench.tasks.base import Task, generator
 from seqbench.training import loggers
 from seqbench.training.data import STEPS_PER_CALL, TaskData, TrainingStream

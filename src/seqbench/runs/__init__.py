@@ -1,0 +1,1 @@
+"""Runs: planned, scheduled, executed, and recorded in the store."""
