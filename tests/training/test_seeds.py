@@ -106,7 +106,7 @@ def test_the_platform_trains_seeds_side_by_side_as_alone(optim: str, together: s
             assert a == pytest.approx(b, rel=1e-6)
     if together == "true":
         turn = "in turn" if optim == "sgd_omega" else "together"  # Ω takes models one by one
-        assert {result.way for result in ours} == {f"seeds {turn}, engine auto"}
+        assert {result.mode for result in ours} == {f"seeds {turn}, engine auto"}
 
 
 def test_a_seed_that_ends_leaves_the_others_as_they_would_be_alone() -> None:
@@ -226,7 +226,7 @@ def test_frozen_and_scalar_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
     together = train(*args, "n_seeds=2", "trainer.seeds_together=true", "runs_dir=together")
     for seed, result in enumerate(together):
         (alone,) = train(*args, f"seed={seed}", "runs_dir=alone")
-        assert result.way == "seeds together, engine auto"
+        assert result.mode == "seeds together, engine auto"
         assert result.validation == pytest.approx(alone.validation, rel=1e-9)
         weights = torch.load(next(Path("together").glob(f"*/*/seed-{seed}/checkpoints/best.pt")))
         assert weights["frozen"].tolist() == [1, 1, 1] and weights["temperature"] != 1.5
@@ -287,7 +287,7 @@ def test_an_optimisers_state_comes_apart_and_together(optimizer: type[torch.opti
 def test_results_say_how_they_were_trained() -> None:
     train("trainer.max_steps=20", "n_seeds=2", "trainer.seeds_together=true", "model=rnn")
     data = json.loads(next(Path("runs").glob("*/*/seed-1/result.json")).read_text())
-    assert data["way"] == "seeds together, engine auto" and data["config"]["n_seeds"] == 1
+    assert data["mode"] == "seeds together, engine auto" and data["config"]["n_seeds"] == 1
 
 
 @pytest.mark.slow
@@ -296,7 +296,7 @@ def test_compiled_seeds_that_end_go_along_and_do_not_count() -> None:
     args = ["optim.lr=0.02", "trainer.max_steps=400", "trainer.eval_every=10", "model=leaky_rnn"]
     args += ["task.length=24", "trainer.precision=32-true"]
     ours = train(*args, "n_seeds=3", "runs_dir=c", "trainer.seeds_together=true", "model.engine=compile")
-    assert {result.way for result in ours} == {"seeds together, engine compile"}
+    assert {result.mode for result in ours} == {"seeds together, engine compile"}
     alone = [train(*args, f"seed={seed}", "runs_dir=alone")[0] for seed in range(3)]
     assert len({result.steps for result in ours}) > 1
     assert [r.status for r in ours] == [r.status for r in alone] == ["solved"] * 3

@@ -314,8 +314,8 @@ def _blank(common: Plan, seed: int) -> Result:
         status="failed",
         config=_plain_config(common.cfg, seed),
         metric=common.task.metric,
-        best=common.task.direction,
-        criterion=common.task.solved_when,
+        metrics={common.task.metric: common.task.metric_of(common.task.metric)},
+        solved_when=common.task.solved_when,
         device=platform.processor() or platform.machine(),
         versions={name: version(name) for name in ("seqbench", "torch", "lightning")}
         | {"python": platform.python_version()},
@@ -387,7 +387,7 @@ def _fit_and_test(
     _test(common, records, models, learner, trainer, data)
     for (seed, record), model in zip(records.items(), models, strict=True):
         _fill(common, record, results[seed], model)
-        results[seed].way = None if learner.way is None else str(learner.way)
+        results[seed].mode = None if learner.way is None else str(learner.way)
         results[seed].peak_memory_bytes = peak_memory(trainer)
         results[seed].device = device_name(trainer)
 
@@ -427,6 +427,8 @@ def _fill(common: Plan, record: Record, result: Result, model: nn.Module) -> Non
     result.validation = dict(record.best_metrics)
     lengths = task.eval_lengths
     result.test = {str(n): dict(m) for n, m in zip(lengths, record.tested, strict=False)}
+    measured = {name for metrics in (result.validation, *result.test.values()) for name in metrics}
+    result.metrics |= {name: task.metric_of(name) for name in sorted(measured)}
     result.baseline_loss = {str(n): task.baseline_loss(n) for n in lengths}
     result.parameters = sum(p.numel() for p in model.parameters())
     result.state_size = getattr(model, "state_size", None)
