@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seqbench.config import build_model, build_task, compose
-    from seqbench.results.store import Result, load_results
+    from seqbench.runs.store import Result, load_results
     from seqbench.training.run import train
 
 _HOMES = {
     "build_model": "config",
     "build_task": "config",
     "compose": "config",
-    "Result": "results.store",
-    "load_results": "results.store",
+    "Result": "runs.store",
+    "load_results": "runs.store",
     "train": "training.run",
 }
 __all__ = ["Result", "build_model", "build_task", "compose", "load_results", "train"]

@@ -17,7 +17,7 @@ from seqbench.processes import is_first_process
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from seqbench.results.store import Result
+    from seqbench.runs.store import Result
     from seqbench.training.run import Plan
 
 HELP = """\

@@ -1,10 +1,11 @@
-"""Results made by hand, for the tests of tables, figures and reports."""
+"""Results made by hand, for the tests of comparisons, tables, figures and reports."""
 
 import zlib
 from pathlib import Path
 from typing import Any
 
-from seqbench.results.store import Result, write_result
+from seqbench.runs.store import Result, write_result
+from seqbench.tasks.metrics import Metric, loss, share
 
 
 def run(
@@ -16,15 +17,15 @@ def run(
     solved_at: int | None = 100,
     **settings: Any,
 ) -> Result:
-    """Return one result; `settings` are fields of Result, else keys of its config with `__` for a dot."""
+    """Return one result. `settings` are fields of Result, or keys of its config with `__` for a dot."""
     config: dict[str, Any] = {"seed": seed, "task": {"length": length}, "model": {"_target_": "x"}}
-    accuracy = task == "copy_memory"
+    metric: Metric = share("accuracy") if task == "copy_memory" else loss("squared error")
     fields: dict[str, Any] = {
         "status": "solved" if solved_at is not None else "finished",
-        "metric": "accuracy" if accuracy else "loss",
-        "best": "max" if accuracy else "min",
-        "criterion": "under 1 % & published (A_B, 1997)",
-        "test": {str(length): {"accuracy" if accuracy else "loss": value}},
+        "metric": metric.name,
+        "metrics": {metric.name: metric},
+        "solved_when": "under 1 % & published (A_B, 1997)",
+        "test": {str(length): {metric.name: value}},
         "baseline_loss": {str(length): 1 / 6},
         "parameters": 10050,
         "sequences_per_s": 2000.0,
@@ -46,14 +47,9 @@ def run(
 
 
 def failed(**settings: Any) -> Result:
-    """Return a run that failed before it knew anything but its configuration."""
-    nothing: dict[str, Any] = {
-        "metric": None,
-        "best": None,
-        "criterion": None,
-        "test": {},
-        "baseline_loss": {},
-    }
+    """Return a run that failed before anything but its configuration was known."""
+    nothing: dict[str, Any] = {"metric": None, "metrics": {}, "solved_when": None, "test": {}}
+    nothing |= {"baseline_loss": {}}
     nothing |= {"parameters": None, "sequences_per_s": None, "error": "out of memory"}
     return run(**(nothing | {"status": "failed", "solved_at": None} | settings))
 

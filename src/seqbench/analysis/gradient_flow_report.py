@@ -22,8 +22,8 @@ from seqbench.analysis.gradient_flow import at_initialisation, compare, decay, o
 from seqbench.config import build_task, check_counts
 from seqbench.errors import ConfigError, StoreError
 from seqbench.results.figures import COLOURS, MARKERS, STYLE, save
-from seqbench.results.report import number
-from seqbench.results.store import write_atomically
+from seqbench.results.numbers import number
+from seqbench.runs.store import write_atomically
 
 LEGEND = (
     "‖∂L/∂s(τ−d)‖: the gradient of the loss at step τ, the last that counts, with respect to the whole state "

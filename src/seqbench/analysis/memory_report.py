@@ -18,7 +18,7 @@ from seqbench.analysis.memory import Observation, observe
 from seqbench.config import build_model, build_task
 from seqbench.errors import ConfigError, StoreError
 from seqbench.results.figures import save
-from seqbench.results.store import write_atomically
+from seqbench.runs.store import write_atomically
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 

@@ -1,1 +1,1 @@
-"""What runs leave behind, and what is made of it: the store, statistics, tables and figures."""
+"""Comparison of stored runs: the tidy frame, statistics, summaries, tables and figures."""

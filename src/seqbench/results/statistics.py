@@ -1,4 +1,4 @@
-"""What a handful of seeds can say: means, proportions and medians, with how sure they are."""
+"""Statistics of a few seeds: means and proportions with their intervals, and medians."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from scipy import stats
 def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
     """Return the mean and the bounds of Student's interval, mean ± t₍ₙ₋₁₎ · s / √n (Student, 1908).
 
-    With three seeds it still covers the mean as often as it says, where the percentile bootstrap and
-    1.96 standard errors do not. One value has no bounds (nan); no value has no mean either.
+    It keeps its nominal coverage with three seeds, where the percentile bootstrap and 1.96 standard errors do
+    not. One value has no bounds (nan). Without values the mean is nan too.
     """
     n = len(values)
     mean = fmean(values) if n else math.nan
@@ -24,9 +24,9 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, flo
 
 
 def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Return the bounds of the score interval for a proportion (Wilson, 1927); nan where n is 0.
+    """Return the bounds of the score interval for a proportion (Wilson, 1927); nan if n is 0.
 
-    Unlike the normal interval it stays inside [0, 1], and does not shrink to a point at 0 or n successes.
+    Unlike the normal interval it stays inside [0, 1] and has a width above zero at 0 and n successes.
     """
     if n == 0:
         return math.nan, math.nan
@@ -35,9 +35,9 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float,
 
 
 def median_steps(solved_at: Iterable[int | None]) -> float:
-    """Return the median number of steps to solve, where a run that did not solve (None) never will.
+    """Return the median number of steps to solve. An unsolved run (None) counts as infinity.
 
-    It is infinite, *never*, where half of the runs or more are unsolved, and nan where there is no run.
+    The median is infinite if half of the runs or more did not solve the task, and nan if there is no run.
     """
     steps = [math.inf if step is None else step for step in solved_at]
     return float(median(steps)) if steps else math.nan

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from torch import Tensor
+if TYPE_CHECKING:  # results store metrics, and are read without torch
+    from torch import Tensor
 
 #: Name -> (value of each target, weight of each target); a metric is the weighted mean.
-Measures = dict[str, tuple[Tensor, Tensor]]
+Measures = dict[str, tuple["Tensor", "Tensor"]]
 Direction = Literal["max", "min"]
 
 

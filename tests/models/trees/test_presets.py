@@ -133,6 +133,6 @@ def test_the_platform_trains_two_seeds_as_alone(preset, together):
 
     _, result = train("n_seeds=2", "runs_dir=both")
     (alone,) = train("seed=1", "runs_dir=alone")
-    assert result.status == alone.status == "finished" and result.way == "seeds in turn"
+    assert result.status == alone.status == "finished" and result.mode == "seeds in turn"
     assert result.test["3"] == pytest.approx(alone.test["3"], rel=1e-5)
     assert result.validation["loss"] == pytest.approx(alone.validation["loss"], rel=1e-5)

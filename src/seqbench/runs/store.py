@@ -1,4 +1,4 @@
-"""The store: one folder per run, `runs/<task>/<model>-<hash>/seed-<k>/`, its result written last."""
+"""The store: one folder per run, `runs/<task>/<model>-<hash>/seed-<k>/`. Its result is written last."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from seqbench.errors import StoreError
+from seqbench.tasks.metrics import Direction, Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 RESULT_FILE = "result.json"
 #: Raised when the meaning of a field changes.
-SCHEMA = 1
+SCHEMA = 2
 
 Status = Literal["solved", "finished", "diverged", "failed"]
 Metrics = dict[str, float | None]
@@ -27,9 +28,9 @@ Metrics = dict[str, float | None]
 
 @dataclass
 class Result:
-    """How one run, one configuration with one seed, ended.
+    """How one run, that is one configuration with one seed, ended.
 
-    Metrics that are not finite are stored as null (None), so that the file is JSON for every reader.
+    A metric that is not finite is stored as null (None), so that every reader of JSON can read the file.
     """
 
     task: str
@@ -39,32 +40,35 @@ class Result:
     status: Status
     config: dict[str, Any]
     metric: str | None = None
-    """The headline metric of the task: a key of `validation` and of each entry of `test`."""
-    best: Literal["max", "min"] | None = None
-    criterion: str | None = None
+    """The name of the task's headline metric, a key of `validation` and of each entry of `test`."""
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    """Name to meaning, for every metric in `validation` and `test`."""
+    solved_when: str | None = None
+    """The task's condition for a solved run, in words, with its source."""
     solved_at_step: int | None = None
-    """The first evaluation, in optimisation steps, that met the task's criterion on the validation set."""
+    """The optimisation step of the first evaluation on the validation set that met `solved_when`."""
     steps: int = 0
+    """Optimisation steps taken."""
     sequences: int = 0
     """Training sequences seen."""
     best_step: int | None = None
-    """The evaluation whose weights were tested."""
+    """The optimisation step of the evaluation whose weights were tested."""
     validation: Metrics = field(default_factory=dict)
     test: dict[str, Metrics] = field(default_factory=dict)
-    """Length, as a string, to metrics."""
+    """Test length, as a string, to metrics."""
     baseline_loss: dict[str, float] = field(default_factory=dict)
-    """Length, as a string, to the loss of the best predictor that ignores the input."""
+    """Test length, as a string, to the loss of the best predictor that ignores the input."""
     parameters: int | None = None
     state_size: int | None = None
-    """Numbers that a model carries from step to step for one sequence."""
+    """Numbers in the state that the model carries from step to step, for one sequence."""
     wall_time_s: float = 0.0
-    """Time spent training and evaluating, restarts summed. Seeds side by side each have their share."""
+    """Seconds of training and evaluation over all restarts. Seeds trained together divide their time."""
     sequences_per_s: float | None = None
-    """Training throughput by this run's share of the time, evaluations not counted."""
+    """Training throughput in this run's part of the time, without evaluations."""
     peak_memory_bytes: int | None = None
-    """That of the process, or of the device, with all the seeds that it trains."""
-    way: str | None = None
-    """How the sums were done, which decides speed and rounding."""
+    """Peak memory of the process, or of the device, with all seeds that train in it."""
+    mode: str | None = None
+    """The execution mode, which decides speed and rounding."""
     device: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     commit: str | None = None
@@ -73,9 +77,27 @@ class Result:
     """UTC, ISO 8601."""
     schema: int = SCHEMA
 
+    @property
+    def headline(self) -> Metric | None:
+        """The headline metric; None where the run failed before it was known."""
+        return self.metrics.get(self.metric or "")
+
+    @property
+    def direction(self) -> Direction | None:
+        """Whether the headline metric is better larger (max) or smaller (min)."""
+        return None if self.headline is None else self.headline.direction
+
+
+def _as_dict(result: Result) -> dict[str, Any]:
+    """Return the fields of a result as plain values. The names of metrics are the keys of `metrics`."""
+    plain = asdict(result)
+    for metric in plain["metrics"].values():
+        del metric["name"]
+    return plain
+
 
 def _plain(value: Any) -> Any:
-    """Return `value` with every number that JSON lacks (nan, inf) replaced by None."""
+    """Return `value` with None in place of every number that JSON does not have (nan, inf)."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
@@ -86,7 +108,11 @@ def _plain(value: Any) -> Any:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to `path` so that a reader, or a crash, finds all of it or none."""
+    """Write `text` to `path`. A reader finds all of it or nothing of it, after a crash too.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("w", encoding="utf-8") as file:
@@ -100,8 +126,12 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_result(folder: Path, result: Result) -> None:
-    """Write `folder/result.json`."""
-    write_atomically(folder / RESULT_FILE, json.dumps(_plain(asdict(result)), indent=1) + "\n")
+    """Write `folder/result.json`.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    write_atomically(folder / RESULT_FILE, json.dumps(_plain(_as_dict(result)), indent=1) + "\n")
 
 
 @cache
@@ -116,39 +146,40 @@ def _brief(error: Exception) -> str:
 
 
 def read_result(folder: Path) -> Result | None:
-    """Return the result in a run's folder, or None where the run has none yet.
+    """Return the result in a run's folder; None if the run has no result yet.
 
     Raises:
-        StoreError: the file is there and is not a result that this version can read.
+        StoreError: the file exists, and this version cannot read it.
     """
     path = folder / RESULT_FILE
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']}, not {SCHEMA}")
+        data["metrics"] = {name: {"name": name} | metric for name, metric in data["metrics"].items()}
         return _schema().validate_python({f.name: data[f.name] for f in fields(Result) if f.name in data})
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
-            f"{path} is not a result this version can read ({_brief(error)}). Delete it, and the run is "
-            "trained again."
+            f"{path} is not a result that this version can read ({_brief(error)}). Delete it to train the "
+            "run again."
         ) from error
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}.") from error
 
 
 def run_folders(runs_dir: str | Path = "runs") -> list[Path]:
-    """Return the folders `<task>/<model>-<hash>` under `runs_dir`; hidden folders are passed over."""
+    """Return the folders `<task>/<model>-<hash>` under `runs_dir`, without those in hidden folders."""
     found = Path(runs_dir).glob("*/*-*")
     return sorted(path for path in found if path.is_dir() and not path.parent.name.startswith("."))
 
 
 def read_results(folders: Iterable[Path]) -> list[Result]:
-    """Return the results in the folders `<task>/<model>-<hash>`, one per seed that has one.
+    """Return the results in the folders `<task>/<model>-<hash>`, one for every seed that has a result.
 
     Raises:
-        StoreError: a result is there and cannot be read.
+        StoreError: a result cannot be read.
     """
     seeds = (seed for folder in dict.fromkeys(folders) for seed in folder.glob("seed-*"))
     results = [result for seed in seeds if (result := read_result(seed))]
@@ -156,20 +187,21 @@ def read_results(folders: Iterable[Path]) -> list[Result]:
 
 
 def load_results(runs_dir: str | Path = "runs") -> pd.DataFrame:
-    """Return one row per run under `runs_dir` that has a result.
+    """Return one row for every run under `runs_dir` that has a result.
 
-    Columns: every field of `Result` that is not a dictionary, under its name; what dictionaries hold under
-    dotted names, `config.task.length`, `test.100.loss`, `validation.loss`, `baseline_loss.100`.
+    Columns: the fields of `Result` under their names; the entries of its dictionaries under dotted names,
+    `config.task.length`, `test.100.loss`, `validation.loss`, `metrics.loss.unit`, `baseline_loss.100`; and
+    `direction`, that of the headline metric.
 
     Raises:
-        StoreError: there is no result, or one that cannot be read.
+        StoreError: there is no result, or one cannot be read.
     """
     import pandas as pd
 
     results = read_results(run_folders(runs_dir))
     if not results:
         raise no_results(runs_dir)
-    return pd.json_normalize([asdict(result) for result in results])
+    return pd.json_normalize([_as_dict(result) | {"direction": result.direction} for result in results])
 
 
 def no_results(where: str | Path) -> StoreError:

@@ -1,12 +1,14 @@
-"""The folder of runs as a table."""
+"""The store: results written, read back, and as a table."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from seqbench.errors import StoreError
-from seqbench.results.store import Result, load_results, read_result, read_results, run_folders, write_result
+from seqbench.runs.store import Result, load_results, read_result, read_results, run_folders, write_result
+from seqbench.tasks.metrics import Metric, loss, share
 
 
 def stored(runs_dir: Path, seed: int = 0, **values: object) -> Path:
@@ -31,12 +33,15 @@ def test_one_row_per_run_with_dotted_columns(tmp_path: Path) -> None:
         validation={"loss": 0.5},
         baseline_loss={"50": 1 / 6},
         parameters=7,
+        metric="f1",
+        metrics={"f1": share("f1"), "loss": loss("nats")},
     )
     stored(tmp_path, seed=10, status="failed", error="out of memory")
     stored(tmp_path, seed=2)
     frame = load_results(tmp_path)
     assert frame["seed"].tolist() == [0, 2, 10]
     first = frame.iloc[0]
+    assert (first["direction"], first["metrics.f1.unit"], first["metrics.f1.high"]) == ("max", "share", 1)
     assert (first["task"], first["model"], first["status"]) == ("adding", "lstm", "finished")
     assert (first["config.task.length"], first["config.model.cell.alpha"]) == (50, 0.9)
     assert first["config.task.eval_lengths"] == [50, 100]
@@ -44,7 +49,20 @@ def test_one_row_per_run_with_dotted_columns(tmp_path: Path) -> None:
     assert pd.isna(first["test.100.loss"])
     assert first["parameters"] == 7
     assert frame["error"].tolist()[2] == "out of memory"
-    assert not {"config", "test", "validation", "baseline_loss"} & set(frame.columns)
+    assert not {"config", "test", "validation", "metrics", "baseline_loss"} & set(frame.columns)
+
+
+def test_metrics_are_stored_by_name_and_read_as_objects(tmp_path: Path) -> None:
+    excess = Metric("excess_bits", "min", "bits")
+    folder = stored(tmp_path, metric="f1", metrics={"f1": share("f1"), "excess_bits": excess})
+    stored_as = json.loads((folder / "result.json").read_text())["metrics"]
+    assert stored_as == {
+        "f1": {"direction": "max", "unit": "share", "low": 0.0, "high": 1.0},
+        "excess_bits": {"direction": "min", "unit": "bits", "low": None, "high": None},
+    }
+    result = read_result(folder)
+    assert result is not None and result.metrics == {"f1": share("f1"), "excess_bits": excess}
+    assert (result.headline, result.direction) == (share("f1"), "max")
 
 
 def test_other_folders_and_unfinished_runs_are_passed_over(tmp_path: Path) -> None:
@@ -67,7 +85,10 @@ def test_no_results_says_what_to_run(tmp_path: Path, name: str) -> None:
         load_results(tmp_path / name)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema": 0}', '{"schema": 1, "task": "adding"}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", "{}", '{"schema": 1}', '{"schema": 2, "task": "adding"}', '{"schema": 2, "metrics": [1]}'],
+)
 def test_corrupt_result_names_its_file(tmp_path: Path, text: str) -> None:
     file = stored(tmp_path) / "result.json"
     file.write_text(text)

@@ -1,0 +1,160 @@
+"""The comparison of runs: models by tasks and lengths, as one tidy frame that every table is made from."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import pandas as pd
+
+from seqbench.errors import ConfigError, StoreError, nearest
+from seqbench.results.labels import label_runs
+from seqbench.results.summaries import DEFAULT, Cell, Row, Summary
+from seqbench.results.summaries.note import Note
+from seqbench.runs.store import Result
+
+#: The columns that belong to no summary, and those of them that hold whole numbers.
+COLUMNS = (
+    *("task", "train_length", "length", "model"),
+    *("metric", "direction", "unit", "metric_low", "metric_high", "solved_when", "baseline_loss"),
+    *("runs", "failed", "diverged", "seeds"),
+)
+COUNTS = ("train_length", "length", "runs", "failed", "diverged", "seeds")
+
+#: Labels of task and model with the lengths between them: (task, train_length, length, model).
+Key = tuple[str, int, int, str]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison: its frame, see `compare`, and the summaries that made it and can show it."""
+
+    frame: pd.DataFrame
+    summaries: tuple[Summary, ...]
+
+
+def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -> Comparison:
+    """Compare runs. The frame has a row for every task, training length, test length and model.
+
+    Every model has a row for every length of every task; `runs` is 0 where it was not run. Of two runs of a
+    cell with the same seed the later counts. There must be a result. Columns:
+
+        task, train_length, length, model: the cell. Labels name the settings that differ, `lstm (lr=0.01)`.
+        metric, direction, unit, metric_low, metric_high: the headline metric of the task and what it means;
+            empty where every run failed before it was known.
+        solved_when: the task's condition for a solved run.
+        baseline_loss: the loss of the best predictor that ignores the input, at the test length.
+        runs, failed, diverged: the number of runs, and of those that failed or diverged.
+        seeds: the number of runs that did not fail.
+
+    Then the columns of the summaries, and `note`: what is wrong with the cell.
+
+    Raises:
+        ConfigError: two summaries have a column of the same name, or one has the name of a column above.
+    """
+    results = sorted(results, key=lambda result: (result.status != "failed", result.finished_at))
+    summaries = (*summaries, Note())
+    _check_columns(summaries)
+    of_task, cells = _cells(results)
+    rows = []
+    for task, train_length, length in sorted({key[:3] for key in cells}):
+        facts = _task_facts(of_task[task], length)
+        most_runs = max(len(runs) for key, runs in cells.items() if key[0] == task)
+        for model in _models(task, cells):
+            runs = tuple(cells.get((task, train_length, length, model), {}).values())
+            cell = Cell(runs, train_length, length, most_runs)
+            row = {"task": task, "train_length": train_length, "length": length, "model": model, **facts}
+            row |= {"runs": len(runs), "failed": cell.ended("failed"), "diverged": cell.ended("diverged")}
+            row["seeds"] = len(cell.seeds)
+            for summary in summaries:
+                row |= dict.fromkeys(summary.columns, math.nan) | summary.compute(cell)
+            rows.append(row)
+    counts = [*COUNTS, *(name for summary in summaries for name in summary.counts)]
+    return Comparison(pd.DataFrame(rows).astype(dict.fromkeys(counts, "Int64")), summaries)
+
+
+def with_metric(results: Iterable[Result], metric: str) -> list[Result]:
+    """Return the results with another of their test metrics as the headline metric.
+
+    Raises:
+        StoreError: none of them has it.
+    """
+    results = list(results)
+    known = sorted({name for result in results for metrics in result.test.values() for name in metrics})
+    if metric not in known:
+        raise StoreError(
+            f"no result has the test metric {metric!r}; there are {', '.join(known)}.{nearest(metric, known)}"
+        )
+    return [replace(result, metric=metric) for result in results]
+
+
+def records(frame: pd.DataFrame) -> list[Row]:
+    """Return the rows of a comparison's frame as dictionaries."""
+    return cast(list[Row], frame.to_dict("records"))
+
+
+def _cells(results: Sequence[Result]) -> tuple[dict[str, list[Result]], dict[Key, dict[int, Result]]]:
+    """Return the results of every task, and those of every cell by seed. Later results replace earlier."""
+    labels = label_runs(results)
+    # A run that failed before its length was known takes the length of the task's other runs.
+    usual = {
+        task: length
+        for result, (task, _) in zip(results, labels, strict=True)
+        if (length := _train_length(result))
+    }
+    of_task: dict[str, list[Result]] = defaultdict(list)
+    cells: dict[Key, dict[int, Result]] = defaultdict(dict)
+    for result, (task, model) in zip(results, labels, strict=True):
+        of_task[task].append(result)
+        train_length = _train_length(result) or usual.get(task, 0)
+        for length in {train_length, *_test_lengths(result)}:
+            cells[task, train_length, length, model][result.seed] = result
+    return of_task, cells
+
+
+def _task_facts(results: Sequence[Result], length: int) -> Row:
+    """Return what is the same for all models on a task: its metric and what it means, its baseline."""
+
+    def first(values: Iterable[Any]) -> Any:
+        return next((value for value in values if value is not None), None)
+
+    metric = first(result.headline for result in results)
+    return {
+        "metric": first(result.metric for result in results) or "",
+        "direction": metric.direction if metric else "",
+        "unit": metric.unit if metric else "",
+        "metric_low": metric.low if metric and metric.low is not None else math.nan,
+        "metric_high": metric.high if metric and metric.high is not None else math.nan,
+        "solved_when": first(result.solved_when for result in results) or "",
+        "baseline_loss": first([*(r.baseline_loss.get(str(length)) for r in results), math.nan]),
+    }
+
+
+def _models(task: str, cells: Iterable[Key]) -> list[str]:
+    """Return the models that a task has rows for: its own, and those of other tasks without settings.
+
+    A model of another task is left out if the task has a model of that name, with settings or without.
+    """
+    own = {model for of, *_, model in cells if of == task}
+    names = {model.partition(" (")[0] for model in own}
+    return sorted(own | {model for *_, model in cells if "(" not in model and model not in names})
+
+
+def _check_columns(summaries: Iterable[Summary]) -> None:
+    uses = Counter([*COLUMNS, *(name for summary in summaries for name in summary.columns)])
+    if twice := [name for name, times in uses.items() if times > 1]:
+        raise ConfigError(f"Two summaries, or a summary and the comparison, have the column {twice[0]!r}.")
+
+
+def _train_length(result: Result) -> int | None:
+    length = result.config.get("task", {}).get("length")
+    known = [length] if length else [*result.test, *result.baseline_loss]
+    return int(known[0]) if known else None
+
+
+def _test_lengths(result: Result) -> list[int]:
+    asked = result.config.get("task", {}).get("eval_lengths") or []
+    return [int(length) for length in [*asked, *result.test]]

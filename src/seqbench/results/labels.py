@@ -1,0 +1,75 @@
+"""Labels of runs: a task or a model with the settings that tell it from others of the same name."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from seqbench.config import GROUPS, INCIDENTAL
+from seqbench.runs.store import Result
+
+#: The parts of a configuration that no label names. A `_target_` is not named either: it differs where the
+#: preset or the parts named here differ.
+UNNAMED = (
+    *(key for key in INCIDENTAL if key not in ("preset", "model.param_budget")),
+    *(f"preset.{group}" for group in GROUPS if group != "optim"),
+    *("task.length", "task.eval_lengths"),
+)
+
+
+def label_runs(results: Sequence[Result]) -> list[tuple[str, str]]:
+    """Return the labels of task and model of every run: `adding`, `lstm (lr=0.01)`.
+
+    The settings of a task are compared between all its runs. All other settings are compared between the
+    runs of one model on one task: a setting that differs only from task to task, such as the number of
+    steps, makes no other model.
+    """
+    configs = [_settings(result.config) for result in results]
+    of_task = [{key: text for key, text in c.items() if key.startswith("task.")} for c in configs]
+    of_model = [{key: text for key, text in c.items() if not key.startswith("task.")} for c in configs]
+    tasks = _distinguish([r.task for r in results], of_task, [""] * len(results))
+    models = _distinguish([r.model for r in results], of_model, tasks)
+    return list(zip(tasks, models, strict=True))
+
+
+def _distinguish(names: list[str], settings: list[dict[str, str]], groups: list[str]) -> list[str]:
+    """Return each name with the settings that differ between runs of that name in the same group."""
+    namesakes: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    for name, mine, group in zip(names, settings, groups, strict=True):
+        namesakes[name, group].append(mine)
+    differing: dict[str, set[str]] = defaultdict(set)
+    for (name, _), of_name in namesakes.items():
+        keys = set().union(*of_name)
+        differing[name] |= {key for key in keys if len({mine.get(key) for mine in of_name}) > 1}
+    return [_label(name, mine, differing[name]) for name, mine in zip(names, settings, strict=True)]
+
+
+def _label(name: str, settings: Mapping[str, str], keys: Iterable[str]) -> str:
+    """Return `name (key=value, …)`, with the last part of a key where that is enough to tell keys apart."""
+    short = {key: key.rpartition(".")[2] for key in sorted(keys)}
+    uses = Counter(short.values())
+    shown = {key: last if uses[last] == 1 else key for key, last in short.items()}
+    named = [f"{shown[key]}={settings[key]}" for key in shown if key in settings]
+    return f"{name} ({', '.join(named)})" if named else name
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings that labels may name: dotted key to value as text, without those that are None."""
+    settings = {
+        key: str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+        for key, value in _flat(config)
+        if value is not None and "_target_" not in key
+        if not any(key == part or key.startswith(f"{part}.") for part in UNNAMED)
+    }
+    if "model.param_budget" in settings:
+        settings.pop("model.hidden_size", None)  # derived from the budget, for each task anew
+    return settings
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

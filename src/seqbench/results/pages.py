@@ -1,0 +1,41 @@
+"""The files of a page: texts and a figure under one name, in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seqbench.errors import StoreError
+from seqbench.results.figures import save
+from seqbench.runs.store import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def write_page(stem: Path, texts: Mapping[str, str], figure: Figure | None = None) -> list[Path]:
+    """Write `<stem>.<suffix>` for every text, and the figure as `<stem>.svg` and `<stem>.png`.
+
+        write_page(Path("out/memory"), {"md": page, "csv": numbers.to_csv(index=False)}, figure)
+
+    Args:
+        stem: the path of the files without a suffix. The folder is created if it does not exist.
+        texts: suffix -> content.
+        figure: the figure, None for none.
+
+    Returns:
+        the paths of the files, in the order in which they were written.
+
+    Raises:
+        StoreError: the folder or a file cannot be written.
+    """
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write {stem.parent}: {error.strerror}.") from error
+    paths = []
+    for suffix, text in texts.items():
+        paths.append(stem.with_name(f"{stem.name}.{suffix}"))
+        write_atomically(paths[-1], text)
+    return paths if figure is None else [*paths, *save(figure, stem)]

@@ -1,0 +1,73 @@
+"""A comparison as text: one block for every task, which the formats for readers share.
+
+    adding: loss (squared error; lower is better)
+            100             200             50→200
+    lstm    1.2e-4 ±3e-5    2.1e-4 ±5e-5    0.03 ±0.01     test metric, mean ± 95 % t-interval over seeds
+            5/5 [57–100]%   3/5 [23–88]%                   runs solved, 95 % Wilson interval
+            2.4k steps      9.1k steps                     median steps to solve
+
+A column 50→200 was trained at length 50 and tested at 200. Whether a run is solved is decided at its training
+length, so that such a column has no solved runs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from seqbench.results.frame import Comparison, records
+from seqbench.results.numbers import number
+from seqbench.results.summaries import Row
+
+
+@dataclass(frozen=True)
+class Block:
+    """The table of one task.
+
+    Attributes:
+        heading: the task, its metric, and when a run counts as solved.
+        table: text in every cell. Rows are models, then the baseline where the metric is the loss. Columns
+            are lengths, then those of `side`.
+        side: the headings of the columns beside the lengths.
+    """
+
+    heading: str
+    table: pd.DataFrame
+    side: list[str]
+
+
+def blocks(comparison: Comparison) -> Iterator[Block]:
+    """Yield the block of every task of a comparison."""
+    side = [summary for summary in comparison.summaries if summary.heading]
+    for task, of_task in comparison.frame.groupby("task", sort=False):
+        rows: dict[str, dict[str, str]] = defaultdict(dict)
+        baseline: dict[str, str] = {}
+        for row in records(of_task):
+            trained, length = row["train_length"], row["length"]
+            column = f"{length or '–'}" if trained == length else f"{trained}→{length}"
+            texts = [summary.text(row) for summary in comparison.summaries if not summary.heading]
+            rows[row["model"]][column] = "\n".join(filter(None, texts))
+            if row["metric"] == "loss":
+                baseline[column] = number(row["baseline_loss"])
+        for model, of_model in of_task.groupby("model"):
+            rows[str(model)] |= {summary.heading: summary.side_text(records(of_model)) for summary in side}
+        rows |= {"baseline": baseline} if baseline else {}
+        table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
+        yield Block(_heading(str(task), records(of_task)[0]), table, [summary.heading for summary in side])
+
+
+def _heading(task: str, row: Row) -> str:
+    unit = "" if row["unit"] == "share" else row["unit"]  # a share is written in per cent
+    better = {"max": "higher is better", "min": "lower is better"}.get(row["direction"], "")
+    meaning = "; ".join(filter(None, [unit, better]))
+    solved = f". Solved: {row['solved_when']}" if row["solved_when"] else ""
+    return f"{task}: {row['metric'] or 'no metric'}{f' ({meaning})' if meaning else ''}{solved}"
+
+
+def legend(comparison: Comparison) -> str:
+    """Return the line that explains the cells of the tables."""
+    lines = "; ".join(summary.legend for summary in comparison.summaries if summary.legend)
+    return f"Each cell: {lines}. A column a→b was trained at length a and tested at b."

@@ -1,0 +1,39 @@
+"""Tables in LaTeX."""
+
+from __future__ import annotations
+
+from seqbench.results.frame import Comparison
+from seqbench.results.rendering.blocks import blocks, legend
+
+#: Characters that have a meaning of their own in LaTeX, or that its standard fonts lack.
+ESCAPES = str.maketrans(
+    {char: f"\\{char}" for char in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
+    | {"±": r"$\pm$", "→": r"$\to$", "<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", "−": "$-$"}
+)
+
+
+def to_latex(comparison: Comparison) -> str:
+    r"""Return the comparison as one LaTeX table for every task. The preamble needs \usepackage{booktabs}."""
+    parts = []
+    for block in blocks(comparison):
+        table = block.table.map(_cell).rename(index=_escape, columns=_escape)
+        columns = "l" + "c" * (table.shape[1] - len(block.side)) + "r" * len(block.side)
+        caption = f"{_escape(block.heading)}."
+        latex = table.style.to_latex(
+            hrules=True, column_format=columns, caption=caption, position_float="centering"
+        )
+        parts.append(latex)
+    return "\n".join([*parts, f"% {legend(comparison)}"]) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Return the text of a cell; several lines are put on top of one another."""
+    escaped = _escape(text)
+    if "\n" not in escaped:
+        return escaped
+    return r"\shortstack{" + escaped.replace("\n", r" \\ ") + "}"
+
+
+def _escape(text: str) -> str:
+    return text.translate(ESCAPES)

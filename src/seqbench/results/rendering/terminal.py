@@ -1,0 +1,79 @@
+"""Tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from seqbench.results.frame import Comparison
+from seqbench.results.rendering.blocks import blocks, legend
+
+#: The least width of a table that goes to a pipe or a file, which have no width of their own.
+LEAST_WIDTH = 110
+#: What the names of models, a length, and a column beside the lengths take of the width of a terminal.
+NAME_WIDTH, LENGTH_WIDTH, SIDE_WIDTH = 12, 17, 10
+
+
+def print_table(
+    table: pd.DataFrame, notes: str = "", index: bool = True, console: Console | None = None
+) -> None:
+    """Print a table of text, and the notes below it.
+
+    Args:
+        table: text in every cell and in the index.
+        notes: what the reader must know of the table; empty for nothing.
+        index: whether the index is the first column.
+        console: where to print; standard output by default.
+    """
+    console = console or _console()
+    shown = _rich(table, index)
+    for row in table.itertuples(index=index):
+        shown.add_row(*(Text(str(cell)) for cell in row))
+    console.print(shown)
+    if notes:
+        console.print(Text(notes, style="dim"))
+
+
+def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
+    """Print a comparison, one block for every task. Lengths that do not fit beside one another go below."""
+    console = console or _console()
+    for block in blocks(comparison):
+        console.print(Text(f"\n{block.heading}", style="bold"))
+        lengths = [column for column in block.table.columns if column not in block.side]
+        room = console.width - NAME_WIDTH - SIDE_WIDTH * len(block.side)
+        fit = max(1, room // LENGTH_WIDTH)
+        for start in range(0, len(lengths), fit):
+            console.print(_cells(block.table[lengths[start : start + fit] + block.side], block.side))
+    console.print(Text(legend(comparison), style="dim"))
+
+
+def _cells(table: pd.DataFrame, side: Collection[str]) -> Table:
+    """Return a table whose cells have several lines, the first in bold, and a rule after each row."""
+    shown = _rich(table, index=True, right=side)
+    shown.show_lines = True
+    for name, *cells in table.itertuples():
+        texts = [Text(cell) for cell in (name.replace(" (", "\n("), *cells)]
+        for text in texts:
+            text.stylize("bold", 0, len(text.plain.partition("\n")[0]))
+        shown.add_row(*texts)
+    return shown
+
+
+def _rich(table: pd.DataFrame, index: bool, right: Collection[str] = ()) -> Table:
+    """Return an empty table with the columns of `table`, those in `right` aligned to the right."""
+    shown = Table(box=box.HORIZONTALS, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in [*([""] if index else []), *table.columns]:
+        shown.add_column(Text(name), justify="right" if name in right else "left")
+    return shown
+
+
+def _console() -> Console:
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, LEAST_WIDTH)
+    return console

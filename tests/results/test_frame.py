@@ -1,0 +1,142 @@
+"""The frame of a comparison: its rows, what they count, and the meaning of their metric."""
+
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+from handmade import failed, mixed, run
+
+from seqbench.errors import ConfigError, StoreError
+from seqbench.results.frame import compare, records, with_metric
+from seqbench.results.summaries.solve_rate import SolveRate
+from seqbench.runs.store import Result
+from seqbench.tasks.metrics import Metric, loss, share
+
+
+def cell(frame: pd.DataFrame, **where: Any) -> dict[str, Any]:
+    found = [row for row in records(frame) if all(row[name] == value for name, value in where.items())]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_every_model_has_every_column() -> None:
+    frame = compare(mixed()).frame
+    # Four models on the one task; two on the other, which never met the leaky ones.
+    assert len(frame) == 4 + 2
+    assert sorted(frame["model"].unique()) == [
+        "gru",
+        "leaky_rnn (alpha=0.5)",
+        "leaky_rnn (alpha=0.9)",
+        "lstm",
+    ]
+    absent = cell(frame, task="copy_memory", model="gru")
+    assert (absent["runs"], absent["note"]) == (0, "not run")
+    assert math.isnan(absent["mean"]) and absent["metric"] == "accuracy"
+
+
+def test_a_whole_cell() -> None:
+    row = cell(compare(mixed()).frame, task="adding", model="lstm")
+    half = 2.7764 * math.sqrt(0.5) * 1e-3
+    assert (row["mean"], row["low"], row["high"]) == pytest.approx(
+        (0.003, 0.003 - half, 0.003 + half), rel=1e-4
+    )
+    assert (row["runs"], row["seeds"], row["n"], row["solved"], row["note"]) == (5, 5, 5, 5, "")
+    assert (row["solve_low"], row["solve_high"]) == pytest.approx((0.5655, 1), abs=1e-4)
+    assert (row["median_steps"], row["parameters"], row["sequences_per_s"]) == (100, 10050, 2000)
+    assert row["baseline_loss"] == 1 / 6
+
+
+def test_a_failed_run_is_no_seed_of_the_mean() -> None:
+    row = cell(compare(mixed()).frame, task="adding", model="gru")
+    assert (row["runs"], row["seeds"], row["n"], row["failed"], row["solved"]) == (5, 4, 4, 1, 1)
+    assert row["mean"] == pytest.approx(0.1)
+    assert row["median_steps"] == math.inf
+    assert row["note"] == "1 failed"
+
+
+def test_a_diverged_run_is_unsolved_and_missing_seeds_are_named() -> None:
+    frame = compare(mixed()).frame
+    row = cell(frame, task="adding", model="leaky_rnn (alpha=0.5)")
+    assert (row["seeds"], row["n"], row["diverged"], row["solved"]) == (3, 2, 1, 2)
+    assert row["note"] == "3 of 5 seeds, 1 diverged, mean of 2"
+    assert cell(frame, task="adding", model="leaky_rnn (alpha=0.9)")["note"] == "3 of 5 seeds"
+
+
+def test_all_failed_or_all_without_value() -> None:
+    frame = compare([failed(task="latch"), run(value=None, solved_at=None)]).frame
+    assert cell(frame, task="latch")["seeds"] == 0
+    assert cell(frame, task="latch")["metric"] == ""
+    row = cell(frame, task="adding")
+    assert (row["seeds"], row["n"], row["solved"]) == (1, 0, 0)
+    assert math.isnan(row["mean"])
+
+
+def test_lengths_beyond_training_are_columns_of_their_own() -> None:
+    beyond = [
+        run(length=50, seed=s, task__eval_lengths=[50, 100], test={"50": {"loss": 0.1}, "100": {"loss": 0.2}})
+        for s in range(2)
+    ]
+    frame = compare([*beyond, run(length=100, value=0.05)]).frame
+    assert frame[["train_length", "length"]].to_numpy().tolist() == [[50, 50], [50, 100], [100, 100]]
+    assert frame["mean"].tolist() == [0.1, 0.2, 0.05]
+    assert frame["solved"].isna().tolist() == [False, True, False]
+    assert cell(frame, train_length=50, length=50)["median_steps"] == 100
+
+
+def test_the_later_of_two_runs_with_one_seed_counts() -> None:
+    early = run(value=0.5, finished_at="2026-01-01T00:00:00Z", task__eval_lengths=None)
+    late = run(value=0.25, finished_at="2026-01-02T00:00:00Z", task__eval_lengths=[50])
+    broken = failed(finished_at="2026-01-03T00:00:00Z")
+    row = cell(compare([late, early, broken]).frame, length=50)
+    assert (row["runs"], row["mean"]) == (1, 0.25)
+
+
+def test_a_failed_run_without_a_length_joins_the_others() -> None:
+    real, lost = run("mnist", length=784), failed(task="mnist", seed=1)
+    del real.config["task"]["length"], lost.config["task"]["length"]
+    row = cell(compare([real, lost]).frame, task="mnist")
+    assert (row["length"], row["runs"], row["failed"]) == (784, 2, 1)
+    assert compare([lost]).frame["length"].tolist() == [0]
+
+
+def with_metrics(**values: float) -> Result:
+    known = {"loss": loss("nats"), "f1": share("f1"), "error": share("error", "min")}
+    known["bits"] = Metric("bits", "min", "bits", 0.0)
+    return run(
+        test={"50": {"loss": 1.0, **values}}, metrics={name: known[name] for name in ("loss", *values)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "unit", "bounds"),
+    [
+        ("f1", "max", "share", (0, 1)),
+        ("error", "min", "share", (0, 1)),
+        ("bits", "min", "bits", (0, math.nan)),
+        ("loss", "min", "nats", (0, math.nan)),
+    ],
+)
+def test_another_metric_brings_its_stored_meaning(
+    metric: str, direction: str, unit: str, bounds: tuple[float, float]
+) -> None:
+    results = with_metric([with_metrics(f1=0.25, error=0.25, bits=0.25)], metric)
+    row = cell(compare(results).frame)
+    assert (results[0].direction, row["direction"], row["unit"]) == (direction, direction, unit)
+    assert (row["metric_low"], row["metric_high"]) == pytest.approx(bounds, nan_ok=True)
+    assert row["mean"] == (1.0 if metric == "loss" else 0.25)
+
+
+def test_a_metric_that_only_some_tasks_have() -> None:
+    results = with_metric([with_metrics(f1=0.5), run("latch")], "f1")
+    frame = compare(results).frame
+    assert cell(frame, task="adding")["mean"] == 0.5
+    other = cell(frame, task="latch")
+    assert (other["metric"], other["direction"], other["n"]) == ("f1", "", 0)
+    with pytest.raises(StoreError, match=r"no result has the test metric 'f2'; there are f1, loss\.$"):
+        with_metric(results, "f2")
+
+
+def test_two_summaries_cannot_have_one_column() -> None:
+    with pytest.raises(ConfigError, match="have the column 'solved'"):
+        compare([run()], [SolveRate(), SolveRate()])

@@ -1,0 +1,61 @@
+"""Labels name the settings that tell namesakes apart, and no others."""
+
+import pytest
+from handmade import run
+
+from seqbench.results.labels import label_runs
+from seqbench.runs.store import Result
+
+
+def tasks(results: list[Result]) -> list[str]:
+    return [task for task, _ in label_runs(results)]
+
+
+def models(results: list[Result]) -> list[str]:
+    return sorted({model for _, model in label_runs(results)})
+
+
+def test_label_names_only_settings_that_differ_within_a_task() -> None:
+    assert models([run(optim__lr=0.01), run(optim__lr=0.1)]) == ["lstm (lr=0.01)", "lstm (lr=0.1)"]
+    # A setting that differs only from task to task makes no other model; 1.0 is the same rate as 1.
+    assert models([run(optim__lr=0.01), run("latch", optim__lr=0.1)]) == ["lstm"]
+    assert models([run(optim__lr=1), run(optim__lr=1.0, seed=1)]) == ["lstm"]
+    # A value of None is not named. The label is the same on every task.
+    both = [run(model__dropout=None), run(model__dropout=0.5), run("latch", model__dropout=0.5)]
+    assert models(both) == ["lstm", "lstm (dropout=0.5)"]
+    # Namesakes in two groups keep their full key.
+    two = [run(model__decay=1, optim__decay=1), run(model__decay=2, optim__decay=2)]
+    assert models(two)[0] == "lstm (model.decay=1, optim.decay=1)"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("n_seeds", "runs_dir", "data_dir", "logger__project", "logger__wandb__mode", "model__engine"),
+        *("trainer__devices", "trainer__accelerator", "trainer__num_threads", "trainer__progress"),
+    ],
+)
+def test_keys_that_do_not_decide_the_numbers_are_not_named(key: str) -> None:
+    assert models([run(seed=0, **{key: "a"}), run(seed=1, **{key: "b"})]) == ["lstm"]
+
+
+def test_targets_are_not_named() -> None:
+    first, second = run(seed=0), run(seed=1)
+    second.config["model"] = {"_target_": "y", "cell": {"_target_": "z"}}
+    assert models([first, second]) == ["lstm"]
+
+
+def test_width_from_a_budget_is_not_named() -> None:
+    narrow = run(model__param_budget=10000, model__hidden_size=40)
+    wide = run(model__param_budget=10000, model__hidden_size=50, seed=1, task__noise=0.0)
+    assert models([narrow, wide]) == ["lstm"]
+    free = run(model__param_budget=None, model__hidden_size=128)
+    assert models([narrow, free]) == ["lstm (hidden_size=128)", "lstm (param_budget=10000)"]
+    other = run(model__param_budget=20000, model__hidden_size=60)
+    assert models([narrow, other]) == ["lstm (param_budget=10000)", "lstm (param_budget=20000)"]
+
+
+def test_variants_of_a_task_are_named() -> None:
+    results = [run(task__variant="1997"), run(task__variant="halves", optim__lr=0.1)]
+    assert tasks(results) == ["adding (variant=1997)", "adding (variant=halves)"]
+    assert models(results) == ["lstm"]

@@ -1,0 +1,23 @@
+"""Numbers as text."""
+
+import math
+
+from seqbench.results.numbers import count, counts, measured, number
+
+
+def test_numbers_are_short() -> None:
+    assert [count(n) for n in (0, 999, 999.9, 12_345, 1_200_000)] == ["0", "999", "1k", "12.3k", "1.2M"]
+    assert [number(x) for x in (0, 1 / 6, 1.234e-4, 1.5e10)] == ["0", "0.167", "1.23e-4", "1.5e10"]
+    assert number(float("nan")) == count(None) == "–"
+
+
+def test_range_of_counts() -> None:
+    assert counts([2000, 1000, None, 1500.0]) == "1k–2k"
+    assert counts([1000, 1000.4]) == "1k"
+    assert counts([None, math.nan]) == counts([]) == "–"
+
+
+def test_measured_values_have_their_unit() -> None:
+    assert measured(0.25, "share") == "25.0 %"
+    assert measured(0.25, "share", 0.0123) == "25.0 ±1.2 %"
+    assert measured(0.25, "nats", 0.0123) == "0.25 ±0.012"

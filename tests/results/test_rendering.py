@@ -1,0 +1,120 @@
+"""Every format, parsed back."""
+
+import io
+import json
+import re
+
+import pandas as pd
+import pytest
+from handmade import mixed, run
+from rich.console import Console
+
+from seqbench.results.frame import compare
+from seqbench.results.rendering.blocks import blocks
+from seqbench.results.rendering.data import to_csv, to_json
+from seqbench.results.rendering.latex import to_latex
+from seqbench.results.rendering.markdown import to_markdown
+from seqbench.results.rendering.terminal import print_comparison, print_table
+
+
+def printed(results: list, width: int = 110) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    print_comparison(compare(results), console)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_every_text_of_a_block() -> None:
+    first, second = blocks(compare(mixed()))
+    adding, copy = first.table, second.table
+    solved = "Solved: under 1 % & published (A_B, 1997)"
+    assert first.heading == f"adding: loss (squared error; lower is better). {solved}"
+    assert second.heading == f"copy_memory: accuracy (higher is better). {solved}"
+    assert adding.loc["lstm", "50"] == "0.003 ±0.002\n5/5 [57–100]%\n100 steps"
+    assert adding.loc["gru", "50"] == "0.1 ±0\n1/4 [5–70]%\nnever\n1 failed"
+    assert adding.loc["leaky_rnn (alpha=0.5)", "50"].split("\n")[1:] == [
+        *("2/3 [21–94]%", "100 steps", "3 of 5 seeds", "1 diverged", "mean of 2")
+    ]
+    assert adding.loc["baseline"].tolist() == ["0.167", "", ""]
+    assert adding.loc["lstm", ["parameters", "seq/s"]].tolist() == ["10.1k", "2k"]
+    assert copy.loc["lstm", "20"] == "90.0 ±0.0 %\n0/5 [0–43]%\nnever"
+    assert copy.loc["gru"].tolist() == ["not run", "–", "–"]
+    assert "baseline" not in copy.index
+
+
+def test_one_seed_no_value_and_other_lengths() -> None:
+    (block,) = blocks(
+        compare(
+            [
+                run(value=0.25, test={"50": {"loss": 0.25}, "200": {"loss": 0.5}}),
+                run(length=100, value=None, solved_at=None, sequences_per_s=1000.0),
+            ]
+        )
+    )
+    assert list(block.table.columns) == ["50", "50→200", "100", *block.side]
+    assert block.side == ["parameters", "seq/s"]
+    cells = ["0.25\n1/1 [21–100]%\n100 steps", "0.5", "–\n0/1 [0–79]%\nnever", "10.1k", "1k–2k"]
+    assert block.table.loc["lstm"].tolist() == cells
+
+
+def test_terminal_table_fits() -> None:
+    models = ["gru", "leaky_rnn", "lstm", "rnn"]
+    results = [run(t, m, n) for t in ("adding", "copy_memory") for m in models for n in (50, 100, 200, 400)]
+    for width in (100, 120):
+        lines = printed(results, width).splitlines()
+        assert max(map(len, lines)) <= width
+        assert sum("parameters" in line for line in lines) == 2
+    many = printed([run(length=n) for n in range(10, 130, 10)])
+    assert max(map(len, many.splitlines())) <= 110
+    assert all(re.search(rf"\b{n}\b", many) for n in range(10, 130, 10))
+    assert "[57–100]%" in printed(mixed()) and "…" not in printed(mixed())
+
+
+def test_markdown_has_a_row_per_model() -> None:
+    text = to_markdown(compare(mixed()))
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    # Header and rule; models, one of them not run on the second task; the baseline of a loss.
+    assert len(rows) == (2 + 4 + 1) + (2 + 2)
+    assert all(row.count("|") == 5 for row in rows)
+    assert "0.003 ±0.002<br>5/5 [57–100]%<br>100 steps" in text
+
+
+def test_latex_is_escaped_and_rectangular() -> None:
+    text = to_latex(compare(mixed()))
+    assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 2
+    assert r"leaky\_rnn (alpha=0.5)" in text and r"copy\_memory" in text
+    assert r"under 1 \% \& published (A\_B, 1997)" in text
+    body = [line for line in text.splitlines() if not line.startswith(("%", "\\"))]
+    assert not [line for line in body if re.search(r"(?<!\\)[%_#]|[±→–]", line)]
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in body if line} == {3}
+    assert r"\begin{tabular}{lcrr}" in text
+    assert r"\shortstack{0.003 $\pm$0.002 \\ 5/5 [57--100]\% \\ 100 steps}" in text
+    assert text.count("{") == text.count("}")
+
+
+def test_csv_and_json_hold_the_same_tidy_numbers() -> None:
+    comparison = compare(mixed())
+    frame = comparison.frame
+    csv = pd.read_csv(io.StringIO(to_csv(comparison)))
+    rows = json.loads(to_json(comparison))
+    assert len(csv) == len(rows) == 6
+    assert list(csv.columns) == list(rows[0]) == list(frame.columns)
+    pd.testing.assert_frame_equal(csv[["mean", "low", "solve_low"]], frame[["mean", "low", "solve_low"]])
+    means = [row["mean"] for row in rows if row["mean"] is not None]
+    assert means == pytest.approx(frame["mean"].dropna().tolist(), rel=1e-12)
+    gru = next(i for i, row in enumerate(rows) if (row["task"], row["model"]) == ("adding", "gru"))
+    assert csv.loc[gru, "median_steps"] == float("inf") and rows[gru]["median_steps"] is None
+    assert rows[gru]["mean"] == pytest.approx(0.1) and rows[gru]["seeds"] == 4
+
+
+def test_any_table_on_a_terminal() -> None:
+    table = pd.DataFrame({"steps": ["10", "200"], "norm": ["0.5", "–"]}, index=["rnn", "lstm"])
+
+    def lines(index: bool) -> list[list[str]]:
+        console = Console(file=io.StringIO(), width=80)
+        print_table(table, "The norm at initialisation.", index=index, console=console)
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        return [words for line in text.splitlines() if (words := line.replace("─", "").split())]
+
+    notes = ["The", "norm", "at", "initialisation."]
+    assert lines(index=True) == [["steps", "norm"], ["rnn", "10", "0.5"], ["lstm", "200", "–"], notes]
+    assert lines(index=False) == [["steps", "norm"], ["10", "0.5"], ["200", "–"], notes]

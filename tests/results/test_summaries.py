@@ -1,0 +1,104 @@
+"""Summaries: what each computes where it applies, and how a new one is added and shown."""
+
+import io
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from handmade import failed, mixed, run, write
+from rich.console import Console
+from scipy.stats import trim_mean
+
+from seqbench.errors import ConfigError
+from seqbench.results.frame import compare
+from seqbench.results.numbers import count, measured
+from seqbench.results.rendering.data import to_csv, to_json
+from seqbench.results.rendering.latex import to_latex
+from seqbench.results.rendering.markdown import to_markdown
+from seqbench.results.rendering.terminal import print_comparison
+from seqbench.results.report import main
+from seqbench.results.summaries import DEFAULT, Cell, Row, Summary, find
+from seqbench.results.summaries.note import Note
+from seqbench.results.summaries.solve_rate import SolveRate
+from seqbench.results.summaries.steps_to_solve import StepsToSolve
+
+
+class InterquartileMean(Summary):
+    """The mean of the middle half of the seeds (Agarwal et al., 2021)."""
+
+    columns = ("iqm",)
+    legend = "interquartile mean"
+
+    def compute(self, cell: Cell) -> Row:
+        return {"iqm": trim_mean(cell.values, 0.25)} if cell.values else {}
+
+    def text(self, row: Row) -> str:
+        return "" if pd.isna(row["iqm"]) else f"IQM {measured(row['iqm'], row['unit'])}"
+
+
+class StateSize(Summary):
+    columns = ("state_size",)
+    counts = ("state_size",)
+    heading = "state"
+
+    def compute(self, cell: Cell) -> Row:
+        return {"state_size": cell.runs[0].state_size} if cell.runs else {}
+
+    def side_text(self, rows: list[Row]) -> str:
+        return count(rows[0]["state_size"])
+
+
+def test_a_new_statistic_is_in_every_format() -> None:
+    values = [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 5.0]
+    results = [run(seed=seed, value=value, state_size=64) for seed, value in enumerate(values)]
+    comparison = compare([*results, *mixed()[-5:]], [*DEFAULT, InterquartileMean(), StateSize()])
+    # Of eight values the two least and the two greatest are left out.
+    assert comparison.frame["iqm"].tolist() == pytest.approx([(0.03 + 0.04 + 0.05 + 0.06) / 4, 0.9])
+    assert str(comparison.frame["state_size"].dtype) == "Int64"
+    console = Console(file=io.StringIO(), width=110)
+    print_comparison(comparison, console)
+    texts = [console.file.getvalue(), to_markdown(comparison), to_latex(comparison)]  # type: ignore[attr-defined]
+    for text in texts:
+        assert "IQM 0.045" in text and "state" in text and "64" in text
+        assert "of the runs or more did not); interquartile mean. A column" in " ".join(text.split())
+    assert "IQM 90.0 %" in texts[1] and r"IQM 90.0 \%" in texts[2]
+    assert r"\begin{tabular}{lcrrr}" in texts[2]
+    csv, rows = pd.read_csv(io.StringIO(to_csv(comparison))), json.loads(to_json(comparison))
+    assert csv["iqm"].dropna().tolist() == pytest.approx([0.045, 0.9])
+    assert [row["iqm"] for row in rows if row["iqm"]] == pytest.approx([0.045, 0.9])
+
+
+def test_the_command_takes_a_statistic_by_its_class(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "runs", mixed())
+    name = f"{__name__}.InterquartileMean"
+    assert main([str(tmp_path / "runs"), "--format", "md", "--summary", name]) == 0
+    assert "0.003 ±0.002<br>5/5 [57–100]%<br>100 steps<br>IQM 0.003 " in capsys.readouterr().out
+    for wrong in ("seqbench.results.summaries.nothing.X", "nothing", "seqbench.errors.ConfigError"):
+        with pytest.raises(ConfigError, match=wrong.replace(".", r"\.")):
+            find(wrong)
+
+
+def test_whether_a_run_is_solved_is_known_at_its_training_length_only() -> None:
+    runs = (run(solved_at=100), run(solved_at=300), run(solved_at=200, status="diverged"), failed())
+    at = Cell(runs, train_length=50, length=50, most_runs=4)
+    assert at.solved_at == [100, 300, None]
+    assert SolveRate().compute(at)["solved"] == 2
+    assert SolveRate().compute(at)["solve_rate"] == pytest.approx(2 / 3)
+    assert StepsToSolve().compute(at) == {"median_steps": 300}
+    beyond = Cell(runs, train_length=50, length=100, most_runs=4)
+    assert SolveRate().compute(beyond) == StepsToSolve().compute(beyond) == {}
+    unsolved = StepsToSolve().text({"median_steps": math.inf})
+    assert (unsolved, StepsToSolve().text({"median_steps": math.nan})) == ("never", "")
+
+
+def test_note_names_what_is_missing() -> None:
+    runs = (run(), run(value=None, status="diverged"), failed())
+    note = Note().compute(Cell(runs, train_length=50, length=50, most_runs=5))
+    assert note == {"note": "3 of 5 seeds, 1 failed, 1 diverged, mean of 1"}
+    assert Note().text(note) == "3 of 5 seeds\n1 failed\n1 diverged\nmean of 1"
+    assert Note().compute(Cell((), 50, 50, most_runs=5)) == {"note": "not run"}
+    assert Note().compute(Cell((run(),), 50, 50, most_runs=1)) == {"note": ""}
