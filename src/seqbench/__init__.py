@@ -15,14 +15,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seqbench.config import build_model, build_task, compose
+    from seqbench.config.build import build_model, build_task
+    from seqbench.config.compose import compose
     from seqbench.results.store import Result, load_results
     from seqbench.training.run import train
 
 _HOMES = {
-    "build_model": "config",
-    "build_task": "config",
-    "compose": "config",
+    "build_model": "config.build",
+    "build_task": "config.build",
+    "compose": "config.compose",
     "Result": "results.store",
     "load_results": "results.store",
     "train": "training.run",

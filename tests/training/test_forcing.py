@@ -11,6 +11,7 @@ from torch import Tensor
 
 import seqbench
 from seqbench.analysis.omega import loss_and_omega
+from seqbench.config.build import build_settings
 from seqbench.errors import ConfigError
 from seqbench.tasks.base import generator
 from seqbench.tasks.batch import Batch
@@ -83,7 +84,7 @@ def test_the_truth_is_fed_at_the_rate_and_follows_from_seed_and_step():
 
 
 def test_scheduled_sampling_goes_from_the_first_rate_to_the_last():
-    settings = seqbench.config.build_settings(
+    settings = build_settings(
         seqbench.compose(["trainer.teacher_forcing=[1.0,0.2]", "trainer.max_steps=101"])
     )
     assert [settings.forcing_at(step) for step in (0, 50, 100)] == pytest.approx([1.0, 0.6, 0.2])

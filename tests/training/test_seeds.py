@@ -18,7 +18,8 @@ from tests.models.test_presets import SMALL as SMALL_MODELS
 from tests.models.test_presets import accepts
 
 import seqbench
-from seqbench.config import build_recipe, preset_names
+from seqbench.config.build import build_optimizer_config
+from seqbench.config.presets import preset_names
 from seqbench.training.data import side_by_side
 from seqbench.training.seeds import ELEMENTWISE, SeedStack, optimizer_of_all, optimizer_of_one
 
@@ -63,7 +64,7 @@ def test_three_seeds_side_by_side_are_each_alone(preset: str, together: bool) ->
     """200 steps in float64, where rounding is not enough to send a run another way."""
     task_overrides = SMALL if "sequence" in accepts(preset) else [*STORIES, "model.hidden_size=8"]
     cfg = seqbench.compose([*task_overrides, f"model={preset}", *SMALL_MODELS.get(preset, ())])
-    task, recipe = seqbench.build_task(cfg), build_recipe(cfg)
+    task, recipe = seqbench.build_task(cfg), build_optimizer_config(cfg)
 
     def losses(seeds: list[int]) -> torch.Tensor:
         models = []

@@ -10,7 +10,8 @@ from typing import Any, Literal, cast
 
 import pandas as pd
 
-from seqbench.config import GROUPS, INCIDENTAL
+from seqbench.config.identity import INCIDENTAL
+from seqbench.config.presets import GROUPS
 from seqbench.errors import StoreError, nearest
 from seqbench.results.statistics import median_steps, t_interval, wilson_interval
 from seqbench.results.store import Result

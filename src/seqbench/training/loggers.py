@@ -1,7 +1,7 @@
 """Where metrics go besides `metrics.csv`.
 
-A logger preset names a function of this module's kind: it gets a `RunInfo` and the preset's values, and
-returns a Lightning logger, or None.
+A logger preset names a class of Lightning's, or a function of this module's kind: it takes a `RunInfo` as
+`info` and the preset's values, and returns a Lightning logger.
 """
 
 from __future__ import annotations
@@ -37,10 +37,6 @@ class RunInfo:
     runs_dir: Path
     tags: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
-
-
-def none(info: RunInfo) -> None:
-    """Log nowhere else."""
 
 
 def wandb(

@@ -24,16 +24,15 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from seqbench.analysis.omega import check_omega
-from seqbench.config import (
-    build_logger,
-    build_model,
-    build_recipe,
+from seqbench.config.build import (
+    ModelFactory,
+    build_loggers,
+    build_optimizer_config,
     build_settings,
     build_task,
     check_counts,
-    identity,
-    settled,
 )
+from seqbench.config.identity import identity, resolve
 from seqbench.errors import ConfigError, SeqbenchError, StoreError
 from seqbench.models import EchoStateNetwork
 from seqbench.processes import is_first_process
@@ -67,6 +66,7 @@ class Plan:
     recipe: Recipe
     settings: TrainerSettings
     hash: str
+    make_model: ModelFactory
 
     @property
     def group(self) -> str:
@@ -91,11 +91,12 @@ def plan(cfg: DictConfig) -> Plan:
         raise ConfigError(
             f"batch_size={cfg.batch_size} does not divide by the {world_size} devices that share it."
         )
-    recipe = build_recipe(cfg)
+    recipe = build_optimizer_config(cfg)
     task = build_task(cfg)
-    cfg = settled(cfg, task)
+    make_model = ModelFactory(cfg, task)
+    cfg = resolve(cfg, make_model)
     with torch.device("meta"):
-        model = build_model(cfg, task)
+        model = make_model()
     try:
         recipe.build(model.parameters())
     except (ValueError, TypeError) as error:
@@ -103,7 +104,7 @@ def plan(cfg: DictConfig) -> Plan:
     _check_recipe(recipe, model)
     if isinstance(model, EchoStateNetwork) and world_size > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
-    return Plan(cfg, task, recipe, settings, identity(cfg))
+    return Plan(cfg, task, recipe, settings, identity(cfg), make_model)
 
 
 def _check_recipe(recipe: Recipe, model: nn.Module) -> None:
@@ -334,13 +335,13 @@ def _record(common: Plan, seed: int) -> Record:
 
 def _model(common: Plan, seed: int) -> nn.Module:
     torch.manual_seed(generator("weights", seed).initial_seed())
-    model = build_model(common.cfg, common.task)
+    model = common.make_model()
     torch.manual_seed(generator("training", seed).initial_seed())
     return model
 
 
 def _logger(common: Plan, seed: int, id: str) -> Logger | None:
-    if not is_first_process() or common.cfg.logger is None:
+    if not is_first_process():
         return None
     info = loggers.RunInfo(
         group=common.group,
@@ -350,7 +351,15 @@ def _logger(common: Plan, seed: int, id: str) -> Logger | None:
         tags=[str(common.cfg.preset[group]) for group in ("task", "model") if common.cfg.preset[group]],
         config=_plain_config(common.cfg, seed),
     )
-    return build_logger(common.cfg, info=info)
+    offered = {
+        "info": info,
+        "save_dir": info.runs_dir,
+        "name": info.group,
+        "version": f"seed-{seed}",
+        "run_name": f"{info.group} seed {seed}",
+        "experiment_name": "seqbench",
+    }
+    return next(iter(build_loggers(common.cfg, offered)), None)
 
 
 def _fit_and_test(
