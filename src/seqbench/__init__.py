@@ -15,17 +15,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seqbench.config import build_model, build_task, compose
+    from seqbench.config.build import build_model, build_task
+    from seqbench.config.compose import compose
+    from seqbench.runs.schedule import train
     from seqbench.runs.store import Result, load_results
-    from seqbench.training.run import train
 
 _HOMES = {
-    "build_model": "config",
-    "build_task": "config",
-    "compose": "config",
+    "build_model": "config.build",
+    "build_task": "config.build",
+    "compose": "config.compose",
     "Result": "runs.store",
     "load_results": "runs.store",
-    "train": "training.run",
+    "train": "runs.schedule",
 }
 __all__ = ["Result", "build_model", "build_task", "compose", "load_results", "train"]
 

@@ -28,3 +28,9 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` for the valid name closest to `name`, or an empty string."""
     close = difflib.get_close_matches(name, list(valid), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message that is not empty, or else the name of its class."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

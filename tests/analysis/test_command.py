@@ -12,11 +12,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from seqbench import build_model, build_task, compose
 from seqbench.analysis.command import jobs
 from seqbench.analysis.gradient_flow import compare, gradient_norms
 from seqbench.analysis.gradient_flow_report import draw, tabulate
 from seqbench.cli import main
-from seqbench.config import build_model, build_task, compose
 
 TINY = ["task=latch", "task.length=30", "model.hidden_size=6", "batch_size=4", "task.eval_size=8"]
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
+from seqbench import build_task, compose
 from seqbench.analysis.gradient_flow import at_initialisation, compare, decay, gradient_norms
-from seqbench.config import build_task, compose
 from seqbench.models import SequenceModel
 from seqbench.models.cells.rnn import RNN
 from seqbench.tasks.batch import Batch

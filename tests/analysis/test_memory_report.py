@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import seqbench
+from seqbench import build_model, build_task, compose
 from seqbench.analysis.memory import observe
 from seqbench.cli import main
-from seqbench.config import build_model, build_task, compose
 
 SHORT = ["trainer.max_steps=4", "trainer.eval_every=2", "batch_size=4", "logger=none", "seed=3"]
 COPY = [

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import seqbench
-from seqbench.config import build_recipe, preset_names, width_for_budget
+from seqbench.config.build import ModelFactory, build_optimizer_config
+from seqbench.config.presets import preset_names
 from seqbench.errors import ConfigError
 from seqbench.training.seeds import run
 from tests.models.test_presets import accepts
@@ -36,7 +37,7 @@ def test_two_training_steps(preset, kind):
     cfg = seqbench.compose([f"model={preset}", "model.hidden_size=8", *TASKS[kind]])
     task = seqbench.build_task(cfg)
     model = seqbench.build_model(cfg, task)
-    optimizer = build_recipe(cfg).build(p for p in model.parameters() if p.requires_grad)
+    optimizer = build_optimizer_config(cfg).build(p for p in model.parameters() if p.requires_grad)
     before = copy.deepcopy(model.state_dict())
     batches = task.train_batches(seed=0, batch_size=8)
     for _ in range(2):
@@ -68,7 +69,7 @@ def test_state_dict_goes_to_disk_and_back(make_model, preset, kind, tmp_path):
 @every_preset_of_one_kind
 def test_param_budget_picks_the_nearest_width(make_model, preset, kind):
     cfg = seqbench.compose([f"model={preset}", *TASKS[kind], "model.param_budget=10000"])
-    width = width_for_budget(cfg, seqbench.build_task(cfg))
+    width = ModelFactory(cfg, seqbench.build_task(cfg)).width
 
     def off(override):
         model, _ = make_model(f"model={preset}", *TASKS[kind], override)

@@ -12,7 +12,8 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.utils._pytree import tree_leaves, tree_map
 
 import seqbench
-from seqbench.config import build_recipe, preset_names
+from seqbench.config.build import build_optimizer_config
+from seqbench.config.presets import preset_names
 from seqbench.errors import ConfigError
 
 
@@ -261,7 +262,7 @@ def test_two_training_steps(preset, task_overrides):
     cfg = seqbench.compose([f"model={preset}", "model.hidden_size=8", "model.num_layers=2", *task_overrides])
     task = seqbench.build_task(cfg)
     model = seqbench.build_model(cfg, task)
-    recipe = build_recipe(cfg)
+    recipe = build_optimizer_config(cfg)
     optimizer = recipe.build(model.parameters())
     before = copy.deepcopy(model.state_dict())
     batches = task.train_batches(seed=0, batch_size=8)

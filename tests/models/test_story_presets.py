@@ -7,7 +7,7 @@ import torch
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.utils._pytree import tree_map
 
-from seqbench.config import preset_names
+from seqbench.config.presets import preset_names
 from seqbench.errors import ConfigError
 from seqbench.training.seeds import run
 from tests.models.test_presets import accepts

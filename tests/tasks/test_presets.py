@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import seqbench
-from seqbench.config import preset_names
+from seqbench.config.presets import preset_names
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Bits, Classes, Tokens

@@ -1,6 +1,6 @@
-"""Puts the user's own presets before the built-in ones, so that they add to them and may replace them.
+"""Puts the user's own presets before the built-in ones: they add to these and may replace them.
 
-Hydra loads every plugin at every start: nothing heavy is imported here.
+Hydra loads every plugin at every start, so nothing heavy is imported here.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from seqbench.config import CONF_DIR, user_presets
+from seqbench.config.presets import CONF_DIR, user_presets
 
 
 class UserPresets(SearchPathPlugin):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
-from seqbench.config import build_task, compose, explain
+from seqbench.config.build import build_task
+from seqbench.config.compose import compose, explain
 from seqbench.errors import ConfigError, StoreError, nearest
 
 if TYPE_CHECKING:

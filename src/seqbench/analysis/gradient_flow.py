@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from seqbench.analysis.states import gradients, row_norms, trace
-from seqbench.config import build_model
+from seqbench.config.build import build_model
 from seqbench.models import SequenceModel
 from seqbench.models.unfold import last_valid, reverse_valid
 from seqbench.results.statistics import t_interval

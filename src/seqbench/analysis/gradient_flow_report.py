@@ -19,7 +19,7 @@ from torch import Tensor
 
 from seqbench.analysis.command import jobs, trained
 from seqbench.analysis.gradient_flow import at_initialisation, compare, decay, of_weights
-from seqbench.config import build_task, check_counts
+from seqbench.config.build import build_task, check_counts
 from seqbench.errors import ConfigError, StoreError
 from seqbench.results.figures import COLOURS, MARKERS, STYLE, save
 from seqbench.results.numbers import number

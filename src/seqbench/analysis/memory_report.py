@@ -15,7 +15,7 @@ from rich.text import Text
 
 from seqbench.analysis.command import trained
 from seqbench.analysis.memory import Observation, observe
-from seqbench.config import build_model, build_task
+from seqbench.config.build import build_model, build_task
 from seqbench.errors import ConfigError, StoreError
 from seqbench.results.figures import save
 from seqbench.runs.store import write_atomically

@@ -114,7 +114,6 @@ class Plan:
             seed=seed,
             id=id,
             runs_dir=self.runs_dir,
-            folder=self.folder(seed),
             tags=[self.task_name, self.model_name],
             config=self.config_of(seed),
         )

@@ -28,7 +28,6 @@ class RunInfo:
         seed: the run's seed.
         id: stays the same when the run continues after a stop.
         runs_dir: where all runs live.
-        folder: where this run lives.
         tags: words to find the run by.
         config: the whole configuration.
     """
@@ -37,7 +36,6 @@ class RunInfo:
     seed: int
     id: str
     runs_dir: Path
-    folder: Path
     tags: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
 
@@ -45,9 +43,9 @@ class RunInfo:
         """Return what the constructor of a logger may ask for, by name."""
         return {
             "info": self,
-            "save_dir": str(self.folder),
-            "name": "",
-            "version": "",
+            "save_dir": str(self.runs_dir),
+            "name": self.group,
+            "version": f"seed-{self.seed}",
             "run_name": f"{self.group} seed {self.seed}",
             "experiment_name": "seqbench",
         }

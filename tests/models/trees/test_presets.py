@@ -9,7 +9,8 @@ import torch
 from torch.func import functional_call
 
 import seqbench
-from seqbench.config import build_recipe, preset_names
+from seqbench.config.build import build_optimizer_config
+from seqbench.config.presets import preset_names
 from seqbench.training.data import side_by_side
 from seqbench.training.seeds import SeedStack, run
 from tests.models.test_presets import accepts
@@ -95,7 +96,7 @@ def test_state_size_is_what_is_carried(small, preset):
 def test_two_seeds_in_turn_are_each_alone(preset):
     """Shapes depend on the trees, which vmap cannot do; the seeds of a stack need not go together."""
     cfg = seqbench.compose([f"model={preset}", "model.hidden_size=8", *TASK])
-    task, recipe = seqbench.build_task(cfg), build_recipe(cfg)
+    task, recipe = seqbench.build_task(cfg), build_optimizer_config(cfg)
 
     def losses(seeds: list[int]) -> torch.Tensor:
         models = []

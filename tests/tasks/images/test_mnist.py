@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from seqbench import data, mirror
+from seqbench.data import hub
+from seqbench.data.catalogue import CATALOGUE
+from seqbench.data.images import write_images
 from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.images.mnist import ImagePixels, ImageRows, block_sums, permutation
 from seqbench.tasks.specs import Vectors
@@ -37,7 +39,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tupl
     for split, rows in SIZES.items():
         images = rng.integers(256, size=(rows, 28, 28), dtype=np.uint8)
         labels = np.minimum(rng.integers(14, size=rows, dtype=np.uint8), 9)  # one class is frequent
-        mirror.write_parquet(images, labels, "0123456789", data_dir / "mnist" / f"{split}.parquet")
+        write_images(images, labels, "0123456789", data_dir / "mnist" / f"{split}.parquet")
         splits[split] = (images, labels)
     return data_dir, splits
 
@@ -139,7 +141,7 @@ def test_data_are_read_on_first_use(tmp_path, monkeypatch):
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.setattr(data, "_hub_answers", lambda hub_id: False)
+    monkeypatch.setattr(hub, "answers", lambda hub_id: False)
     task = ImagePixels(data_dir=tmp_path, permuted=True, solved_at=0.82)
     assert (task.length, task.inputs, task.targets.size, task.variant) == (
         784,
@@ -181,7 +183,7 @@ def test_images_of_another_form_are_an_error(tmp_path, shape):
     (tmp_path / "other").mkdir()
     for split in SIZES:
         path = tmp_path / "other" / f"{split}.parquet"
-        mirror.write_parquet(np.zeros(shape, np.uint8), np.zeros(5, np.uint8), "0123456789", path)
+        write_images(np.zeros(shape, np.uint8), np.zeros(5, np.uint8), "0123456789", path)
     with pytest.raises(DataError, match="28x28"):
         ImageRows(dataset="other", data_dir=tmp_path, validation_size=1).validation()
 
@@ -205,7 +207,7 @@ def test_presets(name, steps, length, solved_at):
         config = compose(overrides=[f"+task={name}", "+data_dir=somewhere"])
     task = instantiate(config.task)
     dataset = "fashion_mnist" if name.startswith("fashion") else "mnist"
-    assert (task.dataset, task.hub_id) == (dataset, mirror.SOURCES[dataset].hub_id)
+    assert (task.dataset, task.hub_id) == (dataset, CATALOGUE[dataset].hub_id)
     assert (task.variant, task.length, task.solved_at, task.data_dir) == (
         steps,
         length,

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqbench import data
+from seqbench.data import hub
+from seqbench.data.catalogue import CATALOGUE
 from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.stories.babi import UNKNOWN, Babi, asked, read_texts, words_of
@@ -219,7 +220,7 @@ def test_missing_data_are_one_sentence_that_says_what_would_do(tmp_path, monkeyp
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.setattr(data, "_hub_answers", lambda hub_id: False)
+    monkeypatch.setattr(hub, "answers", lambda hub_id: False)
     task = Babi(data_dir=tmp_path)
     for use in (lambda: task.train, lambda: task.inputs, task.validation, lambda: task.prepare(1)):
         with pytest.raises(DataError, match=r"put its own text files there, or try again with a network\.$"):
@@ -281,5 +282,5 @@ def test_the_docstrings_example(tmp_path):
 def test_the_preset(make_task, data_dir):
     task = make_task("task=babi", f"task.data_dir={data_dir}", "task.types=[1]")
     assert isinstance(task, Babi) and task.types == ("qa1",)
-    assert (task.dataset, task.hub_id) == ("babi", data.TEXTS["babi"].hub_id)
+    assert (task.dataset, task.hub_id) == ("babi", CATALOGUE["babi"].hub_id)
     assert task.solved_when == "no type with more than 5 % of the answers wrong (Weston et al., 2015)"

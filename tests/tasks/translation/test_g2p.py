@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from seqbench import mirror
+from seqbench.data.cmudict import write_entries
+from seqbench.data.source import mirror_file
+from seqbench.data.splits import hash_fraction
 from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Tokens
@@ -43,7 +45,7 @@ def spelt(word: str) -> str:
 def folder(data_dir: Path, train: list[tuple[str, str]], test: list[tuple[str, str]]) -> Path:
     (data_dir / "cmudict").mkdir(parents=True)
     for split, entries in (("train", train), ("test", test)):
-        mirror.write_entries(entries, mirror.mirror_file("cmudict", split, data_dir))
+        write_entries(entries, mirror_file("cmudict", split, data_dir))
     return data_dir
 
 
@@ -93,7 +95,7 @@ def test_training_has_each_pronunciation_and_splits_share_no_word(data_dir):
     assert task.train.references is None
     # About 2 % of the words, and those that the words themselves tell.
     assert 0.005 < len(held_out) / len(WORDS) < 0.04
-    assert held_out == {word for word in WORDS if mirror.lot("validation", word) < 0.02}
+    assert held_out == {word for word in WORDS if hash_fraction("validation", word) < 0.02}
     assert {word for word, _ in train} == set(WORDS) - held_out
     without_stress = {word: spelt(word).replace("1", "").replace("0", "") for word in WORDS}
     expected = [(word, without_stress[word]) for word in WORDS if word not in held_out]
@@ -203,7 +205,7 @@ def test_other_columns_are_an_error(tmp_path, columns, missing):
     import pandas as pd
 
     data_dir = folder(tmp_path / "data", [("in", "IH0 N")], TEST)
-    pd.DataFrame(columns).to_parquet(mirror.mirror_file("cmudict", "test", data_dir))
+    pd.DataFrame(columns).to_parquet(mirror_file("cmudict", "test", data_dir))
     with pytest.raises(
         DataError, match=f"The test set of cmudict has no text in a column `{missing}`; it needs"
     ):

@@ -13,8 +13,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from seqbench.data import load
+from seqbench.data.splits import hash_fraction
 from seqbench.errors import DataError
-from seqbench.mirror import lot
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Measures, Metric, share
 from seqbench.tasks.specs import Tokens
@@ -158,7 +158,7 @@ class G2P(TwoSequencesTask, LazyTask, BucketTask):
                     f"The word {word!r} of the data set {self.dataset} is in its train and in its test set;"
                     " leave it out of one."
                 )
-            split = "validation" if lot("validation", word) < VALIDATION_SHARE else "train"
+            split = "validation" if hash_fraction("validation", word) < VALIDATION_SHARE else "train"
             lexica[split][word] = every
         for split, lexicon in lexica.items():
             if not lexicon:

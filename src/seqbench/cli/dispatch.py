@@ -1,0 +1,77 @@
+"""Which command runs, the help, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+from seqbench.errors import ConfigError, SeqbenchError, nearest
+
+HELP = """\
+seqbench: which sequence model learns a dependency over how long a span, how surely, and at what cost?
+
+Train
+  seqbench task=adding model=lstm                          one run
+  seqbench task=adding model=lstm n_seeds=5                the same with five seeds
+  seqbench -m model=rnn,lstm task.length=50,100 n_seeds=5  a sweep: every combination
+  seqbench -m experiment=quickstart                        a sweep that comes with seqbench
+
+  A run that has a result is read and not trained again; a run that was stopped is resumed.
+
+Look
+  seqbench ls [GROUP …]              every task, model, experiment …, one line each
+  seqbench report [RUNS_DIR] [--format table|md|latex|csv|json] [--out DIR]
+  seqbench data [NAME …]             which real data are here, and how to get the rest
+  seqbench analyse gradient_flow model=rnn,lstm task=latch [--run FOLDER] [--out DIR]
+                                     how gradients fall with distance from the loss
+
+Keys of every run
+  seed=0 n_seeds=1 batch_size=64 runs_dir=runs data_dir=data
+  task.length=100 task.eval_lengths=[100,200]
+  model.hidden_size=64 model.num_layers=1 model.param_budget=10000
+  optim.lr=0.003 optim.clip_norm=1
+  trainer.max_steps=2000 trainer.eval_every=100 trainer.stop_when_solved=true trainer.devices=1
+  logger=none logger=tensorboard logger=[wandb,csv] logger.wandb.project=mine callbacks=[mine]
+
+Your own presets are in ./presets/<group>/<name>.yaml, in $SEQBENCH_PRESETS, or in --config-dir DIR.
+More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra/launcher=joblib (in parallel)
+"""
+
+#: The module that runs each command, by its `main`, with the arguments after the command's name.
+COMMANDS = {name: f"seqbench.cli.{name}" for name in ("report", "analyse", "ls", "data")}
+
+
+def main() -> None:
+    """Run the command line; exit code 0, or 1 if a run failed, or 2 if the input cannot be used."""
+    args = sys.argv[1:]
+    try:
+        if not args or args[0] == "help" or _asks_for_help(args):
+            print(HELP, end="")
+        elif args[0] == "--version":
+            from importlib.metadata import version
+
+            print(f"seqbench {version('seqbench')}")
+        elif args[0] in COMMANDS:
+            sys.exit(import_module(COMMANDS[args[0]]).main(args[1:]))
+        elif "=" not in args[0] and not args[0].startswith(("-", "~", "+")):
+            raise ConfigError(
+                f"There is no command {args[0]!r}.{nearest(args[0], COMMANDS)} A run is named by key=value; "
+                "`seqbench --help` says more."
+            )
+        elif {"-m", "--multirun"} & {*args[1:]}:
+            raise ConfigError("-m goes first: `seqbench -m model=rnn,gru …`.")
+        else:
+            sys.exit(import_module("seqbench.cli.train").main())
+    except SeqbenchError as error:
+        print(f"seqbench: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("\nseqbench: stopped. The same command resumes it.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _asks_for_help(args: list[str]) -> bool:
+    return args[0] not in COMMANDS and bool({"-h", "--help"} & {*args})

@@ -1,0 +1,34 @@
+"""`seqbench ls`: every preset, one line each, as the first line of its file describes it."""
+
+from __future__ import annotations
+
+import argparse
+
+from seqbench.config.presets import GROUPS, describe, preset_names
+from seqbench.errors import ConfigError, nearest
+
+
+def main(argv: list[str]) -> int:
+    """Print the presets of the groups named, or of all groups; return the exit code.
+
+    Raises:
+        ConfigError: there is no such group.
+    """
+    parser = argparse.ArgumentParser(prog="seqbench ls", description="Every preset, one line each.")
+    names = ", ".join(f"{group.removesuffix('s')}s" for group in GROUPS)
+    parser.add_argument("group", nargs="*", help=names)
+    groups = [_group(name) for name in parser.parse_args(argv).group] or list(GROUPS)
+    presets = {group: preset_names(group) for group in groups}
+    width = max(len(name) for some in presets.values() for name in some)
+    for group, some in presets.items():
+        print(f"{group}=")
+        for name in some:
+            print(f"  {name:<{width}}  {describe(group, name)}")
+    return 0
+
+
+def _group(name: str) -> str:
+    for group in GROUPS:
+        if name in (group, f"{group}s"):
+            return group
+    raise ConfigError(f"There is no group {name!r}.{nearest(name, GROUPS)} There are: {', '.join(GROUPS)}.")

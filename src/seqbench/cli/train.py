@@ -1,0 +1,146 @@
+"""`seqbench key=value …`, `seqbench -m …`: one run, or every job of a sweep, and the table of the results."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqbench.errors import ConfigError, SeqbenchError, StoreError
+from seqbench.processes import is_first_process
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from seqbench.runs.store import Result
+    from seqbench.runs.plan import Plan
+
+#: Exit code of a command with a failed run.
+FAILED = 1
+
+
+def main() -> int:
+    """Let Hydra compose `sys.argv` and run each job; print the comparison of the runs; return the exit code.
+
+    Raises:
+        SeqbenchError: the command line cannot be used. The errors of single jobs are printed.
+    """
+    import hydra
+
+    from seqbench.config.compose import explain
+    from seqbench.config.presets import CONF_DIR
+
+    # With this variable Hydra raises its errors instead of printing them.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    with tempfile.TemporaryDirectory() as folder:
+        log = JobLog(Path(folder))
+        try:
+
+            def task(cfg: DictConfig) -> None:
+                run_job(cfg, log)
+
+            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)()
+        except Exception as error:  # Hydra's, OmegaConf's, YAML's; `run_job` handles the errors of jobs
+            if isinstance(error, OSError) and error.strerror:
+                raise StoreError(f"cannot write {error.filename}: {error.strerror}.") from error
+            raise explain(error) from error
+        log.print_table()
+        codes = log.exit_codes()
+    if len(codes) > 1:
+        print(f"seqbench: {len(codes)} jobs of the sweep ended in errors, printed above.", file=sys.stderr)
+    return max(codes, default=0)
+
+
+class JobLog:
+    """What the jobs of a command did: the folders of their runs and the exit codes of their errors.
+
+    The jobs may run in other processes, so the log is a folder of files that they append to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add_run(self, folder: Path) -> None:
+        """Log the folder of a run that has a result."""
+        self._append("runs", folder.resolve())
+
+    def add_error(self, exit_code: int) -> None:
+        """Log that a job ended in an error."""
+        self._append("errors", exit_code)
+
+    def exit_codes(self) -> list[int]:
+        """Return the exit code of every job that ended in an error."""
+        return [int(code) for code in self._read("errors")]
+
+    def print_table(self) -> None:
+        """Print the comparison of the runs."""
+        from seqbench.results.report import print_report
+
+        if runs := self._read("runs"):
+            print()
+            print_report(dict.fromkeys(Path(run).parent for run in runs))
+
+    def _append(self, kind: str, entry: object) -> None:
+        with (self.folder / kind).open("a") as file:
+            file.write(f"{entry}\n")
+
+    def _read(self, kind: str) -> list[str]:
+        path = self.folder / kind
+        return path.read_text().splitlines() if path.exists() else []
+
+
+def run_job(cfg: DictConfig, log: JobLog) -> None:
+    """Run one job of Hydra's: every seed of one configuration. Errors are printed and logged, not raised."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from seqbench.config.compose import named
+    from seqbench.runs.schedule import train
+
+    hydra_config = HydraConfig.get()
+    sweep = hydra_config.mode is not None and hydra_config.mode.name == "MULTIRUN"
+    try:
+        cfg = named(cfg, hydra_config.runtime.choices)
+        if sweep and cfg.trainer.devices != 1:
+            raise ConfigError(
+                f"trainer.devices={cfg.trainer.devices} does not go with -m, whose jobs share one process; "
+                "sweep on one device each, or start the jobs one by one."
+            )
+        if not sweep and hydra_config.sweeper.get("params"):
+            print("This preset is a sweep; without -m only one run of it is made.", file=sys.stderr)
+        results = train(cfg, on_result=partial(_print_result, log))
+        if any(result.status == "failed" for result in results):
+            log.add_error(FAILED)
+    except SeqbenchError as error:
+        which = f"{' '.join(hydra_config.overrides.task)}: " if sweep else ""
+        print(f"seqbench: {which}{error}", file=sys.stderr, flush=True)
+        log.add_error(error.exit_code)
+    except Exception:  # a fault of seqbench's own; the other jobs of a sweep still run
+        traceback.print_exc()
+        log.add_error(FAILED)
+
+
+def _print_result(log: JobLog, plan: Plan, result: Result, trained: bool) -> None:
+    """Print one line that says how a run ended, and log its folder."""
+    folder = plan.folder(result.seed)
+    if is_first_process():
+        log.add_run(folder)
+        line = f"{folder}: {_ending(result)}{'' if trained else ' (was done)'}\n"
+        sys.stdout.write(line)  # in one call, because workers share the output
+        sys.stdout.flush()
+
+
+def _ending(result: Result) -> str:
+    if result.status == "failed":
+        last = (result.error or "").strip().splitlines()[-1:]
+        return f"failed: {''.join(last)} (the whole error is in result.json)"
+    parts: list[Any] = [result.status]
+    if result.solved_at_step is not None:
+        parts[0] = f"solved at step {result.solved_at_step}"
+    for length, metrics in result.test.items():
+        value = metrics.get(result.metric or "")
+        parts.append(f"test {result.metric} {'—' if value is None else format(value, '.3g')} at {length}")
+    return ", ".join(parts) + f", {result.wall_time_s:.0f} s"

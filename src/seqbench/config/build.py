@@ -1,0 +1,248 @@
+"""Building: the parts of a run, each from its group of the configuration."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from seqbench.config.instantiate import build, check, instantiate, locate
+from seqbench.config.presets import model_accepts, preset_names
+from seqbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+    from lightning.pytorch.loggers import Logger
+    from torch import nn
+
+    from seqbench.tasks.base import Task
+    from seqbench.training.optimisation import OptimizerConfig
+    from seqbench.training.settings import TrainerSettings
+
+#: How far, as a share, the number of parameters may be from `model.param_budget`.
+BUDGET_TOLERANCE = 0.05
+
+
+def allowed_packages(cfg: DictConfig) -> list[str]:
+    """Return the packages that a `_target_` may come from, besides the built-in ones."""
+    packages = cfg.get("allowed_packages") or []
+    return [packages] if isinstance(packages, str) else [str(package) for package in packages]
+
+
+def check_counts(cfg: DictConfig) -> None:
+    """Raise a ConfigError where a top-level key that counts something is no count."""
+    for key, least in [("seed", 0), ("n_seeds", 1), ("batch_size", 1)]:
+        value = cfg[key]
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ConfigError(f"{key}={value} must be a whole number, at least {least}.")
+
+
+def nodes(cfg: DictConfig, group: str) -> dict[str, Any]:
+    """Return the nodes of a group that may hold several, without those set to null."""
+    nodes: Any = OmegaConf.to_container(cfg.get(group) or OmegaConf.create(), resolve=True)
+    return {name: node for name, node in nodes.items() if node is not None}
+
+
+def build_task(cfg: DictConfig) -> Task:
+    """Build the task of a configuration."""
+    task: Task = build(cfg.task, "task", allowed_packages(cfg))
+    return task
+
+
+def build_optimizer_config(cfg: DictConfig) -> OptimizerConfig:
+    """Build the optimizer config of a configuration."""
+    config: OptimizerConfig = build(cfg.optim, "optim", allowed_packages(cfg))
+    return config
+
+
+def build_settings(cfg: DictConfig) -> TrainerSettings:
+    """Build the trainer settings of a configuration."""
+    settings: TrainerSettings = build(cfg.trainer, "trainer", allowed_packages(cfg))
+    return settings
+
+
+def build_model(cfg: DictConfig, task: Task) -> nn.Module:
+    """Build one model of a configuration for a task. Its weights are drawn from torch's global generator.
+
+    Several models of one configuration are made faster by one `ModelFactory`.
+
+    Raises:
+        ConfigError: as for `ModelFactory`.
+    """
+    return ModelFactory(cfg, task)()
+
+
+class ModelFactory:
+    """Makes the models of a configuration for a task; checks and searches once, when it is created.
+
+        make_model = ModelFactory(cfg, task)
+        models = [make_model() for _ in seeds]    # weights are drawn from torch's global generator
+
+    With `model.param_budget` the width is the one whose number of parameters is nearest to the budget.
+
+    Args:
+        cfg: a configuration.
+        task: its task, which names the sizes that the model's constructor asks for.
+
+    Attributes:
+        node: the checked configuration of the model, with the width that the budget leads to.
+
+    Raises:
+        ConfigError: the model does not accept the task, a value does not fit, or no width comes within 5 % of
+            the budget.
+    """
+
+    def __init__(self, cfg: DictConfig, task: Task) -> None:
+        self._task = task
+        node: Any = OmegaConf.to_container(cfg.model, resolve=True)
+        budget = node.pop("param_budget", None)
+        allowed = allowed_packages(cfg)
+        self._given: dict[str, Any] = {}
+        if "_target_" in node:
+            target = locate(str(node["_target_"]), "model", allowed)
+            _check_accepts(cfg, target, task)
+            self._given = _asked_for(target, task.model_arguments())
+        if budget is None:
+            self.node = check(node, "model", allowed, self._given)
+        else:
+            self.node = check(node | {"hidden_size": 1}, "model", allowed, self._given)
+            if (
+                isinstance(budget, bool)
+                or not isinstance(budget, int | float)
+                or not 1 <= budget == budget // 1
+            ):
+                raise ConfigError(f"model.param_budget={budget} must be a whole number, at least 1.")
+            self.node["hidden_size"] = width_for_budget(int(budget), self._parameters_at, cfg.preset)
+
+    @property
+    def width(self) -> int | None:
+        """The width of the models, `hidden_size`; None for a model that has no such parameter."""
+        return self.node.get("hidden_size")
+
+    def __call__(self) -> nn.Module:
+        """Make a model.
+
+        Raises:
+            ConfigError: the model's class refuses a value, or the length of the task's sequences.
+        """
+        model: nn.Module = instantiate(self.node, "model", **self._given)
+        for name, module in model.named_modules():
+            if hasattr(module, "check_length"):
+                try:
+                    module.check_length(self._task.steps)
+                except ValueError as error:
+                    raise ConfigError(f"{'model.cell' if name else 'model'}: {error}") from error
+        return model
+
+    def _parameters_at(self, width: int) -> int:
+        """Return the number of parameters of a model with that width; no memory is allocated for it."""
+        import torch
+
+        with torch.device("meta"):
+            model = instantiate(self.node | {"hidden_size": width}, "model", **self._given)
+        return sum(p.numel() for p in model.parameters())
+
+
+def width_for_budget(budget: int, parameters_at: Callable[[int], int], preset: Mapping[str, Any]) -> int:
+    """Return the width whose number of parameters is nearest to a budget.
+
+    Args:
+        budget: the number of parameters wanted, the value of `model.param_budget`.
+        parameters_at: returns the number of parameters at a width. It must grow with the width.
+        preset: the names of the model and the task, for messages.
+
+    Raises:
+        ConfigError: none comes within 5 % of the budget.
+    """
+    count = cache(parameters_at)
+    low, high = 1, 2
+    if count(low) == count(high):
+        raise ConfigError(
+            f"model.param_budget={budget} has no effect on {preset['model']}: its number of parameters does "
+            "not depend on hidden_size. Give model.param_budget=null."
+        )
+    while count(high) < budget:
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) < budget else (low, middle)
+    width = low if budget - count(low) <= count(high) - budget else high
+    if abs(count(width) - budget) > BUDGET_TOLERANCE * budget:
+        raise ConfigError(
+            f"model.param_budget={budget} is out of reach of {preset['model']} on {preset['task']}: the "
+            f"nearest are {count(low)} parameters (hidden_size={low}) and {count(high)} (hidden_size={high})."
+        )
+    return width
+
+
+def _check_accepts(cfg: DictConfig, target: Any, task: Task) -> None:
+    accepts = getattr(target, "accepts", (task.kind,))
+    if task.kind not in accepts:
+        fit = [name for name in preset_names("model") if task.kind in model_accepts(name)]
+        raise ConfigError(
+            f"The model {cfg.preset.model} takes {' and '.join(accepts)} tasks, "
+            f"and {cfg.preset.task} is a {task.kind} task; models that take it: {', '.join(fit) or 'none'}."
+        )
+
+
+def _asked_for(target: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that the signature of `target` names; all of them if it takes any name."""
+    parameters = inspect.signature(target).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return dict(offered)
+    return {name: value for name, value in offered.items() if name in parameters}
+
+
+def build_loggers(cfg: DictConfig, offered: Mapping[str, Any]) -> list[Logger]:
+    """Build the loggers of one run, one for each node of the group `logger`.
+
+    Args:
+        cfg: a configuration.
+        offered: what depends on the run. A logger gets what its signature names and its node does not set:
+            `info`, a RunInfo; and, as Lightning's loggers name them, `save_dir`, `name`, `version`,
+            `run_name`, `experiment_name`. In `save_dir` each logger has a folder of its node's name.
+
+    Raises:
+        ConfigError: a value does not fit, a package is missing, or what was built is no Lightning Logger.
+    """
+    from lightning.pytorch.loggers import Logger
+
+    loggers: list[Logger] = []
+    for name, node in nodes(cfg, "logger").items():
+        where = f"logger.{name}"
+        mine = dict(offered) | {"save_dir": str(Path(offered["save_dir"]) / name)}
+        checked = check(node, where, allowed_packages(cfg), ("info",))
+        target = locate(checked["_target_"], where, allowed_packages(cfg))
+        given = {
+            key: value
+            for key, value in mine.items()
+            if key in inspect.signature(target).parameters and key not in checked
+        }
+        logger = instantiate(checked, where, **given)
+        if not isinstance(logger, Logger):
+            raise ConfigError(f"{where} makes a {type(logger).__name__}, which is no Lightning Logger.")
+        loggers.append(logger)
+    return loggers
+
+
+def build_callbacks(cfg: DictConfig) -> list[Callback]:
+    """Build the callbacks of one run, one for each node of the group `callbacks`.
+
+    Raises:
+        ConfigError: a value does not fit, a package is missing, or what was built is no Lightning Callback.
+    """
+    from lightning.pytorch import Callback
+
+    callbacks: list[Callback] = []
+    for name, node in nodes(cfg, "callbacks").items():
+        callback = build(node, f"callbacks.{name}", allowed_packages(cfg))
+        if not isinstance(callback, Callback):
+            raise ConfigError(
+                f"callbacks.{name} makes a {type(callback).__name__}, which is no Lightning Callback."
+            )
+        callbacks.append(callback)
+    return callbacks

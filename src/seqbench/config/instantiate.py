@@ -1,0 +1,168 @@
+"""Checked instantiation: what a configuration node describes is checked once and may then be made many times.
+
+node = check({"_target_": "torch.optim.SGD", "_partial_": True, "momentum": 0.9}, "optim.optimizer", ())
+optimizer = instantiate(node, "optim.optimizer")
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Sequence
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+
+from seqbench.errors import ConfigError, first_line, nearest
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+#: Packages that a `_target_` may come from, besides those of the key `allowed_packages`.
+ALLOWED_PACKAGES = ("seqbench", "torch", "lightning")
+
+
+def build(node: Any, where: str, allowed: Sequence[str], **given: Any) -> Any:
+    """Check a configuration node and make the object that it describes.
+
+    Args:
+        node: `_target_` and values.
+        where: the node's key, for messages.
+        allowed: packages that a `_target_` may come from.
+        given: arguments that are not configuration.
+
+    Raises:
+        ConfigError: the target is missing or not allowed, or a value does not fit.
+    """
+    return instantiate(check(node, where, allowed, given), where, **given)
+
+
+def instantiate(checked: dict[str, Any], where: str, **given: Any) -> Any:
+    """Make the object that a checked node describes.
+
+    Args:
+        checked: what `check` returned.
+        where: the node's key, for messages.
+        given: arguments that are not configuration.
+
+    Raises:
+        ConfigError: the target refuses a value, or needs a package that is missing.
+    """
+    import hydra
+    from hydra.errors import InstantiationException
+
+    try:
+        # `given` must not pass through Hydra, which would build whatever in it has a _target_.
+        return hydra.utils.instantiate(checked | {"_partial_": True}, _convert_="all")(**given)
+    except InstantiationException as error:
+        raise ConfigError(f"{where}: {first_line(error.__cause__ or error)}") from error
+    except (ValueError, TypeError, RuntimeError, OverflowError, ImportError) as error:
+        raise ConfigError(f"{where}: {first_line(error)}") from error
+
+
+def check(node: Any, where: str, allowed: Sequence[str], given: Collection[str] = ()) -> dict[str, Any]:
+    """Return the node with its values as the target's signature has them; the same holds for nodes within it.
+
+    Args:
+        node: `_target_` and values.
+        where: the node's key, for messages.
+        allowed: packages that a `_target_` may come from.
+        given: names of arguments that are not configuration.
+
+    Raises:
+        ConfigError: the target is missing or not allowed, or a value does not fit.
+    """
+    plain: Any = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
+    target = plain.get("_target_") if isinstance(plain, dict) else None
+    if not isinstance(target, str):
+        raise ConfigError(f"{where} has no _target_: it does not say what to build.")
+    hints, takes_any = signature_of(locate(target, where, allowed))
+    checked = {}
+    for key, value in plain.items():
+        if key.startswith("_"):
+            checked[key] = value
+        elif key in given or (key not in hints and not takes_any):
+            raise ConfigError(f"{where}.{key} is unknown to {target}.{nearest(key, set(hints) - set(given))}")
+        elif isinstance(value, dict) and "_target_" in value:
+            checked[key] = check(value, f"{where}.{key}", allowed)
+        elif _holds_target(value):
+            raise ConfigError(f"{where}.{key} has a _target_ deep within, where none is built.")
+        else:
+            checked[key] = _fit(value, hints.get(key, Any), f"{where}.{key}")
+    return checked
+
+
+def _holds_target(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "_target_" in value or any(map(_holds_target, value.values()))
+    return isinstance(value, list) and any(map(_holds_target, value))
+
+
+def locate(target: str, where: str, allowed: Sequence[str]) -> Any:
+    """Return the class or function that a `_target_` names.
+
+    Raises:
+        ConfigError: it is in no allowed package, or does not exist.
+    """
+    package = target.split(".")[0]
+    if package not in (*ALLOWED_PACKAGES, *allowed):
+        raise ConfigError(
+            f"{where}._target_={target} is outside the packages allowed ({', '.join(ALLOWED_PACKAGES)}); "
+            f"add its package with allowed_packages=[{package}]."
+        )
+    module, _, name = target.rpartition(".")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{where}._target_={target} cannot be found: {first_line(error)}.") from error
+
+
+@cache
+def signature_of(callable_: Any) -> tuple[dict[str, Any], bool]:
+    """Return the annotation of every parameter by name, and whether any other name is taken (`**kwargs`)."""
+    try:
+        parameters = inspect.signature(callable_).parameters.values()
+    except ValueError:  # of a function written in C
+        return {}, True
+    function = callable_.__init__ if inspect.isclass(callable_) else callable_
+    try:
+        hints = get_type_hints(inspect.unwrap(function))
+    except (NameError, TypeError):
+        hints = {}
+    open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    named = {p.name: hints.get(p.name, Any) for p in parameters if p.kind not in open_ended}
+    return named, any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _fit(value: Any, hint: Any, where: str) -> Any:
+    """Return `value` as the type `hint`, or raise a ConfigError that says what would fit."""
+    from pydantic import ValidationError
+
+    adapter = _adapter(hint)
+    if adapter is None:
+        return value
+    if get_origin(hint) is Literal and str(value) in get_args(hint):
+        return str(value)  # a name that reads as a number: 1997
+    try:
+        fitting = adapter.validate_python(value)
+        return list(fitting) if isinstance(fitting, tuple) else fitting
+    except ValidationError as error:
+        wanted = error.errors()[0]["msg"].removeprefix("Input should be ").partition(", unable")[0]
+        raise ConfigError(f"{where}={value} does not fit: it should be {wanted}.") from error
+
+
+@cache
+def _adapter(hint: Any) -> TypeAdapter[Any] | None:
+    """Return what validates a type; None for a type that no configuration holds, such as a tensor."""
+    from pydantic import ConfigDict, TypeAdapter
+    from pydantic.errors import PydanticUserError
+
+    try:
+        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticUserError as error:
+        if error.code != "type-adapter-config-unused":
+            return None
+        return TypeAdapter(hint)  # a model or dataclass, which has a configuration of its own
+    except TypeError:
+        return None

@@ -1,0 +1,90 @@
+"""Presets: where they are, what they are called, and what they describe."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from seqbench.errors import ConfigError, SeqbenchError
+
+#: The built-in presets: inside the package in a wheel, at the top of the tree in a checkout.
+CONF_DIR = next(
+    folder
+    for folder in (Path(__file__).parents[1] / "conf", Path(__file__).parents[3] / "conf")
+    if (folder / "config.yaml").is_file()
+)
+#: The groups of presets that a run is composed of.
+GROUPS = ("task", "model", "optim", "trainer", "callbacks", "logger", "experiment")
+#: The groups of which a run may have several presets, `logger=[wandb,csv]`. Each preset holds a named node.
+LISTS = ("callbacks", "logger")
+
+
+def user_presets() -> Path | None:
+    """Return the folder of the user's own presets: `$SEQBENCH_PRESETS`, or `./presets` if it exists.
+
+    Raises:
+        ConfigError: `$SEQBENCH_PRESETS` is not a folder.
+    """
+    named = os.environ.get("SEQBENCH_PRESETS")
+    folder = Path(named) if named else Path("presets")
+    if named and not folder.is_dir():
+        raise ConfigError(f"SEQBENCH_PRESETS={named} is not a folder.")
+    return folder.resolve() if folder.is_dir() else None
+
+
+def preset_names(group: str) -> list[str]:
+    """Return the names of a group's presets, with the user's own. A name with a leading `_` is a part."""
+    files = (path for folder in _folders() for path in (folder / group).glob("*.yaml"))
+    return sorted({path.stem for path in files if not path.stem.startswith("_")})
+
+
+def describe(group: str, name: str) -> str:
+    """Return the first comment of a preset that is not an instruction to Hydra, such as `@package`."""
+    path = _find(group, name)
+    assert path is not None
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("#") and "@package" not in line:
+            return line.lstrip("# ").rstrip(".")
+    return ""
+
+
+def model_accepts(name: str) -> tuple[str, ...]:
+    """Return the kinds of task that a model preset accepts, () for a preset that cannot be read.
+
+    The answer is cached, and nothing is composed: this imports the model's module and reads its class.
+    """
+    return _accepts(name, _folders())
+
+
+@cache
+def _accepts(name: str, folders: tuple[Path, ...]) -> tuple[str, ...]:
+    from seqbench.config.instantiate import locate
+
+    try:
+        found: tuple[str, ...] = getattr(locate(_target(name), "model", ()), "accepts", ("sequence",))
+    except (SeqbenchError, OSError, yaml.YAMLError):
+        return ()
+    return found
+
+
+def _target(name: str) -> str:
+    """Return the `_target_` of a model preset, or of the first preset in its defaults list that has one."""
+    path = _find("model", name)
+    node: Any = OmegaConf.load(path) if path else {}
+    parts = [part for part in node.get("defaults", ()) if isinstance(part, str) and part != "_self_"]
+    return str(node.get("_target_") or next(filter(None, map(_target, parts)), ""))
+
+
+def _folders() -> tuple[Path, ...]:
+    """Return the folders of presets; the first that has a preset counts."""
+    return tuple(folder for folder in (user_presets(), CONF_DIR) if folder is not None)
+
+
+def _find(group: str, name: str) -> Path | None:
+    paths = (folder / group / f"{name}.yaml" for folder in _folders())
+    return next((path for path in paths if path.is_file()), None)

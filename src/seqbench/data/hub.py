@@ -1,0 +1,76 @@
+"""The hub of Hugging Face: data sets by download, or from the cache of its client."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import datasets
+
+#: Seconds after which a hub that has not answered counts as out of reach.
+TIMEOUT = 5.0
+
+
+class HubError(Exception):
+    """A data set of the hub that cannot be loaded. The message continues a sentence that names it."""
+
+
+def load_from_hub(hub_id: str, split: str) -> datasets.Dataset:
+    """Return a split of a data set, from the client's cache if the hub is out of reach.
+
+    Raises:
+        HubError: the hub is out of reach and the data set not cached, or it cannot be loaded.
+    """
+    import datasets
+
+    offline = datasets.config.HF_HUB_OFFLINE or not answers(hub_id)
+    try:
+        with _offline_mode(offline):
+            return datasets.load_dataset(hub_id, split=split)
+    except Exception as error:  # the client's errors have no base of their own
+        reason = "is out of reach and not cached" if offline else f"cannot be loaded ({type(error).__name__})"
+        raise HubError(reason) from error
+
+
+def answers(hub_id: str) -> bool:
+    """Return whether the hub answers one short request."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        HfApi().dataset_info(hub_id, timeout=TIMEOUT)
+    except HfHubHTTPError:
+        return True  # an answer, if an error; `load_dataset` says what it means
+    except Exception:  # of whichever HTTP library is below
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _offline_mode(offline: bool) -> Iterator[None]:
+    """Set whether the client is offline. Offline it reads its cache at once and does not try the network."""
+    import datasets
+
+    before = datasets.config.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = offline
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE = before
+
+
+def cache_folder(hub_id: str) -> Path:
+    """Return where the client caches a data set."""
+    from huggingface_hub.constants import HF_HOME
+
+    cache = os.environ.get("HF_DATASETS_CACHE") or Path(HF_HOME) / "datasets"
+    return Path(cache) / hub_id.replace("/", "___")
+
+
+def is_cached(hub_id: str) -> bool:
+    """Return whether the client has cached a data set."""
+    return any(cache_folder(hub_id).glob("**/dataset_info.json"))

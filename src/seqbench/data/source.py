@@ -1,0 +1,134 @@
+"""Sources: where a data set comes from, and what its folder in DATA_DIR holds.
+
+A mirror is the folder DATA_DIR/NAME with `train.parquet` and `test.parquet`, in the columns that the hub has
+where it has the data set, and a README.md that says where it came from. It is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+#: The splits of a mirror.
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Source(ABC):
+    """A data set, and where it comes from.
+
+    Attributes:
+        title: its name in prose.
+        hub_id: its name on the hub; None if the hub does not have it.
+        rows: rows of each split.
+        licence: what its authors, and the package that holds it, say about use.
+    """
+
+    title: str
+    hub_id: str | None
+    rows: Mapping[str, int]
+    licence: str
+
+    #: What `seqbench data` says where the folder of the data set is complete.
+    place: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def facts(self) -> dict[str, str]:
+        """What is known of its rows, `columns` first."""
+
+    @abstractmethod
+    def is_in(self, folder: Path) -> bool:
+        """Return whether a folder holds the data set."""
+
+    @abstractmethod
+    def files(self, folder: Path) -> str:
+        """Return in words what the data set's folder holds."""
+
+    @abstractmethod
+    def to_get_it(self, folder: Path) -> str:
+        """Return in words how the data set comes into a folder of its name."""
+
+
+@dataclass(frozen=True)
+class TextSource(Source):
+    """A data set in text files of its own, which the user puts into its folder.
+
+    Attributes:
+        pattern: a pattern of the files' names.
+        columns: what a row has, on the hub if the hub has it, else in the files.
+    """
+
+    pattern: str
+    columns: tuple[str, ...]
+    place = "files"
+
+    @property
+    def facts(self) -> dict[str, str]:
+        return {"columns": ", ".join(self.columns)}
+
+    def is_in(self, folder: Path) -> bool:
+        return any(folder.glob(self.pattern))
+
+    def files(self, folder: Path) -> str:
+        return str(folder)
+
+    def to_get_it(self, folder: Path) -> str:
+        return f"its text files in {folder}"
+
+
+@dataclass(frozen=True)
+class PackageSource(Source):
+    """A data set that can be mirrored from a package.
+
+    Attributes:
+        package: the package and its version, in words.
+        command: downloads the package file, and nothing else, into the working folder.
+        sha256: the package file's checksum.
+    """
+
+    package: str
+    command: tuple[str, ...]
+    sha256: str
+    place = "mirror"
+
+    @property
+    @abstractmethod
+    def content(self) -> str:
+        """What its rows are, in words that follow their number."""
+
+    @abstractmethod
+    def write(self, package: Path, folder: Path, report: Callable[[str], None]) -> None:
+        """Read the package file and write each split's parquet file into a folder.
+
+        Raises:
+            DataError: the package does not hold `rows`.
+        """
+
+    def is_in(self, folder: Path) -> bool:
+        return is_mirrored(folder.name, folder.parent)
+
+    def files(self, folder: Path) -> str:
+        paths = [folder / f"{split}.parquet" for split in SPLITS]
+        return ", ".join(f"{path} ({megabytes(path)})" for path in paths)
+
+    def to_get_it(self, folder: Path) -> str:
+        return f"scripts/mirror_data {folder.name}"
+
+
+def mirror_file(name: str, split: str, data_dir: str | Path) -> Path:
+    """Return where the mirror of a data set has a split, whether or not it is there."""
+    return Path(data_dir) / name / f"{split}.parquet"
+
+
+def is_mirrored(name: str, data_dir: str | Path) -> bool:
+    """Return whether the mirror of a data set is there, whole."""
+    return all(mirror_file(name, split, data_dir).is_file() for split in SPLITS)
+
+
+def megabytes(path: Path) -> str:
+    """Return the size of a file in words."""
+    return f"{path.stat().st_size / 1e6:.1f} MB"

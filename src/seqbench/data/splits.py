@@ -1,0 +1,18 @@
+"""Split by hash: whether an example is held out depends on the example alone, and not on the others."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def hash_fraction(purpose: str, key: str) -> float:
+    """Return a number in [0, 1) that is a hash of the key, independent for each purpose.
+
+    A share p is held out by `hash_fraction("test", key) < p`.
+
+    Args:
+        purpose: what the split is for, such as `test`.
+        key: what identifies the example, such as a word.
+    """
+    digest = hashlib.sha256(f"{purpose} {key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
