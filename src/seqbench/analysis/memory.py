@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
 
 import pandas as pd
 import torch
@@ -313,10 +313,7 @@ def _observe_stories(model: nn.Module, task: Task, batch: Batch) -> list[Observa
     # Of both kinds of model: a model that looks up facts puts out more than the answer.
     outputs, attention = model(batch.inputs, batch.lengths)
     chosen = (outputs[0] if isinstance(outputs, tuple) else outputs).argmax(1)
-    words, answers = (
-        {value: name for name, value in names.items()}
-        for names in (cast(Any, task).vocabulary, cast(Any, task).answers)
-    )
+    words, answers = task.token_names()
     rows, steps = batch.inputs.shape
     lengths = [steps] * rows if batch.lengths is None else batch.lengths.tolist()
     facts = batch.extras["facts"].tolist() if "facts" in batch.extras else [[]] * rows
@@ -346,7 +343,7 @@ def _observe_stories(model: nn.Module, task: Task, batch: Batch) -> list[Observa
 def _observe_alignment(model: Seq2Seq, task: Task, batch: Batch) -> list[Observation]:
     assert isinstance(task, TwoSequencesTask)
     outputs, attention = model(batch.inputs, batch.lengths, steps=batch.targets.shape[1])
-    sources, targets = task.names()
+    sources, targets = task.token_names()
     rows, steps = batch.inputs.shape
     lengths = [steps] * rows if batch.lengths is None else batch.lengths.tolist()
     said, right = (_up_to_end(part.tolist(), model.end) for part in (outputs.argmax(-1), batch.targets))
