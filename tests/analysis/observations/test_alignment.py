@@ -20,6 +20,6 @@ def test_attention_is_shown_up_to_the_end_that_the_model_puts_out(make_model):
         names = ["end" if token == task.targets.end else str(token) for token in put_out[row]]
         assert seen.output == names[:steps] and ("end" in seen.output[-1:] or steps == 6)
         torch.testing.assert_close(seen.attention, attention[row, :steps].detach())
-        assert len(seen.weights()) == steps * 5 and list(seen.table()["output"]) == seen.output
+        assert len(seen.numbers()) == steps * 5 and list(seen.table()["output"]) == seen.output
         assert [label.get_text() for label in seen.draw().axes[0].get_xticklabels()] == seen.source
     assert len(observe(model, task, batch)[0].output) == ended + 1

@@ -37,6 +37,7 @@ class Wishes(Observation):
 class Gain(Presentation):
     """How `Gains` is shown."""
 
+    title = "Gain"
     gain: torch.Tensor
 
     @property
@@ -46,7 +47,7 @@ class Gain(Presentation):
     def table(self):
         return pd.DataFrame({"gain": [f"{self.gain:.2f}"]})
 
-    def weights(self):
+    def numbers(self):
         return pd.DataFrame({"gain": [float(self.gain)]})
 
     def draw(self):
@@ -80,11 +81,11 @@ class Gated(Model):
 def test_a_record_of_another_package_registers_how_it_is_shown(make_task):
     task, model = make_task(*COPY), Gated()
     batch = Batch(torch.tensor([[[3.0]], [[4.0]]]), torch.zeros(2, 1, 1))
-    assert [seen.weights()["gain"].item() for seen in observe(model, task, batch)] == [6, 8]
+    assert [seen.numbers()["gain"].item() for seen in observe(model, task, batch)] == [6, 8]
     assert model.training and isinstance(picture(model, task, batch), Figure)
     with pytest.raises(ConfigError, match=r"^A row is empty\.$"):
         observe(model, task, batch._replace(lengths=torch.tensor([1, 0])))
-    with pytest.raises(ConfigError, match="could show a record of the type Wishes"):
+    with pytest.raises(ConfigError, match="is registered for records of the type Wishes"):
         observe(Gated(Wishes), task, batch)
 
 

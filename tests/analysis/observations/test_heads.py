@@ -124,7 +124,7 @@ def test_the_table_has_the_location_of_each_head():
 
 def test_every_weight_has_a_row():
     seen = copied()
-    frame = seen.weights()
+    frame = seen.numbers()
     assert list(frame.columns) == ["step", "head", "location", "weight"] and len(frame) == 4 * 3 * 10
     for t in range(4):
         for name, part, head in [("write head 1", seen.writing, 0), ("write head 2", seen.writing, 1)]:

@@ -67,7 +67,7 @@ def test_story_in_words():
         ["2", "sentence 2 .", "", "", ""],
         ["3", "sentence 3 .", "0.75", "", "1"],
     ]
-    frame = seen.weights()
+    frame = seen.numbers()
     assert list(frame.columns) == ["hop", "number", "sentence", "fact", "weight"]
     assert frame["weight"].to_list() == [0, 0.25, 0, 0.75, 1, 0, 0, 0]
     assert frame["fact"].to_list() == 2 * [True, False, False, True]

@@ -10,14 +10,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from seqbench.analysis.observations.base import (
-    Presentation,
-    plain,
-    present,
-    show_weights,
-    valid_steps,
-    weight_text,
-)
+from seqbench.analysis.observations.base import plain, present, show_weights, valid_steps, weight_text
+from seqbench.analysis.presentation import Presentation
 from seqbench.models.observations import Alignment
 from seqbench.results.figures import STYLE
 from seqbench.tasks.base import Task
@@ -34,6 +28,8 @@ class AlignmentPresentation(Presentation):
         target: the correct ones.
         attention: the weights of the input's tokens at each step.
     """
+
+    title = "Which tokens are attended to"
 
     source: list[str]
     output: list[str]
@@ -52,7 +48,7 @@ class AlignmentPresentation(Presentation):
         }
         return pd.DataFrame({"output": self.output, **columns})
 
-    def weights(self) -> pd.DataFrame:
+    def numbers(self) -> pd.DataFrame:
         rows = [
             (step, output, place, token, weight)
             for step, (output, weights) in enumerate(

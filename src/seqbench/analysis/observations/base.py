@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import singledispatch
 
-import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,6 +13,7 @@ from matplotlib.image import AxesImage
 from torch import Tensor, nn
 
 from seqbench.analysis import _making
+from seqbench.analysis.presentation import Presentation
 from seqbench.errors import ConfigError
 from seqbench.models.observations import Observation
 from seqbench.tasks.base import Task
@@ -24,27 +23,6 @@ from seqbench.tasks.batch import Batch
 MIN_WEIGHT = 0.005
 #: The background of a panel: it shows where there is no number, and differs from every grey.
 BACKGROUND = "#dceaf5"
-
-
-class Presentation(ABC):
-    """What was observed in one sequence, in words, numbers and a picture."""
-
-    @property
-    @abstractmethod
-    def note(self) -> str:
-        """The caption of table and figure."""
-
-    @abstractmethod
-    def table(self) -> pd.DataFrame:
-        """Return a short table: text in every cell."""
-
-    @abstractmethod
-    def weights(self) -> pd.DataFrame:
-        """Return every weight, one a row."""
-
-    @abstractmethod
-    def draw(self) -> Figure:
-        """Return the figure."""
 
 
 @singledispatch
@@ -59,9 +37,8 @@ def present(observation: Observation, task: Task, batch: Batch) -> list[Presenta
     Raises:
         ConfigError: the record has a type for which no presentation is registered.
     """
-    raise ConfigError(
-        f"Nothing is registered that could show a record of the type {type(observation).__name__}."
-    )
+    name = type(observation).__name__
+    raise ConfigError(f"No presentation is registered for records of the type {name}.")
 
 
 def observe(model: nn.Module, task: Task, batch: Batch) -> list[Presentation]:

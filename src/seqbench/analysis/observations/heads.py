@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from torch import Tensor
 
-from seqbench.analysis.observations.base import Presentation, plain, present, show_greys, valid_steps
+from seqbench.analysis.observations.base import plain, present, show_greys, valid_steps
+from seqbench.analysis.presentation import Presentation
 from seqbench.models.observations import Heads
 from seqbench.results.figures import STYLE
 from seqbench.tasks.base import Task
@@ -37,6 +38,8 @@ class HeadsPresentation(Presentation):
         reading: the weightings of the read heads.
         layers: of the model, the first of which has this memory.
     """
+
+    title = "What is written and read"
 
     inputs: Float[Tensor, "T F"]
     outputs: Float[Tensor, "T O"]
@@ -72,7 +75,7 @@ class HeadsPresentation(Presentation):
             cells[name] = [f"{location} ({weight:.2f})" for location, weight in both]
         return pd.DataFrame(cells)
 
-    def weights(self) -> pd.DataFrame:
+    def numbers(self) -> pd.DataFrame:
         steps, size = self.writing.shape[0], self.writing.shape[2]
         index = [range(1, steps + 1), list(self.heads), range(size)]
         rows = pd.MultiIndex.from_product(index, names=["step", "head", "location"]).to_frame(index=False)

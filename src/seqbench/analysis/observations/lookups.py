@@ -10,14 +10,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from seqbench.analysis.observations.base import (
-    Presentation,
-    plain,
-    present,
-    show_weights,
-    valid_steps,
-    weight_text,
-)
+from seqbench.analysis.observations.base import plain, present, show_weights, valid_steps, weight_text
+from seqbench.analysis.presentation import Presentation
 from seqbench.errors import ConfigError
 from seqbench.models.observations import Lookups
 from seqbench.results.figures import COLOURS, STYLE
@@ -43,6 +37,8 @@ class LookupsPresentation(Presentation):
         attention: the weights of the sentences in each hop.
     """
 
+    title = "Which sentences are looked up"
+
     sentences: list[str]
     question: str
     answer: str
@@ -64,7 +60,7 @@ class LookupsPresentation(Presentation):
             columns["fact"] = [str(self.facts.index(i) + 1) if i in self.facts else "" for i in numbers]
         return pd.DataFrame(columns)
 
-    def weights(self) -> pd.DataFrame:
+    def numbers(self) -> pd.DataFrame:
         rows = [
             (hop, number, sentence, number in self.facts, weight)
             for hop, weights in enumerate(self.attention.tolist(), 1)
