@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from seqbench.analysis.presentation import Presentation
 from seqbench.analysis.states import gradients, row_norms, trace
-from seqbench.models import SequenceModel
 from seqbench.models.unfold import last_valid, reverse_valid
 from seqbench.results.figures import COLOURS, MARKERS, STYLE
 from seqbench.results.numbers import number
@@ -55,7 +54,7 @@ def gradient_norms(model: nn.Module, targets: Target, batch: Batch) -> Float[Ten
     """
     batch = batch.map(lambda part: part.double() if part.is_floating_point() else part)
     tau = _last_target(targets, batch)
-    run = trace(cast(SequenceModel, deepcopy(model).double()), batch.inputs, tau)
+    run = trace(cast(Any, deepcopy(model).double()), batch.inputs, tau)
     outputs, wanted = run.outputs, batch.targets
     if targets.per_step:
         rows = torch.arange(len(tau))
