@@ -27,7 +27,7 @@ from torch import Tensor, nn  # noqa: E402
 from torch.func import functional_call  # noqa: E402
 
 from seqbench import build_model, build_task, compose  # noqa: E402
-from seqbench.config import GROUPS  # noqa: E402
+from seqbench.config.presets import GROUPS  # noqa: E402
 from seqbench.mirror import mirror_file, write_entries  # noqa: E402
 from seqbench.models import Cell, unfold  # noqa: E402
 from seqbench.tasks.base import Task  # noqa: E402

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import seqbench
-from seqbench.analysis.command import ANALYSES, jobs
-from seqbench.config import build_recipe, build_settings, preset_names
+from seqbench.cli.analyse import ANALYSES, jobs
+from seqbench.config.build import build_optimizer_config, build_settings
+from seqbench.config.presets import preset_names
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "results" / "chapter.md"
@@ -95,7 +96,7 @@ def test_what_is_to_be_typed_can_be_built(typed):
         if "." not in key:
             assert cfg.preset[key] == value and value in preset_names(key)
     seqbench.build_model(cfg, seqbench.build_task(cfg))
-    build_recipe(cfg)
+    build_optimizer_config(cfg)
     build_settings(cfg)
 
 

@@ -44,7 +44,7 @@ def test_the_wheel_runs_elsewhere_and_finds_own_presets(wheel: Path, tmp_path: P
         assert said.returncode == 0, said.stderr
         return said.stdout
 
-    where = [sys.executable, "-c", "from seqbench.config import CONF_DIR; print(CONF_DIR)"]
+    where = [sys.executable, "-c", "from seqbench.config.presets import CONF_DIR; print(CONF_DIR)"]
     found = subprocess.run(where, cwd=home, env=environment, capture_output=True, text=True).stdout
     assert found.strip() == str(site / "seqbench/conf")
     assert "adding" in run("ls", "tasks")

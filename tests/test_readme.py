@@ -99,7 +99,7 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_every_preset_of_a_model_and_a_task_is_told() -> None:
-    from seqbench.config import preset_names
+    from seqbench.config.presets import preset_names
 
     for group in ("model", "task"):
         for name in preset_names(group):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from seqbench.cli import main
-from seqbench.config import preset_names
+from seqbench.config.presets import preset_names
 
 TINY = ["task=latch", "task.length=6", "model.hidden_size=4", "trainer.max_steps=4", "trainer.eval_every=2"]
 QUICK = [*TINY, "task.eval_size=20", "batch_size=4", "logger=none"]
@@ -292,7 +292,7 @@ def test_own_presets_add_to_the_built_in_ones_and_replace_them(seqbench: Callabl
 
 
 def test_ls_names_every_preset(seqbench: Callable[..., Said]) -> None:
-    from seqbench.config import GROUPS
+    from seqbench.config.presets import GROUPS
 
     said = seqbench("ls")
     for group in GROUPS:
@@ -305,7 +305,7 @@ def test_help_and_ls_need_no_torch(command: str) -> None:
     code = f"""
 import atexit, sys
 from seqbench.cli import main
-from seqbench.config import preset_names
+from seqbench.config.presets import preset_names
 sys.argv = ["seqbench", {command!r}]
 atexit.register(lambda: print("torch" in sys.modules or "lightning" in sys.modules))
 main()

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from seqbench.errors import StoreError
 from seqbench.results.frame import compare
-from seqbench.results.report import WRITERS, main, print_report
+from seqbench.cli.report import main
+from seqbench.results.report import WRITERS, print_report
 from seqbench.runs.store import read_results, run_folders
 from seqbench.tasks.metrics import share
 

@@ -18,7 +18,7 @@ from seqbench.results.rendering.data import to_csv, to_json
 from seqbench.results.rendering.latex import to_latex
 from seqbench.results.rendering.markdown import to_markdown
 from seqbench.results.rendering.terminal import print_comparison
-from seqbench.results.report import main
+from seqbench.cli.report import main
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary, find
 from seqbench.results.summaries.note import Note
 from seqbench.results.summaries.solve_rate import SolveRate

@@ -120,3 +120,16 @@ def test_all_bits_count_without_a_mask_and_each_wrong_one_costs_a_bit_at_least()
     assert (measures["bits"][0] >= wrong).all()
     right = Bits(4, per_step=True).measure(40 * targets - 20, Batch(torch.zeros(5, 3, 1), targets))
     assert not right["bit_errors"][0].any() and right["bits"][0].max() < 1e-4
+
+
+def test_tokens_have_the_names_that_readers_know(make_task, dictionary):
+    """Numbers, unless the family has words; the end of an answer is named."""
+    assert make_task("task=mqar", "task.vocabulary=12").token_names() == ([str(i) for i in range(12)],) * 2
+    inputs, targets = make_task("task=reverse", "task.alphabet=3").token_names()
+    assert (inputs, targets) == (["0", "1", "2"], ["0", "1", "2", "end"])
+    letters, sounds = make_task("task=g2p").token_names()
+    assert (letters[0], letters[26], sounds[-1]) == ("'", "z", "end")
+    stories = make_task("task=stories", "task.types=[two_facts]")
+    words, answers = stories.token_names()
+    assert words[stories.inputs.period] == "." and words[0] == "_"
+    assert (len(words), len(answers)) == (stories.inputs.size, stories.targets.size)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import seqbench
+from seqbench.analysis.observations import observe
 
 QUICK = ["task=latch", "task.length=6", "task.eval_size=20", "model.hidden_size=4", "batch_size=4"]
 SHORT = [*QUICK, "trainer.max_steps=4", "trainer.eval_every=2"]
@@ -93,14 +94,13 @@ def test_it_is_the_first_validation_sequence_as_the_model_then_is(monkeypatch: p
     from seqbench.training import recorder
 
     seen, steps = [], []
-    observe = recorder.observe
+    picture = recorder.picture
 
-    def note(*args: Any) -> Any:
-        (row,) = observe(*args)
-        seen.append(row)
-        return [row]
+    def note(model: Any, task: Any, batch: Any) -> Any:
+        seen.extend(observe(model, task, batch.rows(0, 1)))
+        return picture(model, task, batch)
 
-    monkeypatch.setattr(recorder, "observe", note)
+    monkeypatch.setattr(recorder, "picture", note)
     monkeypatch.setattr(recorder, "log_figure", lambda logger, name, figure, step: steps.append((name, step)))
     monkeypatch.setattr(recorder, "PICTURE_SECONDS", 0.0)
     seqbench.train(seqbench.compose(HEADS))
@@ -121,8 +121,8 @@ def test_pictures_change_no_number() -> None:
 def test_without_a_memory_or_with_no_dashboard_there_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     from seqbench.training import recorder
 
-    monkeypatch.setattr(recorder, "observe", lambda *_: 1 / 0)
     results = seqbench.train(seqbench.compose(SHORT))
+    monkeypatch.setattr(recorder, "picture", lambda *_: 1 / 0)
     results += seqbench.train(seqbench.compose([*HEADS, "logger=none"]))
     assert [result.status for result in results] == ["finished", "finished"]
     assert list(pictures().values()) == [[]]

@@ -1,26 +1,36 @@
-"""Gradient flow: how long the gradient of a loss still is, so many steps before it."""
+"""Gradient flow: the norm of a loss's gradient with respect to the states before it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from omegaconf import DictConfig
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from seqbench.analysis.presentation import Presentation
 from seqbench.analysis.states import gradients, row_norms, trace
-from seqbench.config.build import build_model
-from seqbench.models import SequenceModel
 from seqbench.models.unfold import last_valid, reverse_valid
+from seqbench.results.figures import COLOURS, MARKERS, STYLE
+from seqbench.results.numbers import number
 from seqbench.results.statistics import t_interval
-from seqbench.tasks.base import Task, generator
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Target
+
+LEGEND = (
+    "‖∂L/∂s(τ−d)‖: the norm of the gradient of the loss at step τ, the last with a target that counts, with "
+    "respect to the whole state d steps earlier; mean over sequences, geometric mean over seeds. Columns: "
+    "distances d, half the largest distance, and the largest, τ−1; then the slope of a line fitted to log10 "
+    "of the norm over all distances, and the factor per step that it means. Band: 95 % t-interval of the "
+    "mean over seeds of log10 of the norm."
+)
 
 
 def gradient_norms(model: nn.Module, targets: Target, batch: Batch) -> Float[Tensor, " T"]:
@@ -30,9 +40,9 @@ def gradient_norms(model: nn.Module, targets: Target, batch: Batch) -> Float[Ten
                           d = 2      d = 1      d = 0
 
     L is the loss of one target of the row: that of the sequence, or where there is one at every step the
-    last one that counts, so that a distance has a meaning; τ is its step. The norm is over the whole state
-    of all layers, for an LSTM h and s, as independent arguments of what follows. A row counts at the
-    distances that it has. Sums are in double precision, or long spans would underflow.
+    last one that counts, so that each state has one distance; τ is its step. The norm is over the whole
+    state of all layers (for an LSTM h and s); its parts are independent arguments of what follows. A row
+    counts at the distances that it has. Sums are in double precision, which long spans need.
 
     Args:
         model: a stack of cells, see `states.check_stack`.
@@ -40,11 +50,11 @@ def gradient_norms(model: nn.Module, targets: Target, batch: Batch) -> Float[Ten
         batch: sequences with their targets.
 
     Raises:
-        ValueError: the model is no such stack, or no target counts in a row.
+        ValueError: the model is no such stack, or a row has no target that counts.
     """
     batch = batch.map(lambda part: part.double() if part.is_floating_point() else part)
     tau = _last_target(targets, batch)
-    run = trace(cast(SequenceModel, deepcopy(model).double()), batch.inputs, tau)
+    run = trace(cast(Any, deepcopy(model).double()), batch.inputs, tau)
     outputs, wanted = run.outputs, batch.targets
     if targets.per_step:
         rows = torch.arange(len(tau))
@@ -58,39 +68,14 @@ def gradient_norms(model: nn.Module, targets: Target, batch: Batch) -> Float[Ten
 
 
 def _last_target(targets: Target, batch: Batch) -> Tensor:
-    """Return τ of each row: how many steps there are up to its last target that counts."""
+    """Return τ of each row: the number of steps up to its last target that counts."""
     size, steps = batch.inputs.shape[:2]
     ends = torch.full((size,), steps) if batch.lengths is None else batch.lengths
     if not targets.per_step or batch.mask is None:
         return ends
     if not batch.mask.any(1).all():
-        raise ValueError("A row without a target has no loss that a gradient could flow from.")
+        raise ValueError("A row without a target has no loss, and so no gradient.")
     return steps - batch.mask.flip(1).int().argmax(1)
-
-
-def at_initialisation(cfg: DictConfig, task: Task, seeds: Iterable[int]) -> list[Tensor]:
-    """Return the gradient norms of a model with the weights that each seed's training starts from.
-
-    The sequences are those of a batch of the validation set: the same for every model and seed.
-    """
-    norms = []
-    with torch.random.fork_rng():
-        for seed in seeds:
-            torch.manual_seed(generator("weights", seed).initial_seed())
-            norms.append(gradient_norms(build_model(cfg, task), task.targets, _sequences(cfg, task)))
-    return norms
-
-
-def of_weights(cfg: DictConfig, task: Task, weights: Mapping[str, Tensor]) -> Tensor:
-    """Return the gradient norms of a model with given weights, on the same sequences."""
-    with torch.random.fork_rng():
-        model = build_model(cfg, task)
-    model.load_state_dict(dict(weights))
-    return gradient_norms(model, task.targets, _sequences(cfg, task))
-
-
-def _sequences(cfg: DictConfig, task: Task) -> Batch:
-    return task.validation().rows(0, cfg.batch_size)
 
 
 def compare(norms: Mapping[str, Iterable[Tensor]]) -> pd.DataFrame:
@@ -112,10 +97,72 @@ def compare(norms: Mapping[str, Iterable[Tensor]]) -> pd.DataFrame:
 
 
 def decay(flow: pd.DataFrame) -> float:
-    """Return how much log10 of the norm grows with each step of distance: the slope of a line through all.
+    """Return by how much log10 of the norm changes with each step of distance.
 
-    The line is that of least squares through one model's rows of `compare`; nan where there are no two
-    points.
+    It is the slope of the least-squares line through one model's rows of `compare`; nan with fewer than two
+    finite points.
     """
     flow = flow[np.isfinite(flow["mean"])]
     return float(np.polyfit(flow["distance"], flow["mean"], 1)[0]) if len(flow) > 1 else float("nan")
+
+
+@dataclass(frozen=True)
+class GradientFlow(Presentation):
+    """The gradient flow of several models.
+
+    Attributes:
+        flow: see `compare`.
+        weights: which weights the models have, as a sentence.
+    """
+
+    title = "Gradient norm against distance"
+    digits = 12
+
+    flow: pd.DataFrame
+    weights: str
+
+    @property
+    def note(self) -> str:
+        return f"{LEGEND} {self.weights}"
+
+    def table(self) -> pd.DataFrame:
+        rows = []
+        for model, points in self.flow.groupby("model", sort=False):
+            norms = 10 ** points.set_index("distance")["mean"]
+            last, slope = len(norms) - 1, decay(points)
+            shown = {"0": 0, "1": 1, "10": 10, "half": last // 2, "full": last}
+            rows.append(
+                {"": model, "steps": str(last + 1), "seeds": str(points["seeds"].iloc[0])}
+                | {head: number(norms[d]) if d <= last else "–" for head, d in shown.items()}
+                | {"log10 per step": f"{slope:+.3f} (×{10**slope:.3f})"}
+            )
+        return pd.DataFrame(rows)
+
+    def numbers(self) -> pd.DataFrame:
+        return self.flow.rename(columns={name: f"log10_norm_{name}" for name in ("mean", "low", "high")})
+
+    def draw(self) -> Figure:
+        """Return the figure: the norm, on a logarithmic axis, against the distance."""
+        with rc_context(STYLE):
+            figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+            panel = figure.subplots()
+            for i, (model, points) in enumerate(self.flow.groupby("model", sort=False)):
+                colour, x = COLOURS[i % len(COLOURS)], points["distance"].to_numpy(float)
+                mean, low, high = (10 ** points[name].to_numpy(float) for name in ("mean", "low", "high"))
+                panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+                panel.plot(
+                    x,
+                    mean,
+                    color=colour,
+                    marker=MARKERS[i % len(MARKERS)],
+                    markevery=max(1, len(x) // 8),
+                    linestyle="-" if i < len(COLOURS) else ":",
+                    markeredgecolor="white",
+                    markeredgewidth=0.6,
+                    label=str(model),
+                )
+            panel.set_yscale("log")
+            panel.set_xlabel("distance d from the loss, in steps")
+            panel.set_ylabel("‖∂L/∂s(τ−d)‖")
+            panel.legend()
+        return figure

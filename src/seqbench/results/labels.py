@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from seqbench.config import GROUPS, INCIDENTAL
+from seqbench.config.identity import INCIDENTAL
+from seqbench.config.presets import GROUPS
 from seqbench.runs.store import Result
 
 #: The parts of a configuration that no label names. A `_target_` is not named either: it differs where the

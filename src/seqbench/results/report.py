@@ -72,9 +72,3 @@ def provenance(results: Sequence[Result]) -> str:
         f"{spent} of training in all, until {max(result.finished_at for result in results)}."
     )
 
-
-def main(argv: list[str]) -> int:
-    """Run `seqbench report`."""
-    from seqbench.results.report_command import main
-
-    return main(argv)

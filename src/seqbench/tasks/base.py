@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -112,6 +112,10 @@ class Task(ABC):
     def direction(self) -> Direction:
         """Whether the headline metric is better larger (max) or smaller (min)."""
         return self.metric_of(self.metric).direction
+
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Return what a reader calls the tokens of the inputs, and those (or the classes) of the targets."""
+        return [str(i) for i in range(self.inputs.size)], [str(i) for i in range(self.targets.size)]
 
     def model_arguments(self) -> dict[str, Any]:
         """Return what the constructor of a model may ask for, by name."""

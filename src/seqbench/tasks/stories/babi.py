@@ -109,6 +109,9 @@ class Babi(StoryTask, LazyTask):
         answers = sorted({story.answer for split in SPLITS for story in self._stories(split)})
         return {answer: i for i, answer in enumerate(answers)}
 
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        return list(self.vocabulary), list(self.answers)
+
     def longest(self) -> int:
         """Return the sentences of the longest story."""
         return self.inputs.sentences

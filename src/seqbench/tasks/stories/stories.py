@@ -385,6 +385,9 @@ class Stories(StoryTask, SyntheticTask):
     def steps(self) -> int:
         return self.words(self.length)
 
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        return list(self.vocabulary), list(self.answers)
+
     def words(self, sentences: int) -> int:
         """Return the words of the longest story of so many sentences: all are padded to as many."""
         return max(KINDS[name].words(sentences) for name in self.types)

@@ -63,12 +63,10 @@ class TwoSequencesTask(Task):
 
     targets: Sequences
 
-    def names(self) -> tuple[Sequence[str], Sequence[str]]:
-        """Return what a reader calls the tokens of inputs, and of targets."""
-        numbers = [str(token) for token in range(max(self.inputs.size, self.targets.size))]
-        said = numbers[: self.targets.size]
-        said[self.targets.end] = "end"
-        return numbers[: self.inputs.size], said
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        inputs, targets = map(list, super().token_names())
+        targets[self.targets.end] = "end"
+        return inputs, targets
 
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["exact"] >= 0.99

@@ -137,7 +137,7 @@ class G2P(TwoSequencesTask, LazyTask, BucketTask):
         right, each = measures.pop("exact")
         return measures | {"word_error": (1 - right, each), "phoneme_error": measures.pop("error")}
 
-    def names(self) -> tuple[Sequence[str], Sequence[str]]:
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
         return LETTERS, (*PHONEMES, "end")
 
     def solved(self, metrics: Mapping[str, float]) -> bool:
