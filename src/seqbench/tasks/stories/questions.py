@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import partial
 from itertools import combinations, permutations, product
 from random import Random
 from typing import ClassVar
@@ -27,8 +26,6 @@ from seqbench.tasks.stories.world import (
 
 NUMBERS = ("none", "one", "two", "three")
 
-#: The splits, and the approximate share of the combinations of each question and answer in each.
-SHARES = {"validation": 0.1, "test": 0.2, "train": 0.7}
 #: The names in a question, its answer and the supporting facts, such as (object, person, place).
 Combination = tuple[str, ...]
 #: The sentences of a story, and the numbers of those that support the answer.
@@ -247,24 +244,23 @@ class PathFinding(QuestionType):
         world = World(random)
         cells = [(0, 0)]
         laid: list[Event] = []
+
+        def lay(start: int, way: str) -> None:
+            """Lay a new place beside another, unless the cell is taken, and describe it from either side."""
+            cell = (cells[start][0] + DIRECTIONS[way][0], cells[start][1] + DIRECTIONS[way][1])
+            if cell not in cells:
+                new = len(cells)
+                cells.append(cell)
+                laid.append(Event(way, new, start) if world.pick(2) else Event(opposite(way), start, new))
+
         for start, way in enumerate(combination[3:]):
-            self._lay(world, cells, laid, start, way)
+            lay(start, way)
         while len(laid) < min(sentences, len(PLACES) - 1):
-            self._lay(world, cells, laid, world.pick(len(cells)), world.choose(tuple(DIRECTIONS)))
+            lay(world.pick(len(cells)), world.choose(tuple(DIRECTIONS)))
         plan = [partial(world.events.append, event) for event in random.sample(laid, len(laid))]
         world.go_on(sentences, plan)
         facts = [world.events.index(event) for event in laid[:2]]
         return world.sentences(places=dict(enumerate(combination[:3]))), facts
-
-    def _lay(
-        self, world: World, cells: list[tuple[int, int]], laid: list[Event], start: int, way: str
-    ) -> None:
-        """Lay a new place beside another, unless the cell is taken, and describe it from either side."""
-        cell = (cells[start][0] + DIRECTIONS[way][0], cells[start][1] + DIRECTIONS[way][1])
-        if cell not in cells:
-            new = len(cells)
-            cells.append(cell)
-            laid.append(Event(way, new, start) if world.pick(2) else Event(opposite(way), start, new))
 
     def words(self, sentences: int) -> int:
         return super().words(sentences) + 2 * min(sentences, len(PLACES) - 1)
@@ -279,25 +275,3 @@ QUESTION_TYPES: dict[str, QuestionType] = {
     "lists": Lists(),
     "path_finding": PathFinding(),
 }
-
-
-@cache
-def split_combinations(name: str) -> dict[str, dict[str, list[Combination]]]:
-    """Return the combinations of a type by split and answer.
-
-    Those of each question and answer are split by hash separately. So every question occurs in every split
-    with every answer, equally often: the combinations that are kept from training do not rule out an answer.
-    """
-    kind = QUESTION_TYPES[name]
-    groups: dict[tuple[str, str], list[Combination]] = {}
-    for answer, combination in kind.combinations():
-        groups.setdefault((kind.question.format(*combination), answer), []).append(combination)
-    splits: dict[str, dict[str, list[Combination]]] = {split: {} for split in SHARES}
-    for (_, answer), found in groups.items():
-        found.sort(key=lambda combination: hashlib.sha256(repr((name, combination)).encode()).digest())
-        start = 0
-        for split, share in SHARES.items():
-            stop = len(found) if split == "train" else start + max(1, round(share * len(found)))
-            splits[split].setdefault(answer, []).extend(found[start:stop])
-            start = stop
-    return splits

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 from random import Random
 
 import torch
@@ -13,8 +15,33 @@ from seqbench.errors import ConfigError, nearest
 from seqbench.tasks.base import generator
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.stories.base import PADDING, Answers, Story, StoryTask, Text, encode
-from seqbench.tasks.stories.questions import QUESTION_TYPES, split_combinations
+from seqbench.tasks.stories.questions import QUESTION_TYPES, Combination
 from seqbench.tasks.streams.fresh import SyntheticTask
+
+#: The splits, and the approximate share of the combinations of each question and answer in each.
+SHARES = {"validation": 0.1, "test": 0.2, "train": 0.7}
+
+
+@cache
+def split_combinations(name: str) -> dict[str, dict[str, list[Combination]]]:
+    """Return the combinations of a type by split and answer.
+
+    Those of each question and answer are split by hash separately. So every question occurs in every split
+    with every answer, equally often: the combinations that are kept from training do not rule out an answer.
+    """
+    kind = QUESTION_TYPES[name]
+    groups: dict[tuple[str, str], list[Combination]] = {}
+    for answer, combination in kind.combinations():
+        groups.setdefault((kind.question.format(*combination), answer), []).append(combination)
+    splits: dict[str, dict[str, list[Combination]]] = {split: {} for split in SHARES}
+    for (_, answer), found in groups.items():
+        found.sort(key=lambda combination: hashlib.sha256(repr((name, combination)).encode()).digest())
+        start = 0
+        for split, share in SHARES.items():
+            stop = len(found) if split == "train" else start + max(1, round(share * len(found)))
+            splits[split].setdefault(answer, []).extend(found[start:stop])
+            start = stop
+    return splits
 
 
 class Stories(StoryTask, SyntheticTask):

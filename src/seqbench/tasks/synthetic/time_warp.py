@@ -72,7 +72,7 @@ class TimeWarp(SyntheticTask):
         shape = batch_size, length
         shortest = 1 if self.variant == "variable" else self.warp
         ends = torch.randint(shortest, self.warp + 1, shape, generator=generator).cumsum(1)
-        # The next character starts where one ends. Ends beyond the text go to an extra step, which is cut off.
+        # The next character starts where one ends. Later ends fall on an extra step, which is cut off.
         starts = torch.zeros(batch_size, length + 1, dtype=torch.int64).scatter_(1, ends.clamp_max(length), 1)
         place = starts[:, :-1].cumsum(1)
         changes = torch.randint(1, self.alphabet, shape, generator=generator)
