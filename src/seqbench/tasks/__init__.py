@@ -1,1 +1,1 @@
-"""Tasks: one file each. `base.py` says what a task is."""
+"""Tasks: learning problems over sequences. Each task is one file in the folder of its family."""

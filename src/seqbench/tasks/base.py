@@ -1,7 +1,7 @@
 """What a task is: the specs of its inputs and targets, its data, its exact baseline, when it is solved.
 
-A task knows nothing of models; a model sees only the specs. That is why any sequence model meets any sequence
-task.
+A task knows nothing of models, and a model sees only the specs. So any sequence model can be trained on any
+sequence task.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from torch import Tensor
 
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Direction, Measures, Metric
-from seqbench.tasks.specs import Target, Tokens, Vectors
+from seqbench.tasks.specs import Input, Target
 
 
 def generator(split: str, *key: int) -> torch.Generator:
-    """Return the random stream of one split; `key` tells streams of a split apart.
+    """Return the random stream of one split; `key` distinguishes the streams of a split.
 
-    The lowest bit of the seed is 0 for training and 1 otherwise, so that no training stream can be an
-    evaluation stream (the Mersenne twister of torch takes the low 32 bits of a seed).
+    The lowest bit of the seed is 0 for training and 1 otherwise. So no training stream can be an evaluation
+    stream (torch's Mersenne twister uses the low 32 bits of a seed).
     """
     digest = hashlib.sha256(repr((split, *key)).encode()).digest()
     seed = int.from_bytes(digest[:4], "little")
@@ -33,25 +33,26 @@ def generator(split: str, *key: int) -> torch.Generator:
 class Task(ABC):
     """A learning problem over sequences.
 
-    Subclasses set `inputs`, `targets`, `length`, `eval_lengths` and `variant` in `__init__`, and draw one
-    example in their docstring.
+    Subclasses set `inputs`, `targets`, `length`, `eval_lengths` and `variant`, and show one example in their
+    docstring.
     """
 
-    #: What kind of data the task has; a model says which kinds it accepts.
+    #: The kind of data; a model declares which kinds it accepts.
     kind: ClassVar[str] = "sequence"
-    #: The name of the metric that tables show and that picks the best evaluation.
+    #: The name of the headline metric: tables show it, and it selects the best evaluation.
     metric: ClassVar[str] = "accuracy"
+    #: Metrics that `measure` and `summary` add to those of the targets.
+    extra_metrics: ClassVar[tuple[Metric, ...]] = ()
     #: When a run counts as solved, in words, with the source.
     solved_when: str
 
-    inputs: Tokens | Vectors
+    inputs: Input
     targets: Target
     length: int
     eval_lengths: tuple[int, ...]
     variant: str
-    #: Above 0 where the target of a step is the input of the next one: how many steps ahead a model is to
-    #: predict in closed loop, where from its last true input on each output is the next input. So many steps
-    #: at the end of an evaluation sequence are gone so too.
+    #: Steps that a model predicts in closed loop at the end of an evaluation sequence, where each output is
+    #: the next input. Above 0 only where the target of a step is the input of the next one.
     horizon: int = 0
 
     @property
@@ -59,17 +60,17 @@ class Task(ABC):
         """Steps of the longest training sequence: `length`, unless that counts something else."""
         return self.length
 
-    def prepare(self, batch_size: int) -> None:  # noqa: B027 - most tasks have nothing to get ready
-        """Get ready to be trained on.
+    def prepare(self, batch_size: int) -> None:  # noqa: B027 - most tasks have nothing to prepare
+        """Prepare for training, and check the data.
 
         Raises:
-            DataError: the data are not to be had.
-            ConfigError: there are fewer of them than a batch takes.
+            DataError: the data are missing or malformed.
+            ConfigError: there are fewer training examples than one batch needs.
         """
 
     @abstractmethod
     def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the training batches of the run `seed` without end, from its `start`-th optimisation step."""
+        """Yield the training batches of the run `seed` without end, from optimisation step `start`."""
 
     @abstractmethod
     def validation(self) -> Batch:
@@ -85,15 +86,15 @@ class Task(ABC):
 
     @abstractmethod
     def solved(self, metrics: Mapping[str, float]) -> bool:
-        """Say whether the metrics of an evaluation meet `solved_when`."""
+        """Return whether the metrics of an evaluation meet `solved_when`."""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """The metrics that an evaluation gives, but for those of the other loop and the gap between loops."""
-        return self.targets.metrics
+        """The metrics of an evaluation, except those of the other loop and the gap between loops."""
+        return *self.targets.metrics, *self.extra_metrics
 
     def metric_of(self, name: str) -> Metric:
-        """Return the metric of a name, `open_…`, `closed_…` and `gap_…` of the declared ones among them.
+        """Return the metric of a name; `open_…`, `closed_…` and `gap_…` of the declared ones are included.
 
         Raises:
             KeyError: the task declares no such metric.
@@ -110,7 +111,7 @@ class Task(ABC):
 
     @property
     def direction(self) -> Direction:
-        """Whether the headline metric is better larger (max) or smaller (min)."""
+        """Whether a larger (max) or a smaller (min) headline metric is better."""
         return self.metric_of(self.metric).direction
 
     def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
@@ -118,18 +119,18 @@ class Task(ABC):
         return [str(i) for i in range(self.inputs.size)], [str(i) for i in range(self.targets.size)]
 
     def model_arguments(self) -> dict[str, Any]:
-        """Return what the constructor of a model may ask for, by name."""
+        """Return the arguments that a model's constructor may ask for, by name."""
         return self.inputs.arguments() | self.targets.arguments() | {"predicts": self.horizon > 0}
 
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
-        """Return what is measured at each target; subclasses add measures of their own."""
+        """Return the measures of each target; subclasses add their own."""
         return self.targets.measure(outputs, batch)
 
     def measure_closed(self, outputs: Tensor, batch: Batch) -> Measures:
-        """Return what is measured where a model went its last `horizon` steps in closed loop.
+        """Return the measures of a model that ran its last `horizon` steps in closed loop.
 
-        Of these the first still has a true input, and looks one step ahead; the last looks `horizon` ahead.
-        The outputs (B, T, O) are of all steps, and so is the batch, which is the true one.
+        The first of these steps still has a true input and predicts one step ahead; the last predicts
+        `horizon` steps ahead. The outputs (B, T, O) cover all steps, and the batch is the true one.
         """
         steps = outputs.shape[1]
         ahead = batch.time_slice(steps - self.horizon, steps, per_step=True)
@@ -137,5 +138,5 @@ class Task(ABC):
         return {f"closed_{name}": both for name, both in measures.items()}
 
     def summary(self, metrics: dict[str, float]) -> dict[str, float]:
-        """Return an evaluation's metrics, with what is a function of the means, such as a root, added."""
+        """Return an evaluation's metrics, with functions of the means, such as roots, added."""
         return metrics

@@ -1,29 +1,30 @@
-"""A batch of sequences: the one thing that passes from tasks through training into models."""
+"""A batch of sequences: what tasks make, training passes on, and models read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-#: The extra that training adds: (B, T), true where a model that is fed its previous output gets the true one,
-#: false where it gets its own (teacher forcing, Fig. 10.6). Without it the truth is fed everywhere.
+#: The extra that training adds: (B, T), true where a model with output feedback receives the true previous
+#: output, false where it receives its own (teacher forcing, Fig. 10.6). Without it all are true.
 TEACHER_MASK = "teacher_mask"
 
 
 class Batch(NamedTuple):
-    """Sequences of one batch, padded on the right to a common length T. A pytree of tensors.
+    """The sequences of one batch, padded on the right to a common length T. A pytree of tensors.
 
     inputs: tokens (B, T) of int64, or vectors (B, T, F) of float32.
     targets: one per step, (B, T) or (B, T, F), or one per sequence, (B,) or (B, F), as the task's spec says.
-    mask: (B, T), true where a step's target counts; None where all do. For targets at every step only.
-    lengths: (B,), how many steps of each row are valid; None where all are.
-    extras: further tensors (B, …) by name. The task family that defines a name documents it; a model that has
-        a parameter of that name in `forward` receives it.
+    mask: (B, T), true where a step's target counts; None if all count. Only for targets at every step.
+    lengths: (B,), the number of valid steps of each row; None if all are valid.
+    extras: further tensors (B, …) by name. The task family that defines a name documents it, and a model
+        receives it if its `forward` has a parameter of that name.
 
-    The batches of K seeds that train together are stacked and have one dimension more, (K, B, …).
+    The batches of K seeds that train together are stacked, with one more dimension: (K, B, …).
     """
 
     inputs: Tensor
@@ -33,7 +34,7 @@ class Batch(NamedTuple):
     extras: dict[str, Tensor] = {}  # noqa: RUF012 - a named tuple's default; nothing writes into it
 
     def arguments(self, names: Collection[str]) -> dict[str, Tensor]:
-        """Return the parts that a function with parameters of these names takes, by name."""
+        """Return the parts of these names, for a function whose parameters they are; None is left out."""
         parts = {"inputs": self.inputs, "targets": self.targets, "mask": self.mask, "lengths": self.lengths}
         return {
             name: part for name, part in (parts | self.extras).items() if name in names and part is not None
@@ -61,18 +62,22 @@ class Batch(NamedTuple):
         """Return rows `start` to `stop`."""
         return self.map(lambda part: part[start:stop])
 
+    def select(self, rows: Int[Tensor, " rows"]) -> Batch:
+        """Return the rows of these numbers, in this order."""
+        return self.map(lambda part: torch.index_select(part, 0, rows))
+
     def split(self, size: int) -> list[Batch]:
         """Return the batch in parts of `size` rows; the last may be smaller."""
         return [self.rows(i, i + size) for i in range(0, len(self.inputs), size)]
 
     def time_slice(self, start: int, stop: int, per_step: bool, dim: int = 1) -> Batch:
-        """Return steps `start` to `stop`.
+        """Return steps `start` to `stop`. Of the extras only the teacher mask is cut.
 
         Args:
             start: first step.
-            stop: step after the last.
+            stop: the step after the last.
             per_step: whether there is a target at every step, and not one per sequence.
-            dim: the dimension of steps; 2 for stacked seeds.
+            dim: the dimension of the steps; 2 for stacked seeds.
         """
 
         def cut(part: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Metrics as objects: what a measured number means, which way is better, and how it is shown."""
+"""Metrics as objects: what a number means, which direction is better, and how it is shown."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Direction = Literal["max", "min"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One measured number. Tasks declare theirs; a result stores those that it holds.
+    """One measured quantity. Tasks declare theirs, and a result stores those of its numbers.
 
     Attributes:
         name: the key in results.
-        direction: max if larger is better, min if smaller is.
-        unit: `share` for a part of a whole, shown in per cent; else as it is written, such as nats.
-        low: the least value there can be; None for no bound.
-        high: the largest value there can be; None for no bound.
+        direction: max if larger is better, min if smaller is better.
+        unit: `share` for a part of a whole, shown in per cent; else the unit as printed, such as nats.
+        low: the least possible value; None without a bound.
+        high: the largest possible value; None without a bound.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Metric:
         return replace(self, name=f"{loop}_{self.name}")
 
     def gap(self) -> Metric:
-        """Return the metric of what is lost from the open to the closed loop, `gap_…`."""
+        """Return the metric of the loss from the open to the closed loop, `gap_…`."""
         widest = None if self.low is None or self.high is None else self.high - self.low
         low = None if widest is None else -widest
         return replace(self, name=f"gap_{self.name}", low=low, high=widest)

@@ -1,4 +1,4 @@
-"""Specs: what goes into a model and what comes out, and what the loss of an output is.
+"""Specs of inputs and targets: what a model reads, what it outputs, and the loss of an output.
 
 A model never sees a task. Its constructor asks for arguments by name, and the specs answer.
 """
@@ -20,57 +20,62 @@ from seqbench.tasks.metrics import Measures, Metric, loss, share
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """Input spec: one of `size` symbols at each step."""
+class Input(ABC):
+    """Input spec. A family with another kind of input derives its own, with further arguments."""
 
     size: int
 
+    @abstractmethod
     def arguments(self) -> dict[str, Any]:
-        """Return what the constructor of a model may ask for, by name."""
+        """Return the arguments that a model's constructor may ask for, by name."""
+
+
+@dataclass(frozen=True)
+class Tokens(Input):
+    """Input spec: one of `size` symbols at each step."""
+
+    def arguments(self) -> dict[str, Any]:
         return {"input_size": self.size, "tokens": True}
 
 
 @dataclass(frozen=True)
-class Vectors:
+class Vectors(Input):
     """Input spec: a vector of `size` real numbers at each step."""
 
-    size: int
-
     def arguments(self) -> dict[str, Any]:
-        """Return what the constructor of a model may ask for, by name."""
         return {"input_size": self.size, "tokens": False}
 
 
 @dataclass(frozen=True)
 class Target(ABC):
-    """Target spec: a model puts out `size` numbers, `per_step` or once per sequence; and their loss."""
+    """Target spec: a model outputs `size` numbers, at every step (`per_step`) or once per sequence."""
 
     size: int
     per_step: bool
 
     def arguments(self) -> dict[str, Any]:
-        """Return what the constructor of a model may ask for, by name."""
+        """Return the arguments that a model's constructor may ask for, by name."""
         return {"output_size": self.size, "per_step": self.per_step, "classes": False}
 
     @property
     @abstractmethod
     def metrics(self) -> tuple[Metric, ...]:
-        """What `measure` returns, `loss` first."""
+        """The metrics that `measure` returns, `loss` first."""
 
     @abstractmethod
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
-        """Return `loss`, and what else is measured, for each target of the batch."""
+        """Return `loss` and the other measures of each target of the batch."""
 
     @abstractmethod
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Return the loss of each target of the batch."""
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        """Return the outputs in the terms of the targets: probabilities of classes or bits, or numbers."""
+        """Return the outputs on the scale of the targets: probabilities of classes or bits, or numbers."""
         return outputs
 
     def loss(self, outputs: Tensor, batch: Batch) -> Float[Tensor, ""]:
-        """Return the mean loss over the targets that count: [9]–[11] of the chapter by their number."""
+        """Return the mean loss over the targets that count: [9]–[11] of the chapter over their number."""
         losses = self.losses(outputs, batch)
         if not self.per_step or batch.mask is None:
             return losses.mean()
@@ -78,7 +83,7 @@ class Target(ABC):
         return (losses * weights).sum() / weights.sum()
 
     def weights(self, values: Tensor, batch: Batch) -> Tensor:
-        """Return 1 for every target that counts and 0 for the rest, in the shape of `values`."""
+        """Return 1 for each target that counts and 0 for the others, in the shape of `values`."""
         if self.per_step and batch.mask is not None:
             return batch.mask.to(values.dtype)
         return torch.ones_like(values)
@@ -124,10 +129,10 @@ class Values(Target):
 
 
 class Bits(Target):
-    """A vector of `size` bits at every step. The outputs are their log-odds; the loss is in nats for a bit.
+    """A vector of `size` bits at every step. The outputs are log-odds; the loss is in nats per bit.
 
     Two metrics are of a sequence and not of a step: `bits`, the code length of all its bits that count, and
-    `bit_errors`, how many of them are predicted wrongly.
+    `bit_errors`, the number of these that are predicted wrongly.
     """
 
     @property

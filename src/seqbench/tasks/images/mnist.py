@@ -1,4 +1,4 @@
-"""Images as sequences: MNIST and data sets of its form, by rows or by pixels."""
+"""Images as sequences: MNIST and data sets of its form, read by rows or by pixels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from jaxtyping import Integer, UInt8
@@ -23,40 +24,40 @@ CLASSES = 10
 
 
 class ImageTask(DataTask):
-    """Say which of ten classes an image belongs to, after reading it as a sequence.
+    """Classify an image into one of ten classes after reading it as a sequence.
 
-    Splits: the last `validation_size` training images are held out for validation; the test images are the
-    data set's own. Inputs are standardised with the mean and standard deviation of all values of the
-    training split that is left, so that nothing of validation and test gets in. The scale of the pixels,
-    0..255 or 0..1, drops out of that.
+    Splits: the last `validation_size` training images are held out for validation; the test images are those
+    of the data set. Inputs are standardised with the mean and standard deviation of all values of the
+    remaining training images, so that validation and test leak nothing. This also removes the scale of the
+    pixels, 0..255 or 0..1.
 
-    The data are read on first use, and kept in memory as the float32 sequences that `train_batches` slices
-    (172 MB for 55 000 images of 28x28).
+    The data are read on first use and kept in memory as the float32 sequences that `train_batches` slices
+    (172 MB for 55 000 images of 28x28). Subclasses set `length`, the steps T, and `features`, the values F of
+    a step.
 
     Args:
         dataset: the data set's folder in `data_dir`.
         hub_id: the data set's name on the hub.
-        data_dir: where data sets are mirrored.
+        data_dir: the folder of the mirrored data sets.
         validation_size: training images held out.
         solved_at: the accuracy that counts as solved.
-        length: steps T.
-        features: values per step F.
 
     Raises:
         ConfigError: a value is out of range.
-        DataError: on first use, if the data set is missing or is not of MNIST's form.
+        DataError: on first use, if the data set is missing or does not have MNIST's form.
     """
+
+    contents = "images of {} steps"
+    features: ClassVar[int]
+    targets = Classes(CLASSES, per_step=False)
 
     def __init__(
         self,
-        *,
-        dataset: str,
-        hub_id: str,
-        data_dir: str | Path,
-        validation_size: int,
-        solved_at: float,
-        length: int,
-        features: int,
+        dataset: str = "mnist",
+        hub_id: str = "ylecun/mnist",
+        data_dir: str | Path = "data",
+        validation_size: int = 5000,
+        solved_at: float = 0.97,
     ) -> None:
         if validation_size < 1:
             raise ConfigError(
@@ -64,54 +65,41 @@ class ImageTask(DataTask):
             )
         if not 0 < solved_at <= 1:
             raise ConfigError(f"task.solved_at={solved_at} is no accuracy; give a number in (0, 1].")
-        self.dataset = dataset
+        self.dataset = self.title = dataset
         self.hub_id = hub_id
         self.data_dir = data_dir
         self.validation_size = validation_size
         self.solved_at = solved_at
-        # The literature calls no accuracy solved: presets take a mark of somebody's, and name them.
+        # The literature calls no accuracy solved: presets take a published result and name it.
         self.solved_when = f"{100 * solved_at:g} % of the images right, the mark that the preset names"
-        self.length = length
-        self.eval_lengths = (length,)
-        self.inputs = Vectors(features)
-        self.targets = Classes(CLASSES, per_step=False)
+        self.eval_lengths = (self.length,)
+        self.inputs = Vectors(self.features)
 
     @abstractmethod
     def sequences(self, images: UInt8[Tensor, "N 28 28"]) -> Integer[Tensor, "N T F"]:
         """Return the images as sequences, before standardisation."""
 
-    @cached_property
-    def train(self) -> Batch:
-        """The training examples: inputs (N, T, F), targets (N,)."""
-        return self._batch(*self._training)
-
-    def validation(self) -> Batch:
+    def read_split(self, split: str) -> Batch:
+        if split == "test":
+            return self._batch(*self._read("test"))
+        if split == "train":
+            return self._batch(*self._training)
         images, labels = self._train_split
         return self._batch(images[-self.validation_size :], labels[-self.validation_size :])
-
-    def test(self, length: int) -> Batch:
-        self._check(length)
-        return self._batch(*self._read("test"))
 
     def baseline_loss(self, length: int) -> float:
         """Return the cross-entropy of the test labels under the training labels' frequencies, in nats.
 
-        All that a predictor can learn without the input is how frequent the classes are in the training
-        split; this is what it then loses on the test split, exactly.
+        Without the input a predictor can learn only the frequencies of the classes in the training split;
+        this is its exact loss on the test split.
         """
-        self._check(length)
+        self.check_length(length)
         known = frequencies(self._training[1])
         truth = frequencies(self._read("test")[1])
         return -float(torch.xlogy(truth, known).sum())
 
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["accuracy"] >= self.solved_at
-
-    def _check(self, length: int) -> None:
-        if length != self.length:
-            raise ConfigError(
-                f"{self.dataset} is read in {self.length} steps, so there is no test at {length}."
-            )
 
     def _read(self, split: str) -> tuple[Tensor, Tensor]:
         """Return images (N, 28, 28) and labels (N,) of a split of the data set, both of uint8."""
@@ -122,7 +110,7 @@ class ImageTask(DataTask):
 
     @cached_property
     def _train_split(self) -> tuple[Tensor, Tensor]:
-        """The data set's training images and labels, those held out among them."""
+        """The data set's training images and labels, including those held out."""
         images, labels = self._read("train")
         if len(images) <= self.validation_size:
             raise ConfigError(
@@ -138,7 +126,7 @@ class ImageTask(DataTask):
 
     @cached_property
     def _mean_and_std(self) -> tuple[float, float]:
-        """Mean and standard deviation over the training split, from a histogram: the same on any machine."""
+        """Mean and standard deviation of the training split, from a histogram: equal on all machines."""
         counts = self.sequences(self._training[0]).flatten().bincount().double()
         values = torch.arange(len(counts), dtype=torch.float64)
         mean = (values * counts).sum() / counts.sum()
@@ -151,7 +139,7 @@ class ImageTask(DataTask):
 
 
 class ImageRows(ImageTask):
-    """Read an image row by row, and say what it shows after the last.
+    """Read an image row by row, and classify it after the last.
 
         step  6   ····························
         step  7   ······:+++··················
@@ -166,36 +154,21 @@ class ImageRows(ImageTask):
     Args:
         dataset: the data set's folder in `data_dir`.
         hub_id: the data set's name on the hub.
-        data_dir: where data sets are mirrored.
+        data_dir: the folder of the mirrored data sets.
         validation_size: training images held out.
         solved_at: the accuracy that counts as solved.
     """
 
-    def __init__(
-        self,
-        dataset: str = "mnist",
-        hub_id: str = "ylecun/mnist",
-        data_dir: str | Path = "data",
-        validation_size: int = 5000,
-        solved_at: float = 0.97,
-    ) -> None:
-        super().__init__(
-            dataset=dataset,
-            hub_id=hub_id,
-            data_dir=data_dir,
-            validation_size=validation_size,
-            solved_at=solved_at,
-            length=SIZE,
-            features=SIZE,
-        )
-        self.variant = "rows"
+    variant = "rows"
+    length = SIZE
+    features = SIZE
 
     def sequences(self, images: UInt8[Tensor, "N 28 28"]) -> UInt8[Tensor, "N 28 28"]:
         return images
 
 
 class ImagePixels(ImageTask):
-    """Read an image pixel by pixel, row after row, and say what it shows after the last.
+    """Read an image pixel by pixel, row after row, and classify it after the last.
 
         · · · · · · · · · · · · · ·
         · · · : : · · · · · · · · ·   with downsample=2, 14 x 14 = 196 steps;
@@ -208,13 +181,15 @@ class ImagePixels(ImageTask):
     Args:
         dataset: the data set's folder in `data_dir`.
         hub_id: the data set's name on the hub.
-        data_dir: where data sets are mirrored.
+        data_dir: the folder of the mirrored data sets.
         validation_size: training images held out.
         solved_at: the accuracy that counts as solved.
-        permuted: read the pixels in a random order instead. There is one order for each number of pixels,
-            the same for every data set, image, model and run: `permutation`.
-        downsample: pool k by k pixels to their mean first: (28/k)² steps in place of 784.
+        permuted: read the pixels in a fixed random order: `permutation`. It depends on the number of pixels
+            alone, and is the same for all data sets, images, models and runs.
+        downsample: replace k by k pixels by their mean first: (28/k)² steps in place of 784.
     """
+
+    features = 1
 
     def __init__(
         self,
@@ -233,15 +208,8 @@ class ImagePixels(ImageTask):
                 f" {', '.join(map(str, divisors))}."
             )
         side = SIZE // downsample
-        super().__init__(
-            dataset=dataset,
-            hub_id=hub_id,
-            data_dir=data_dir,
-            validation_size=validation_size,
-            solved_at=solved_at,
-            length=side * side,
-            features=1,
-        )
+        self.length = side * side
+        super().__init__(dataset, hub_id, data_dir, validation_size, solved_at)
         self.permuted = permuted
         self.downsample = downsample
         order = "permuted pixels" if permuted else "pixels"
@@ -255,7 +223,7 @@ class ImagePixels(ImageTask):
 
 
 def block_sums(images: UInt8[Tensor, "N H W"], size: int) -> Integer[Tensor, "N h w"]:
-    """Return the sum over each block of `size` by `size` pixels: the mean, but for a scale and rounding."""
+    """Return the sum over each block of `size` by `size` pixels: the mean up to a scale, without rounding."""
     if size == 1:
         return images
     count, height, width = images.shape
@@ -264,7 +232,7 @@ def block_sums(images: UInt8[Tensor, "N H W"], size: int) -> Integer[Tensor, "N 
 
 
 def permutation(length: int) -> Integer[Tensor, " T"]:
-    """Return the fixed order in which permuted pixels are read, seeded by its purpose and length alone."""
+    """Return the fixed order of permuted pixels, which depends on the length alone."""
     return torch.randperm(length, generator=generator("permutation", length))
 
 

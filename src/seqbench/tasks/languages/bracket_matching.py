@@ -1,4 +1,4 @@
-"""Bracket matching: say whether every bracket of a string has its fellow."""
+"""Bracket matching: decide whether the brackets of a string are balanced."""
 
 from __future__ import annotations
 
@@ -16,27 +16,29 @@ from seqbench.tasks.streams.extrapolating import ExtrapolationTask
 
 
 class BracketMatching(ExtrapolationTask):
-    """Say, after a string of brackets of several kinds, whether it is balanced.
+    """Decide, after a string of brackets of several kinds, whether it is balanced.
 
         input  ( [ ] ( ( ) ) )      class 1: balanced
-        input  ( [ ] [ ( ) ) ]      class 0: two closing brackets of it have changed places
+        input  ( [ ] [ ( ) ) ]      class 0: two closing brackets are exchanged
 
-    Membership in the Dyck language of `kinds` kinds (Suzgun et al., 2019; Hewitt et al., 2020), which has no
-    bound on its depth; trained and tested at lengths as in Delétang et al. (2023), who do not have it.
+    Membership in the Dyck language of `kinds` kinds (Suzgun et al., 2019; Hewitt et al., 2020), whose depth
+    has no bound. The lengths of training and tests are those of Delétang et al. (2023), who do not have this
+    task.
 
-    Half of the strings are balanced: each shape of its length is equally likely, and so is each kind of a
+    Half of the strings are balanced: all shapes of a length are equally likely, and so are the kinds of each
     pair. The others are such strings with one fault that no count of brackets shows: two closing brackets of
-    different kinds change places, of those that do not follow their opening one directly. Where there are no
-    two such, as in short strings, one closing bracket becomes one of another kind.
+    different kinds are exchanged, neither of which follows its opening bracket directly. If there are no two
+    such, as in short strings, one closing bracket is replaced by one of another kind.
 
     Args:
         length: the most brackets of a training sequence; they have 2, 4, …, T, equally likely.
-        kinds: how many kinds of brackets there are.
-        eval_lengths: lengths to test at, each of all sequences of that test.
+        kinds: the number of kinds of brackets.
+        eval_lengths: lengths to test at; all sequences of a test have its length.
         eval_size: sequences to evaluate on.
     """
 
     unit = 2
+    targets = Classes(2, per_step=False)
 
     def __init__(
         self,
@@ -46,17 +48,12 @@ class BracketMatching(ExtrapolationTask):
         eval_size: int = 1000,
     ) -> None:
         if kinds < 2:
-            raise ConfigError(f"task.kinds={kinds} leaves nothing but to count; give at least 2.")
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size)
-        for name, value in [("length", length), *(("eval_lengths", n) for n in self.eval_lengths)]:
-            if value % 2:
-                raise ConfigError(
-                    f"task.{name}={value} is odd, and brackets come in pairs; give {value + 1}."
-                )
+            raise ConfigError(f"task.kinds={kinds} leaves nothing but counting; give at least 2.")
+        super().__init__(length, eval_lengths, eval_size)
+        self.check_even("brackets come in pairs")
         self.variant = f"Dyck-{kinds}"
         self.kinds = kinds
         self.inputs = Tokens(2 * kinds)
-        self.targets = Classes(2, per_step=False)
 
     def draw(self, generator: torch.Generator, lengths: Tensor, longest: int) -> Batch:
         opens = shapes(generator, lengths, longest)
@@ -66,13 +63,13 @@ class BracketMatching(ExtrapolationTask):
         targets = torch.randint(2, (len(lengths),), generator=generator)
         faulty = self._with_a_fault(generator, kinds, valid & ~opens, opener)
         kinds = torch.where(targets[:, None] == 1, kinds, faulty)
-        # Opening brackets are 0, …, K − 1, their closing ones K, …, 2K − 1.
+        # Opening brackets are 0, …, K − 1, closing brackets K, …, 2K − 1.
         return Batch((kinds + self.kinds * ~opens) * valid, targets, lengths=lengths)
 
     def _with_a_fault(
         self, generator: torch.Generator, kinds: Tensor, closes: Tensor, opener: Tensor
     ) -> Tensor:
-        """Return kinds with those of two closing brackets exchanged, or that of one changed."""
+        """Return the kinds with those of two closing brackets exchanged, or that of one replaced."""
         far = closes & (torch.arange(kinds.shape[1]) - opener > 1)
         one = _choose(generator, far)
         others = far & (kinds != kinds.gather(1, one))
@@ -90,9 +87,9 @@ class BracketMatching(ExtrapolationTask):
 
 
 def shapes(generator: torch.Generator, lengths: Int[Tensor, " B"], longest: int) -> Bool[Tensor, "B T"]:
-    """Draw where balanced strings open brackets, each shape of a length being equally likely.
+    """Draw where balanced strings open brackets; all shapes of a length are equally likely.
 
-    With h brackets open and r steps left, h (r + h + 2) of 2 r (h + 1) of the ways on close one.
+    With h open brackets and r steps left, the chance of a closing bracket is h (r + h + 2) / (2 r (h + 1)).
     """
     depth, left = torch.zeros_like(lengths), lengths.clone()
     opens = []
@@ -106,7 +103,7 @@ def shapes(generator: torch.Generator, lengths: Int[Tensor, " B"], longest: int)
 
 
 def openers(opens: Bool[Tensor, "B T"]) -> Int[Tensor, "B T"]:
-    """Return for each closing bracket where its opening one is, and for all else where that is itself."""
+    """Return the step of each closing bracket's opening bracket, and for all other steps the step itself."""
     rows = torch.arange(len(opens))
     stack = torch.zeros(len(opens), opens.shape[1] + 1, dtype=torch.int64)
     depth = torch.zeros(len(opens), dtype=torch.int64)
@@ -120,5 +117,5 @@ def openers(opens: Bool[Tensor, "B T"]) -> Int[Tensor, "B T"]:
 
 
 def _choose(generator: torch.Generator, among: Bool[Tensor, "B T"]) -> Int[Tensor, "B 1"]:
-    """Draw one of the places of each row that are among those to choose from; place 0 where none is."""
+    """Draw one of the marked steps of each row; step 0 if none is marked."""
     return (1 - torch.rand(among.shape, generator=generator)).mul(among).argmax(1, keepdim=True)

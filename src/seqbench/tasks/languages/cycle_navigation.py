@@ -1,4 +1,4 @@
-"""Cycle navigation: say where on a cycle a walk ends."""
+"""Cycle navigation: find where a walk on a cycle ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seqbench.tasks.streams.extrapolating import ExtrapolationTask
 
 
 class CycleNavigation(ExtrapolationTask):
-    """Say, after moves on a cycle of `positions` places, where one stands; all walks begin at place 0.
+    """Find, after moves on a cycle of `positions` places, the last place; all walks begin at place 0.
 
         move      −1  0  −1  +1  −1      place 3 (−2 on a cycle of 5) after the last step
         token      0  1   0   2   0
@@ -25,9 +25,11 @@ class CycleNavigation(ExtrapolationTask):
     Args:
         length: the most moves of a training sequence; they have 1 to T, equally likely.
         positions: places of the cycle.
-        eval_lengths: lengths to test at, each of all sequences of that test.
+        eval_lengths: lengths to test at; all sequences of a test have its length.
         eval_size: sequences to evaluate on.
     """
+
+    inputs = Tokens(3)
 
     def __init__(
         self,
@@ -38,10 +40,9 @@ class CycleNavigation(ExtrapolationTask):
     ) -> None:
         if positions < 2:
             raise ConfigError(f"task.positions={positions} leaves nowhere to go; give at least 2.")
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size)
+        super().__init__(length, eval_lengths, eval_size)
         self.variant = f"cycle of {positions}"
         self.positions = positions
-        self.inputs = Tokens(3)
         self.targets = Classes(positions, per_step=False)
 
     def draw(self, generator: torch.Generator, lengths: Tensor, longest: int) -> Batch:
@@ -51,7 +52,7 @@ class CycleNavigation(ExtrapolationTask):
         return Batch(moves * valid, place, lengths=lengths)
 
     def baseline_loss(self, length: int) -> float:
-        """Return the entropy of the place after so many moves: near log 5, with 5 places, after many."""
+        """Return the entropy of the place after `length` moves: with 5 places it approaches log 5."""
         chances = torch.zeros(self.positions, dtype=torch.float64)
         chances[0] = 1.0
         for _ in range(length):

@@ -1,4 +1,4 @@
-"""The embedded Reber grammar: predict the next symbol, the second last by the second."""
+"""The embedded Reber grammar: predict each next symbol; the second last repeats the second."""
 
 from __future__ import annotations
 
@@ -8,43 +8,40 @@ import torch
 from torch import Tensor
 
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.languages.reber import OVER, SYMBOLS, WRONG, ReberTask, draw, entropy, grammar
-from seqbench.tasks.specs import Classes, Tokens
+from seqbench.tasks.languages.reber import OVER, WRONG, ReberTask, draw, entropy, grammar
 
 
 class EmbeddedReber(ReberTask):
-    """Predict each next symbol of a string that has one of the inner grammar between two symbols alike.
+    """Predict each next symbol of a string: a string of the inner grammar between two equal symbols.
 
         inner   0 ─B─▶ 1 ─T─▶ 2 ─X─▶ 4 ─S─▶ 6 ─E─▶       and 2 ─S─▶ 2, 4 ─X─▶ 3
                        1 ─P─▶ 3 ─V─▶ 5 ─V─▶ 6                3 ─T─▶ 3, 5 ─P─▶ 4
         whole   B T inner T E, or B P inner P E
 
         input   B T B P V V E T        the inner string is BPVVE
-        target  T B P V V E T E        that T comes after it only the second symbol tells
+        target  T B P V V E T E        the T after it follows from the second symbol only
 
-    Where two symbols are allowed each has the chance ½ (Hochreiter & Schmidhuber, 1997, experiment 1; from
-    Fahlman, 1991). There they learn 256 strings and are tested on 256 others; here strings are drawn afresh,
-    so that short ones, which are likely, come up in training, validation and test alike.
+    Where two symbols are legal, each has the chance ½ (Hochreiter & Schmidhuber, 1997, experiment 1; from
+    Fahlman, 1991). They train on 256 strings and test on 256 others. Here strings are drawn afresh, so that
+    short strings, which are likely, occur in training, validation and test alike.
 
     The measures are those of `ReberTask`.
 
     Args:
-        length: the most steps T of a sequence. One of n steps is a string of n + 1 symbols, 12 in the mean;
-            strings that are longer than T + 1 are drawn again.
-        eval_lengths: lengths to test at, each the most steps as well.
+        length: the most steps T of a sequence. A sequence of n steps is a string of n + 1 symbols, 12 on
+            average; strings longer than T + 1 are drawn again.
+        eval_lengths: lengths to test at; each is a maximum too.
         eval_size: sequences to evaluate on.
     """
 
     solved_when = "every step of every string right (Hochreiter & Schmidhuber, 1997)"
+    variant = "embedded"
 
     def __init__(
         self, length: int = 40, eval_lengths: Sequence[int] | None = None, eval_size: int = 1000
     ) -> None:
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=8)
-        self.variant = "embedded"
+        super().__init__(length, eval_lengths, eval_size, min_length=8)
         self.table = grammar(after=OVER)
-        self.inputs = Tokens(len(SYMBOLS))
-        self.targets = Classes(len(SYMBOLS), per_step=True)
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         text, states = draw(generator, self.table, self._chances(length), batch_size)
@@ -54,8 +51,8 @@ class EmbeddedReber(ReberTask):
     def _chances(self, length: int) -> Tensor:
         """Return the chance of each symbol in each state (T + 1, S, K), given that the string ends in time.
 
-        That is in proportion to its chance in the grammar times the chance to end in time after it; so drawn,
-        strings are as likely as if those that are too long were drawn again.
+        It is proportional to the symbol's chance in the grammar times the chance to end in time after it. So
+        strings are as likely as if longer ones were drawn again.
         """
         edges = (self.table != WRONG).double()
         edges /= edges.sum(1, keepdim=True).clamp_min(1)
@@ -68,7 +65,7 @@ class EmbeddedReber(ReberTask):
         return torch.stack(chances[::-1])
 
     def baseline_loss(self, length: int) -> float:
-        """Return the mean entropy of a step's symbol where all that is known is that the string goes on."""
+        """Return the mean entropy of a step's symbol if it is only known that the string has not ended."""
         return entropy(self.table, self._chances(length))
 
     def solved(self, metrics: Mapping[str, float]) -> bool:

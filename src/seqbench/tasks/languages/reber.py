@@ -1,4 +1,4 @@
-"""The embedded Reber grammar, and what tasks of predicting its symbols share."""
+"""The embedded Reber grammar, and what the tasks of predicting its symbols share."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.metrics import Measures, Metric, share
+from seqbench.tasks.metrics import Measures, share
+from seqbench.tasks.specs import Classes, Tokens
 from seqbench.tasks.streams.fresh import SyntheticTask
 
 SYMBOLS = "BTPSXVE"
 
-#: The Reber grammar: from a state, by a symbol, to a state (Reber, 1967).
+#: The Reber grammar (Reber, 1967): the next state by state and symbol.
 INNER = {
     0: {"B": 1},
     1: {"T": 2, "P": 3},
@@ -25,15 +26,15 @@ INNER = {
     6: {"E": 7},
 }
 
-#: States of the embedded one: before a string, after its first symbol, two copies of the inner grammar (with
-#: state 7 after it), before its last symbol, after it, and where nothing is allowed any more.
+#: States of the embedded grammar: before a string, after its first symbol, in two copies of the inner grammar
+#: (of which state 7 is the end), before the last symbol, after it, and after an illegal symbol.
 START, SECOND, COPIES, LAST, OVER, WRONG = 0, 1, {"T": 2, "P": 10}, 18, 19, 20
 
 
 def grammar(after: int) -> Int[Tensor, "states symbols"]:
-    """Return the state that follows each state by each symbol; `after` follows a string's last symbol.
+    """Return the next state by state and symbol; `after` is the state after a string's last symbol.
 
-    Where it is OVER, the string is followed by B's without end, which stand for padding.
+    In the state OVER an endless run of B follows, which stands for padding.
     """
     edges = {START: {"B": SECOND}, SECOND: COPIES, LAST: {"E": after}, OVER: {"B": OVER}}
     for symbol, first in COPIES.items():
@@ -48,7 +49,7 @@ def grammar(after: int) -> Int[Tensor, "states symbols"]:
 
 
 def follow(table: Int[Tensor, "states symbols"], text: Tensor, state: Tensor) -> Int[Tensor, "B T"]:
-    """Return the state after each symbol of a text (B, T), from states (B,) on."""
+    """Return the state after each symbol of a text (B, T) that begins in the states (B,)."""
     states = []
     for symbol in text.unbind(1):
         state = table[state, symbol]
@@ -62,7 +63,7 @@ def draw(
     chances: Float[Tensor, "steps states symbols"],
     rows: int,
 ) -> tuple[Int[Tensor, "B steps"], Int[Tensor, "B steps"]]:
-    """Draw texts from the start of a string on; return them, and the state after each symbol."""
+    """Draw texts that begin with a string; return them and the state after each symbol."""
     state = torch.full((rows,), START)
     text, states = [], []
     for now in chances.unbind():
@@ -74,10 +75,9 @@ def draw(
 
 
 def entropy(table: Int[Tensor, "states symbols"], chances: Float[Tensor, "steps states symbols"]) -> float:
-    """Return what it costs, per symbol after the first, to know no more of a text than how far it is.
+    """Return the mean entropy of a step's symbol, after the first, over the strings that have not ended.
 
-    That is the mean entropy of the symbol of a step, over strings that are not over; the chance of each
-    state at each step is carried along.
+    It is the cost per symbol if only the step is known. The chance of each state is propagated step by step.
     """
     at = torch.zeros(len(table), dtype=torch.float64)
     at[START] = 1.0
@@ -96,38 +96,37 @@ def entropy(table: Int[Tensor, "states symbols"], chances: Float[Tensor, "steps 
 class ReberTask(SyntheticTask):
     """A task of predicting the next symbol of the grammar; subclasses set `table`, the grammar.
 
-    legal: the share of steps where the symbol with the largest output is one that may come next.
-    accuracy: the share of steps where each symbol that may come next has a larger output than each that may
-        not, so that all of them are predicted and no other. That is the success of Hochreiter & Schmidhuber
-        (1997) and of Gers et al. (2000), who have thresholds where a softmax has ranks.
-    long: the same at the one step of a string that takes a long memory, before its second last symbol.
+    legal: the share of steps where the symbol with the largest output is legal.
+    accuracy: the share of steps where every legal symbol has a larger output than every illegal one: all of
+        them are predicted and no other. This is the criterion of Hochreiter & Schmidhuber (1997) and of Gers
+        et al. (2000), with ranks in place of their thresholds.
+    long: the same at the one step of a string that needs a long memory, before its second last symbol.
 
-    One that guesses there and is right elsewhere has an `accuracy` of 0.95 or more, and a `long` of 0.5.
+    A model that guesses there and is right elsewhere has an `accuracy` of at least 0.95 and a `long` of 0.5.
     """
 
+    extra_metrics = (share("legal"), share("long"))
+    inputs = Tokens(len(SYMBOLS))
+    targets = Classes(len(SYMBOLS), per_step=True)
     table: Tensor
 
-    def allowed(self, states: Int[Tensor, "B T"]) -> Bool[Tensor, "B T symbols"]:
+    def legal(self, states: Int[Tensor, "B T"]) -> Bool[Tensor, "B T symbols"]:
         """Return which symbols may follow each state."""
         return self.table.to(states.device)[states] != WRONG
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        return *super().metrics, share("legal"), share("long")
 
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         measures = super().measure(outputs, batch)
         _, weights = measures["loss"]
         table = self.table.to(batch.inputs.device)
         states = follow(table, batch.inputs, torch.full_like(batch.inputs[:, 0], START))
-        allowed = self.allowed(states)
-        legal = allowed.gather(-1, outputs.argmax(-1, keepdim=True))[..., 0].to(outputs.dtype)
-        least = outputs.masked_fill(~allowed, math.inf).amin(-1)
-        exact = (least > outputs.masked_fill(allowed, -math.inf).amax(-1)).to(outputs.dtype)
+        legal = self.legal(states)
+        first = legal.gather(-1, outputs.argmax(-1, keepdim=True))[..., 0].to(outputs.dtype)
+        least = outputs.masked_fill(~legal, math.inf).amin(-1)
+        exact = (least > outputs.masked_fill(legal, -math.inf).amax(-1)).to(outputs.dtype)
         second_last = sum(states == first + 7 for first in COPIES.values())
         return {
             **measures,
-            "legal": (legal, weights),
+            "legal": (first, weights),
             "accuracy": (exact, weights),
             "long": (exact, weights * second_last),
         }

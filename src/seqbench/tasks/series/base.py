@@ -1,8 +1,9 @@
-"""What tasks of real-valued time series share: errors told against the variance of the series."""
+"""What the tasks of real-valued time series share: errors relative to the variance of the series."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -12,40 +13,58 @@ from torch import Tensor
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Measures, Metric
+from seqbench.tasks.specs import Values, Vectors
 from seqbench.tasks.streams.fresh import SyntheticTask
 
 
-class SeriesTask(SyntheticTask):
-    """A task whose targets are numbers at every step; subclasses set `variance`, that of the targets.
+def relative_errors(suffix: str = "") -> tuple[Metric, ...]:
+    """Return the metrics of an error relative to the variance, and of its root."""
+    return tuple(Metric(f"{name}{suffix}", "min", "share of the variance", 0.0) for name in ("nmse", "nrmse"))
 
-    The loss is the squared error, `nmse` the same over the variance. `nrmse` and its like are roots of means,
-    which the summary adds. The loss ranks models as `nrmse` does, and has a baseline.
+
+class SeriesTask(SyntheticTask):
+    """A task with one number as the target of every step; subclasses set `variance`, that of the targets.
+
+    The loss is the squared error, and `nmse` the squared error over the variance. `nrmse` and similar metrics
+    are roots of means, which `summary` adds. The loss ranks models as `nrmse` does, and has a baseline.
+
+    Args:
+        length: steps of a training sequence.
+        eval_lengths: lengths to test at.
+        eval_size: sequences to evaluate on.
+        washout: steps at the start of each sequence whose targets do not count.
+        min_length: the length of the shortest meaningful sequence.
     """
 
     metric: ClassVar[str] = "loss"
+    extra_metrics = relative_errors()
+    inputs = Vectors(1)
+    targets = Values(1, per_step=True)
 
     variance: float
-    #: Steps at the start of each sequence whose targets do not count, while models take in where they are.
-    washout: int = 0
 
-    def counted(self, batch_size: int, length: int) -> Bool[Tensor, "B T"] | None:
-        """Return the mask of a batch."""
+    def __init__(
+        self,
+        length: int,
+        eval_lengths: Sequence[int] | None,
+        eval_size: int,
+        washout: int = 0,
+        *,
+        min_length: int,
+    ) -> None:
+        super().__init__(length, eval_lengths, eval_size, min_length=min_length)
+        shortest = min(self.length, *self.eval_lengths) - self.horizon
+        if not 0 <= washout < shortest:
+            raise ConfigError(
+                f"task.washout={washout} must be at least 0 and under {shortest}, or no step counts."
+            )
+        self.washout = washout
+
+    def washout_mask(self, batch_size: int, length: int) -> Bool[Tensor, "B T"] | None:
+        """Return the mask of a batch; None if all steps count."""
         if not self.washout:
             return None
         return (torch.arange(length) >= self.washout).expand(batch_size, length)
-
-    def check_washout(self) -> None:
-        """Raise a ConfigError where the washout leaves nothing, or is negative."""
-        shortest = min(self.length, *self.eval_lengths) - self.horizon
-        if not 0 <= self.washout < shortest:
-            raise ConfigError(
-                f"task.washout={self.washout} must be at least 0, and under {shortest}: else no step counts."
-            )
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        errors = (Metric(name, "min", "share of the variance", 0.0) for name in ("nmse", "nrmse"))
-        return *super().metrics, *errors
 
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         measures = super().measure(outputs, batch)

@@ -1,4 +1,4 @@
-"""The Mackey-Glass series: predict a chaotic delay equation, one step ahead and many."""
+"""The Mackey-Glass series: predict a chaotic delay equation, one step and many steps ahead."""
 
 from __future__ import annotations
 
@@ -12,42 +12,41 @@ from torch import Tensor
 
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.metrics import Measures, Metric
-from seqbench.tasks.series.base import SeriesTask
-from seqbench.tasks.specs import Values, Vectors
+from seqbench.tasks.metrics import Measures
+from seqbench.tasks.series.base import SeriesTask, relative_errors
 
 #: dy/dt = β y(t − τ) / (1 + y(t − τ)ⁿ) − γ y(t)
 BETA, GAMMA, N = 0.2, 0.1, 10
 
-#: Integration steps in a unit of time.
+#: Integration steps per unit of time.
 STEPS = 10
 
-#: What is dropped of a series, in delays: so much of each one, and up to so much more, drawn for each.
+#: The start of a series that is dropped, in delays: a fixed part, and the bound of a part drawn for each.
 TRANSIENT, SPREAD = 20, 10
 
-#: Units of time ahead at which the literature tells the error.
+#: Units of time ahead at which the literature gives the error.
 AHEAD = 84
 
 
 class MackeyGlass(SeriesTask):
-    """Predict x(t+1) from x(t), x(t−1), …; then, in closed loop, as far ahead as can be.
+    """Predict x(t+1) from x(t), x(t−1), …; then, in closed loop, up to 84 steps ahead.
 
         input    0.20   0.15   0.09   0.02  −0.06       x(t) = tanh(y(t) − 1), t in units of time
         target   0.15   0.09   0.02  −0.06  −0.14       x(t+1)
 
         dy/dt = 0.2 y(t−τ) / (1 + y(t−τ)¹⁰) − 0.1 y(t)       (Mackey & Glass, 1977)
 
-    Squashed and sampled as in Jaeger & Haas (2004). They have one long series; here each sequence has a
-    history of its own, a constant from U[0.5, 1.5], and begins after 20 τ to 30 τ, drawn at random, so that
-    no step is special: the orbit is so regular that equal starts keep in time for hundreds of units.
+    Squashed and sampled as in Jaeger & Haas (2004). They have one long series. Here each sequence has its own
+    history, a constant from U[0.5, 1.5], and begins after 20 τ to 30 τ, drawn at random. So no step is
+    special: the orbit is so regular that equal starts stay in phase for hundreds of units.
 
     `nrmse` is the root of the mean squared error over the variance of the series, one step ahead.
-    `closed_nrmse` is the same over the closed loop, and `closed_nrmse84` where that is 84 steps ahead of the
-    last true input: the NRMSE84 of the literature.
+    `closed_nrmse` is the same over the closed loop, and `closed_nrmse84` at its step 84 after the last true
+    input: the NRMSE84 of the literature.
 
     Args:
         length: steps T, of one unit of time each.
-        tau: the delay τ, in units of time; at 17 the series is mildly chaotic, at 30 more so.
+        tau: the delay τ in units of time; at 17 the series is mildly chaotic, at 30 strongly.
         washout: steps at the start of each sequence that do not count.
         eval_lengths: lengths to test at.
         eval_size: sequences to evaluate on.
@@ -57,6 +56,7 @@ class MackeyGlass(SeriesTask):
         "closed-loop NRMSE 84 steps ahead under 10^-1.7, the best before echo state networks, which reach "
         "10^-4.2 (Jaeger & Haas, 2004)"
     )
+    extra_metrics = (*relative_errors(), *relative_errors(f"{AHEAD}"))
     horizon = AHEAD
 
     def __init__(
@@ -69,28 +69,19 @@ class MackeyGlass(SeriesTask):
     ) -> None:
         if tau < 17:
             raise ConfigError(f"task.tau={tau} gives a series that settles or repeats; give at least 17.")
-        # Before the loop is closed a model sees a little of the series.
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=AHEAD + 16)
+        # A model reads 16 steps at least before the loop is closed.
+        super().__init__(length, eval_lengths, eval_size, washout, min_length=AHEAD + 16)
         self.variant = f"tau {tau}"
         self.tau = tau
         self.variance = _variance(tau)
-        self.inputs = Vectors(1)
-        self.targets = Values(1, per_step=True)
-        self.washout = washout
-        self.check_washout()
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         x = _sample(generator, self.tau, batch_size, length + 1)
-        return Batch(x[:, :-1], x[:, 1:], self.counted(batch_size, length))
+        return Batch(x[:, :-1], x[:, 1:], self.washout_mask(batch_size, length))
 
     def baseline_loss(self, length: int) -> float:
-        """Return the variance of the series, the same at every step, measured: it has no closed form."""
+        """Return the variance of the series, the same at every step; measured, as no closed form exists."""
         return self.variance
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        ahead = (Metric(name, "min", "share of the variance", 0.0) for name in ("nmse84", "nrmse84"))
-        return *super().metrics, *ahead
 
     def measure_closed(self, outputs: Tensor, batch: Batch) -> Measures:
         measures = super().measure_closed(outputs, batch)
@@ -104,14 +95,13 @@ class MackeyGlass(SeriesTask):
 def integrate(start: Float[Tensor, " B"], tau: int, units: int) -> Float[Tensor, "units B"]:
     """Return y(1), y(2), … of series with the constant histories `start`, in float64.
 
-    Runge-Kutta of order four with steps of 0.1. All that is delayed by τ is known before the next τ units are
-    gone, so that production is computed for all of these at once, and what is left is linear in y. At half
-    steps, delayed values come from the cubic polynomial through both ends and their slopes (Hermite): of the
-    same order.
+    Runge-Kutta of order four with steps of 0.1. For the next τ units all delayed values are known. So their
+    production is computed at once, and the rest is linear in y. At half steps, delayed values come from the
+    cubic polynomial through both ends and their slopes (Hermite), which is of the same order.
     """
     h = 1 / STEPS
     z = GAMMA * h
-    # A Runge-Kutta step of dy/dt = p(t) − γ y, gathered by y and by p at its start, its middle and its end.
+    # A Runge-Kutta step of dy/dt = p(t) − γ y: the coefficients of y and of p at its start, middle and end.
     decay = 1 - z + z**2 / 2 - z**3 / 6 + z**4 / 24
     first, middle, last = h / 6 * (1 - z + z**2 / 2 - z**3 / 4), h / 6 * (4 - 2 * z + z**2 / 2), h / 6
     y = start.double().expand(tau * STEPS + 1, -1)  # the last τ units, both ends included
@@ -144,5 +134,5 @@ def _sample(generator: torch.Generator, tau: int, batch_size: int, length: int) 
 
 @functools.cache
 def _variance(tau: int) -> float:
-    """Return the variance of x, measured on 500 series of 1,000 steps, always the same."""
+    """Return the variance of x, measured on 500 fixed series of 1,000 steps."""
     return _sample(torch.Generator().manual_seed(0), tau, 500, 1000).double().var().item()

@@ -1,4 +1,4 @@
-"""Sums of sines: make a waveform of slow and fast parts, from nothing or from its beginning."""
+"""Sums of sines: generate a waveform of slow and fast parts, from nothing or from its beginning."""
 
 from __future__ import annotations
 
@@ -13,36 +13,35 @@ from torch import Tensor
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.series.base import SeriesTask
-from seqbench.tasks.specs import Values, Vectors
 
-#: Steps of a period of each sine; the longest is a multiple of the others.
+#: The period of each sine in steps; the longest is a multiple of the others.
 PERIODS = (8, 32, 80, 160)
 
 
 class SumOfSines(SeriesTask):
-    """Put out, step by step, a sum of four sines with periods of 8, 32, 80 and 160 steps.
+    """Output, step by step, a sum of four sines with periods of 8, 32, 80 and 160 steps.
 
-        generate   input     1     1     1     1     1      nothing to go by
-                   target  −0.2   0.0   0.1   0.1   0.0     x(1), x(2), … of the one waveform there is
+        generate   input     1     1     1     1     1      no information
+                   target  −0.2   0.0   0.1   0.1   0.0     x(1), x(2), … of one fixed waveform
 
-        continue   input    0.3   0.1  −0.2  −0.4  −0.4     x(0), x(1), … of a waveform with phases of its own
+        continue   input    0.3   0.1  −0.2  −0.4  −0.4     x(0), x(1), … of a waveform with its own phases
                    target   0.1  −0.2  −0.4  −0.4  −0.3     x(1), x(2), …
 
         x(t) = ¼ Σₖ sin(2π t/pₖ + φₖ), within [−1, 1]
 
     Variants:
-        generate: the first experiment of Koutník et al. (2014) with a waveform of known periods in place of
-            clips of audio: to memorise one waveform, so that training, validation and test are the same
-            sequence, and a batch of one is all there is.
-        continue: phases from U[0, 2π], drawn for each sequence. The next value follows from eight before it,
-            so that what counts is the closed loop, over the last 160 steps: one longest period.
+        generate: the first experiment of Koutník et al. (2014), with a waveform of known periods in place of
+            audio clips. One waveform is memorised: training, validation and test are the same sequence, so
+            that a batch of one is sufficient.
+        continue: phases from U[0, 2π], drawn for each sequence. The next value follows from the eight before
+            it, so that the result is judged in closed loop, over the last 160 steps: one longest period.
 
     `nmse` is the mean squared error over the variance, as in the paper.
 
     Args:
         length: steps T.
         variant: see above.
-        phase_seed: seed of the phases of the waveform of `generate`.
+        phase_seed: the seed of the waveform's phases; for `generate` only.
         eval_lengths: lengths to test at.
         eval_size: sequences to evaluate on; None means 1 for `generate`, 1,000 for `continue`.
     """
@@ -61,10 +60,10 @@ class SumOfSines(SeriesTask):
         if not generate:
             self.horizon = max(PERIODS)
         super().__init__(
-            length=length,
-            eval_lengths=eval_lengths,
+            length,
+            eval_lengths,
             eval_size=(1 if generate else 1000) if eval_size is None else eval_size,
-            # All four sines take part; before the loop is closed the first values must tell the phases.
+            # At least one period; before the loop is closed the first values must determine the phases.
             min_length=min(PERIODS) if generate else self.horizon + 16,
         )
         self.variant = variant
@@ -73,8 +72,6 @@ class SumOfSines(SeriesTask):
             "the clockwork RNN's mean over audio clips (Koutník et al., 2014)"
         )
         self.variance = self.baseline_loss(length)
-        self.inputs = Vectors(1)
-        self.targets = Values(1, per_step=True)
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         if self.variant == "generate":
@@ -87,7 +84,8 @@ class SumOfSines(SeriesTask):
     def baseline_loss(self, length: int) -> float:
         """Return the variance of the target: ⅛ over phases.
 
-        generate: the variance over time, which a constant reaches. One that knows the time needs no input.
+        generate: the variance over time, which a constant attains. A predictor that knew the time would need
+        no input.
         """
         if self.variant == "generate":
             return waveform(self.phases, length)[:, 1:].double().var(correction=0).item()
@@ -98,6 +96,6 @@ class SumOfSines(SeriesTask):
 
 
 def waveform(phases: Float[Tensor, "B K"], length: int) -> Float[Tensor, "B steps 1"]:
-    """Return x(0), …, x(length) for phases in turns."""
+    """Return x(0), …, x(length) for phases in units of full turns."""
     turns = torch.arange(length + 1, dtype=torch.float64)[:, None] / torch.tensor(PERIODS)
     return torch.sin(2 * math.pi * (turns + phases[:, None])).mean(-1, keepdim=True).float()

@@ -1,1 +1,1 @@
-"""Questions about stories."""
+"""Tasks of answering questions about stories."""

@@ -1,4 +1,4 @@
-"""bAbI: the twenty sets of questions about stories by Weston et al. (2015)."""
+"""bAbI: twenty sets of questions about stories (Weston et al., 2015)."""
 
 from __future__ import annotations
 
@@ -11,47 +11,52 @@ from seqbench.data import load
 from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.stories.base import PADDING, Answers, Story, StoryTask, Text, encode
-from seqbench.tasks.streams.fixed import LazyTask, loss_by_frequency
+from seqbench.tasks.streams.fixed import LazyTask
 
+#: The name of each split in bAbI's file names.
 SPLITS = {"train": "train", "validation": "valid", "test": "test"}
-#: Sets there are.
+#: The numbers of the sets.
 SETS = range(1, 21)
-#: Columns of the hub.
+#: The columns of the data set on the hub.
 COLUMNS = ("task", "passage", "question", "answer")
-#: The token of words that training has not.
+#: The token of words that do not occur in training.
 UNKNOWN = "<unknown>"
 
-#: Where the files of a folder are, by split and set.
+#: The files of a folder, by split and set.
 Files = dict[str, dict[int, Path]]
-#: The stories of a split, by set; those about one text stand together.
+#: The stories by split and set; a text is the list of the stories that are its beginnings.
 Texts = dict[str, dict[int, list[list[Story]]]]
 
 
 class Babi(StoryTask, LazyTask):
-    """Answer the questions of bAbI, each after all that its text says before it.
+    """Answer the questions of bAbI, each from the sentences of its text before it.
 
         1 Mary got the milk there.
         2 John moved to the bedroom.
-        3 Where is John?        bedroom   2     john moved to the bedroom . where is john ?   rests on 1
+        3 Where is John?        bedroom   2     john moved to the bedroom . where is john ?   facts 1
         4 Mary went back to the kitchen.
-        5 Where is the milk?    kitchen   1 4   mary got the milk there . …                   rests on 0 2
+        5 Where is the milk?    kitchen   1 4   mary got the milk there . …                   facts 0 2
 
-    On the left bAbI's own files, which number questions along with sentences; they are read from the folder
-    `dataset` in `data_dir`, where there are any. The data set of the hub has no supporting facts.
+    The left side shows bAbI's own files, which number questions and sentences together. They are read from
+    the folder `dataset` in `data_dir`, if there are any. The data set on the hub has no supporting facts.
 
-    Words are those of training; all others are one. Case does not count. Where there is no validation set,
-    the last tenth of each set's training texts is held out for it. The data are read on first use.
+    The vocabulary holds the words of training; all others share one token. Case is ignored. A set without a
+    validation file has the last tenth of its training texts held out for validation. The data are read on
+    first use.
 
     Args:
-        types: numbers of the sets, 1 to 20; None means all that are there.
+        types: the numbers of the sets, 1 to 20; None means all sets of the data.
         dataset: the folder of bAbI's files in `data_dir`.
         hub_id: the data set's name on the hub.
-        data_dir: where data sets lie.
+        data_dir: the folder of the data sets.
 
     Raises:
         ConfigError: there is no such set.
-        DataError: on first use, if the data are missing or not as bAbI has them.
+        DataError: on first use, if the data are missing or do not have bAbI's form.
     """
+
+    title = "bAbI"
+    contents = "stories of up to {} sentences"
 
     def __init__(
         self,
@@ -62,10 +67,10 @@ class Babi(StoryTask, LazyTask):
     ) -> None:
         for number in types or ():
             if number not in SETS:
-                raise ConfigError(f"task.types has {number}, and bAbI has sets 1 to 20; give some of these.")
+                raise ConfigError(f"task.types has {number}, but bAbI has sets 1 to 20; give some of these.")
         if types is not None and len(set(types)) != max(len(types), 1):
             raise ConfigError(
-                "task.types is empty or has a set twice; give each once at most, or null for all."
+                "task.types is empty or has a set twice; give each at most once, or null for all."
             )
         self.numbers = None if types is None else tuple(types)
         self.dataset = dataset
@@ -74,7 +79,7 @@ class Babi(StoryTask, LazyTask):
         self.variant = "all sets" if types is None else f"sets {', '.join(map(str, types))}"
 
     @cached_property
-    def types(self) -> tuple[str, ...]:  # type: ignore[override]  # an attribute that is set once asked for
+    def types(self) -> tuple[str, ...]:  # type: ignore[override]  # a plain attribute elsewhere
         return tuple(f"qa{number}" for number in self._texts["train"])
 
     @cached_property
@@ -105,7 +110,7 @@ class Babi(StoryTask, LazyTask):
 
     @cached_property
     def answers(self) -> dict[str, int]:
-        """The class of each answer; one that training has not can only be got wrong, but it is counted."""
+        """The class of each answer, including those that do not occur in training."""
         answers = sorted({story.answer for split in SPLITS for story in self._stories(split)})
         return {answer: i for i, answer in enumerate(answers)}
 
@@ -120,36 +125,7 @@ class Babi(StoryTask, LazyTask):
     def steps(self) -> int:
         return self._words("train")
 
-    @cached_property
-    def train(self) -> Batch:
-        return self._batch("train")
-
-    def validation(self) -> Batch:
-        return self._batch("validation")
-
-    def test(self, length: int) -> Batch:
-        self._check(length)
-        return self._batch("test")
-
-    def baseline_loss(self, length: int) -> float:
-        """Return the loss of the answers' frequencies in training, see `loss_by_frequency`."""
-        self._check(length)
-        train, test = ([story.answer for story in self._stories(split)] for split in ("train", "test"))
-        return loss_by_frequency(train, test, len(self.answers))
-
-    def _check(self, length: int) -> None:
-        self.check_whole(length, "bAbI", f"stories of up to {self.length} sentences")
-
-    def _stories(self, split: str) -> list[Story]:
-        by_set = self._texts[split]
-        return [story for number in self._texts["train"] for text in by_set[number] for story in text]
-
-    def _words(self, split: str) -> int:
-        """Return the words of a split's longest story, with its question."""
-        return max(sum(map(len, story.sentences)) + len(story.question) for story in self._stories(split))
-
-    def _batch(self, split: str) -> Batch:
-        """Put a split into tokens, padded to its longest story."""
+    def read_split(self, split: str) -> Batch:
         vocabulary = self.vocabulary
 
         def known(words: list[str]) -> list[str]:
@@ -160,6 +136,14 @@ class Babi(StoryTask, LazyTask):
             for story in self._stories(split)
         ]
         return encode(stories, vocabulary, self.answers, self._words(split), self.inputs.facts)
+
+    def _stories(self, split: str) -> list[Story]:
+        by_set = self._texts[split]
+        return [story for number in self._texts["train"] for text in by_set[number] for story in text]
+
+    def _words(self, split: str) -> int:
+        """Return the words of a split's longest story, including its question."""
+        return max(sum(map(len, story.sentences)) + len(story.question) for story in self._stories(split))
 
     @cached_property
     def _texts(self) -> Texts:
@@ -199,7 +183,7 @@ class Babi(StoryTask, LazyTask):
                 for split, table in rows.items()
             }
         except (KeyError, ValueError) as error:
-            raise DataError(f"The data set {self.hub_id} of the hub has no column {error}.") from error
+            raise DataError(f"The data set {self.hub_id} on the hub has no column {error}.") from error
         numbers = self.numbers or sorted({int(task) for task, *_ in columns["train"]})
         texts: Texts = {split: {number: [] for number in numbers} for split in SPLITS}
         for split, found in columns.items():
@@ -223,10 +207,10 @@ def find_files(folder: Path) -> Files:
 
 
 def read_texts(path: Path, type_: int) -> list[list[Story]]:
-    """Read one of bAbI's files: texts, and of each a story for every question.
+    """Read a file of bAbI: the texts, each with a story for every question.
 
     Raises:
-        DataError: the file cannot be read, or is not as bAbI has it.
+        DataError: the file cannot be read, or does not have bAbI's form.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -234,7 +218,7 @@ def read_texts(path: Path, type_: int) -> list[list[Story]]:
         raise DataError(f"{path} cannot be read ({error}); put bAbI's own file there.") from error
     texts: list[list[Story]] = []
     sentences: list[list[str]] = []
-    places: dict[int, int] = {}  # of numbered sentences among all; questions are numbered too
+    places: dict[int, int] = {}  # the sentence number by line number: questions have line numbers too
     for i, line in enumerate(lines, 1):
         number, _, rest = line.strip().partition(" ")
         try:
@@ -250,17 +234,17 @@ def read_texts(path: Path, type_: int) -> list[list[Story]]:
             texts[-1].append(Story(sentences[:], asked(question), answer.lower(), supporting, type_))
         except (ValueError, KeyError, IndexError) as error:
             raise DataError(
-                f"Line {i} of {path} is not as bAbI has it: a number and a sentence, or a number, a question,"
-                " its answer and the numbers of lines before it, with tabs between the last three."
+                f"Line {i} of {path} does not have bAbI's form: a number and a sentence, or a number, a"
+                " question, its answer and the numbers of earlier lines, with tabs between the last three."
             ) from error
     return texts
 
 
 def words_of(sentence: str) -> list[str]:
-    """Return a sentence in words, with a period at its end and nowhere else."""
+    """Return the words of a sentence, with a period at its end and nowhere else."""
     return [*(word for word in re.findall(r"[\w'-]+|[^\w\s]", sentence.lower()) if word != "."), "."]
 
 
 def asked(question: str) -> list[str]:
-    """Return a question in words."""
+    """Return the words of a question."""
     return words_of(question)[:-1]

@@ -1,4 +1,4 @@
-"""What tasks of answering questions about a story share."""
+"""What the tasks of answering questions about a story share."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Measures, Metric, share
 from seqbench.tasks.specs import Classes, Tokens
 
-#: The token of what follows the end of a shorter story.
+#: The token after the end of a shorter story.
 PADDING = "_"
-#: A type is failed where more of its answers than this share are wrong (Weston et al., 2015).
+#: A type is failed if more than this share of its answers is wrong (Weston et al., 2015).
 FAILED = 0.05
 
 
@@ -30,14 +30,17 @@ class Text(Tokens):
 
         mary went to the garden . john took the ball . where is mary ?
 
-    Every sentence of the story ends with the token `period`, and nothing else does; what follows the last one
-    is the question.
+    Every sentence of the story ends with the token `period`, which occurs nowhere else. The question follows
+    the last period.
 
-    size: words there are, padding among them.
+    size: the number of words, padding included.
     period: the token that ends a sentence.
-    sentences: of the longest story.
-    words: of the longest sentence or question, its end among them.
-    facts: the most sentences that an answer rests on; 0 where that is not known.
+    sentences: sentences of the longest story.
+    words: words of the longest sentence or question, its end included.
+    facts: the most supporting facts of an answer; 0 if they are not known.
+
+    A batch has the extras `types` (B,), the number of each story's type, and, if they are known, `facts`
+    (B, facts): the numbers of the supporting sentences, in the order of reasoning, then −1.
     """
 
     period: int
@@ -51,7 +54,7 @@ class Text(Tokens):
 
 
 class Story(NamedTuple):
-    """A story with one question, in words; `facts` are numbers of sentences, in the order of reasoning."""
+    """A story with one question, in words; `facts` are sentence numbers, in the order of reasoning."""
 
     sentences: list[list[str]]
     question: list[str]
@@ -61,11 +64,11 @@ class Story(NamedTuple):
 
 
 class Answers(Classes):
-    """One answer for each story, of `size` there are.
+    """One of `size` answers for each story.
 
-    A model that is told the supporting facts may put out a triple: the answers' log-probabilities (B, size),
-    the loss (B,) of its addressing, and the numbers (B, hops) of the sentences that it has addressed, −1 for
-    none. The loss of training is then the sum of both; what is measured as `loss` is that of the answer.
+    A model that takes the supporting facts may return a triple: the answers' log-probabilities (B, size), the
+    loss (B,) of its addressing, and the numbers (B, hops) of the addressed sentences, −1 for none. The
+    training loss is then the sum of both; the metric `loss` is that of the answer.
     """
 
     @property
@@ -88,19 +91,19 @@ class Answers(Classes):
         measures = super().measure(outputs[0], batch)
         if "facts" in batch.extras:
             facts = batch.extras["facts"]
-            there = facts >= 0
-            found = (facts[:, :, None] == outputs[2][:, None]).any(2) & there
-            right = found.sum(1) / there.sum(1).clamp_min(1)
-            measures["facts"] = (right, there.any(1).to(right.dtype))
+            exists = facts >= 0
+            found = (facts[:, :, None] == outputs[2][:, None]).any(2) & exists
+            right = found.sum(1) / exists.sum(1).clamp_min(1)
+            measures["facts"] = (right, exists.any(1).to(right.dtype))
         return measures
 
 
 class StoryTask(Task):
-    """A task whose sequences are stories, each with a question at its end and one answer.
+    """A task over stories, each with a question at its end and one answer.
 
-    Measured for each of its types, and over all: `error`, the share of answers that are wrong, and `failed`,
-    the number of types with more than 5 % of them. A model that is told which sentences the answer rests on
-    also has `facts`, the share of these that it has addressed.
+    `error` is the share of wrong answers, over all stories and for each type; `failed` is the number of types
+    with an error of more than 5 %. For a model that takes the supporting facts, `facts` is the share of these
+    that it addressed.
     """
 
     kind: ClassVar[str] = "story"
@@ -108,7 +111,7 @@ class StoryTask(Task):
     solved_when = "no type with more than 5 % of the answers wrong (Weston et al., 2015)"
 
     inputs: Text
-    #: Names of the types there are.
+    #: The names of the types.
     types: tuple[str, ...]
 
     @property
@@ -127,10 +130,10 @@ class StoryTask(Task):
         return measures
 
     def summary(self, metrics: dict[str, float]) -> dict[str, float]:
-        each = [f"error_{name}" for name in self.types]
-        absent = {name for name in each if math.isnan(metrics.get(name, 0.0))}  # types without a story
+        by_type = [f"error_{name}" for name in self.types]
+        absent = {name for name in by_type if math.isnan(metrics.get(name, 0.0))}  # types without a story
         metrics = {name: value for name, value in metrics.items() if name not in absent}
-        errors = [metrics[name] for name in each if name in metrics]
+        errors = [metrics[name] for name in by_type if name in metrics]
         return metrics | {"failed": float(sum(e > FAILED for e in errors or [metrics["error"]]))}
 
     def solved(self, metrics: Mapping[str, float]) -> bool:
@@ -144,29 +147,29 @@ def encode(
     words: int,
     facts: int,
 ) -> Batch:
-    """Put stories into tokens.
+    """Encode stories as tokens.
 
     Args:
-        stories: to be put.
+        stories: the stories to encode.
         vocabulary: the token of each word; padding is 0.
         answers: the class of each answer.
-        words: of the longest sequence, to which all are padded.
-        facts: to which lists of facts are padded.
+        words: the words to which all stories are padded.
+        facts: the number to which lists of facts are padded; with 0 there is no such extra.
 
     Raises:
-        ConfigError: a word or an answer is not known, or a story is longer than `words`.
+        ConfigError: a word or an answer is unknown, or a story has more than `words` words.
     """
     rows, classes, lengths, supporting = [], [], [], []
     for story in stories:
         text = [*chain(*story.sentences), *story.question]
         if len(text) > words:
-            raise ConfigError(f"A story has {len(text)} words, and {words} is the most there is room for.")
+            raise ConfigError(f"A story has {len(text)} words, but there is room for {words} at most.")
         try:
             tokens = [vocabulary[word] for word in text]
         except KeyError as error:
             raise ConfigError(f"The word {error} of a story is not in the vocabulary.") from None
         if story.answer not in answers:
-            raise ConfigError(f"The answer {story.answer!r} of a story is not among those known.")
+            raise ConfigError(f"The answer {story.answer!r} of a story is not among the known ones.")
         rows.append(tokens + [0] * (words - len(tokens)))
         classes.append(answers[story.answer])
         lengths.append(len(tokens))

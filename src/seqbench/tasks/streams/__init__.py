@@ -1,1 +1,1 @@
-"""Where batches come from: fresh sequences, a fixed data set, mixed sizes, extrapolation, buckets."""
+"""How tasks supply batches: fresh sequences, a fixed data set, mixed sizes, extrapolation, buckets."""

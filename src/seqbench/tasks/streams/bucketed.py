@@ -1,10 +1,9 @@
-"""What tasks over a fixed data set of sequences of many lengths share: batches of similar ones."""
+"""Tasks over a fixed data set whose batches hold sequences of similar lengths."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from functools import partial
 
 import torch
 from jaxtyping import Int
@@ -16,19 +15,19 @@ from seqbench.tasks.streams.fixed import DataTask
 
 
 class BucketTask(DataTask):
-    """A task whose training batches hold rows of similar length, so that there is hardly any padding.
+    """A task whose training batches hold rows of similar lengths, so that there is little padding.
 
         rows by length   2 2 3 3 3 | 3 4 4 4 4 | 5 5 6 7 9       three batches of five, padded to 3, 4 and 9
 
-    In an epoch each row comes once, but for a few, fewer than a batch, which are other ones each time. The
-    seed draws which of the rows of one length share a batch. What lengths are in a batch depends on the step
-    alone: it has one shape for all seeds, so that they can go side by side.
+    An epoch visits each row once, except for less than a batch of rows, which differ from epoch to epoch.
+    The seed decides which rows of one length share a batch. The lengths in a batch depend on the step alone:
+    it has one shape for all seeds, so that they can run together (vectorised).
     """
 
     @property
     @abstractmethod
     def sizes(self) -> Int[Tensor, "N K"]:
-        """The lengths of each training row, such as of its source and its target; the first rules."""
+        """The lengths of each training row, such as source and target; rows are sorted by these in order."""
 
     @abstractmethod
     def cut(self, batch: Batch, *size: int) -> Batch:
@@ -44,13 +43,12 @@ class BucketTask(DataTask):
             places = torch.randperm(len(sizes), generator=shared)[: steps * batch_size].sort().values
             buckets = by_size(sizes, generator("train", seed, epoch))[places].view(steps, batch_size)
             for rows in buckets[torch.randperm(steps, generator=shared)][skip:]:
-                batch = self.train.map(partial(torch.index_select, dim=0, index=rows))
-                yield self.cut(batch, *sizes[rows].amax(0).tolist())
+                yield self.cut(self.train.select(rows), *sizes[rows].amax(0).tolist())
             epoch, skip = epoch + 1, 0
 
 
 def by_size(sizes: Int[Tensor, "N K"], generator: torch.Generator) -> Int[Tensor, " N"]:
-    """Return the rows from the smallest to the largest; those of one size stand in a random order."""
+    """Return the rows from the smallest to the largest; rows of one size are in random order."""
     order = torch.randperm(len(sizes), generator=generator)
     for length in reversed(sizes.unbind(1)):
         order = order[length[order].argsort(stable=True)]

@@ -1,4 +1,4 @@
-"""What tasks of learning at short lengths and being tested at longer ones share."""
+"""Tasks that are learnt at short lengths and tested at longer ones."""
 
 from __future__ import annotations
 
@@ -14,25 +14,32 @@ from seqbench.tasks.streams.fresh import SyntheticTask
 
 
 class ExtrapolationTask(SyntheticTask):
-    """A task that is trained, and validated, at all lengths up to `length`, and tested at exact ones.
+    """A task that is trained and validated at all lengths up to `length`, and tested at exact lengths.
 
-    So do Delétang et al. (2023), at lengths of 1 to 40 and of 41 to 500; in theirs all of a batch has one
-    length, drawn for it, and here each row has one of its own. They call a task solved at a mean accuracy of
-    90 % over the longer lengths, which the test shows. Training ends by the lengths it knows, where hardly an
-    error is left: what the test shows then is extrapolation, and not an error that was there before.
+    After Delétang et al. (2023), who train at lengths of 1 to 40 and test at 41 to 500. Their batches have
+    one length each; here each row has its own. They call a task solved at a mean accuracy of 90 % over the
+    longer lengths, which the test shows. Here training is judged by the lengths it knows, and ends when
+    hardly an error is left there. So the errors of the test come from extrapolation alone.
+
+    Args:
+        length: the longest training sequence.
+        eval_lengths: lengths to test at.
+        eval_size: sequences to evaluate on.
     """
 
     solved_when = "99.9 % of the targets right at training lengths (no mark is published for these)"
 
-    #: The shortest length, of which all lengths are multiples.
+    #: The shortest length; all training lengths are multiples of it.
     unit: int = 1
 
-    def __init__(self, *, length: int, eval_lengths: Sequence[int] | None, eval_size: int) -> None:
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=self.unit)
+    def __init__(
+        self, length: int = 40, eval_lengths: Sequence[int] | None = None, eval_size: int = 1000
+    ) -> None:
+        super().__init__(length, eval_lengths, eval_size, min_length=self.unit)
 
     @abstractmethod
     def draw(self, generator: torch.Generator, lengths: Int[Tensor, " B"], longest: int) -> Batch:
-        """Draw one sequence of each length, padded as those of `longest` need."""
+        """Draw one sequence of each length, padded to the steps of a sequence of `longest`."""
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         batch = self.draw(generator, torch.full((batch_size,), length), length)

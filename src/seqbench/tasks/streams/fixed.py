@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterator
+from functools import cached_property
+from typing import ClassVar
 
 import torch
 
@@ -16,12 +17,49 @@ from seqbench.tasks.batch import Batch
 
 
 class DataTask(Task):
-    """A task over a fixed data set, held in memory; an epoch is one pass in an order of its own."""
+    """A task over a fixed data set, held in memory. An epoch is one pass in its own random order.
 
-    @property
+    The test set is read whole: there is one, at `length`.
+    """
+
+    #: The data set's name in messages.
+    title: str
+    #: The examples of the test set in messages; {} stands for `length`.
+    contents: ClassVar[str]
+
     @abstractmethod
+    def read_split(self, split: str) -> Batch:
+        """Return all examples of `train`, `validation` or `test`."""
+
+    @cached_property
     def train(self) -> Batch:
         """The training examples."""
+        return self.read_split("train")
+
+    def validation(self) -> Batch:
+        return self.read_split("validation")
+
+    def test(self, length: int) -> Batch:
+        self.check_length(length)
+        return self.read_split("test")
+
+    def check_length(self, length: int) -> None:
+        """Raise a ConfigError if there is no test set of this length."""
+        if length != self.length:
+            raise ConfigError(
+                f"The test set of {self.title} is read whole, with {self.contents.format(self.length)}, so"
+                f" there is none at {length}."
+            )
+
+    def baseline_loss(self, length: int) -> float:
+        """Return the cross-entropy of the test set's classes under the training set's frequencies, in nats.
+
+        Each class counts once more than it occurs in training, so that none is impossible.
+        """
+        test = self.test(length).targets.tolist()
+        known = Counter(self.train.targets.tolist())
+        total = known.total() + self.targets.size
+        return -math.fsum(math.log((known[class_] + 1) / total) for class_ in test) / len(test)
 
     def prepare(self, batch_size: int) -> None:
         size = len(self.train.inputs)
@@ -35,39 +73,21 @@ class DataTask(Task):
         while True:
             order = torch.randperm(size, generator=generator("train", seed, epoch))
             for i in range(skip, size // batch_size):
-                rows = order[i * batch_size : (i + 1) * batch_size]
-                yield self.train.map(partial(torch.index_select, dim=0, index=rows))
+                yield self.train.select(order[i * batch_size : (i + 1) * batch_size])
             epoch, skip = epoch + 1, 0
-
-    def check_whole(self, length: int, of: str, holds: str) -> None:
-        """Raise a ConfigError where a test set that is read whole is asked for at another length."""
-        if length != self.length:
-            raise ConfigError(
-                f"The test set of {of} is read whole, with {holds}, so there is none at {length}."
-            )
 
 
 class LazyTask(DataTask):
-    """A data set of which not even the length is known before it is read, on first use."""
+    """A task whose data are read on first use: not even the length is known before."""
 
     @abstractmethod
     def longest(self) -> int:
         """Return the length of the longest example."""
 
     @property
-    def length(self) -> int:  # type: ignore[override]  # elsewhere an attribute that can be set
+    def length(self) -> int:  # type: ignore[override]  # elsewhere a plain attribute
         return self.longest()
 
     @property
     def eval_lengths(self) -> tuple[int, ...]:  # type: ignore[override]
         return (self.length,)
-
-
-def loss_by_frequency(train: Iterable[Hashable], test: Collection[Hashable], number: int) -> float:
-    """Return the cross-entropy of a test set's classes under the training set's frequencies, in nats.
-
-    Every one of the `number` classes counts once more than it comes up, so that none is impossible.
-    """
-    known = Counter(train)
-    total = known.total() + number
-    return -math.fsum(math.log((known[class_] + 1) / total) for class_ in test) / len(test)

@@ -1,4 +1,4 @@
-"""Tasks whose sequences are drawn at will."""
+"""Tasks whose sequences are drawn afresh."""
 
 from __future__ import annotations
 
@@ -11,41 +11,53 @@ from seqbench.errors import ConfigError
 from seqbench.tasks.base import Task, generator
 from seqbench.tasks.batch import Batch
 
-#: Optimisation steps whose batches are drawn at once; the i-th batch of a run depends on it.
+#: Optimisation steps whose batches are drawn together; the i-th batch of a run depends on it.
 STEPS_PER_DRAW = 16
 
 
 class SyntheticTask(Task):
-    """A task whose sequences are drawn at will: training never sees a batch twice."""
+    """A task whose sequences are drawn afresh: training never sees a batch twice.
+
+    Args:
+        length: steps of a training sequence.
+        eval_lengths: lengths of the test sets; None means `length` alone.
+        eval_size: sequences of the validation set, and of each test set.
+        min_length: the length of the shortest meaningful sequence.
+
+    Raises:
+        ConfigError: a length or `eval_size` is too small.
+    """
 
     def __init__(
-        self, *, length: int, eval_lengths: Sequence[int] | None, eval_size: int, min_length: int
+        self, length: int, eval_lengths: Sequence[int] | None, eval_size: int, *, min_length: int
     ) -> None:
-        """Check and keep what every such task has.
-
-        Args:
-            length: steps of a training sequence.
-            eval_lengths: lengths at which the test set is read; None means `length` alone.
-            eval_size: sequences of the validation set, and of the test set at each length.
-            min_length: the shortest sequence on which the task makes sense.
-        """
         self.length = length
         self.eval_lengths = tuple(eval_lengths) if eval_lengths else (length,)
         self.eval_size = eval_size
-        for name, value in [("length", length), *(("eval_lengths", n) for n in self.eval_lengths)]:
+        for key, value in self._lengths():
             if value < min_length:
                 raise ConfigError(
-                    f"task.{name}={value} is too short for this task; it needs at least {min_length} steps."
+                    f"task.{key}={value} is too short for this task; it needs at least {min_length} steps."
                 )
         if eval_size < 1:
             raise ConfigError(f"task.eval_size={eval_size} leaves nothing to evaluate on; give at least 1.")
+
+    def check_even(self, reason: str) -> None:
+        """Raise a ConfigError if a length is odd; `reason` says why that cannot be."""
+        for key, value in self._lengths():
+            if value % 2:
+                raise ConfigError(f"task.{key}={value} is odd, and {reason}; give {value + 1}.")
+
+    def _lengths(self) -> list[tuple[str, int]]:
+        """Return every length with the key that sets it."""
+        return [("length", self.length), *(("eval_lengths", length) for length in self.eval_lengths)]
 
     @abstractmethod
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         """Draw `batch_size` fresh sequences of `length` steps."""
 
     def sample_training(self, generator: torch.Generator, batch_size: int) -> Batch:
-        """Draw sequences to train and validate on: of `length` steps, unless a task mixes lengths."""
+        """Draw sequences for training and validation: of `length` steps, unless a task mixes lengths."""
         return self.sample(generator, batch_size, self.length)
 
     def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""What tasks share whose training batches are each of one size, drawn for it."""
+"""Tasks whose training batches have one size each, drawn per batch."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from seqbench.tasks.streams.fresh import SyntheticTask
 
 
 class MixedSizesTask(SyntheticTask):
-    """A task that is trained at all sizes up to `length`, and evaluated at exact ones.
+    """A task that is trained at all sizes up to `length`, and evaluated at exact sizes.
 
-    All sequences of a training batch are of one size, as in Graves, Wayne & Danihelka (2014): nothing is
-    padded, and a step costs what its size does. The size depends on the step alone, so that the seeds of a
-    job can go side by side. Validation is at `length`, the longest that training knows; longer
-    `eval_lengths` show what goes on beyond it.
+    All sequences of a training batch have one size, as in Graves, Wayne & Danihelka (2014): nothing is
+    padded, and a short sequence costs little. The size depends on the step alone, so that the seeds of a job
+    can run together (vectorised). Validation is at `length`, the largest training size; larger
+    `eval_lengths` show extrapolation.
     """
 
     @abstractmethod
     def size(self, generator: torch.Generator) -> tuple[int, ...]:
-        """Draw the size of a training batch: a length, and what else there is."""
+        """Draw the size of a training batch: its length, and the task's other sizes."""
 
     @abstractmethod
     def draw(self, generator: torch.Generator, batch_size: int, *size: int) -> Batch:
@@ -40,5 +40,5 @@ class MixedSizesTask(SyntheticTask):
 
 
 def uniform(generator: torch.Generator, low: int, high: int) -> int:
-    """Draw a whole number from `low` to `high`, both included."""
+    """Draw an integer from `low` to `high`, both included."""
     return int(torch.randint(low, high + 1, (), generator=generator))

@@ -1,4 +1,4 @@
-"""The adding and the multiplication problem: remember two numbers until the end."""
+"""The adding and the multiplication problem: remember two numbers to the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.metrics import Measures, Metric, share
+from seqbench.tasks.metrics import Measures, share
 from seqbench.tasks.specs import Values, Vectors
 from seqbench.tasks.streams.fresh import SyntheticTask
 
@@ -28,23 +28,23 @@ class Adding(SyntheticTask):
         halves: values from U[0, 1]; one mark in each half of the sequence (Arjovsky, Shah & Bengio, 2016).
         anywhere: values from U[0, 1]; two different steps (Bai, Kolter & Koltun, 2018).
         1997: values from U[−1, 1]; `length` to 1.1 `length` steps, drawn for each sequence; one mark among
-            the first ten steps, one among the first length/2 − 1; the first and the last step carry the
-            marker −1 whatever else, and a marked first step has the value 0. The target is
-            0.5 + (x₁ + x₂)/4, inside [0, 1] (Hochreiter & Schmidhuber, 1997, experiment 4). The product is
-            of values from U[0, 1], a marked first step has the value 1, and the target is x₁ x₂
-            (experiment 5).
+            the first ten steps, one among the first length/2 − 1. The first and the last step always carry
+            the marker −1, and a marked first step has the value 0. The target is 0.5 + (x₁ + x₂)/4, within
+            [0, 1] (Hochreiter & Schmidhuber, 1997, experiment 4). For the product values are from U[0, 1], a
+            marked first step has the value 1, and the target is x₁ x₂ (experiment 5).
 
     The loss is the squared error. `correct` is the share of sequences with an absolute error under 0.04.
 
     Args:
         length: steps T.
         variant: see above.
-        operation: what is made of the two numbers.
+        operation: sum or product of the two numbers.
         eval_lengths: lengths to test at.
         eval_size: sequences to evaluate on.
     """
 
     metric: ClassVar[str] = "loss"
+    extra_metrics = (share("correct"),)
 
     def __init__(
         self,
@@ -58,13 +58,8 @@ class Adding(SyntheticTask):
             raise ConfigError(f"task.variant={variant} is unknown; there are halves, anywhere and 1997.")
         if operation not in ("sum", "product"):
             raise ConfigError(f"task.operation={operation} is unknown; there are sum and product.")
-        super().__init__(
-            length=length,
-            eval_lengths=eval_lengths,
-            eval_size=eval_size,
-            # 1997: ten steps for the first mark, and one more for the second, in the first length/2 − 1.
-            min_length=24 if variant == "1997" else 2,
-        )
+        # 1997: the first length/2 − 1 steps must hold ten for the first mark and one more for the second.
+        super().__init__(length, eval_lengths, eval_size, min_length=24 if variant == "1997" else 2)
         self.variant = variant
         self.operation = operation
         if variant == "1997":
@@ -120,7 +115,7 @@ class Adding(SyntheticTask):
         return torch.where(marks > 0, values, 1.0).prod(1, keepdim=True)
 
     def baseline_loss(self, length: int) -> float:
-        """Return the variance of the target: 1/6 for a sum of two from U[0, 1], 7/144 for their product.
+        """Return the variance of the target: 1/6 for the sum of two from U[0, 1], 7/144 for the product.
 
         1997: (1/16)(1/3)(2 − p), where p is the chance that a mark falls on the first step; for the product
         (1 + 2p)/9 − ((1 + p)/4)².
@@ -129,10 +124,6 @@ class Adding(SyntheticTask):
         if self.operation == "product":
             return (1 + 2 * p) / 9 - ((1 + p) / 4) ** 2
         return (2 - p) / 48 if self.variant == "1997" else 1 / 6
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        return *super().metrics, share("correct")
 
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         measures = super().measure(outputs, batch)
@@ -151,12 +142,12 @@ class Adding(SyntheticTask):
 def _two_different(
     generator: torch.Generator, batch_size: int, first_of: int, second_of: int
 ) -> tuple[Tensor, Tensor]:
-    """Draw a step below `first_of`, and another one below `second_of`, which is not smaller."""
+    """Draw a step below `first_of` and a different one below `second_of`, where first_of ≤ second_of."""
     first = torch.randint(first_of, (batch_size,), generator=generator)
     second = torch.randint(second_of - 1, (batch_size,), generator=generator)
     return first, second + (second >= first)
 
 
 def _marks(first: Tensor, second: Tensor, length: int) -> Tensor:
-    """Return (B, T), one at the two steps of each row and zero elsewhere."""
+    """Return the marker channel (B, T): 1 at the two steps of each row, else 0."""
     return torch.zeros(len(first), length).scatter_(1, torch.stack([first, second], dim=1), 1.0)

@@ -1,9 +1,9 @@
-"""Associative recall: name the item that came after the one that is asked for."""
+"""Associative recall: output the item that followed the queried one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Int
@@ -11,17 +11,17 @@ from torch import Tensor
 
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.specs import Bits, Vectors
 from seqbench.tasks.streams.mixed import MixedSizesTask, uniform
+from seqbench.tasks.synthetic.base import BitVectorTask, answer_mask
 
-#: The most bits of an item, whose number is drawn.
+#: The most bits of an item, which is drawn as one integer.
 MOST_BITS = 62
 
 
-class AssociativeRecall(MixedSizesTask):
-    """Say, after several items, the one that followed the item that is shown again.
+class AssociativeRecall(BitVectorTask, MixedSizesTask):
+    """Read several items; then one of them is shown again, and the item that followed it is due.
 
-                    three items of two vectors of two bits; the first is asked for
+                    three items of two vectors of two bits; the first is the query
         bit 1       . 1 0 . 0 0 . 1 1 . 1 0 . . .
         bit 2       . 1 1 . 0 1 . 0 1 . 1 1 . . .
         item mark   1 . . 1 . . 1 . . . . . . . .
@@ -29,24 +29,25 @@ class AssociativeRecall(MixedSizesTask):
         target 1    . . . . . . . . . . . . . 0 0
         target 2    . . . . . . . . . . . . . 0 1
 
-    A mark comes before each item, others around the query, and targets count after the last of them alone.
-    The query is any item but the last; the items of a sequence are all different, so that one alone followed
-    it. Section 4.3 of Graves, Wayne & Danihelka (2014), with items of 3 vectors of 6 bits, 2 to 6 of them.
+    A mark precedes each item, two others enclose the query, and targets count after the last mark only. The
+    query is any item except the last. The items of a sequence are all different, so that the answer is
+    unique. Section 4.3 of Graves, Wayne & Danihelka (2014), with 2 to 6 items of 3 vectors of 6 bits.
 
     Args:
-        length: the most items of a training sequence; a batch has 2 to so many, equally likely. A sequence
+        length: the most items of a training sequence; a batch has 2 to `length`, equally likely. A sequence
             of n items of L vectors has n (L + 1) + 2 L + 2 steps.
         eval_lengths: items of the sequences to test at.
         eval_size: sequences to evaluate on.
         item_length: vectors of an item.
-        bits: of a vector.
+        bits: bits of a vector.
     """
 
-    metric = "bit_errors"
     solved_when = (
-        "under 1 bit error per sequence of the most items that training knows (Graves et al., 2014, report "
-        "costs under 1 bit, and a wrong bit costs as much at least)"
+        "under 1 bit error per sequence of the greatest training length (Graves et al., 2014, report costs "
+        "under 1 bit, and a wrong bit costs at least 1)"
     )
+    solved_below = 1.0
+    verb = "recall"
 
     def __init__(
         self,
@@ -56,11 +57,9 @@ class AssociativeRecall(MixedSizesTask):
         item_length: int = 3,
         bits: int = 6,
     ) -> None:
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=2)
+        super().__init__(length, eval_lengths, eval_size, bits, marks=2, min_length=2)
         if item_length < 1:
             raise ConfigError(f"task.item_length={item_length} leaves nothing to recall; give at least 1.")
-        if bits < 1:
-            raise ConfigError(f"task.bits={bits} leaves nothing to recall; give at least 1.")
         most = max(length, *self.eval_lengths)
         least = math.ceil(math.log2(most))
         if not least <= item_length * bits <= MOST_BITS:
@@ -70,16 +69,13 @@ class AssociativeRecall(MixedSizesTask):
             )
         self.variant = f"items of {item_length} × {bits} bits"
         self.item_length = item_length
-        self.bits = bits
-        self.inputs = Vectors(bits + 2)
-        self.targets = Bits(bits, per_step=True)
 
     @property
     def steps(self) -> int:
-        return self._question(self.length) + 2 * self.item_length + 2
+        return self._query(self.length) + 2 * self.item_length + 2
 
-    def _question(self, length: int) -> int:
-        """Return the step of the first query mark, where so many items end."""
+    def _query(self, length: int) -> int:
+        """Return the step of the first query mark, which follows the last item."""
         return length * (self.item_length + 1)
 
     def size(self, generator: torch.Generator) -> tuple[int, ...]:
@@ -88,37 +84,27 @@ class AssociativeRecall(MixedSizesTask):
     def draw(self, generator: torch.Generator, batch_size: int, *size: int) -> Batch:
         (length,) = size
         numbers = distinct(generator, batch_size, length, 2 ** (self.item_length * self.bits))
-        vectors = (self.item_length, self.bits)
         items = (numbers[..., None] >> torch.arange(self.item_length * self.bits)) % 2
-        items = items.view(batch_size, length, *vectors).float()
+        items = items.view(batch_size, length, self.item_length, self.bits).float()
         asked = torch.randint(length - 1, (batch_size,), generator=generator)
         rows, item_mark, query_mark = torch.arange(batch_size), self.bits, self.bits + 1
-        query, answer = self._question(length), self._question(length) + self.item_length + 2
+        query, answer = self._query(length), self._query(length) + self.item_length + 2
         steps = answer + self.item_length
-        inputs = torch.zeros(batch_size, steps, self.bits + 2)
-        targets = torch.zeros(batch_size, steps, self.bits)
+        inputs, targets = self.blank(batch_size, steps)
         shown = inputs[:, :query].view(batch_size, length, self.item_length + 1, self.bits + 2)
         shown[:, :, 0, item_mark] = 1
         shown[:, :, 1:, : self.bits] = items
         inputs[:, query, query_mark] = inputs[:, answer - 1, query_mark] = 1
         inputs[:, query + 1 : answer - 1, : self.bits] = items[rows, asked]
         targets[:, answer:] = items[rows, asked + 1]
-        mask = (torch.arange(steps) >= answer).expand(batch_size, -1)
-        return Batch(inputs, targets, mask=mask)
-
-    def baseline_loss(self, length: int) -> float:
-        """Return log 2: the items of a sequence differ, and each bit of them is 1 half of the time."""
-        return math.log(2)
-
-    def solved(self, metrics: Mapping[str, float]) -> bool:
-        return metrics["bit_errors"] < 1
+        return Batch(inputs, targets, mask=answer_mask(batch_size, steps, start=answer))
 
 
 def distinct(generator: torch.Generator, rows: int, count: int, size: int) -> Int[Tensor, "rows count"]:
-    """Draw, for each row, `count` different numbers below `size`, every order of them equally likely.
+    """Draw, for each row, `count` different numbers below `size`; all orders are equally likely.
 
-    They come by Floyd's method (Bentley & Floyd, 1987): the i-th is drawn from the first size − count + i
-    numbers, and is the last of these where that has been drawn before.
+    By Floyd's method (Bentley & Floyd, 1987): the i-th number is drawn from the first size − count + i
+    numbers, and replaced by the last of these if it has been drawn before.
     """
     chosen = torch.empty(rows, count, dtype=torch.int64)
     for i, last in enumerate(range(size - count, size)):

@@ -1,4 +1,4 @@
-"""Copy memory: hold a string over a long silence, then say it."""
+"""Copy memory: hold a string over a long delay, then output it."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ class CopyMemory(SyntheticTask):
         target   _ _ _ _ _ _ _ _ _ 3 1 7        M = 3 symbols, delay T = 6
 
     The variant of Arjovsky, Shah & Bengio (2016): M symbols, T − 1 blanks, one delimiter, M blanks, and a
-    target at every one of the T + 2M steps. Others have no delimiter, or M + 1 of them, or a loss over the
-    last M steps alone; their losses do not compare.
+    target at each of the T + 2M steps. Other variants have no delimiter, or M + 1 of them, or a loss over the
+    last M steps only; their losses are not comparable.
 
     `accuracy` is over the M symbols to recall; the loss is over all steps.
 
     Args:
         length: the delay T; a sequence has T + 2M steps.
-        symbols: M.
-        alphabet: how many different symbols there are.
+        symbols: the number M of symbols to recall.
+        alphabet: the number of different symbols.
         eval_lengths: delays to test at.
         eval_size: sequences to evaluate on.
     """
 
     solved_when = (
-        "99 % of the recalled symbols right (that of Pascanu et al., 2013, for its siblings; it has none)"
+        "99 % of the recalled symbols right (the mark of Pascanu et al., 2013, for related tasks; none is "
+        "published)"
     )
 
     def __init__(
@@ -51,7 +52,7 @@ class CopyMemory(SyntheticTask):
             raise ConfigError(f"task.symbols={symbols} leaves nothing to copy; give at least 1.")
         if alphabet < 2:
             raise ConfigError(f"task.alphabet={alphabet} leaves nothing to tell apart; give at least 2.")
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=1)
+        super().__init__(length, eval_lengths, eval_size, min_length=1)
         self.variant = "one delimiter, loss on all steps"
         self.symbols = symbols
         self.alphabet = alphabet
@@ -73,7 +74,7 @@ class CopyMemory(SyntheticTask):
         return Batch(inputs, targets)
 
     def baseline_loss(self, length: int) -> float:
-        """Return M log K / (T + 2M): blanks for certain, then one of K symbols at random."""
+        """Return M log K / (T + 2M): blanks are certain, and each of M symbols is one of K at random."""
         return self.symbols * math.log(self.alphabet) / (length + 2 * self.symbols)
 
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:

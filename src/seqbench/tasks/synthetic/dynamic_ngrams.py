@@ -1,4 +1,4 @@
-"""Dynamic N-grams: predict bits of a source that each sequence has to be asked about anew."""
+"""Dynamic N-grams: predict the bits of a source that differs from sequence to sequence."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from seqbench.tasks.metrics import Measures, Metric
 from seqbench.tasks.specs import Bits, Vectors
 from seqbench.tasks.streams.fresh import SyntheticTask
 
-#: Bits that the next one depends on, and how many contexts they make.
+#: The number of bits that the next one depends on, and the number of contexts that they form.
 ORDER = 5
 CONTEXTS = 2**ORDER
 
 
 class DynamicNgrams(SyntheticTask):
-    """Predict each next bit, which comes up with a chance that the five before it and the sequence decide.
+    """Predict each next bit. Its chance depends on the five bits before it and on a table of the sequence.
 
         input   0 1 1 0 1 0 1 1 0 1
         target  1 1 0 1 0 1 1 0 1 0
-        P(1)    ½ ½ ½ ½ ½ ½ ½ ½ ½ ¼      as one who counts sees it: 01101 came before, and then a 0
+        P(1)    ½ ½ ½ ½ ½ ½ ½ ½ ½ ¼      of the optimal estimator: 01101 occurred before, followed by a 0
 
-    For each sequence a table is drawn anew: for each of the 32 contexts of five bits, the chance that a 1
-    follows, from Beta(½, ½). The optimal estimator counts what came after each context, and takes
-    P(1) = (N₁ + ½) / (N₁ + N₀ + 1). The first five bits come up with the chance ½ each; they count too, at
-    one bit each whatever is done, so that `bits` is the cost of a sequence. Section 4.4 of Graves, Wayne &
-    Danihelka (2014), with 200 bits.
+    Each sequence has a table of its own: for each of the 32 contexts of five bits, the chance of a 1, from
+    Beta(½, ½). The optimal estimator counts the bits after each context: P(1) = (N₁ + ½) / (N₁ + N₀ + 1).
+    The first five bits are fair. They count as well, at a cost of one bit each, so that `bits` is the cost of
+    a whole sequence. Section 4.4 of Graves, Wayne & Danihelka (2014), with 200 bits.
 
-    `bits` is what it costs to tell the targets of a sequence, `optimal_bits` what it costs the estimator on
-    the very same sequences, and `excess_bits` their difference.
+    `bits` is the code length of the targets of a sequence, `optimal_bits` that of the optimal estimator on
+    the same sequences, and `excess_bits` the difference.
 
     Args:
         length: steps T; a sequence has T + 1 bits.
@@ -43,19 +42,20 @@ class DynamicNgrams(SyntheticTask):
     """
 
     metric = "excess_bits"
+    extra_metrics = (Metric("optimal_bits", "min", "bits", 0.0), Metric("excess_bits", "min", "bits"))
     solved_when = (
         "under 0.01 bits a step more than the optimal estimator (no mark is published; the Neural Turing "
-        "Machine of Graves et al., 2014, comes close to the optimum, and does not reach it)"
+        "Machine of Graves et al., 2014, comes close to the optimum without reaching it)"
     )
+    variant = f"{ORDER + 1}-grams"
+    inputs = Vectors(1)
+    targets = Bits(1, per_step=True)
 
     def __init__(
         self, length: int = 200, eval_lengths: Sequence[int] | None = None, eval_size: int = 1000
     ) -> None:
-        # No context can have come before in less.
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=ORDER + 1)
-        self.variant = f"{ORDER + 1}-grams"
-        self.inputs = Vectors(1)
-        self.targets = Bits(1, per_step=True)
+        # A shorter sequence cannot repeat a context.
+        super().__init__(length, eval_lengths, eval_size, min_length=ORDER + 1)
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         uniform = torch.rand(batch_size, CONTEXTS, generator=generator)
@@ -69,19 +69,14 @@ class DynamicNgrams(SyntheticTask):
         text = torch.stack(bits, dim=1)[..., None].float()
         return Batch(text[:, :-1], text[:, 1:])
 
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        optimal = Metric("optimal_bits", "min", "bits", 0.0)
-        return *super().metrics, optimal, Metric("excess_bits", "min", "bits")
-
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         measures = super().measure(outputs, batch)
-        bits, each = measures["bits"]
+        bits, weights = measures["bits"]
         optimal = -torch.log2(optimal_estimates(batch)).sum(1)
-        return {**measures, "optimal_bits": (optimal, each), "excess_bits": (bits - optimal, each)}
+        return {**measures, "optimal_bits": (optimal, weights), "excess_bits": (bits - optimal, weights)}
 
     def baseline_loss(self, length: int) -> float:
-        """Return log 2: Beta(½, ½) is symmetric, so that either bit is as likely."""
+        """Return log 2: Beta(½, ½) is symmetric, so that both bits are equally likely."""
         return math.log(2)
 
     def solved(self, metrics: Mapping[str, float]) -> bool:
@@ -89,19 +84,19 @@ class DynamicNgrams(SyntheticTask):
 
 
 def contexts(bits: Tensor) -> Int[Tensor, "B N"]:
-    """Return the number that each five bits in a row make, from the fifth bit on."""
+    """Return the number of the context that ends at each bit, from the fifth bit on."""
     powers = 2 ** torch.arange(ORDER - 1, -1, -1, device=bits.device)
     return (bits.long().unfold(1, ORDER, 1) * powers).sum(-1)
 
 
 def optimal_estimates(batch: Batch) -> Float[Tensor, "B T"]:
-    """Return the chance that the optimal estimator gives to each target, after the bits up to its step."""
+    """Return the chance that the optimal estimator gives to each target, from the bits up to its step."""
     inputs, targets = batch.inputs[..., 0], batch.targets[..., 0].float()
     here = contexts(inputs)[..., None] == torch.arange(CONTEXTS, device=inputs.device)
     followed = targets[:, ORDER - 1 :, None]
 
     def before(counted: Tensor) -> Tensor:
-        """Count, at each step, what came in its context at earlier steps."""
+        """Count the occurrences in the context of each step at earlier steps."""
         return ((counted.cumsum(1) - counted) * here).sum(-1)
 
     ones, zeros = before(here * followed), before(here * (1 - followed))

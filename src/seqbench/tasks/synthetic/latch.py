@@ -10,34 +10,36 @@ from torch import Tensor
 
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.metrics import Measures, Metric, share
+from seqbench.tasks.metrics import Measures, share
 from seqbench.tasks.specs import Classes, Vectors
 from seqbench.tasks.streams.fresh import SyntheticTask
 
 
 class Latch(SyntheticTask):
-    """Say, after noise, which of two sequences it was: only the first `cue_length` steps tell.
+    """Name, after noise, which of two sequences it was: only the first `cue_length` steps differ.
 
         input   +1   +1   +1   0.3  −0.5  0.1  0.6  −0.2      class 1 after the last step
         input   −1   −1   −1  −0.1   0.4  0.2 −0.7   0.3      class 0
 
-    The two-sequence problem of Bengio, Simard & Frasconi (1994) as Hochreiter & Schmidhuber (1997,
-    experiment 3a) set it: Gaussian noise of mean 0 and variance 0.2. They note that guessing weights at
-    random solves it sooner than training does, so it is a weak test of memory, and a fine one of gradients.
+    The two-sequence problem of Bengio, Simard & Frasconi (1994) in the form of Hochreiter & Schmidhuber
+    (1997, experiment 3a): Gaussian noise of mean 0 and variance 0.2. They note that random guessing of
+    weights solves it sooner than training. So it is a weak test of memory, and a good one of gradients.
 
     `correct` is the share of sequences where |1 − p(class)| < 0.2.
 
     Args:
         length: steps T.
-        cue_length: N, the steps that tell.
+        cue_length: the number N of steps that differ.
         noise_variance: variance of the noise.
         eval_lengths: lengths to test at.
         eval_size: sequences to evaluate on.
     """
 
-    solved_when = (
-        "every sequence right, its error under 0.2 (Hochreiter & Schmidhuber, 1997, stopping rule ST1)"
-    )
+    extra_metrics = (share("correct"),)
+    solved_when = "every sequence with an error under 0.2 (Hochreiter & Schmidhuber, 1997, stopping rule ST1)"
+    variant = "two-sequence"
+    inputs = Vectors(1)
+    targets = Classes(2, per_step=False)
 
     def __init__(
         self,
@@ -48,17 +50,12 @@ class Latch(SyntheticTask):
         eval_size: int = 1000,
     ) -> None:
         if cue_length < 1:
-            raise ConfigError(f"task.cue_length={cue_length} tells nothing; give at least 1.")
+            raise ConfigError(f"task.cue_length={cue_length} leaves nothing to remember; give at least 1.")
         if noise_variance < 0:
             raise ConfigError(f"task.noise_variance={noise_variance} is negative; a variance is 0 or more.")
-        super().__init__(
-            length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=cue_length + 1
-        )
-        self.variant = "two-sequence"
+        super().__init__(length, eval_lengths, eval_size, min_length=cue_length + 1)
         self.cue_length = cue_length
         self.noise_variance = noise_variance
-        self.inputs = Vectors(1)
-        self.targets = Classes(2, per_step=False)
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         classes = torch.randint(2, (batch_size,), generator=generator)
@@ -69,10 +66,6 @@ class Latch(SyntheticTask):
     def baseline_loss(self, length: int) -> float:
         """Return log 2."""
         return math.log(2)
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        return *super().metrics, share("correct")
 
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         measures = super().measure(outputs, batch)

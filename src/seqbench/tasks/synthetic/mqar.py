@@ -1,4 +1,4 @@
-"""Multi-query associative recall: name the values of keys that come again."""
+"""Multi-query associative recall: output the values of keys that occur again."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from seqbench.tasks.specs import Classes, Tokens
 from seqbench.tasks.streams.fresh import SyntheticTask
 from seqbench.tasks.synthetic.associative_recall import distinct
 
-#: The token of a step at which there is nothing.
+#: The token of an empty step.
 BLANK = 0
 
 
 class MQAR(SyntheticTask):
-    """Say, wherever a key comes again, the value that stood after it at first.
+    """Output, wherever a key occurs again, the value that first followed it.
 
         input    2 8 4 7 _ _ 4 _ _ _ 2 _        keys 1, …, 5 and values 6, …, 11 of a vocabulary of 12
         target   . . . . . . 7 . . . 8 .        two pairs; _ is the token 0, and . does not count
 
     Multi-query associative recall of Arora et al. (2024, "Zoology"). The keys of a sequence are different
-    tokens of the first half of the vocabulary, the values different ones of the second. First come the pairs;
-    then each key comes again once, 2 g steps after the last pair. The gaps g = 0, 1, … of a sequence are
-    drawn without replacement, with chances in proportion to (g + 1)^(a − 1), so that most are small: as in
-    language, where what is said again is mostly said again soon. Lengths of 64, 128, 256 and 512 go with 4,
-    8, 16 and 64 pairs.
+    tokens of the first half of the vocabulary, the values different tokens of the second half. The pairs come
+    first; then each key occurs once more, 2 g steps after the last pair. The gaps g = 0, 1, … of a sequence
+    are drawn without replacement, with chances in proportion to (g + 1)^(a − 1). So most are small, as in
+    language, where most repetitions follow soon. Their lengths of 64, 128, 256 and 512 have 4, 8, 16 and 64
+    pairs.
 
     Variants:
         blank: all other steps are blank (their Figure 2).
-        random: at all other steps there are tokens of the whole vocabulary, keys and values among them, as
-            their generator can do as well.
+        random: all other steps hold random tokens of the whole vocabulary, keys and values included (an
+            option of their generator).
 
     Args:
         length: steps T, an even number.
-        pairs: keys, each with a value. A pair takes two steps, and two more for its query.
-        eval_lengths: lengths to test at, all with as many pairs: the span grows, and not what is to be kept.
+        pairs: pairs of a key and a value. Each takes two steps, and two more for its query.
+        eval_lengths: lengths to test at, all with as many pairs: the span grows and the memory load does not.
         eval_size: sequences to evaluate on.
-        vocabulary: how many tokens there are. Models take in, and put out, one of so many at every step, at
-            a cost to match.
-        power: a of the gaps, in (0, 1]; at 1 all gaps are equally likely.
+        vocabulary: the number of tokens. Models read and output one of them at every step, so that a large
+            vocabulary is expensive.
+        power: the exponent a of the gaps, in (0, 1]; at 1 all gaps are equally likely.
         variant: see above.
     """
 
-    solved_when = "99 % of the queries right (where Arora et al., 2024, end training)"
+    solved_when = "99 % of the queries right (where Arora et al., 2024, stop training)"
 
     def __init__(
         self,
@@ -59,16 +59,12 @@ class MQAR(SyntheticTask):
         power: float = 0.01,
         variant: Literal["blank", "random"] = "blank",
     ) -> None:
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=4)
+        super().__init__(length, eval_lengths, eval_size, min_length=4)
         if variant not in ("blank", "random"):
             raise ConfigError(f"task.variant={variant} is unknown; there are blank and random.")
         if not 0 < power <= 1:
-            raise ConfigError(f"task.power={power} is no power of the gaps; give a number in (0, 1].")
-        for name, value in [("length", length), *(("eval_lengths", n) for n in self.eval_lengths)]:
-            if value % 2:
-                raise ConfigError(
-                    f"task.{name}={value} is odd, and queries are two steps apart; give {value + 1}."
-                )
+            raise ConfigError(f"task.power={power} is not a power of the gaps; give a number in (0, 1].")
+        self.check_even("queries are two steps apart")
         shortest = min(length, *self.eval_lengths)
         if not 1 <= pairs <= shortest // 4:
             raise ConfigError(
@@ -106,7 +102,7 @@ class MQAR(SyntheticTask):
         return Batch(inputs, targets, mask=mask)
 
     def baseline_loss(self, length: int) -> float:
-        """Return the logarithm of the number of values, which are equally likely at each query."""
+        """Return the logarithm of the number of values, which are equally likely."""
         return math.log(self.vocabulary - self.vocabulary // 2)
 
     def solved(self, metrics: Mapping[str, float]) -> bool:

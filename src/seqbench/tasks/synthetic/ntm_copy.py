@@ -1,43 +1,38 @@
-"""The copy task of the Neural Turing Machine: read vectors of bits, then say them again."""
+"""The copy task of the Neural Turing Machine: read vectors of bits, then repeat them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
-from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.specs import Bits, Vectors
 from seqbench.tasks.streams.mixed import MixedSizesTask, uniform
+from seqbench.tasks.synthetic.base import BitVectorTask, answer_mask
 
 
-class NTMCopy(MixedSizesTask):
-    """Say a sequence of random vectors again, once a mark has ended it.
+class NTMCopy(BitVectorTask, MixedSizesTask):
+    """Repeat a sequence of random vectors after a mark has ended it.
 
-                  three vectors of two bits; targets count after the mark alone
+                  three vectors of two bits; targets count after the mark only
         bit 1     1 0 1 . . . .
         bit 2     0 0 1 . . . .
         mark      . . . 1 . . .
         target 1  . . . . 1 0 1
         target 2  . . . . 0 0 1
 
-    Nothing is read while the answer is given: all of it must have been kept. Section 4.1 of Graves, Wayne &
-    Danihelka (2014), with 8 bits and 1 to 20 vectors.
+    Section 4.1 of Graves, Wayne & Danihelka (2014), with 8 bits and 1 to 20 vectors.
 
     Args:
-        length: the most vectors of a training sequence; a batch has 1 to so many, equally likely. A sequence
+        length: the most vectors of a training sequence; a batch has 1 to `length`, equally likely. A sequence
             of n vectors has 2n + 1 steps.
         eval_lengths: vectors of the sequences to test at.
         eval_size: sequences to evaluate on.
-        bits: of a vector.
+        bits: bits of a vector.
     """
 
-    metric = "bit_errors"
-    solved_when = (
-        "under 0.1 bit errors per sequence of the longest that training knows (Collier & Beel, 2018)"
-    )
+    solved_when = "under 0.1 bit errors per sequence of the greatest training length (Collier & Beel, 2018)"
+    solved_below = 0.1
 
     def __init__(
         self,
@@ -46,13 +41,8 @@ class NTMCopy(MixedSizesTask):
         eval_size: int = 1000,
         bits: int = 8,
     ) -> None:
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=1)
-        if bits < 1:
-            raise ConfigError(f"task.bits={bits} leaves nothing to copy; give at least 1.")
+        super().__init__(length, eval_lengths, eval_size, bits, marks=1)
         self.variant = f"{bits} bits"
-        self.bits = bits
-        self.inputs = Vectors(bits + 1)
-        self.targets = Bits(bits, per_step=True)
 
     @property
     def steps(self) -> int:
@@ -63,18 +53,9 @@ class NTMCopy(MixedSizesTask):
 
     def draw(self, generator: torch.Generator, batch_size: int, *size: int) -> Batch:
         (length,) = size
-        vectors = torch.randint(2, (batch_size, length, self.bits), generator=generator).float()
-        inputs = torch.zeros(batch_size, 2 * length + 1, self.bits + 1)
-        targets = torch.zeros(batch_size, 2 * length + 1, self.bits)
+        vectors = self.vectors(generator, batch_size, length)
+        inputs, targets = self.blank(batch_size, 2 * length + 1)
         inputs[:, :length, : self.bits] = vectors
         inputs[:, length, self.bits] = 1
         targets[:, length + 1 :] = vectors
-        mask = (torch.arange(2 * length + 1) > length).expand(batch_size, -1)
-        return Batch(inputs, targets, mask=mask)
-
-    def baseline_loss(self, length: int) -> float:
-        """Return log 2."""
-        return math.log(2)
-
-    def solved(self, metrics: Mapping[str, float]) -> bool:
-        return metrics["bit_errors"] < 0.1
+        return Batch(inputs, targets, mask=answer_mask(batch_size, 2 * length + 1, start=length + 1))

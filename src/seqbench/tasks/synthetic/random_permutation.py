@@ -1,4 +1,4 @@
-"""Random permutation: the first symbol comes again at the end, after symbols that tell nothing."""
+"""Random permutation: the first symbol returns at the end, after uninformative symbols."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from seqbench.tasks.streams.fresh import SyntheticTask
 
 
 class RandomPermutation(SyntheticTask):
-    """Predict the next symbol; none can be predicted but the last, which is the first again.
+    """Predict the next symbol. Only the last can be predicted: it equals the first.
 
         input    1 57 12 99 40        the first symbol is 0 or 1, the others are from 2, …, 99
         target  57 12 99 40  1
 
-    The sequences are random symbols, not permutations; the name is that of a problem of Hochreiter &
-    Schmidhuber (1997, experiment 2a), where they came in order.
+    The symbols are random and not a permutation; the name comes from a problem of Hochreiter & Schmidhuber
+    (1997, experiment 2a), where they were in order.
 
     Variants:
-        every: a target at every step, most of which cost log 98 whatever the model does
-            (Martens & Sutskever, 2011, and their code).
-        last: the target of the last step alone (the code of Pascanu, Mikolov & Bengio, 2013).
+        every: a target at every step; all but the last cost log 98 for any model (Martens & Sutskever, 2011,
+            and their code).
+        last: only the target of the last step (the code of Pascanu, Mikolov & Bengio, 2013).
 
     `accuracy` is that of the last step; the loss is over all targets.
 
     Args:
         length: steps T.
         variant: see above.
-        alphabet: how many different symbols there are.
+        alphabet: the number of different symbols.
         eval_lengths: lengths to test at.
         eval_size: sequences to evaluate on.
     """
@@ -53,8 +53,8 @@ class RandomPermutation(SyntheticTask):
         if variant not in ("every", "last"):
             raise ConfigError(f"task.variant={variant} is unknown; there are every and last.")
         if alphabet < 3:
-            raise ConfigError(f"task.alphabet={alphabet} leaves none to come in between; give at least 3.")
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=2)
+            raise ConfigError(f"task.alphabet={alphabet} leaves none for the middle; give at least 3.")
+        super().__init__(length, eval_lengths, eval_size, min_length=2)
         self.variant = variant
         self.alphabet = alphabet
         self.inputs = Tokens(alphabet)
@@ -66,7 +66,7 @@ class RandomPermutation(SyntheticTask):
         return Batch(text[:, :-1], text[:, 1:] if self.targets.per_step else text[:, -1])
 
     def baseline_loss(self, length: int) -> float:
-        """Return ((T − 1) log(K − 2) + log 2) / T, or log 2 for the last step alone."""
+        """Return ((T − 1) log(K − 2) + log 2) / T, or log 2 for the last step only."""
         if not self.targets.per_step:
             return math.log(2)
         return ((length - 1) * math.log(self.alphabet - 2) + math.log(2)) / length

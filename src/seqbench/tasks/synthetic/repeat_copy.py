@@ -1,22 +1,22 @@
-"""Repeat copy: say a sequence of random vectors as often as a number asks, then that it is done."""
+"""Repeat copy: repeat a sequence of random vectors a given number of times, then mark the end."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.specs import Bits, Vectors
 from seqbench.tasks.streams.mixed import MixedSizesTask, uniform
+from seqbench.tasks.synthetic.base import BitVectorTask, answer_mask
 
 
-class RepeatCopy(MixedSizesTask):
-    """Say a sequence of random vectors as often as a number asks, then put out a mark.
+class RepeatCopy(BitVectorTask, MixedSizesTask):
+    """Repeat a sequence of random vectors as many times as a number says, then output a mark.
 
-                   two vectors of two bits, three times; targets count after the number alone
+                   two vectors of two bits, three times; targets count after the number only
         bit 1      1 0  .   . . . . . . .
         bit 2      1 1  .   . . . . . . .
         mark       . .  1   . . . . . . .
@@ -25,26 +25,26 @@ class RepeatCopy(MixedSizesTask):
         target 2   . .  .   1 1 1 1 1 1 .
         end        . .  .   . . . . . . 1
 
-    Nothing is read while the answer is given, so that the copies have to be counted too. The number has mean
-    0 and variance 1 over training, and a mark beside it, since it may be 0. Section 4.2 of Graves, Wayne &
-    Danihelka (2014), with 8 bits, 1 to 10 vectors and 1 to 10 repetitions.
+    The copies must be counted without any input. The number has mean 0 and variance 1 over training, and is
+    accompanied by a mark because it may be 0. Section 4.2 of Graves, Wayne & Danihelka (2014), with 8 bits,
+    1 to 10 vectors and 1 to 10 repetitions.
 
     Args:
-        length: the most vectors of a training sequence; a batch has 1 to so many, equally likely. A sequence
-            of n vectors, r times, has n (r + 1) + 2 steps.
-        repeats: the most repetitions of a training sequence; a batch has 1 to so many, equally likely.
+        length: the most vectors of a training sequence; a batch has 1 to `length`, equally likely. A sequence
+            of n vectors, repeated r times, has n (r + 1) + 2 steps.
+        repeats: the most repetitions of a training sequence; a batch has 1 to `repeats`, equally likely.
             Validation is at `length` and `repeats`.
         eval_lengths: vectors of the sequences to test at.
-        eval_repeats: repetitions of the sequences to test at, whatever their length; None means `repeats`.
+        eval_repeats: repetitions of the sequences to test at, at every length; None means `repeats`.
         eval_size: sequences to evaluate on.
-        bits: of a vector.
+        bits: bits of a vector.
     """
 
-    metric = "bit_errors"
     solved_when = (
-        "under 0.1 bit errors per sequence of the longest and most often repeated that training knows "
-        "(that of Collier & Beel, 2018, for copying once; none is published)"
+        "under 0.1 bit errors per sequence of the greatest training length and repetitions (the mark of "
+        "Collier & Beel, 2018, for a single copy; none is published)"
     )
+    solved_below = 0.1
 
     def __init__(
         self,
@@ -55,18 +55,13 @@ class RepeatCopy(MixedSizesTask):
         eval_size: int = 1000,
         bits: int = 8,
     ) -> None:
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=1)
-        if bits < 1:
-            raise ConfigError(f"task.bits={bits} leaves nothing to copy; give at least 1.")
+        super().__init__(length, eval_lengths, eval_size, bits, marks=2, ends=1)
         for name, value in [("repeats", repeats), ("eval_repeats", eval_repeats)]:
             if value is not None and value < 1:
-                raise ConfigError(f"task.{name}={value} leaves nothing to say; give at least 1.")
+                raise ConfigError(f"task.{name}={value} leaves nothing to repeat; give at least 1.")
         self.variant = f"{bits} bits, {repeats} times"
         self.repeats = repeats
         self.eval_repeats = repeats if eval_repeats is None else eval_repeats
-        self.bits = bits
-        self.inputs = Vectors(bits + 2)
-        self.targets = Bits(bits + 1, per_step=True)
 
     @property
     def steps(self) -> int:
@@ -84,16 +79,14 @@ class RepeatCopy(MixedSizesTask):
     def draw(self, generator: torch.Generator, batch_size: int, *size: int) -> Batch:
         length, repeats = size
         steps = length * (repeats + 1) + 2
-        vectors = torch.randint(2, (batch_size, length, self.bits), generator=generator).float()
-        inputs = torch.zeros(batch_size, steps, self.bits + 2)
-        targets = torch.zeros(batch_size, steps, self.bits + 1)
+        vectors = self.vectors(generator, batch_size, length)
+        inputs, targets = self.blank(batch_size, steps)
         inputs[:, :length, : self.bits] = vectors
         inputs[:, length, self.bits] = 1
         inputs[:, length, self.bits + 1] = self._normalised(repeats)
         targets[:, length + 1 : -1, : self.bits] = vectors.repeat(1, repeats, 1)
         targets[:, -1, self.bits] = 1
-        mask = (torch.arange(steps) > length).expand(batch_size, -1)
-        return Batch(inputs, targets, mask=mask)
+        return Batch(inputs, targets, mask=answer_mask(batch_size, steps, start=length + 1))
 
     def _normalised(self, repeats: int) -> float:
         """Return the number of repetitions, with mean 0 and variance 1 over 1 to `self.repeats`."""
@@ -101,9 +94,6 @@ class RepeatCopy(MixedSizesTask):
         return (repeats - (self.repeats + 1) / 2) / (deviation or 1)
 
     def baseline_loss(self, length: int) -> float:
-        """Return n r k log 2 / ((n r + 1)(k + 1)), for k bits: all is certain but the vectors."""
-        said = length * self.eval_repeats
-        return said * self.bits * math.log(2) / ((said + 1) * (self.bits + 1))
-
-    def solved(self, metrics: Mapping[str, float]) -> bool:
-        return metrics["bit_errors"] < 0.1
+        """Return n r k log 2 / ((n r + 1)(k + 1)) for k bits: everything but the vectors is certain."""
+        copied = length * self.eval_repeats
+        return copied * self.bits * math.log(2) / ((copied + 1) * (self.bits + 1))

@@ -1,4 +1,4 @@
-"""Temporal order: remember which of two symbols came, at far apart times, among distractors."""
+"""Temporal order: remember which symbols came at distant times, among distractors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Classes, Tokens
 from seqbench.tasks.streams.fresh import SyntheticTask
 
-#: Where the symbols fall, as shares of the length: {how many symbols: [(from, to), …]}.
+#: The positions of the symbols as shares of the length: {number of symbols: [(from, to), …]}.
 SCALED = {2: [(0.1, 0.2), (0.5, 0.6)], 3: [(0.1, 0.2), (0.3, 0.4), (0.6, 0.7)]}
 ORIGINAL = {2: [(0.1, 0.2), (0.5, 0.6)], 3: [(0.1, 0.2), (0.33, 0.43), (0.66, 0.76)]}
 
@@ -21,21 +21,21 @@ X, Y, DISTRACTORS, START, END = 0, 1, 2, 6, 7
 
 
 class TemporalOrder(SyntheticTask):
-    """Say in which order the symbols X and Y came: one class for each order.
+    """Classify the order in which the symbols X and Y came: one class for each order.
 
         input   c X a d b a Y c b d a c      class XY, one of XX, YX, XY, YY, after the last step
                     └──────────┘ among the distractors a, b, c, d
 
     Variants:
-        scaled: each symbol in a tenth of the sequence that begins at 10 % and 50 % of it (with three
+        scaled: each symbol lies in a tenth of the sequence, which begins at 10 % and 50 % of it (with three
             symbols at 10, 30 and 60 %), as in Pascanu, Mikolov & Bengio (2013) and their code.
         1997: `length` to 1.1 `length` steps, drawn for each sequence; it starts with E and ends with B;
-            the symbols in tenths of `length` that begin at 10 and 50 % (10, 33 and 66 %), ends included
+            the symbols lie in tenths of `length` that begin at 10 and 50 % (10, 33 and 66 %), ends included
             (Hochreiter & Schmidhuber, 1997, experiments 6a and 6b).
 
     Args:
         length: steps T.
-        symbols: how many symbols to order, 2 or 3.
+        symbols: the number of symbols to order, 2 or 3.
         variant: see above.
         eval_lengths: lengths to test at.
         eval_size: sequences to evaluate on.
@@ -55,7 +55,7 @@ class TemporalOrder(SyntheticTask):
             raise ConfigError(f"task.symbols={symbols} is not published; there are 2 and 3.")
         if variant not in ("scaled", "1997"):
             raise ConfigError(f"task.variant={variant} is unknown; there are scaled and 1997.")
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=10)
+        super().__init__(length, eval_lengths, eval_size, min_length=10)
         self.variant = variant
         self.symbols = symbols
         self.inputs = Tokens(6 if variant == "scaled" else 8)

@@ -1,4 +1,4 @@
-"""Time warps: say which character came before this one, however long each of them lasts."""
+"""Time warps: recall the previous character, where characters last for many steps."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ class TimeWarp(SyntheticTask):
         text 4 1 7 …, warp 3
 
         uniform    input    4 4 4 1 1 1 7 7 7 …
-                   target   _ _ _ 4 4 4 1 1 1 …       _ blank: there is none before
+                   target   _ _ _ 4 4 4 1 1 1 …       _ blank: no character came before
         variable   input    4 4 1 1 1 7 7 7 9 …
                    target   _ _ 4 4 4 1 1 1 7 …
 
-    The pure warpings of Tallec & Ollivier (2018). Neighbouring characters of the text differ, so that each
-    change is there to be seen, and the input determines the target. A leaky network can keep the time where
-    the warp is uniform; where it is not, only gates can.
+    The pure warpings of Tallec & Ollivier (2018). Neighbouring characters of the text differ: every change is
+    visible, and the input determines the target. A leaky network can follow a uniform warp; a variable one
+    needs gates.
 
     Variants:
         uniform: every character lasts `warp` steps.
-        variable: each lasts 1 to `warp` steps, drawn for each.
+        variable: each character lasts 1 to `warp` steps, drawn for each.
 
     Args:
-        length: steps T, of the warped text, which is cut off there.
+        length: steps T at which the warped text is cut off.
         variant: see above.
         warp: the most steps that a character lasts.
-        alphabet: how many different characters there are.
+        alphabet: the number of different characters.
         eval_lengths: lengths to test at.
         eval_size: sequences to evaluate on.
     """
 
     solved_when = (
-        "99 % of the targets right (that of Pascanu et al., 2013, for others of its kind; it has none)"
+        "99 % of the targets right (the mark of Pascanu et al., 2013, for related tasks; none is published)"
     )
 
     def __init__(
@@ -57,11 +57,11 @@ class TimeWarp(SyntheticTask):
         if variant not in ("uniform", "variable"):
             raise ConfigError(f"task.variant={variant} is unknown; there are uniform and variable.")
         if warp < 1:
-            raise ConfigError(f"task.warp={warp} leaves no step to a character; give at least 1.")
+            raise ConfigError(f"task.warp={warp} leaves no step for a character; give at least 1.")
         if alphabet < 3:
             raise ConfigError(f"task.alphabet={alphabet} leaves no choice of the next one; give at least 3.")
-        # Shorter ones may hold one character, which has none before.
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=warp + 1)
+        # A shorter sequence may hold a single character, which has no previous one.
+        super().__init__(length, eval_lengths, eval_size, min_length=warp + 1)
         self.variant = variant
         self.warp = warp
         self.alphabet = alphabet
@@ -72,7 +72,7 @@ class TimeWarp(SyntheticTask):
         shape = batch_size, length
         shortest = 1 if self.variant == "variable" else self.warp
         ends = torch.randint(shortest, self.warp + 1, shape, generator=generator).cumsum(1)
-        # Where one ends, the next starts; what ends too late goes to a step more, which is cut off.
+        # The next character starts where one ends. Later ends fall on an extra step, which is cut off.
         starts = torch.zeros(batch_size, length + 1, dtype=torch.int64).scatter_(1, ends.clamp_max(length), 1)
         place = starts[:, :-1].cumsum(1)
         changes = torch.randint(1, self.alphabet, shape, generator=generator)

@@ -1,1 +1,1 @@
-"""One sequence into another of another length."""
+"""Tasks that map one sequence to another of another length."""

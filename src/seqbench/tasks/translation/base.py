@@ -1,4 +1,4 @@
-"""What tasks share whose input is one sequence and whose target is another, of another length."""
+"""What the tasks share that map one sequence to another of another length."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from seqbench.tasks.streams.mixed import MixedSizesTask, uniform
 
 @dataclass(frozen=True)
 class Sequences(Classes):
-    """A sequence of tokens, of `size` there are, of which `end` ends it.
+    """A sequence of tokens out of `size`, closed by the token `end`.
 
-    Targets (B, T) are the tokens of the answer, then `end`; the mask is true up to that one. Also measured,
-    of the likeliest tokens up to the first `end`: `exact`, whether a sequence is that of the target (or,
-    where a batch has `references`, any of these); and `error`, the tokens that would have to be put in, left
-    out or replaced, as a share of those of the target that is nearest, ends not counted.
+    Targets (B, T) are the tokens of the answer, then `end`; the mask is true up to the first `end`. Two more
+    measures compare the most likely tokens before the first `end`: `exact`, whether they equal the target (or
+    one of the batch's `references` (B, R, T), if it has any); and `error`, the insertions, deletions and
+    replacements to the nearest of these, as a share of its tokens, ends excluded.
     """
 
     end: int
@@ -40,26 +40,25 @@ class Sequences(Classes):
 
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         measures = super().measure(outputs, batch)
-        right = batch.extras.get("references", batch.targets[:, None])
-        answers = right.flatten(0, 1)
-        said = outputs.argmax(-1).repeat_interleave(right.shape[1], 0)
-        distances = edit_distance(said, answers, self.end).view(right.shape[:2])
-        sizes = before_end(answers, self.end).sum(1).view(right.shape[:2])
+        references = batch.extras.get("references", batch.targets[:, None])
+        answers = references.flatten(0, 1)
+        predicted = outputs.argmax(-1).repeat_interleave(references.shape[1], 0)
+        distances = edit_distance(predicted, answers, self.end).view(references.shape[:2])
+        sizes = before_end(answers, self.end).sum(1).view(references.shape[:2])
         distance, nearest = distances.min(1)
         size = sizes.gather(1, nearest[:, None])[:, 0]
         dtype = outputs.dtype
-        each = torch.ones_like(size, dtype=dtype)
-        measures["exact"] = ((distance == 0).to(dtype), each)
+        measures["exact"] = ((distance == 0).to(dtype), torch.ones_like(size, dtype=dtype))
         measures["error"] = (distance / size.clamp_min(1), size.to(dtype))
         return measures
 
 
 class TwoSequencesTask(Task):
-    """A task of putting one sequence of tokens into another."""
+    """A task that maps one sequence of tokens to another."""
 
     kind: ClassVar[str] = "two-sequence"
     metric = "exact"
-    solved_when = "99 % of the sequences of the longest that training knows right, to the last token"
+    solved_when = "99 % of the sequences of the greatest training length right, to the last token"
 
     targets: Sequences
 
@@ -73,13 +72,13 @@ class TwoSequencesTask(Task):
 
 
 class Reordering(TwoSequencesTask, MixedSizesTask):
-    """A task of saying random tokens in another order, and then that it is done.
+    """A task of outputting random tokens in another order, and then the end token.
 
     Args:
-        length: the most tokens of a training sequence; a batch has 1 to so many, equally likely.
+        length: the most tokens of a training sequence; a batch has 1 to `length`, equally likely.
         eval_lengths: tokens of the sequences to test at.
         eval_size: sequences to evaluate on.
-        alphabet: symbols there are, from 0 on; in the answer the next number is the end.
+        alphabet: the number of symbols, which are 0, 1, …; in the target the next number is the end.
     """
 
     def __init__(
@@ -89,7 +88,7 @@ class Reordering(TwoSequencesTask, MixedSizesTask):
         eval_size: int = 1000,
         alphabet: int = 8,
     ) -> None:
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=1)
+        super().__init__(length, eval_lengths, eval_size, min_length=1)
         if alphabet < 2:
             raise ConfigError(f"task.alphabet={alphabet} leaves nothing to tell apart; give at least 2.")
         self.variant = f"{alphabet} symbols"
@@ -99,7 +98,7 @@ class Reordering(TwoSequencesTask, MixedSizesTask):
 
     @abstractmethod
     def answer(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
-        """Return the tokens in the order in which they are to be said."""
+        """Return the tokens in the order of the target."""
 
     def size(self, generator: torch.Generator) -> tuple[int, ...]:
         return (uniform(generator, 1, self.length),)
@@ -111,22 +110,22 @@ class Reordering(TwoSequencesTask, MixedSizesTask):
 
 
 def before_end(tokens: Int[Tensor, "B T"], end: int) -> Bool[Tensor, "B T"]:
-    """Return where the tokens are that stand before the first `end`."""
+    """Return which tokens precede the first `end`."""
     return (tokens == end).cumsum(1) == 0
 
 
-def edit_distance(said: Int[Tensor, "B T"], answer: Int[Tensor, "B U"], end: int) -> Int[Tensor, " B"]:
-    """Return how many tokens must be put in, left out or replaced to make the one the other (Levenshtein).
+def edit_distance(predicted: Int[Tensor, "B T"], answer: Int[Tensor, "B U"], end: int) -> Int[Tensor, " B"]:
+    """Return the insertions, deletions and replacements between two sequences (Levenshtein).
 
-    Only what stands before the first `end` counts. All rows go at once, column by column of the table: within
-    a column, to leave out one token after the other is a running minimum.
+    Only the tokens before the first `end` count. The table is computed column by column for all rows at once;
+    within a column, successive deletions are a running minimum.
     """
-    n, m = before_end(said, end).sum(1), before_end(answer, end).sum(1)
-    place = torch.arange(said.shape[1] + 1, device=said.device)
-    column = place.expand(len(said), -1)  # to make nothing of the first i tokens said
+    n, m = before_end(predicted, end).sum(1), before_end(answer, end).sum(1)
+    place = torch.arange(predicted.shape[1] + 1, device=predicted.device)
+    column = place.expand(len(predicted), -1)  # the distance of the first i tokens to an empty answer
     found = column
     for j in range(answer.shape[1]):
-        kept = column[:, :-1] + (said != answer[:, j, None]).to(column.dtype)
+        kept = column[:, :-1] + (predicted != answer[:, j, None]).to(column.dtype)
         best = torch.cat([column[:, :1] + 1, torch.minimum(kept, column[:, 1:] + 1)], dim=1)
         column = (best - place).cummin(1).values + place
         found = torch.where((m > j)[:, None], column, found)

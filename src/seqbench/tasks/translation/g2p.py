@@ -1,4 +1,4 @@
-"""Graphemes to phonemes: pronounce English words, as CMUdict has them."""
+"""Graphemes to phonemes: pronounce the English words of CMUdict."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from seqbench.tasks.streams.fixed import LazyTask
 from seqbench.tasks.translation.base import Sequences, TwoSequencesTask
 
 LETTERS = "'abcdefghijklmnopqrstuvwxyz"
-#: CMUdict's, without stress.
+#: The phonemes of CMUdict, without stress.
 PHONEMES = (
     *("AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY"),
     *("JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y"),
@@ -31,35 +31,35 @@ PHONEMES = (
 )
 TOKENS = {phoneme: token for token, phoneme in enumerate(PHONEMES)}
 END = len(PHONEMES)
-#: The share of the training words that are held out for validation.
+#: The share of the training words that is held out for validation.
 VALIDATION_SHARE = 0.02
 #: The share of wrong words at which the task is solved.
 SOLVED_AT = 0.2921
 
-#: The pronunciations of each word, in their order.
+#: The pronunciations of each word, in the order of the dictionary.
 Lexicon = dict[str, list[list[int]]]
 
 
 class G2P(TwoSequencesTask, LazyTask, BucketTask):
-    """Say how a word is pronounced, phoneme by phoneme, and then that it is done.
+    """Output the phonemes of a word, and then the end token.
 
         input        c h u t e s          p a t h s
         target       SH UW T S end        P AE DH Z end       the first pronunciation
         also right                        P AE TH S end
 
-    Stress is left out, and so are words with anything but letters and apostrophes, such as `a.m.` and
-    `able-bodied`. In training each pronunciation of a word is an example; an evaluation has each word once. A
-    hash of the word tells its split: a tenth are for testing, and 2 % of the others for validation.
+    Stress is ignored. Words with characters other than letters and apostrophes are left out, such as `a.m.`
+    and `able-bodied`. In training each pronunciation of a word is an example; an evaluation has each word
+    once. Words are split by hash: a tenth is for testing, and 2 % of the others for validation.
 
-    Measured: `word_error`, the share of words with none of their pronunciations said, and `phoneme_error`,
-    the edit distance to the nearest of these, as a share of its phonemes.
+    `word_error` is the share of words for which none of the pronunciations was output, and `phoneme_error`
+    the edit distance to the nearest pronunciation, as a share of its phonemes.
 
     The data are read on first use.
 
     Args:
         dataset: the folder of the data set in `data_dir`: `train.parquet` and `test.parquet`, with the
             columns `word` and `phonemes`.
-        data_dir: where data sets lie.
+        data_dir: the folder of the data sets.
 
     Raises:
         DataError: on first use, if the data are missing or not a dictionary.
@@ -67,29 +67,31 @@ class G2P(TwoSequencesTask, LazyTask, BucketTask):
 
     metric = "word_error"
     solved_when = (
-        "at most 29.21 % of the words wrong, what an encoder–decoder LSTM reached on another split of CMUdict"
+        "at most 29.21 % of the words wrong, the error of an encoder–decoder LSTM on another split of CMUdict"
         " (Yao & Zweig, 2015)"
     )
+    contents = "words of up to {} letters"
     variant = "without stress"
     inputs = Tokens(len(LETTERS))
     targets = Sequences(len(PHONEMES) + 1, per_step=True, end=END)
 
     def __init__(self, dataset: str = "cmudict", data_dir: str | Path = "data") -> None:
-        self.dataset = dataset
+        self.dataset = self.title = dataset
         self.data_dir = data_dir
 
     def longest(self) -> int:
         """Return the letters of the longest word."""
         return max(len(word) for lexicon in self._lexica.values() for word in lexicon)
 
-    @cached_property
-    def train(self) -> Batch:
-        """The training examples, one for each pronunciation."""
-        return encode([(word, [said]) for word, every in self._lexica["train"].items() for said in every])
+    def read_split(self, split: str) -> Batch:
+        lexicon = self._lexica[split]
+        if split != "train":
+            return encode(list(lexicon.items()), references=True)
+        return encode([(word, [answer]) for word, answers in lexicon.items() for answer in answers])
 
     @cached_property
     def sizes(self) -> Int[Tensor, "N 2"]:
-        """The letters of each training example, and its phonemes with their end."""
+        """The letters of each training example, and its phonemes including the end."""
         assert self.train.lengths is not None and self.train.mask is not None
         return torch.stack([self.train.lengths, self.train.mask.sum(1)], dim=1)
 
@@ -102,17 +104,10 @@ class G2P(TwoSequencesTask, LazyTask, BucketTask):
             mask=batch.mask[:, :phonemes],
         )
 
-    def validation(self) -> Batch:
-        return self._evaluation("validation")
-
-    def test(self, length: int) -> Batch:
-        self._check(length)
-        return self._evaluation("test")
-
     def baseline_loss(self, length: int) -> float:
         """Return the cross-entropy of the test set's targets under the training set's frequencies, in nats.
 
-        They are those of each step by itself. Every phoneme counts once more at a step than it comes up, so
+        Each step has its own frequencies. Every phoneme counts once more at a step than it occurs there, so
         that none is impossible.
         """
         train, test = self.train, self.test(length)
@@ -134,8 +129,8 @@ class G2P(TwoSequencesTask, LazyTask, BucketTask):
 
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         measures = super().measure(outputs, batch)
-        right, each = measures.pop("exact")
-        return measures | {"word_error": (1 - right, each), "phoneme_error": measures.pop("error")}
+        exact, weights = measures.pop("exact")
+        return measures | {"word_error": (1 - exact, weights), "phoneme_error": measures.pop("error")}
 
     def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
         return LETTERS, (*PHONEMES, "end")
@@ -143,27 +138,21 @@ class G2P(TwoSequencesTask, LazyTask, BucketTask):
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["word_error"] <= SOLVED_AT
 
-    def _check(self, length: int) -> None:
-        self.check_whole(length, self.dataset, f"words of up to {self.length} letters")
-
-    def _evaluation(self, split: str) -> Batch:
-        return encode(list(self._lexica[split].items()), references=True)
-
     @cached_property
     def _lexica(self) -> dict[str, Lexicon]:
         lexica: dict[str, Lexicon] = {"train": {}, "validation": {}, "test": self._read("test")}
-        for word, every in self._read("train").items():
+        for word, answers in self._read("train").items():
             if word in lexica["test"]:
                 raise DataError(
                     f"The word {word!r} of the data set {self.dataset} is in its train and in its test set;"
-                    " leave it out of one."
+                    " remove it from one."
                 )
             split = "validation" if hash_fraction("validation", word) < VALIDATION_SHARE else "train"
-            lexica[split][word] = every
+            lexica[split][word] = answers
         for split, lexicon in lexica.items():
             if not lexicon:
                 raise DataError(
-                    f"The data set {self.dataset} has too few words of letters and apostrophes alone: its"
+                    f"The data set {self.dataset} has too few words of only letters and apostrophes: its"
                     f" {split} set is empty."
                 )
         return lexica
@@ -180,17 +169,17 @@ class G2P(TwoSequencesTask, LazyTask, BucketTask):
         lexicon: Lexicon = {}
         for i, (word, phonemes) in enumerate(rows, 1):
             try:
-                said = tokens_of(phonemes or "")
+                answer = tokens_of(phonemes or "")
                 if not word:
                     raise DataError("it has no word.")
             except DataError as error:
                 raise DataError(
-                    f"Row {i} of the {split} set of {self.dataset} is not read: {error}"
+                    f"Row {i} of the {split} set of {self.dataset} cannot be read: {error}"
                 ) from None
             if re.fullmatch("[a-z']+", word.lower()):
-                every = lexicon.setdefault(word.lower(), [])
-                if said not in every:  # another one but for stress
-                    every.append(said)
+                answers = lexicon.setdefault(word.lower(), [])
+                if answer not in answers:  # pronunciations may differ in stress alone
+                    answers.append(answer)
         return lexicon
 
 
@@ -198,36 +187,36 @@ def tokens_of(phonemes: str) -> list[int]:
     """Return phonemes, such as `SH UW1 T S`, as tokens without stress.
 
     Raises:
-        DataError: there is none, or one that CMUdict does not have.
+        DataError: there is no phoneme, or one that is not in CMUdict.
     """
     found = [phoneme.rstrip("012") for phoneme in phonemes.split()]
     if not found:
         raise DataError("it has no phonemes.")
     for phoneme in found:
         if phoneme not in TOKENS:
-            raise DataError(f"{phoneme!r} is no phoneme of CMUdict; these are {', '.join(PHONEMES)}.")
+            raise DataError(f"{phoneme!r} is not a phoneme of CMUdict; these are {', '.join(PHONEMES)}.")
     return [TOKENS[phoneme] for phoneme in found]
 
 
 def encode(entries: list[tuple[str, list[list[int]]]], references: bool = False) -> Batch:
-    """Put words and their pronunciations into tokens, padded to the longest.
+    """Encode words and their pronunciations as tokens, padded to the longest.
 
     Args:
-        entries: words, each with its pronunciations, of which the first is the target.
-        references: whether to give all of them besides.
+        entries: words, each with its pronunciations; the first is the target.
+        references: whether the batch has all pronunciations as an extra.
     """
-    most = max(len(every) for _, every in entries)
-    steps = max(len(said) for _, every in entries for said in every) + 1
+    most = max(len(answers) for _, answers in entries)
+    steps = max(len(answer) for _, answers in entries for answer in answers) + 1
     longest = max(len(word) for word, _ in entries)
     inputs = [[LETTERS.index(letter) for letter in word.ljust(longest, LETTERS[0])] for word, _ in entries]
-    answers = [every + every[:1] * (most - len(every)) for _, every in entries]
-    padded = [[said + [END] * (steps - len(said)) for said in every] for every in answers]
-    right = torch.from_numpy(np.array(padded))  # faster than from lists by itself
-    targets = right[:, 0].contiguous()
+    filled = [answers + answers[:1] * (most - len(answers)) for _, answers in entries]
+    padded = [[answer + [END] * (steps - len(answer)) for answer in answers] for answers in filled]
+    pronunciations = torch.from_numpy(np.array(padded))  # faster than torch.tensor of lists
+    targets = pronunciations[:, 0].contiguous()
     return Batch(
         torch.from_numpy(np.array(inputs)),
         targets,
         mask=torch.arange(steps) <= (targets != END).sum(1, keepdim=True),
         lengths=torch.tensor([len(word) for word, _ in entries]),
-        extras={"references": right} if references else {},
+        extras={"references": pronunciations} if references else {},
     )

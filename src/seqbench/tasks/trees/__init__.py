@@ -1,1 +1,1 @@
-"""Trees, written as sequences of tokens with brackets."""
+"""Tasks over trees, which are written as sequences of tokens with brackets."""

@@ -1,4 +1,4 @@
-"""What tasks share whose inputs are trees."""
+"""What the tasks over trees share."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Tokens
 from seqbench.tasks.streams.bucketed import BucketTask
-from seqbench.tasks.streams.fixed import loss_by_frequency
 
-#: The token of what follows the end of a shorter sequence, and those around a node that has children.
+#: The token after the end of a shorter sequence, and the brackets around a node that has children.
 PADDING, OPEN, CLOSE = "_", "[", "]"
-#: The tokens that are no nodes; they come first in every vocabulary.
+#: The tokens that are not nodes; they come first in every vocabulary.
 MARKS = (PADDING, OPEN, CLOSE)
-#: What `extras["parents"]` says at the root, and where a token is no node.
+#: The entry of `extras["parents"]` at the root, and at a token that is not a node.
 ROOT, NO_NODE = -1, -2
 
 
@@ -31,14 +30,14 @@ ROOT, NO_NODE = -1, -2
 class Trees(Tokens):
     """Input spec: a tree, written as a sequence of tokens with brackets.
 
-        [ MAX 2 [ MIN 7 4 ] 0 ]       tokens, of which brackets are no nodes
-        . −1  1 . 1   4 4 . 1 .       parents, by their place (`extras["parents"]`); −1 is the root's, . is −2
+        [ MAX 2 [ MIN 7 4 ] 0 ]       tokens; brackets are not nodes
+        . −1  1 . 1   4 4 . 1 .       the place of each parent (`extras["parents"]`, (B, T)); . is −2
 
-    Children follow their parent, in their order. A model of sequences reads the tokens, a model of trees
-    those that are nodes.
+    The root has −1 as its parent. Children follow their parent, in order. A model of sequences reads all
+    tokens, a model of trees reads the nodes.
 
-    size: tokens there are.
-    children: the most that a node has.
+    size: the number of tokens.
+    children: the most children of a node.
     """
 
     children: int
@@ -48,14 +47,14 @@ class Trees(Tokens):
 
 
 class Node(NamedTuple):
-    """A node of a tree, and all that hangs on it."""
+    """A node of a tree, with its subtrees."""
 
     token: str
     children: tuple[Node, ...] = ()
 
 
 class TreeTask(Task):
-    """A task of saying something about a tree."""
+    """A task over trees."""
 
     kind: ClassVar[str] = "tree"
 
@@ -67,10 +66,9 @@ class TreeTask(Task):
 
 
 class TreeDataTask(TreeTask, BucketTask):
-    """A task over a fixed set of trees, each of one class; those of a batch are of similar size."""
+    """A task of classifying the trees of a fixed set; those of a batch have similar sizes."""
 
-    #: The data set's name, for messages.
-    title: str
+    contents = "trees of up to {}"
 
     @property
     @abstractmethod
@@ -83,17 +81,13 @@ class TreeDataTask(TreeTask, BucketTask):
         """The number of each token."""
 
     @cached_property
-    def inputs(self) -> Trees:  # type: ignore[override]  # an attribute that is set once asked for
+    def inputs(self) -> Trees:  # type: ignore[override]  # a plain attribute elsewhere
         trees = [tree for found in self.examples.values() for tree, _ in found]
         return Trees(len(self.vocabulary), max(len(node.children) for tree in trees for node in nodes(tree)))
 
     @property
     def steps(self) -> int:
         return self._longest("train")
-
-    @cached_property
-    def train(self) -> Batch:
-        return self._batch("train")
 
     @property
     def sizes(self) -> Int[Tensor, "N 1"]:
@@ -102,31 +96,16 @@ class TreeDataTask(TreeTask, BucketTask):
 
     def cut(self, batch: Batch, *size: int) -> Batch:
         (longest,) = size
-        parents = batch.extras["parents"][:, :longest]
-        return batch._replace(inputs=batch.inputs[:, :longest], extras={"parents": parents})
+        cut = batch._replace(inputs=batch.inputs[:, :longest])
+        return cut.with_extras(parents=batch.extras["parents"][:, :longest])
 
-    def validation(self) -> Batch:
-        return self._batch("validation")
-
-    def test(self, length: int) -> Batch:
-        self._check(length)
-        return self._batch("test")
-
-    def baseline_loss(self, length: int) -> float:
-        """Return the loss of the classes' frequencies in training, see `loss_by_frequency`."""
-        self._check(length)
-        train, test = ([class_ for _, class_ in self.examples[split]] for split in ("train", "test"))
-        return loss_by_frequency(train, test, self.targets.size)
-
-    def _check(self, length: int) -> None:
-        self.check_whole(length, self.title, f"trees of up to {self.length}")
-
-    def _longest(self, split: str) -> int:
-        return max(len(written(tree)[0]) for tree, _ in self.examples[split])
-
-    def _batch(self, split: str) -> Batch:
+    def read_split(self, split: str) -> Batch:
         trees, classes = zip(*self.examples[split], strict=True)
         return encode(trees, classes, self.vocabulary, self._longest(split))
+
+    def _longest(self, split: str) -> int:
+        """Return the tokens of a split's longest tree."""
+        return max(len(written(tree)[0]) for tree, _ in self.examples[split])
 
 
 def nodes(tree: Node) -> Iterator[Node]:
@@ -139,10 +118,10 @@ def nodes(tree: Node) -> Iterator[Node]:
 
 
 def written(tree: Node) -> tuple[list[str], list[int]]:
-    """Return a tree as tokens with brackets, and for each of these the place of its parent."""
+    """Return a tree as tokens with brackets, and the place of each token's parent."""
     tokens: list[str] = []
     parents: list[int] = []
-    # What is left to be written, the next one last; None is a bracket that closes.
+    # A stack of what is left to write; None is a closing bracket.
     left: list[tuple[Node | None, int]] = [(tree, ROOT)]
     while left:
         node, parent = left.pop()
@@ -164,25 +143,23 @@ def written(tree: Node) -> tuple[list[str], list[int]]:
 def encode(
     trees: Sequence[Node], targets: Sequence[int], vocabulary: Mapping[str, int], longest: int
 ) -> Batch:
-    """Put trees into tokens.
+    """Encode trees as tokens and parents.
 
     Args:
-        trees: to be put.
+        trees: the trees to encode.
         targets: the class of each.
         vocabulary: the number of each token; padding is 0.
-        longest: tokens of the longest sequence, to which all are padded.
+        longest: the tokens to which all sequences are padded.
 
     Raises:
-        ConfigError: a token is not known, or a tree has more of them than `longest`.
+        ConfigError: a token is unknown, or a tree has more than `longest` tokens.
     """
     rows, places, lengths = [], [], []
     for tree in trees:
         tokens, parents = written(tree)
         more = longest - len(tokens)
         if more < 0:
-            raise ConfigError(
-                f"A tree has {len(tokens)} tokens, and {longest} is the most there is room for."
-            )
+            raise ConfigError(f"A tree has {len(tokens)} tokens, but there is room for {longest} at most.")
         try:
             rows.append([vocabulary[token] for token in tokens] + [0] * more)
         except KeyError as error:
@@ -198,14 +175,14 @@ def encode(
 
 
 def check_trees(batch: Batch, spec: Trees) -> None:
-    """See that every row of a batch is one tree, written as the spec says.
+    """Check that every row of a batch is one tree, written as the spec says.
 
     Raises:
-        DataError: it is not; the message names the first row where something is wrong, and what.
+        DataError: a row is not; the message names the first such row and what is wrong with it.
     """
     tokens, parents = batch.inputs, batch.extras.get("parents")
     if parents is None or parents.shape != tokens.shape:
-        raise DataError("A batch of trees must say the parent of every token; give it parents.")
+        raise DataError("A batch of trees must name the parent of every token; give it parents.")
     steps = tokens.shape[1]
     lengths = torch.full((len(tokens),), steps) if batch.lengths is None else batch.lengths
     place = torch.arange(steps)
@@ -221,7 +198,8 @@ def check_trees(batch: Batch, spec: Trees) -> None:
         "has more than one root": roots > 1,
         "has a node after its end": is_node & (place >= lengths[:, None]),
         "has a node that does not follow its parent, as in a cycle": has_parent & (parents >= place),
-        "has a node whose parent is none": parents.lt(NO_NODE) | (has_parent & ~is_node.gather(1, above)),
+        "has a node whose parent is not a node": parents.lt(NO_NODE)
+        | (has_parent & ~is_node.gather(1, above)),
         f"has a node with more than {spec.children} children": children > spec.children,
     }
     for wrong, where in wrongs.items():

@@ -1,4 +1,4 @@
-"""What tasks share whose trees are random expressions: operators over values, to be evaluated."""
+"""What the tasks share that evaluate random expressions: trees of operators over values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,33 +14,32 @@ from numpy.typing import NDArray
 
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.specs import Classes
 from seqbench.tasks.streams.mixed import MixedSizesTask
 from seqbench.tasks.trees.base import MARKS, Node, Trees, TreeTask, encode
 
 #: Tokens of an operator: itself and its brackets.
 OPERATOR = 3
-#: The share of a row of a training batch that may be padding.
+#: The greatest share of padding in a row of a training batch.
 PADDED = 0.25
 
-#: A tree of which nothing is known but how it branches: the shapes of its children.
+#: The shape of a tree: the shapes of its children.
 Shape = tuple[Any, ...]
-#: Chances by number of tokens, and by what else there is.
+#: Chances; the last dimension is the number of tokens.
 Chances = NDArray[np.float64]
 
 
 class Shapes:
-    """Random shapes of trees that have a given depth and number of tokens.
+    """Random shapes of trees of a given depth and number of tokens.
 
-    They are those of a process of branching: a node is an operator with some chance, which has a number of
-    arguments with some chance, each of them a node likewise; else it is a value. Of all that come out of it
-    with this depth and these tokens each has its chance. A value alone has depth 0.
+    Trees come from a branching process: a node is an operator with some chance, else a value. An operator has
+    a random number of arguments, each of which is a node of the same kind. Shapes are drawn with their chance
+    in this process, given the depth and the tokens. A single value has depth 0.
 
     Args:
         operator: the chance of an operator.
         arguments: the chance of each number of arguments.
-        depth: the greatest depth there is to be.
-        tokens: the most tokens there are to be.
+        depth: the greatest depth.
+        tokens: the most tokens.
     """
 
     def __init__(self, operator: float, arguments: Mapping[int, float], depth: int, tokens: int) -> None:
@@ -48,8 +47,8 @@ class Shapes:
         self.tokens = tokens
         most = max(arguments)
         none, nothing = self._row({0: 1.0}), self._row({})
-        #: Chances of each number of tokens, by depth: of a tree that is just so deep, or at most; and of so
-        #: many trees in a row that are all at most so deep, or of which the deepest is just so deep.
+        #: Chances of each number of tokens, by depth: of a tree of exactly or of at most this depth; and, by
+        #: number, of a row of trees that all have at most this depth, or of which the deepest has exactly it.
         self.exact, self.within = [self._row({1: 1 - operator})], [self._row({1: 1 - operator})]
         self.rows: list[list[Chances]] = []
         self.exact_rows: list[list[Chances]] = []
@@ -60,7 +59,7 @@ class Shapes:
                 self.within.append(self.within[-1] + self.exact[-1])
             shallow = self.within[d - 1] if d else nothing
             rows, exact_rows = [none], [nothing]
-            for _ in range(most):  # the first is just so deep, or it is not and a later one is
+            for _ in range(most):  # the first has exactly this depth, or it is shallower and a later one has
                 exact_rows.append(self._join(self.exact[d], rows[-1]) + self._join(shallow, exact_rows[-1]))
                 rows.append(self._join(self.within[d], rows[-1]))
             self.rows.append(rows)
@@ -75,16 +74,16 @@ class Shapes:
         return row
 
     def _join(self, a: Chances, b: Chances) -> Chances:
-        """Return the chances of the tokens of two in a row. All terms are positive: what cannot be is 0."""
+        """Return the chances of the tokens of two in a row. No term is negative: what is impossible is 0."""
         return np.convolve(a, b)[: self.tokens + 1]
 
     def draw(self, random: Random, depth: int, tokens: int) -> Shape:
-        """Draw a shape of just this depth and these tokens."""
+        """Draw a shape of exactly this depth and number of tokens."""
         if depth == 0:
             return ()
         room = tokens - OPERATOR
         left = self._choose(random, self._numbers, depth, room)
-        deep = True  # whether one of those left has to be of depth `depth` − 1
+        deep = True  # whether one of the children left must have depth `depth` − 1
         children = []
         while left:
             d, size = self._choose(random, self._nexts, depth, room, left, deep)
@@ -93,7 +92,7 @@ class Shapes:
         return tuple(children)
 
     def _choose(self, random: Random, find: Callable[..., dict[Any, float]], *state: int) -> Any:
-        """Draw one of what there is to choose from in a state; that is found once."""
+        """Draw one of the options that `find` returns for a state; these are cached."""
         key = (find.__name__, *state)
         if key not in self._choices:
             chances = find(*state)
@@ -102,12 +101,12 @@ class Shapes:
         return random.choices(options, cum_weights=totals)[0]
 
     def _numbers(self, depth: int, room: int) -> dict[int, float]:
-        """Return the chance of each number of arguments, which fill `room`."""
+        """Return the chance of each number of arguments, which together have `room` tokens."""
         inside = self.exact_rows[depth - 1]
         return {number: share * inside[number][room] for number, share in self.arguments.items()}
 
     def _nexts(self, depth: int, room: int, left: int, deep: bool) -> dict[tuple[int, int], float]:
-        """Return the chance of each depth and size of the next of those left, which together fill `room`."""
+        """Return the chance of each depth and size of the next child, if those left have `room` tokens."""
         chances = {}
         for d in range(depth):
             later = self.exact_rows if deep and d < depth - 1 else self.rows
@@ -121,40 +120,39 @@ class Shapes:
 class ExpressionTask(TreeTask, MixedSizesTask):
     """A task of evaluating random expressions, at depths up to `length` and beyond.
 
-    A training tree has 1 to `length` operators on the way down to its deepest value, each depth equally
-    likely, and is else what the process of branching makes of it, with `max_tokens` at most. Trees of a batch
-    have similar numbers of tokens, so that at most a quarter of a row is padding. Which numbers is drawn for
-    each step, as often as trees have them: on the whole nothing is changed but the order.
+    The depth of a training tree is 1 to `length`, equally likely; otherwise the branching process decides,
+    with `max_tokens` at most. The trees of a batch have similar numbers of tokens, so that at most a quarter
+    of a row is padding. The range of these numbers is drawn for each step, in proportion to the trees in it:
+    over a whole run only the order of the trees is affected.
 
-    Validation and tests are at exact depths, the former at `length`.
+    Validation and tests are at exact depths, validation at `length`.
 
     Args:
         length: the greatest depth of a training tree.
         eval_lengths: depths to test at.
         eval_size: trees to evaluate on.
-        max_tokens: of the longest tree, brackets among them.
-        operator: the chance that a node is an operator.
+        max_tokens: tokens of the longest tree, brackets included.
         arguments: the chance of each number of arguments.
-        tokens: all there are of operators and values.
-        classes: values there are.
 
     Raises:
-        ConfigError: a value is out of range, or `max_tokens` are too few for the deepest trees.
+        ConfigError: a value is out of range, or `max_tokens` is too small for the deepest trees.
     """
+
+    #: The chance that a node is an operator.
+    operator_chance: ClassVar[float]
+    #: All operators and values.
+    tokens: ClassVar[tuple[str, ...]]
 
     def __init__(
         self,
-        *,
         length: int,
         eval_lengths: Sequence[int] | None,
         eval_size: int,
         max_tokens: int,
-        operator: float,
+        *,
         arguments: Mapping[int, float],
-        tokens: Sequence[str],
-        classes: int,
     ) -> None:
-        super().__init__(length=length, eval_lengths=eval_lengths, eval_size=eval_size, min_length=1)
+        super().__init__(length, eval_lengths, eval_size, min_length=1)
         deepest = max(self.length, *self.eval_lengths)
         least = deepest * (OPERATOR + min(arguments) - 1) + 1
         if max_tokens < least:
@@ -163,10 +161,9 @@ class ExpressionTask(TreeTask, MixedSizesTask):
                 f" {least}."
             )
         self.max_tokens = max_tokens
-        self.vocabulary = {token: number for number, token in enumerate([*MARKS, *tokens])}
+        self.vocabulary = {token: number for number, token in enumerate([*MARKS, *self.tokens])}
         self.inputs = Trees(len(self.vocabulary), children=max(arguments))
-        self.targets = Classes(classes, per_step=False)
-        self.shapes = Shapes(operator, arguments, deepest, max_tokens)
+        self.shapes = Shapes(self.operator_chance, arguments, deepest, max_tokens)
         # The chance of each depth and number of tokens in training, (length + 1, max_tokens + 1).
         exact = np.stack(self.shapes.exact[: length + 1])
         self._training = exact / exact.sum(1, keepdims=True)
@@ -202,20 +199,20 @@ class ExpressionTask(TreeTask, MixedSizesTask):
     def _expressions(
         self, generator: torch.Generator, number: int, chances: Chances, least: int, longest: int
     ) -> Batch:
-        """Draw expressions of depths and tokens, of at least so many, by their chances."""
+        """Draw expressions of at least `least` tokens, by the chances of each depth and number of tokens."""
         random = Random(int(torch.randint(2**62, (), generator=generator)))
-        there = [(int(d), int(n)) for d, n in zip(*chances.nonzero(), strict=True) if n >= least]
-        totals = np.cumsum([chances[both] for both in there]).tolist()
+        possible = [(int(d), int(n)) for d, n in zip(*chances.nonzero(), strict=True) if n >= least]
+        totals = np.cumsum([chances[both] for both in possible]).tolist()
         drawn = [
             self.fill(random, self.shapes.draw(random, depth, tokens))
-            for depth, tokens in random.choices(there, cum_weights=totals, k=number)
+            for depth, tokens in random.choices(possible, cum_weights=totals, k=number)
         ]
         trees, values = zip(*drawn, strict=True)
         return encode(trees, values, self.vocabulary, longest)
 
 
 def size_ranges(longest: int) -> list[tuple[int, int]]:
-    """Cut the sizes from 1 to `longest` into ranges such that padding takes a quarter of a row at most."""
+    """Return the sizes from 1 to `longest` in ranges in which padding is at most a quarter of a row."""
     ranges: list[tuple[int, int]] = []
     while longest:
         least = math.ceil(longest * (1 - PADDED))

@@ -11,17 +11,17 @@ from random import Random
 import numpy as np
 
 from seqbench.errors import ConfigError
+from seqbench.tasks.specs import Classes
 from seqbench.tasks.trees.base import Node
 from seqbench.tasks.trees.expressions import OPERATOR, Chances, ExpressionTask, Shape
 
 DIGITS = 10
-#: The chance that a node is an operator, and the fewest arguments of one.
-CHANCE = 0.25
+#: The fewest arguments of an operator.
 FEWEST = 2
 
 
 def median(digits: Sequence[int]) -> int:
-    """Return the median, rounded down where it is between two digits."""
+    """Return the median, rounded down if it lies between two digits."""
     ordered, middle = sorted(digits), len(digits) // 2
     return ordered[middle] if len(digits) % 2 else (ordered[middle - 1] + ordered[middle]) // 2
 
@@ -38,25 +38,28 @@ class ListOps(ExpressionTask):
     """Evaluate nested operations on lists of digits.
 
         [ MAX 2 9 [ MIN 4 7 ] 0 ]                  class 9
-        [ SUM_MOD 3 8 [ MED 2 [ MAX 5 1 ] 4 ] ]    class 5 (3 + 8 + 4, of which the last digit)
+        [ SUM_MOD 3 8 [ MED 2 [ MAX 5 1 ] 4 ] ]    class 5 (the last digit of 3 + 8 + 4)
 
-    ListOps (Nangia & Bowman, 2018), with the chances of its generator: a node is an operator with chance 1/4,
-    which is any of the four; it has 2 to 5 arguments, equally likely; a digit is any of ten. The median of an
-    even number of digits lies between two of them, and is rounded down. Their trees are up to 20 deep in
-    training and test alike. Here some tests are deeper than training, as in Csordás et al. (2022); theirs
-    have up to 50 tokens, an operator and its bracket being one, which is about 60 here.
+    ListOps (Nangia & Bowman, 2018), with the chances of its generator: a node is an operator with chance 1/4;
+    the four operators are equally likely, as are 2 to 5 arguments and the ten digits. A median between two
+    digits is rounded down. Their trees are up to 20 deep in training and test alike. Here some tests are
+    deeper than training, as in Csordás et al. (2022), whose trees have up to 50 tokens; they count an
+    operator and its bracket as one, so that this is about 60 here.
 
     A digit has depth 0, an operation on digits depth 1.
 
     Args:
-        length: the greatest depth of a training tree; they have 1 to so many, equally likely.
-        eval_lengths: depths to test at, each of all trees of that test.
+        length: the greatest depth of a training tree; they have 1 to `length`, equally likely.
+        eval_lengths: depths to test at; all trees of a test have its depth.
         eval_size: trees to evaluate on.
-        max_arguments: of an operator.
-        max_tokens: of the longest tree, brackets among them.
+        max_arguments: the most arguments of an operator.
+        max_tokens: tokens of the longest tree, brackets included.
     """
 
     solved_when = "95 % right at the greatest depth of training (no mark is published for this split)"
+    operator_chance = 0.25
+    tokens = (*OPERATORS, *map(str, range(DIGITS)))
+    targets = Classes(DIGITS, per_step=False)
 
     def __init__(
         self,
@@ -69,16 +72,8 @@ class ListOps(ExpressionTask):
         if max_arguments < FEWEST:
             raise ConfigError(f"task.max_arguments={max_arguments} leaves no list; give at least {FEWEST}.")
         numbers = range(FEWEST, max_arguments + 1)
-        super().__init__(
-            length=length,
-            eval_lengths=eval_lengths,
-            eval_size=eval_size,
-            max_tokens=max_tokens,
-            operator=CHANCE,
-            arguments={number: 1 / len(numbers) for number in numbers},
-            tokens=[*OPERATORS, *map(str, range(DIGITS))],
-            classes=DIGITS,
-        )
+        arguments = {number: 1 / len(numbers) for number in numbers}
+        super().__init__(length, eval_lengths, eval_size, max_tokens, arguments=arguments)
         self.variant = f"up to {max_arguments} arguments"
 
     def fill(self, random: Random, shape: Shape) -> tuple[Node, int]:
@@ -97,14 +92,14 @@ class ListOps(ExpressionTask):
 
     @cached_property
     def _values(self) -> list[Chances]:
-        """The chance of each value with each number of tokens, (10, max_tokens + 1), of trees up to a depth.
+        """The chance of each value and number of tokens (10, max_tokens + 1) of trees up to each depth.
 
-        The order of arguments does not count, so that it takes a look at all multisets of them: 2992 with up
-        to five arguments.
+        The order of arguments does not matter. So it is a sum over all multisets of them: 2992 with up to
+        five arguments.
         """
         width = self.max_tokens + 1
         leaf = np.zeros((DIGITS, width))
-        leaf[:, 1] = (1 - CHANCE) / DIGITS
+        leaf[:, 1] = (1 - self.operator_chance) / DIGITS
         found = [leaf]
         for _ in range(max(self.length, *self.eval_lengths)):
             inside = np.zeros((DIGITS, width))
@@ -117,7 +112,7 @@ class ListOps(ExpressionTask):
                     for operator in OPERATORS.values():
                         inside[operator(digits)] += share * orders(digits) * chance
             deeper = leaf.copy()
-            deeper[:, OPERATOR:] += CHANCE * inside[:, :-OPERATOR]
+            deeper[:, OPERATOR:] += self.operator_chance * inside[:, :-OPERATOR]
             found.append(deeper)
         return found
 
@@ -126,7 +121,7 @@ class ListOps(ExpressionTask):
 
 
 def orders(digits: Sequence[int]) -> int:
-    """Return in how many orders digits can be put that look different."""
+    """Return the number of different orders of digits."""
     return math.factorial(len(digits)) // math.prod(
         math.factorial(digits.count(digit)) for digit in set(digits)
     )

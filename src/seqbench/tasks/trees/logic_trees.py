@@ -1,4 +1,4 @@
-"""Logic trees: say whether a formula over true and false is true."""
+"""Logic trees: decide whether a formula over true and false is true."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from random import Random
 
+from seqbench.tasks.specs import Classes
 from seqbench.tasks.trees.base import Node
 from seqbench.tasks.trees.expressions import ExpressionTask, Shape
 
 VALUES = ("F", "T")
-#: The pairs of values that are true of each operator; 1 is true.
+#: The pairs of values for which each operator is true; 1 is true.
 TRUE = {
     "and": [(1, 1)],
     "or": [(0, 1), (1, 0), (1, 1)],
@@ -22,36 +23,40 @@ FALSE = {
     operator: [pair for pair in product((0, 1), repeat=2) if pair not in pairs]
     for operator, pairs in TRUE.items()
 }
-#: The chance that a node is an operator; `not` is one of five.
-CHANCE = 0.5
+#: The chance that an operator is `not`: one of five.
 NOT = 1 / (1 + len(TRUE))
 
 
 class LogicTrees(ExpressionTask):
-    """Say whether a formula over true and false is true.
+    """Decide whether a formula over true and false is true.
 
         [ implies [ and T F ] [ not T ] ]        class 1: true
         [ implies [ not T ] [ and T F ] ]        class 1
         [ and [ implies T F ] [ not T ] ]        class 0: false, with the tokens of the first
 
-    The operators are `not`, `and`, `or`, `xor` and `implies`, equally likely; of the last the order counts.
+    The operators are `not`, `and`, `or`, `xor` and `implies`, equally likely; the order of arguments matters
+    for `implies`.
 
-    It takes the structure to know the value. A formula's operators are drawn first, then its value, and then,
-    from the root to the leaves, any values of arguments that give each operator its own. So, whatever the
-    operators and their places are, half of the formulas are true; and what a leaf tells of the whole is
-    turned round by each `not` above it, and by each `implies` on whose left it stands. From the tokens alone,
-    without their places, hardly more than half of the deeper formulas can be told.
+    The value depends on the structure. A formula's operators are drawn first, then its value, and then, from
+    the root to the leaves, values of arguments that give each operator its value. So half of the formulas
+    are true whatever the operators and their places; and the evidence of a leaf is inverted by each `not`
+    above it, and by each `implies` to whose left it is. From the tokens without their places hardly more
+    than half of the deeper formulas can be classified.
 
     A constant has depth 0, an operator on constants depth 1. A node is an operator with chance 1/2.
 
     Args:
-        length: the greatest depth of a training formula; they have 1 to so much, equally likely.
-        eval_lengths: depths to test at, each of all formulas of that test.
+        length: the greatest depth of a training formula; they have 1 to `length`, equally likely.
+        eval_lengths: depths to test at; all formulas of a test have its depth.
         eval_size: formulas to evaluate on.
-        max_tokens: of the longest formula, brackets among them.
+        max_tokens: tokens of the longest formula, brackets included.
     """
 
     solved_when = "99 % right at the greatest depth of training"
+    variant = "constants"
+    operator_chance = 0.5
+    tokens = ("not", *TRUE, *VALUES)
+    targets = Classes(2, per_step=False)
 
     def __init__(
         self,
@@ -60,17 +65,7 @@ class LogicTrees(ExpressionTask):
         eval_size: int = 1000,
         max_tokens: int = 60,
     ) -> None:
-        super().__init__(
-            length=length,
-            eval_lengths=eval_lengths,
-            eval_size=eval_size,
-            max_tokens=max_tokens,
-            operator=CHANCE,
-            arguments={1: NOT, 2: 1 - NOT},
-            tokens=["not", *TRUE, *VALUES],
-            classes=2,
-        )
-        self.variant = "constants"
+        super().__init__(length, eval_lengths, eval_size, max_tokens, arguments={1: NOT, 2: 1 - NOT})
 
     def fill(self, random: Random, shape: Shape) -> tuple[Node, int]:
         value = int(random.random() * 2)

@@ -1,4 +1,4 @@
-"""Python trees: say something about the syntax tree of a function, of Python's own library."""
+"""Python trees: classify the syntax trees of functions of Python's own library."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.specs import Classes
 from seqbench.tasks.trees.base import MARKS, Node, TreeDataTask, nodes, written
 
-#: What is asked about: whether a node of this type stands within another one.
+#: The class is whether a node of this type is nested within another one.
 ASKED = "Call"
 #: The token of rare types.
 OTHER = "<other>"
 #: The fewest nodes of a function's tree.
 FEWEST = 5
-#: Folders of the library that are left out: tests, and what was installed beside it.
+#: Folders of the library that are left out: tests, and installed packages.
 LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
-#: How far apart the scores of a pair may be, where the classes are one apart on the whole.
+#: The greatest difference between the scores of a pair; the scores estimate classes that differ by 1.
 NEAR = 0.02
 #: The splits of two in ten pairs, by hash; the others are for training.
 SPLITS = {0: "test", 1: "validation"}
 
 
 class PythonTrees(TreeDataTask):
-    """Say whether some call in a function stands within another call, from the function's syntax tree.
+    """Decide from a function's syntax tree whether a call is nested within another call.
 
         def f(x):
             return g(h(x))        class 1
@@ -47,23 +47,23 @@ class PythonTrees(TreeDataTask):
 
             [ FunctionDef [ arguments arg ] [ Expr [ Call Name Name ] ] [ Return [ Call Name Name ] ] ]
 
-    The trees are those that Python's `ast` makes of the functions and methods of its own library, tests left
-    out; tokens are the types of nodes, without names, constants and contexts. Two functions with one tree are
-    one. The data need no download, and are others with another version of Python, which `variant` names.
+    The trees are Python's `ast` of the functions and methods of its own library, without its tests. Tokens
+    are the types of nodes, without names, constants and contexts. Functions with equal trees count once. The
+    data need no download; they depend on the version of Python, which `variant` names.
 
-    It takes the structure to know the class: all functions have two calls at least, and each with a nested
-    call is paired with one that has none, as many calls, and a score that is nearly the same. The score is
-    the best linear guess of the class from how often each type occurs (matching on propensity: Rosenbaum &
-    Rubin, 1983). So no weighing of the tokens tells the classes apart. Functions without a fellow are left
-    out. A pair is for training, validation (a tenth) or test (a tenth) by its hash.
+    The class depends on the structure: all functions have at least two calls, and each function with a nested
+    call is paired with one without, with as many calls and nearly the same score. The score is the best
+    linear prediction of the class from the counts of the types (matching on propensity: Rosenbaum & Rubin,
+    1983). So no weighting of the tokens separates the classes. Functions without a partner are left out.
+    Pairs are split by hash: a tenth is for validation, a tenth for testing.
 
     The library is read on first use, which takes some seconds.
 
     Args:
         length: the most nodes of a tree; the fewest are 5.
         max_children: the most children of a node.
-        types: of nodes that have a token of their own, the most frequent; all others share one.
-        folder: of other Python files to take the functions from; None means Python's own library.
+        types: the number of types with a token of their own, the most frequent ones; all others share one.
+        folder: a folder of other Python files to read; None means Python's own library.
 
     Raises:
         ConfigError: a value is out of range.
@@ -72,6 +72,7 @@ class PythonTrees(TreeDataTask):
 
     title = "Python's functions"
     solved_when = "95 % right (no mark is published)"
+    targets = Classes(2, per_step=False)
 
     def __init__(
         self,
@@ -94,7 +95,6 @@ class PythonTrees(TreeDataTask):
         self.folder = folder
         source = f"Python {platform.python_version()}" if folder is None else folder
         self.variant = f"nested calls, {source}"
-        self.targets = Classes(2, per_step=False)
 
     @cached_property
     def vocabulary(self) -> dict[str, int]:
@@ -113,8 +113,8 @@ class PythonTrees(TreeDataTask):
         for split, pairs in examples.items():
             if not pairs:
                 raise DataError(
-                    f"The Python files of {folder} have too few functions that are alike but for nested"
-                    f" calls, and the {split} set is empty; give task.folder more of them."
+                    f"The Python files of {folder} have too few functions that differ only in nested calls,"
+                    f" and the {split} set is empty; give task.folder more of them."
                 )
         return examples
 
@@ -124,15 +124,16 @@ class PythonTrees(TreeDataTask):
 
 @cache
 def read_functions(folder: Path, most: int, children: int, types: int) -> tuple[Node, ...]:
-    """Return the different trees of the functions in the Python files of a folder and those below.
+    """Return the different trees of the functions in the Python files of a folder and its subfolders.
 
-    What Python cannot parse is left out, and so are functions within others, whose trees are part of these.
+    Files that Python cannot parse are left out, and so are functions within functions, whose trees are part
+    of the outer one.
 
     Args:
-        folder: of the files.
-        most: nodes of a tree.
-        children: the most of a node.
-        types: that have a token of their own.
+        folder: the folder of the files.
+        most: the most nodes of a tree.
+        children: the most children of a node.
+        types: the number of types with a token of their own.
 
     Raises:
         DataError: there is no Python file.
@@ -157,7 +158,7 @@ def functions_of(path: Path) -> Iterator[ast.AST]:
     """Yield the functions and methods of a Python file that are not within others."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of strings that a later Python will not take
+            warnings.simplefilter("ignore")  # about syntax that is deprecated
             left: list[ast.AST] = [ast.parse(path.read_bytes())]
     except (SyntaxError, ValueError, OSError, RecursionError):
         return
@@ -170,12 +171,12 @@ def functions_of(path: Path) -> Iterator[ast.AST]:
 
 
 def size_of(node: ast.AST, enough: int) -> int:
-    """Return the number of nodes of a tree, or where that is more than `enough`, some number that is too.
+    """Return the number of nodes of a tree, or `enough` + 1 if that is less.
 
-    Contexts, which say whether a name is read or set, are none.
+    Contexts, which mark whether a name is read or set, do not count.
     """
-    found = (each for each in ast.walk(node) if not isinstance(each, ast.expr_context))
-    return sum(1 for _ in islice(found, enough + 1))
+    counted = (part for part in ast.walk(node) if not isinstance(part, ast.expr_context))
+    return sum(1 for _ in islice(counted, enough + 1))
 
 
 def tree_of(node: ast.AST) -> Node:
@@ -185,13 +186,13 @@ def tree_of(node: ast.AST) -> Node:
 
 
 def renamed(tree: Node, kept: set[str]) -> Node:
-    """Return the tree with `OTHER` in the place of all types but those kept."""
+    """Return the tree with `OTHER` in place of all types that are not kept."""
     token = tree.token if tree.token in kept else OTHER
     return Node(token, tuple(renamed(child, kept) for child in tree.children))
 
 
 def is_nested(tree: Node) -> bool:
-    """Say whether a call stands within another one."""
+    """Return whether a call is nested within another one."""
     left = [(tree, False)]
     while left:
         node, within = left.pop()
@@ -202,15 +203,15 @@ def is_nested(tree: Node) -> bool:
 
 
 def digest(tree: Node) -> bytes:
-    """Return a hash of a tree: the same on any machine."""
+    """Return a hash of a tree: the same on all machines."""
     return hashlib.sha256(" ".join(written(tree)[0]).encode()).digest()
 
 
 def matched(trees: Sequence[Node]) -> list[tuple[Node, Node]]:
-    """Return pairs of trees with as many calls and nearly one score, the first with a nested call.
+    """Return pairs of trees with equally many calls and nearly equal scores; the first has a nested call.
 
-    Within those of as many calls, both classes go up in their scores, and the next of each are a pair if they
-    are near enough; else the lower one is left out.
+    Among the trees of one number of calls, both classes are sorted by score. The next tree of each form a
+    pair if their scores are near enough; else the one of the lower score is left out.
     """
     counts = {tree: Counter(node.token for node in nodes(tree)) for tree in sorted(trees, key=digest)}
     counts = {tree: count for tree, count in counts.items() if count[ASKED] >= 2}
@@ -231,9 +232,9 @@ def matched(trees: Sequence[Node]) -> list[tuple[Node, Node]]:
 
 
 def scores(counts: Mapping[Node, Counter[str]], classes: Sequence[bool]) -> dict[Node, float]:
-    """Return the best linear guess of each tree's class from its counts, both classes weighing the same.
+    """Return the best linear prediction of each tree's class from its counts, with equal weight for classes.
 
-    It is rounded, so that what a sum's order makes of it does not show.
+    It is rounded, so that the order of summation has no effect.
     """
     if len(set(classes)) < 2:
         return dict.fromkeys(counts, 0.0)

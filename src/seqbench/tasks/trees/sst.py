@@ -1,4 +1,4 @@
-"""SST: the sentiment of sentences, from their parse trees (Socher et al., 2013)."""
+"""SST: classify the sentiment of sentences from their parse trees (Socher et al., 2013)."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from seqbench.tasks.trees.base import MARKS, Node, TreeDataTask, nodes
 FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
 #: Labels of the treebank: very negative, negative, neutral, positive, very positive.
 LABELS = ("0", "1", "2", "3", "4")
-#: The class of each label that has one.
+#: The class of each label, by the number of classes.
 CLASSES = {5: {label: label for label in range(5)}, 2: {0: 0, 1: 0, 3: 1, 4: 1}}
 #: The accuracy of the constituency tree-LSTM of Tai, Socher & Manning (2015).
 PUBLISHED = {5: 0.51, 2: 0.88}
-#: The token of a phrase, and of words that training has not, or but once.
+#: The token of a phrase, and of words that occur less than twice in training.
 PHRASE, UNKNOWN = "<phrase>", "<unknown>"
 
 
 class SST(LazyTask, TreeDataTask):
-    """Say how much somebody likes a film, from the parse tree of a sentence.
+    """Classify how much somebody likes a film, from the parse tree of a sentence.
 
         (3 (2 (2 a) (2 film)) (3 (2 worth) (3 seeing)))      a line of the treebank's file
 
         [ <phrase> [ <phrase> a film ] [ <phrase> worth seeing ] ]      class 3, positive
 
     The Stanford Sentiment Treebank (Socher et al., 2013): 8544, 1101 and 2210 sentences in the files
-    `train.txt`, `dev.txt` and `test.txt` of its parse trees, in the folder `dataset` of `data_dir`. There
-    every phrase has a label; here that of the sentence alone is learnt, and no label is part of the input.
-    What is published, the mark of `solved_when` among it, comes of training on all phrases, from vectors of
-    words that know large corpora: it may be out of reach.
+    `train.txt`, `dev.txt` and `test.txt` of its parse trees, in the folder `dataset` of `data_dir`. The
+    treebank labels every phrase; here only the label of the sentence is learnt, and no label is part of the
+    input. Published results, including the mark of `solved_when`, come from training on all phrases with
+    word vectors from large corpora: they may be out of reach.
 
-    Words are those that training has twice at least; all others are one. Case does not count. The data are
-    read on first use.
+    The vocabulary holds the words that occur at least twice in training; all others share one token. Case is
+    ignored. The data are read on first use.
 
     Args:
         classes: 5, or 2: negative and positive, without the neutral sentences.
         dataset: the folder of the files in `data_dir`.
-        data_dir: where data sets lie.
+        data_dir: the folder of the data sets.
 
     Raises:
-        DataError: on first use, if the files are missing or not as the treebank has them.
+        DataError: on first use, if the files are missing or do not have the treebank's form.
     """
 
     title = "the Stanford Sentiment Treebank"
@@ -85,7 +85,7 @@ class SST(LazyTask, TreeDataTask):
             ]
             if not trees:
                 raise DataError(
-                    f"{folder / name} has no sentence with a class; put the treebank's own there."
+                    f"{folder / name} has no sentence with a class; put the treebank's own file there."
                 )
             if split == "train":
                 counts = Counter(node.token for tree, _ in trees for node in nodes(tree))
@@ -104,13 +104,13 @@ class SST(LazyTask, TreeDataTask):
 
 
 def with_known(tree: Node, known: set[str]) -> Node:
-    """Return the tree with `UNKNOWN` in the place of all words but those known."""
+    """Return the tree with `UNKNOWN` in place of all unknown words."""
     token = tree.token if tree.token in known else UNKNOWN
     return Node(token, tuple(with_known(child, known) for child in tree.children))
 
 
 def read_trees(path: Path) -> list[tuple[Node, int]]:
-    """Read one of the treebank's files: a tree in each line, with the label of its root.
+    """Read a file of the treebank: one tree per line, each with the label of its root.
 
     Raises:
         DataError: the file is missing or cannot be read, or a line is not one tree.
@@ -130,7 +130,7 @@ def read_trees(path: Path) -> list[tuple[Node, int]]:
             found.append(read_tree(line))
         except ValueError as error:
             raise DataError(
-                f"Line {number} of {path} is not one tree as the treebank has it, such as"
+                f"Line {number} of {path} is not one tree in the treebank's form, such as"
                 f" (3 (2 good) (2 film)): {error}."
             ) from error
     return found
@@ -140,10 +140,10 @@ def read_tree(line: str) -> tuple[Node, int]:
     """Return the tree of a line, with the label of its root.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the line is not one tree.
     """
     found: tuple[Node, int] | None = None
-    # The nodes that are open, each with its label and what it holds: one word, or nodes.
+    # A stack of the open nodes, each with its label and its content: one word, or nodes.
     open_nodes: list[tuple[int, list[str], list[Node]]] = []
     parts = iter(re.findall(r"[()]|[^\s()]+", line))
     for part in parts:
@@ -152,14 +152,14 @@ def read_tree(line: str) -> tuple[Node, int]:
         if part == "(":
             label = next(parts, "")
             if label not in LABELS:
-                raise ValueError(f"there is {label!r} in the place of a label from 0 to 4")
+                raise ValueError(f"there is {label!r} in place of a label from 0 to 4")
             open_nodes.append((int(label), [], []))
         elif not open_nodes:
             raise ValueError("it does not begin with a bracket")
         elif part == ")":
             root, words, children = open_nodes.pop()
             if len(words) + bool(children) != 1:
-                raise ValueError("a node holds neither one word nor other nodes alone")
+                raise ValueError("a node must hold either one word or other nodes")
             node = Node(PHRASE, tuple(children)) if children else Node(words[0])
             if open_nodes:
                 open_nodes[-1][2].append(node)
