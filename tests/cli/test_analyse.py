@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import seqbench
-from seqbench.cli.analyse import initial_model, jobs
 from seqbench.analysis.gradient_flow import gradient_norms
 from seqbench.analysis.observations import observe
+from seqbench.cli.analyse import initial_model, jobs
 from seqbench.config.compose import compose
 from seqbench.runs.trained import load_run
 

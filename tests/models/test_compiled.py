@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from seqbench.training.ways import can_compile
 from torch.func import functional_call, stack_module_state, vmap
 
 from seqbench.models import Cell, compiled, unfold
 from seqbench.models.cells.gru import GRU
 from seqbench.models.cells.leaky import LeakyRNN
-from seqbench.training.ways import can_compile
 from tests.models.test_presets import PRESETS
 
 pytestmark = [

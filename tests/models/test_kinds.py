@@ -6,12 +6,12 @@ import copy
 
 import pytest
 import torch
+from seqbench.training.seeds import run
 
 import seqbench
 from seqbench.config.build import ModelFactory, build_optimizer_config
 from seqbench.config.presets import preset_names
 from seqbench.errors import ConfigError
-from seqbench.training.seeds import run
 from tests.models.test_presets import accepts
 
 #: For each kind of task a small one.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from seqbench.training.seeds import run
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.utils._pytree import tree_map
 
 from seqbench.config.presets import preset_names
 from seqbench.errors import ConfigError
-from seqbench.training.seeds import run
 from tests.models.test_presets import accepts
 
 STORY = [preset for preset in preset_names("model") if accepts(preset) == ("story",)]

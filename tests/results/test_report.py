@@ -8,9 +8,9 @@ import pytest
 from handmade import mixed, run, write
 from rich.console import Console
 
+from seqbench.cli.report import main
 from seqbench.errors import StoreError
 from seqbench.results.frame import compare
-from seqbench.cli.report import main
 from seqbench.results.report import WRITERS, print_report
 from seqbench.runs.store import read_results, run_folders
 from seqbench.tasks.metrics import share

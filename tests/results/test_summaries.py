@@ -11,6 +11,7 @@ from handmade import failed, mixed, run, write
 from rich.console import Console
 from scipy.stats import trim_mean
 
+from seqbench.cli.report import main
 from seqbench.errors import ConfigError
 from seqbench.results.frame import compare
 from seqbench.results.numbers import count, measured
@@ -18,7 +19,6 @@ from seqbench.results.rendering.data import to_csv, to_json
 from seqbench.results.rendering.latex import to_latex
 from seqbench.results.rendering.markdown import to_markdown
 from seqbench.results.rendering.terminal import print_comparison
-from seqbench.cli.report import main
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary, find
 from seqbench.results.summaries.note import Note
 from seqbench.results.summaries.solve_rate import SolveRate

@@ -15,8 +15,8 @@ import torch
 
 import seqbench
 from seqbench.errors import ConfigError
-from seqbench.runs.record import Record
 from seqbench.runs.plan import plan
+from seqbench.runs.record import Record
 
 TINY = ["task=temporal_order", "task.length=10", "task.eval_size=100", "model.hidden_size=8", "batch_size=8"]
 QUICK = [*TINY, "trainer.max_steps=60", "trainer.eval_every=20", "logger=none"]

@@ -39,7 +39,11 @@ def clock(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_fastest_is_taken_where_it_is_clearly_so(clock) -> None:
     update, batch = setting("rnn", 3)
-    plain, together, compiled = ExecutionMode(False, "auto"), ExecutionMode(True, "auto"), ExecutionMode(True, "compile")
+    plain, together, compiled = (
+        ExecutionMode(False, "auto"),
+        ExecutionMode(True, "auto"),
+        ExecutionMode(True, "compile"),
+    )
     clock({plain: 1e-3, together: 0.5e-3})
     assert fastest_mode(update, batch, 10, "auto") == together
     clock({plain: 1e-3, together: 0.95e-3})
@@ -54,7 +58,9 @@ def test_the_fastest_is_taken_where_it_is_clearly_so(clock) -> None:
 def test_what_is_given_is_not_measured(clock) -> None:
     clock({})
     assert fastest_mode(*setting("rnn", 2, "model.engine=loop"), 10, True) == ExecutionMode(True, "loop")
-    assert fastest_mode(*setting("rnn", 1, "model.engine=native"), 10, "auto") == ExecutionMode(False, "native")
+    assert fastest_mode(*setting("rnn", 1, "model.engine=native"), 10, "auto") == ExecutionMode(
+        False, "native"
+    )
 
 
 def test_measuring_leaves_weights_and_generators_as_they_were() -> None:

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.models.test_presets import SMALL as SMALL_MODELS
-from tests.models.test_presets import accepts
 
 import seqbench
 from seqbench.config.build import build_optimizer_config
@@ -23,6 +21,8 @@ from seqbench.config.presets import preset_names
 from seqbench.training.batches import stack_batches
 from seqbench.training.seed_stack import ELEMENTWISE, SeedStack, optimizer_of_all, optimizer_of_one
 from seqbench.training.updates import GradientDescent
+from tests.models.test_presets import SMALL as SMALL_MODELS
+from tests.models.test_presets import accepts
 
 SMALL = ["task=temporal_order", "task.length=12", "task.eval_size=60", "model.hidden_size=8", "batch_size=8"]
 SMALL += ["logger=none", "trainer.precision=64-true"]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from seqbench.training.omega import loss_and_omega
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
 import seqbench
-from seqbench.training.omega import loss_and_omega
 from seqbench.config.build import build_settings
 from seqbench.errors import ConfigError
 from seqbench.tasks.base import generator

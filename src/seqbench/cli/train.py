@@ -16,8 +16,8 @@ from seqbench.processes import is_first_process
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from seqbench.runs.store import Result
     from seqbench.runs.plan import Plan
+    from seqbench.runs.store import Result
 
 #: Exit code of a command with a failed run.
 FAILED = 1

@@ -71,4 +71,3 @@ def provenance(results: Sequence[Result]) -> str:
         f"torch {listed(r.versions.get('torch') for r in results)} on {listed(r.device for r in results)}; "
         f"{spent} of training in all, until {max(result.finished_at for result in results)}."
     )
-

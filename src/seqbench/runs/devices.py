@@ -38,7 +38,9 @@ def world_size(settings: TrainerSettings) -> int:
     if accelerator == "cpu":  # as many processes as one asks for
         devices = max(settings.devices, 1)
     elif settings.devices > there:
-        raise ConfigError(f"trainer.devices={settings.devices} is more than the {there} that this machine has.")
+        raise ConfigError(
+            f"trainer.devices={settings.devices} is more than the {there} that this machine has."
+        )
     else:
         devices = there if settings.devices == -1 else settings.devices
     return devices * int(settings.lightning.get("num_nodes", 1))

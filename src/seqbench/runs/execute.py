@@ -106,9 +106,7 @@ def _process_settings(job: Plan) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _trainer(
-    job: Plan, records: dict[int, Record], learner: SequenceLearner
-) -> tuple[L.Trainer, TaskData]:
+def _trainer(job: Plan, records: dict[int, Record], learner: SequenceLearner) -> tuple[L.Trainer, TaskData]:
     """Return Lightning's trainer, with the callbacks of the seeds, and the data that it trains on."""
     settings, first = job.settings, next(iter(records.values()))
     observers = [callback for seed in records for callback in job.make_callbacks(seed)]
@@ -137,9 +135,7 @@ def _trainer(
     return trainer, TaskData(job.task, learner.stream)
 
 
-def _lightning_trainer(
-    job: Plan, callbacks: Sequence[L.Callback], loggers: Sequence[Logger]
-) -> L.Trainer:
+def _lightning_trainer(job: Plan, callbacks: Sequence[L.Callback], loggers: Sequence[Logger]) -> L.Trainer:
     """Return Lightning's trainer; a strategy or precision that it cannot serve is a ConfigError."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning.*")

@@ -23,7 +23,7 @@ from seqbench.processes import is_first_process
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 from seqbench.training.learner import SequenceLearner
-from seqbench.training.loggers import shows_figures, show_figure
+from seqbench.training.loggers import show_figure, shows_figures
 
 #: Seconds between two pictures of a run's memory: drawing one takes up to a second, and evaluations may be as
 #: frequent.

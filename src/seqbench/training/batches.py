@@ -50,7 +50,9 @@ class TrainingStream:
         self.max_steps = max_steps
         self.steps_per_call = steps_per_call
         self._first = [
-            partial(batches_with_teacher, task, seed, batch_size, rate_at=teacher_forcing or (lambda step: 1.0))
+            partial(
+                batches_with_teacher, task, seed, batch_size, rate_at=teacher_forcing or (lambda step: 1.0)
+            )
             for seed in seeds
         ]
         self._streams = [first(start) for first in self._first]
@@ -89,9 +91,7 @@ def stack_batches(batches: Sequence[Batch]) -> Batch:
     """Stack batches of one shape along a new first dimension."""
     if len(batches) == 1:
         return batches[0].map(lambda part: part[None])
-    stacked: Batch = tree_map(
-        lambda *parts: None if parts[0] is None else torch.stack(parts), *batches
-    )
+    stacked: Batch = tree_map(lambda *parts: None if parts[0] is None else torch.stack(parts), *batches)
     return stacked
 
 

@@ -68,9 +68,7 @@ def fastest_mode(
     return best if times[best] < WORTH * times[plain] else plain
 
 
-def _measure(
-    update: GradientDescent, batch: Batch, modes: list[ExecutionMode]
-) -> dict[ExecutionMode, float]:
+def _measure(update: GradientDescent, batch: Batch, modes: list[ExecutionMode]) -> dict[ExecutionMode, float]:
     """Return the seconds of one step's passes in each mode that runs, the median of up to three."""
     times = {}
     for mode in modes:

@@ -85,9 +85,7 @@ class SequenceLearner(L.LightningModule):
 
     def on_train_start(self) -> None:
         trainer = self.trainer
-        if not isinstance(self.update, GradientDescent):
-            self.mode = ExecutionMode(False, self.stack.engine)
-        elif self.mode is None and trainer.world_size > 1:  # measuring would put the processes out of step
+        if not isinstance(self.update, GradientDescent) or (self.mode is None and trainer.world_size > 1):
             self.mode = ExecutionMode(False, self.stack.engine)
         elif self.mode is None:
             batch = self.transfer_batch_to_device(self.stream.example(), self.device, 0)

@@ -6,13 +6,13 @@ import copy
 
 import pytest
 import torch
+from seqbench.training.data import side_by_side
+from seqbench.training.seeds import SeedStack, run
 from torch.func import functional_call
 
 import seqbench
 from seqbench.config.build import build_optimizer_config
 from seqbench.config.presets import preset_names
-from seqbench.training.data import side_by_side
-from seqbench.training.seeds import SeedStack, run
 from tests.models.test_presets import accepts
 
 TREE = [preset for preset in preset_names("model") if accepts(preset) == ("tree",)]
