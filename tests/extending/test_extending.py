@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from seqbench.cli.main import main
+from seqbench.cli import main
 
 import seqbench
 from seqbench.errors import ConfigError

@@ -88,8 +88,12 @@ def hurry(trainer, module) -> None:
 
 @pytest.mark.parametrize(
     ("action", "what"),
-    [(stop, "stops training"), (spoil, "changes weights"), (drop, "changes gradients")]
-    + [(hurry, "changes learning rates")],
+    [
+        (stop, "stops training"),
+        (spoil, "changes weights"),
+        (drop, "changes gradients"),
+        (hurry, "changes learning rates"),
+    ],
 )
 def test_one_that_changes_a_run_is_refused_in_a_sentence(action, what: str) -> None:
     words = f"The callback Acts {what} in on_train_batch_end; a callback may observe a run and not change it"

@@ -8,7 +8,6 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -187,7 +186,7 @@ def _blank(job: Plan, seed: int) -> Result:
         status="failed",
         config=job.config_of(seed),
         metric=job.task.metric,
-        metrics={job.task.metric: asdict(job.task.metric_of(job.task.metric))},
+        metrics={job.task.metric: job.task.metric_of(job.task.metric)},
         solved_when=job.task.solved_when,
         device=platform.processor() or platform.machine(),
         versions={name: version(name) for name in ("seqbench", "torch", "lightning")}
@@ -207,7 +206,7 @@ def _fill(job: Plan, result: Result, record: Record, model: nn.Module) -> None:
     result.validation = dict(record.best_metrics)
     result.test = {str(n): dict(m) for n, m in zip(lengths, record.tested, strict=False)}
     measured = {name for metrics in (result.validation, *result.test.values()) for name in metrics}
-    result.metrics |= {name: asdict(task.metric_of(name)) for name in sorted(measured)}
+    result.metrics |= {name: task.metric_of(name) for name in sorted(measured)}
     result.baseline_loss = {str(n): task.baseline_loss(n) for n in lengths}
     result.parameters = sum(p.numel() for p in model.parameters())
     result.state_size = getattr(model, "state_size", None)

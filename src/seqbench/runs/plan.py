@@ -1,4 +1,7 @@
-"""The plan of a job: a configuration, checked, and all that its runs need. Nothing after it reads configuration."""
+"""The plan of a job: a configuration, checked, and all that its runs need.
+
+Nothing after the plan reads configuration.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +100,7 @@ class Plan:
         return self.config | {"seed": seed, "n_seeds": 1}
 
     def model(self, seed: int) -> nn.Module:
-        """Return a seed's model with its initial weights; torch's generator is left at the seed's own stream."""
+        """Return a seed's model with its initial weights; torch's generator goes to the seed's own stream."""
         torch.manual_seed(generator("weights", seed).initial_seed())
         model = self.make_model()
         torch.manual_seed(generator("training", seed).initial_seed())

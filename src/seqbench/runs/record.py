@@ -34,15 +34,15 @@ class Record:
     """One run, as far as it has been trained.
 
     A checkpoint holds everything that the further course of a run depends on, or it follows from the seed and
-    the step: a run that was killed continues from there bit for bit. (Seeds that are compiled together do so up
-    to rounding once some of them have ended, because fewer are then compiled.)
+    the step: a run that was killed continues from there bit for bit. (Seeds that are compiled together do so
+    up to rounding once some of them have ended, because fewer are then compiled.)
 
     Attributes:
         step: optimisation steps taken, as of the last evaluation or checkpoint.
         status: `solved`, `diverged` or `finished`, as of now.
         solved_at_step: the first evaluation at which the task was solved.
-        best_step, best_metrics, best_weights: the evaluation with the best headline metric; of equal ones that
-            with the lowest loss.
+        best_step, best_metrics, best_weights: the evaluation with the best headline metric; of equal ones the
+            one with the lowest loss.
         train_seconds, wall_seconds: time spent training, and in all, over every restart; a run that trains
             together with others has its share.
         mode: the execution mode, see `seqbench.training.execution_mode`; None until it is chosen.

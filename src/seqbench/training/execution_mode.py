@@ -1,7 +1,7 @@
 """The execution mode: how the passes of several seeds are executed.
 
-A mode is a pair: whether the seeds are vectorised, and the engine of `seqbench.models.unfold`. Modes differ in
-speed and in the order of summation alone. The fastest is measured before a run starts.
+A mode is a pair: whether the seeds are vectorised, and the engine of `seqbench.models.unfold`. Modes differ
+in speed and in the order of summation alone. The fastest is measured before a run starts.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ Sums = dict[str, Tensor]
 class SequenceLearner(L.LightningModule):
     """Trains the models of K seeds on a task, all at the same step.
 
-    A call of `training_step` takes several optimisation steps, so that Lightning's overhead per batch is shared
-    among them; nothing in it waits for the device.
+    A call of `training_step` takes several optimisation steps, so that they share Lightning's overhead per
+    batch; nothing in it waits for the device.
 
     Attributes:
         step: optimisation steps taken.

@@ -1,7 +1,7 @@
 """Where metrics go besides `metrics.csv`.
 
-A logger preset names seqbench's `wandb` below or one of Lightning's loggers by `_target_`. The parameters that
-depend on the run (`info`, `save_dir`, `name`, `version`, …) are filled in by name.
+A logger preset names seqbench's `wandb` below or one of Lightning's loggers by `_target_`. The parameters
+that depend on the run (`info`, `save_dir`, `name`, `version`, …) are filled in by name.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def wandb(
         info: the run.
         project: W&B project.
         entity: W&B team or user; None for the account's own.
-        mode: auto is online if somebody is logged in and offline otherwise, without a question; the environment
-            variable WANDB_MODE takes precedence.
+        mode: auto is online if somebody is logged in and offline otherwise, without a question; the
+            environment variable WANDB_MODE takes precedence.
         tags: more tags.
 
     Files lie in `<runs_dir>/wandb`; `wandb sync` uploads an offline run later.
@@ -111,14 +111,15 @@ def _logged_in() -> bool:
 
 def shows_figures(logger: Logger) -> bool:
     """Whether a logger can show a figure: W&B, TensorBoard and MLflow can, a CSV file cannot."""
+    experiment = getattr(logger, "experiment", None)
     return isinstance(logger, WandbLogger) or any(
-        hasattr(logger.experiment, method) for method in ("add_figure", "log_figure")
+        hasattr(experiment, method) for method in ("add_figure", "log_figure")
     )
 
 
 def show_figure(logger: Logger, name: str, figure: Figure, step: int) -> None:
     """Show a figure among a run's pictures."""
-    experiment: Any = logger.experiment
+    experiment: Any = getattr(logger, "experiment", None)
     if isinstance(logger, WandbLogger):
         logger.log_image(name, [figure], step=step)
     elif hasattr(experiment, "add_figure"):  # TensorBoard

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map
 from seqbench.models.unfold import Engine
 from seqbench.tasks.batch import Batch
 
-#: Optimisers that treat every number of a parameter by itself, so that one of them can serve stacked parameters.
+#: Optimisers that treat every number of a parameter by itself, so that they can serve stacked parameters.
 ELEMENTWISE = (
     *(torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop),
     *(torch.optim.Adagrad, torch.optim.Adadelta, torch.optim.Adamax, torch.optim.RAdam),
@@ -25,8 +25,8 @@ ELEMENTWISE = (
 class SeedStack(nn.Module):
     """K models, one for each seed. The rows of stacked parameters (K, …) are their parameters.
 
-    A pass is either vectorised, all models at once under `torch.func.vmap`, so that the overhead of an operation
-    is paid once and not K times; or sequential, one model after another, with the native kernels that vmap
+    A pass is either vectorised, all models at once under `torch.func.vmap`, so that the overhead of an
+    operation is paid once and not K times; or sequential, one model after another, with the native kernels that vmap
     cannot batch. Both write gradients into the same rows. A seed's numbers are those that it has alone, up to
     rounding.
 
@@ -90,7 +90,7 @@ class SeedStack(nn.Module):
 
     @property
     def engine(self) -> Engine | None:
-        """The engine that unfolds the models, see `seqbench.models.unfold`; None where nothing is unfolded."""
+        """The engine that unfolds the models, see `seqbench.models.unfold`; None if nothing is unfolded."""
         engines = [module.engine for module in self.models[0].modules() if hasattr(module, "engine")]
         return cast(Engine, engines[0]) if engines else None
 
@@ -155,8 +155,8 @@ class SeedStack(nn.Module):
 
 
 @cache
-def _parameters(model: type[nn.Module]) -> frozenset[str]:
-    return frozenset(inspect.signature(model.forward).parameters)
+def _parameters(forward: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(forward).parameters)
 
 
 def run(
@@ -172,7 +172,7 @@ def run(
         state: to continue from.
         call: called in the model's place, with the same arguments.
     """
-    arguments: dict[str, Any] = batch.arguments(_parameters(type(model)))
+    arguments: dict[str, Any] = batch.arguments(_parameters(type(model).forward))
     if state is not None:
         arguments["state"] = state
     outputs, end = (call or model)(**arguments)

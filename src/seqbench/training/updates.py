@@ -1,7 +1,7 @@
 """Updates: what one optimisation step does to the models of all seeds.
 
-Gradient descent is one update; solving for a readout by ridge regression is another. The model says which one it
-takes: its readout is learnt or solved for.
+Gradient descent is one update; solving for a readout by ridge regression is another. The model says which
+one it takes: its readout is learnt or solved for.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Update(ABC):
             Loss and norm of the gradient (2, K), without a graph; None where there are none.
         """
 
-    def before_evaluation(self) -> None:
+    def before_evaluation(self) -> None:  # noqa: B027 - most updates leave the models as they are
         """Bring the models into the state that is evaluated."""
 
 
@@ -88,7 +88,7 @@ class GradientDescent(Update):
 
 
 def _truncated(stack: SeedStack, target: Target, batch: Batch, size: int, backward: Backward) -> Tensor:
-    """Return the losses (K,) after backward passes of `size` steps; states are carried on, gradients are not."""
+    """Return the losses (K,) after backward passes of `size` steps; states are carried over, gradients not."""
     steps, lengths = batch.inputs.shape[2], batch.lengths
     # The weight of a target in the loss of its seed, which is the sum over the slices.
     weights = torch.ones(batch.inputs.shape[: 3 if target.per_step else 2], device=batch.inputs.device)

@@ -1,1 +1,1 @@
-"""A package of somebody's own, outside seqbench: a cell, a task, a metric, a statistic, a family of graphs."""
+"""A package outside seqbench: a cell, a task, a metric, a statistic, a family of graphs."""

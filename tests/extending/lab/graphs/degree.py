@@ -16,7 +16,7 @@ from seqbench.tasks.streams.fresh import SyntheticTask
 
 @dataclass(frozen=True)
 class Graph(Vectors):
-    """Input spec: `nodes` nodes with `size` numbers each; their edges are `extras["edges"]` (B, N, N), 0 or 1."""
+    """Input spec: `nodes` nodes with `size` numbers each; their edges are `extras["edges"]` (B, N, N)."""
 
     nodes: int
 
