@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from seqbench.cli import main
 
 import seqbench
+from seqbench.cli import main
 from seqbench.errors import ConfigError
 
 HERE = Path(__file__).parent

@@ -26,9 +26,9 @@ class SeedStack(nn.Module):
     """K models, one for each seed. The rows of stacked parameters (K, …) are their parameters.
 
     A pass is either vectorised, all models at once under `torch.func.vmap`, so that the overhead of an
-    operation is paid once and not K times; or sequential, one model after another, with the native kernels that vmap
-    cannot batch. Both write gradients into the same rows. A seed's numbers are those that it has alone, up to
-    rounding.
+    operation is paid once and not K times; or sequential, one model after another, with the native kernels
+    that vmap cannot batch. Both write gradients into the same rows. A seed's numbers are those that it has
+    alone, up to rounding.
 
     Args:
         models: alike but for the values of their parameters and buffers.

@@ -88,7 +88,7 @@ class GradientDescent(Update):
 
 
 def _truncated(stack: SeedStack, target: Target, batch: Batch, size: int, backward: Backward) -> Tensor:
-    """Return the losses (K,) after backward passes of `size` steps; states are carried over, gradients not."""
+    """Return the losses (K,) after backward passes of `size` steps each; the state is carried over."""
     steps, lengths = batch.inputs.shape[2], batch.lengths
     # The weight of a target in the loss of its seed, which is the sum over the slices.
     weights = torch.ones(batch.inputs.shape[: 3 if target.per_step else 2], device=batch.inputs.device)
