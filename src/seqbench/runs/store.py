@@ -88,14 +88,6 @@ class Result:
         return None if self.headline is None else self.headline.direction
 
 
-def _as_dict(result: Result) -> dict[str, Any]:
-    """Return the fields of a result as plain values. The names of metrics are the keys of `metrics`."""
-    plain = asdict(result)
-    for metric in plain["metrics"].values():
-        del metric["name"]
-    return plain
-
-
 def _plain(value: Any) -> Any:
     """Return `value` with None in place of every number that JSON does not have (nan, inf)."""
     if isinstance(value, float) and not math.isfinite(value):
@@ -131,7 +123,10 @@ def write_result(folder: Path, result: Result) -> None:
     Raises:
         StoreError: the file cannot be written.
     """
-    write_atomically(folder / RESULT_FILE, json.dumps(_plain(_as_dict(result)), indent=1) + "\n")
+    data = asdict(result)
+    for metric in data["metrics"].values():
+        del metric["name"]  # the key of the entry
+    write_atomically(folder / RESULT_FILE, json.dumps(_plain(data), indent=1) + "\n")
 
 
 @cache
@@ -190,8 +185,8 @@ def load_results(runs_dir: str | Path = "runs") -> pd.DataFrame:
     """Return one row for every run under `runs_dir` that has a result.
 
     Columns: the fields of `Result` under their names; the entries of its dictionaries under dotted names,
-    `config.task.length`, `test.100.loss`, `validation.loss`, `metrics.loss.unit`, `baseline_loss.100`; and
-    `direction`, that of the headline metric.
+    `config.task.length`, `test.100.loss`, `validation.loss`, `baseline_loss.100`. In place of `metrics`,
+    which has many entries, there is `direction`, that of the headline metric.
 
     Raises:
         StoreError: there is no result, or one cannot be read.
@@ -201,7 +196,12 @@ def load_results(runs_dir: str | Path = "runs") -> pd.DataFrame:
     results = read_results(run_folders(runs_dir))
     if not results:
         raise no_results(runs_dir)
-    return pd.json_normalize([_as_dict(result) | {"direction": result.direction} for result in results])
+    rows = []
+    for result in results:
+        row = asdict(result)
+        del row["metrics"]
+        rows.append(row | {"direction": result.direction})
+    return pd.json_normalize(rows)
 
 
 def no_results(where: str | Path) -> StoreError:
