@@ -80,6 +80,9 @@ class Record:
 
     def add(self, row: dict[str, float], metrics: dict[str, float], model: nn.Module) -> None:
         """Record an evaluation, at the step of `row`; keep the model's weights if it is the best so far."""
+        if not self.rows:  # a metric that the task does not declare is found now, not after training
+            for name in metrics:
+                self.task.metric_of(name)
         self.step = int(row["step"])
         self.rows.append(row)
         if is_first_process():

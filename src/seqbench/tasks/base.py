@@ -103,11 +103,11 @@ class Task(ABC):
         loop, _, rest = name.partition("_")
         if name in declared:
             return declared[name]
-        if loop == "gap":
+        if loop == "gap" and rest in declared:
             return declared[rest].gap()
-        if loop in ("open", "closed"):
+        if loop in ("open", "closed") and rest in declared:
             return declared[rest].in_loop(loop)
-        raise KeyError(name)
+        raise KeyError(f"{type(self).__name__} measures {name!r} and does not declare it in `metrics`.")
 
     @property
     def direction(self) -> Direction:
