@@ -12,8 +12,9 @@ import torch
 import seqbench
 from seqbench.analysis.gradient_flow import gradient_norms
 from seqbench.analysis.observations import observe
-from seqbench.cli.analyse import initial_model, jobs
+from seqbench.cli.analyse import jobs
 from seqbench.config.compose import compose
+from seqbench.runs.plan import plan
 from seqbench.runs.trained import load_run
 
 TINY = ["task=latch", "task.length=30", "model.hidden_size=6", "batch_size=4", "task.eval_size=8"]
@@ -126,17 +127,14 @@ def test_help_lists_the_analyses(analyse):
         assert "--run FOLDER" in analyse(name, "--help").out
 
 
-def test_weights_are_those_that_the_seeds_training_starts_from():
-    from seqbench.training.run import _model, plan
-
-    cfg = compose(["task=latch", "task.length=8", "model=gru", "model.hidden_size=4", "logger=none"])
-    common = plan(cfg)
+def test_weights_are_those_that_the_seeds_training_starts_from(analyse):
     before = torch.get_rng_state()
-    first, second = (initial_model(cfg, common.task, seed).state_dict() for seed in (7, 8))
+    analyse("gradient_flow", *TINY, "model=gru", "seed=7", "n_seeds=1", "--out", "out")
     assert torch.equal(torch.get_rng_state(), before)
-    for name, part in _model(common, 7).state_dict().items():
-        assert torch.equal(first[name], part)
-    assert not torch.equal(first["layers.0.U"], second["layers.0.U"])
+    job = plan(compose([*TINY, "model=gru"]))
+    wanted = gradient_norms(job.model(7), job.task.targets, job.task.validation().rows(0, 4)).log10()
+    found = pd.read_csv("out/gradient_flow.csv")["log10_norm_mean"].to_list()
+    assert found == pytest.approx(wanted.tolist(), rel=1e-9)
 
 
 def train(runs_dir, *overrides):
@@ -228,12 +226,10 @@ def test_bad_input_of_memory_is_one_sentence(analyse, copying):
 
 
 def test_a_model_without_a_memory_is_refused(analyse):
-    run = train(
-        "runs", "task=latch", "task.length=5", "task.eval_size=4", "model=lstm", "model.hidden_size=3"
-    )
+    run = train("runs", "task=latch", "task.length=5", "task.eval_size=4", "model=gru", "model.hidden_size=3")
     said = analyse("memory", "--run", run)
     assert said.code == 2
-    assert said.err == "seqbench: LSTM has no memory or attention to look into.\n"
+    assert said.err == "seqbench: GRU has no memory or attention to look into.\n"
 
 
 def test_a_story_without_room_is_refused(analyse):

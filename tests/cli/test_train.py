@@ -7,38 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from seqbench.cli import main
 from seqbench.config.presets import preset_names
+from tests.cli.conftest import Said
 
 TINY = ["task=latch", "task.length=6", "model.hidden_size=4", "trainer.max_steps=4", "trainer.eval_every=2"]
 QUICK = [*TINY, "task.eval_size=20", "batch_size=4", "logger=none"]
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def seqbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    """Run the command line in this process; return its exit code and what it printed."""
-
-    def run(*args: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["seqbench", *args])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as exit_:
-            code = int(exit_.code or 0)
-        return Said(code, *capsys.readouterr())
-
-    return run
 
 
 def results(folder: str = "runs") -> list[Path]:
@@ -304,7 +280,6 @@ def test_ls_names_every_preset(seqbench: Callable[..., Said]) -> None:
 def test_help_and_ls_need_no_torch(command: str) -> None:
     code = f"""
 import atexit, sys
-from seqbench.cli import main
 from seqbench.config.presets import preset_names
 sys.argv = ["seqbench", {command!r}]
 atexit.register(lambda: print("torch" in sys.modules or "lightning" in sys.modules))

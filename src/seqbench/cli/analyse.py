@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
-from seqbench.config.build import build_model, build_task, check_counts
+from seqbench.config.build import build_task
 from seqbench.config.compose import compose, explain
 from seqbench.errors import ConfigError, nearest
 
@@ -73,13 +73,16 @@ def gradient_flow(argv: list[str]) -> None:
 
 def _norms_at_the_start(overrides: list[str]) -> dict[str, list[Tensor]]:
     """Return, for each configuration of a sweep, the gradient norms of each seed before training."""
+    import torch
+
+    from seqbench.runs.plan import plan
+
     norms = {}
     for name, cfg in jobs(["n_seeds=5", *overrides]):
-        check_counts(cfg)
-        task = build_task(cfg)
-        task.prepare(cfg.batch_size)
-        seeds = range(cfg.seed, cfg.seed + cfg.n_seeds)
-        norms[name] = [_norms(name, initial_model(cfg, task, seed), cfg, task) for seed in seeds]
+        job = plan(cfg)
+        job.task.prepare(job.batch_size)
+        with torch.random.fork_rng():
+            norms[name] = [_norms(name, job.model(seed), job.task, job.batch_size) for seed in job.seeds]
     return norms
 
 
@@ -90,29 +93,18 @@ def _norms_of_runs(folders: Iterable[Path]) -> dict[str, list[Tensor]]:
     norms = defaultdict(list)
     for folder in folders:
         name, cfg, task, model = load_run(folder)
-        norms[name].append(_norms(name, model, cfg, task))
+        norms[name].append(_norms(name, model, task, cfg.batch_size))
     return dict(norms)
 
 
-def _norms(name: str, model: nn.Module, cfg: DictConfig, task: Task) -> Tensor:
+def _norms(name: str, model: nn.Module, task: Task, rows: int) -> Tensor:
     """Return a model's gradient norms on the first validation sequences, the same for all models."""
     from seqbench.analysis.gradient_flow import gradient_norms
 
     try:
-        return gradient_norms(model, task.targets, task.validation().rows(0, cfg.batch_size))
+        return gradient_norms(model, task.targets, task.validation().rows(0, rows))
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from error
-
-
-def initial_model(cfg: DictConfig, task: Task, seed: int) -> nn.Module:
-    """Return a model with the weights that a seed's training starts from."""
-    import torch
-
-    from seqbench.tasks.base import generator
-
-    with torch.random.fork_rng():
-        torch.manual_seed(generator("weights", seed).initial_seed())
-        return build_model(cfg, task)
 
 
 def memory(argv: list[str]) -> None:

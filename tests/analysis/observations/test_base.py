@@ -102,7 +102,7 @@ def test_the_model_is_as_it_was(make_model):
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["model=lstm"], "LSTM has no memory or attention to look into."),
+        (["model=gru"], "GRU has no memory or attention to look into."),
         (["model=ntm", "model.bidirectional=true"], "bidirectional=true makes states that are not those"),
         (["model=ntm", "model.feedback=true"], "feedback=true makes states that are not those"),
         (["model=ntm", "model.num_layers=2", "model.dilation=2"], "dilation above 1 makes states of several"),
