@@ -216,8 +216,8 @@ def test_frozen_and_scalar_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
         model.temperature = nn.Parameter(torch.tensor(1.5))
         model.frozen = nn.Parameter(torch.ones(3), requires_grad=False)
 
-    def scaled(model: SequenceModel, *args):
-        outputs, state = forward(model, *args)
+    def scaled(model: SequenceModel, inputs, lengths=None):
+        outputs, state = forward(model, inputs, lengths)
         return outputs * model.temperature * model.frozen.mean(), state
 
     monkeypatch.setattr(SequenceModel, "__init__", with_more)
@@ -237,8 +237,8 @@ def test_what_vmap_cannot_do_is_done_one_by_one(monkeypatch: pytest.MonkeyPatch)
 
     forward = SequenceModel.forward
 
-    def random(model: SequenceModel, inputs, *rest):
-        outputs, state = forward(model, inputs, *rest)
+    def random(model: SequenceModel, inputs, lengths=None):
+        outputs, state = forward(model, inputs, lengths)
         return outputs + 1e-3 * torch.rand_like(outputs), state
 
     monkeypatch.setattr(SequenceModel, "forward", random)

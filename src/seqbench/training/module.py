@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
@@ -10,7 +11,7 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from seqbench.models import EchoStateNetwork
+from seqbench.models.model import Model
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Measures
@@ -128,7 +129,7 @@ class SequenceLearner(L.LightningModule):
                 group["lr"] = self.recipe.lr_at(self.step, self.max_steps)
             self.zero_grad()
             if self.solves:
-                self._absorb(batch)
+                self._accumulate(batch)
                 self.step += 1
                 continue
             losses = self.stack.backward(self.task.targets, batch, self.manual_backward)
@@ -142,12 +143,12 @@ class SequenceLearner(L.LightningModule):
     @property
     def solves(self) -> bool:
         """Whether the models' readouts are solved for, and not learnt by gradients."""
-        return isinstance(self.stack.models[0], EchoStateNetwork)
+        return getattr(self.stack.models[0], "solves_readout", False)
 
-    def _absorb(self, batch: Batch) -> None:
+    def _accumulate(self, batch: Batch) -> None:
         for k, model in enumerate(self.stack.models):
-            mine = batch.of_seed(k)
-            cast(EchoStateNetwork, model).absorb(mine.inputs, mine.targets, mine.mask, mine.lengths)
+            names = inspect.signature(cast(Model, model).accumulate).parameters
+            cast(Model, model).accumulate(**batch.of_seed(k).arguments(names))
 
     def _share(self, batch: Batch, dim: int) -> Batch:
         """Return this process's part of a batch that all share."""
@@ -169,7 +170,7 @@ class SequenceLearner(L.LightningModule):
     def on_validation_epoch_start(self) -> None:
         self._sums = []
         for model in self.stack.models if self.solves else ():
-            cast(EchoStateNetwork, model).solve()
+            cast(Model, model).solve()
 
     def on_test_start(self) -> None:
         if self.best_weights:
@@ -220,7 +221,7 @@ class SequenceLearner(L.LightningModule):
         by itself. A model that is fed back its outputs is used without the truth, and `open_…` is how it does
         with it.
         """
-        task, target = self.task, self.task.targets
+        task = self.task
         model = self.stack.models[0]
         rows, steps = batch.inputs.shape[:2]
         if task.horizon:
@@ -229,7 +230,7 @@ class SequenceLearner(L.LightningModule):
             batch = batch.with_extras(teacher_mask=(t <= steps - task.horizon).expand(rows, steps))
             closed: Measures = self.stack.each(task.measure_closed, batch, shared=True)
             return measures | closed
-        if getattr(model, "feedback", False) and target.per_step:
+        if getattr(model, "feeds_back", False):
             with_truth: Measures = self.stack.each(task.measure, batch, shared=True)
             nowhere = torch.zeros(batch.targets.shape[:2], dtype=torch.bool, device=batch.inputs.device)
             measures = self.stack.each(task.measure, batch.with_extras(teacher_mask=nowhere), shared=True)

@@ -26,7 +26,7 @@ class Recipe:
             on half a cosine.
         warmup_steps: steps over which the learning rate grows from zero.
         omega: weight of the regulariser Ω, which asks of every step that it leave the gradient as long as it
-            is (Pascanu et al., 2013; see `seqbench.analysis.omega`).
+            is (Pascanu et al., 2013; see `seqbench.training.omega`).
         truncate: steps that a gradient goes back, at most: sequences are learnt in pieces of so many, whose
             states are carried on (truncated back-propagation through time). None goes back to the start.
     """

@@ -23,7 +23,6 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from seqbench.analysis.omega import check_omega
 from seqbench.config import (
     build_logger,
     build_model,
@@ -35,7 +34,6 @@ from seqbench.config import (
     settled,
 )
 from seqbench.errors import ConfigError, SeqbenchError, StoreError
-from seqbench.models import EchoStateNetwork
 from seqbench.processes import is_first_process
 from seqbench.results.store import Result, read_result, write_atomically, write_result
 from seqbench.tasks.base import Task, generator
@@ -50,6 +48,7 @@ from seqbench.training.machine import (
     reset_peak_memory,
 )
 from seqbench.training.module import SequenceLearner
+from seqbench.training.omega import check_omega
 from seqbench.training.optim import Recipe
 from seqbench.training.progress import ProgressLine
 from seqbench.training.recorder import Record, Recorder, save_atomically
@@ -101,7 +100,7 @@ def plan(cfg: DictConfig) -> Plan:
     except (ValueError, TypeError) as error:
         raise ConfigError(f"optim.optimizer: {error}") from error
     _check_recipe(recipe, model)
-    if isinstance(model, EchoStateNetwork) and world_size > 1:
+    if getattr(model, "solves_readout", False) and world_size > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
     return Plan(cfg, task, recipe, settings, identity(cfg))
 
@@ -247,7 +246,7 @@ def _goes_beside_others(common: Plan) -> bool:
     try:
         with torch.random.fork_rng(), torch.no_grad():
             model = _model(common, 0)
-            if getattr(model, "reads_trees", False):  # its shapes hang on the trees, and vmap wants one
+            if not getattr(model, "vectorizable", False):
                 return False
             batch = next(common.task.train_batches(0, 2))
             generator_before = torch.get_rng_state()

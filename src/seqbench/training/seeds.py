@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
@@ -11,10 +12,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_map
 
-from seqbench.analysis.omega import loss_and_omega
 from seqbench.models.unfold import Engine
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Target
+from seqbench.training.omega import loss_and_omega
 
 #: Optimisers that treat every number of a parameter by itself, so that those of K seeds go through as one.
 ELEMENTWISE = (
@@ -245,8 +246,7 @@ def run(
 ) -> tuple[Any, Any]:
     """Return a model's outputs for a batch, and what it returns beside them: its last state, for one.
 
-    A model that is fed its previous outputs also gets the true ones, and where to take which; one that is
-    told supporting facts, or reads trees, gets these.
+    The batch's parts are passed by name: whatever the parameters of `forward` ask for.
 
     Args:
         model: what is called.
@@ -255,17 +255,8 @@ def run(
         call: called in the model's place, with what it would be.
     """
     more: dict[str, Any] = {} if state is None else {"state": state}
-    # One target per sequence tells no true output of a step.
-    is_told = getattr(model, "feedback", False) and model.per_step
-    if is_told:
-        more["truth"] = batch.targets
-    if "teacher_mask" in batch.extras and (is_told or getattr(model, "predicts", False)):
-        more["forced"] = batch.extras["teacher_mask"]
-    if "facts" in batch.extras and getattr(model, "is_told_facts", False):
-        more["facts"] = batch.extras["facts"]
-    if getattr(model, "reads_trees", False):
-        more["parents"] = batch.extras["parents"]
-    outputs, end = (call or model)(batch.inputs, batch.lengths, **more)
+    names = inspect.signature(model.forward).parameters
+    outputs, end = (call or model)(**batch.arguments(names), **more)
     return outputs, end
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.analysis.reference import CELLS, gradient_at, run_layer
 from torch import nn
 from torch.autograd.functional import jacobian
 
-from seqbench.analysis.omega import check_omega, loss_and_omega
 from seqbench.models import Cell, SequenceModel
 from seqbench.models.cells import RNN, FeedForward
-from tests.analysis.reference import CELLS, gradient_at, run_layer
+from seqbench.training.omega import check_omega, loss_and_omega
 
 LENGTHS = torch.tensor([6, 1, 4])
 STEPS = 6
