@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 import seqbench
-from seqbench.training import run as runs
+from seqbench.runs.plan import Plan
 
 FOLDER = Path(__file__).parent / "panel"
 NUMBERS, WEIGHTS = FOLDER / "numbers.json", FOLDER / "weights.pt"
@@ -60,7 +61,7 @@ ENTRIES = {
     # Options of models, and parts of training.
     "adding": f"task=adding task.length=12 model=gru {LOOP}",
     "bidirectional": f"{REBER} model=lstm model.bidirectional=true model.num_layers=2",
-    "deep_output": f"{REBER} model=rnn model.deep_output=true",
+    "deep_output": f"{REBER} model=rnn model/readout=deep",
     "dilated_gru": f"{REBER} model=gru model.num_layers=2 model.dilation=3",
     "gru_before": f"{REBER} model=gru model.cell.form=before",
     "lstm_chrono": f"{REBER} model=lstm model.cell.chrono=10 model.cell.peepholes=true",
@@ -94,20 +95,40 @@ ENTRIES = {
 }
 
 
+#: Parts of the names of saved weights -> what models call them now; the first that fits is taken.
+RENAMED = (
+    (r"^((?:backward_)?layers\.)", r"body.\1"),
+    (r"^((?:backward_)?layers\.)", r"encoder.\1"),
+    (r"^decoder\.layers\.", r"decoder.body.layers."),
+    (r"^factor$", "readout.factor"),
+)
+
+
+def renamed(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Return saved weights by the names that the model gives them."""
+    known = model.state_dict()
+
+    def name_now(name: str) -> str:
+        candidates = [name, *(re.sub(old, new, name) for old, new in RENAMED)]
+        return next((candidate for candidate in candidates if candidate in known), name)
+
+    return {name_now(name): value for name, value in weights.items()}
+
+
 def numbers(overrides: str, initial: list[dict[str, Tensor]] | None) -> tuple[Any, Any]:
     """Train an entry; return, for each seed, its numbers, and the weights that it started from."""
     started: list[dict[str, Tensor]] = []
-    plain = runs._model
+    plain = Plan.model
 
-    def model_of(plan: Any, seed: int) -> nn.Module:
-        model: nn.Module = plain(plan, seed)
+    def model_of(plan: Plan, seed: int) -> nn.Module:
+        model = plain(plan, seed)
         if initial is not None:
-            model.load_state_dict(initial[seed])
+            model.load_state_dict(renamed(initial[seed], model))
         started.append({name: value.clone() for name, value in model.state_dict().items()})
         return model
 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "_model", model_of)
+        patch.setattr(Plan, "model", model_of)
         results = seqbench.train(
             seqbench.compose([*COMMON.split(), *overrides.split(), f"runs_dir={folder}"])
         )

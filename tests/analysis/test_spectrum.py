@@ -23,7 +23,7 @@ def test_by_hand():
         # eigenvalues ±i, singular values 2, ½
         model.layers[0].W.copy_(torch.tensor([[0.0, 2.0], [-0.5, 0.0]]))
     ((name, spectrum),) = spectra(model).items()
-    assert name == "layers.0.W"
+    assert name == "body.layers.0.W"
     assert spectrum == pytest.approx((1, 2), rel=1e-6)
     assert largest(model) == pytest.approx({"spectral_radius": 1, "largest_singular_value": 2}, rel=1e-6)
 
@@ -48,19 +48,19 @@ def test_a_cell_without_recurrent_matrices_has_no_spectrum():
 
 def test_orthogonal_matrices_have_ones(make_model):
     model, _ = make_model("model=rnn", "model.cell.recurrent_init=orthogonal", "task=latch", fresh=True)
-    assert spectra(model)["layers.0.W"] == pytest.approx((1, 1), rel=1e-4)
+    assert spectra(model)["body.layers.0.W"] == pytest.approx((1, 1), rel=1e-4)
 
 
 def test_cells_of_both_directions_count():
     model = SequenceModel(RNN, 2, 1, hidden_size=3, bidirectional=True)
-    assert list(spectra(model)) == ["layers.0.W", "backward_layers.0.W"]
+    assert list(spectra(model)) == ["body.layers.0.W", "body.backward_layers.0.W"]
 
 
 def test_an_lru_has_that_of_its_eigenvalues():
     model = SequenceModel(lambda i, h: LRU(i, h, min_radius=0.5, max_radius=0.8), 2, 1, hidden_size=6)
     radius = model.layers[0].eigenvalues.abs().max().item()
     assert 0.5 < radius < 0.8
-    assert spectra(model)["layers.0.λ"] == pytest.approx((radius, radius), rel=1e-5)
+    assert spectra(model)["body.layers.0.λ"] == pytest.approx((radius, radius), rel=1e-5)
 
 
 def test_blocks_that_a_clockwork_never_uses_do_not_count():
@@ -76,4 +76,4 @@ def test_a_matrix_that_is_not_finite_has_a_spectrum_of_nan():
     with torch.no_grad():
         model.layers[1].W[0, 0] = math.inf
     assert all(math.isnan(value) for value in largest(model).values())
-    assert math.isfinite(spectra(model)["layers.0.W"].spectral_radius)
+    assert math.isfinite(spectra(model)["body.layers.0.W"].spectral_radius)

@@ -42,7 +42,7 @@ def small(make_model):
     def make(preset, task_overrides, engine="auto", layers=2, width=5, rows=4):
         overrides = (f"model={preset}", f"model.hidden_size={width}", f"model.num_layers={layers}")
         model, task = make_model(*overrides, *SMALL.get(preset, ()), *task_overrides)
-        model.engine = engine
+        model.body.engine = engine
         inputs = task.sample(torch.Generator().manual_seed(1), rows, task.length).inputs
         return model.double(), inputs.double() if inputs.is_floating_point() else inputs
 
@@ -91,16 +91,16 @@ def test_there_are_presets():
 @pytest.mark.parametrize("layers", [1, 2])
 def test_unfolding_is_stepping(small, preset, task_overrides, layers):
     model, inputs = small(preset, task_overrides, layers=layers)
-    x = inputs if model.one_hot is None else torch.nn.functional.one_hot(inputs, len(model.one_hot)).double()
+    x = model.encode(inputs)
     # For each layer the states of the steps to come, which lie as far back as its dilation.
     coming = [
-        [layer.initial_state(len(x))] * d for layer, d in zip(model.layers, model.dilations, strict=True)
+        [layer.initial_state(len(x))] * d for layer, d in zip(model.layers, model.body.dilations, strict=True)
     ]
     assert len(coming) == layers
     own = x.new_zeros(len(x), model.readout.out_features)
     steps = []
     for h in x.unbind(1):
-        if model.feedback:
+        if model.feedback.beside:
             h = torch.cat([h, own], dim=1)
         for states, layer in zip(coming, model.layers, strict=True):
             h, state = layer.step(layer.project(h), states.pop(0))
@@ -109,12 +109,10 @@ def test_unfolding_is_stepping(small, preset, task_overrides, layers):
         own = steps[-1].softmax(-1) if model.classes else steps[-1]
     by_hand = torch.stack(steps, dim=1) if model.per_step else steps[-1]
     end = [
-        states[0]
-        if len(states) == 1
-        else tuple(torch.stack(part, dim=1) for part in zip(*states, strict=True))
+        states[0] if len(states) == 1 else tree_map(lambda *parts: torch.stack(parts, dim=1), *states)
         for states in coming
     ]
-    close(model(inputs), (by_hand, (*end, (own,)) if model.feedback else tuple(end)))
+    close(model(inputs), (by_hand, (tuple(end), own) if model.feedback.beside else tuple(end)))
 
 
 @every_preset
@@ -240,9 +238,9 @@ def test_engines_agree(small, make_model, preset, with_lengths, with_state):
             make_model(f"model={preset}", *TASKS["vectors-last"], f"model.engine={engine}")
     fast = next((name for name, has in there.items() if has), "auto")
     loop, inputs = model.float(), inputs.float()
-    loop.engine = "loop"
+    loop.body.engine = "loop"
     other_engine = copy.deepcopy(loop)
-    other_engine.engine = fast
+    other_engine.body.engine = fast
     lengths, inputs = ragged(inputs) if with_lengths else (None, inputs)
     # A state that can be: not any numbers are a weighting.
     state = tree_map(Tensor.detach, loop(other(inputs))[1]) if with_state else None

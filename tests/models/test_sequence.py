@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from seqbench.errors import ConfigError
-from seqbench.models import SequenceModel, unfold
+from seqbench.models import SequenceModel
 from seqbench.models.cells.feed_forward import FeedForward
 from seqbench.models.cells.gru import GRU
 from seqbench.models.cells.lstm import LSTM
@@ -63,7 +63,7 @@ def test_both_directions_are_torchs_own(per_step):
     theirs = nn.LSTM(3, 4, num_layers=2, bidirectional=True, batch_first=True).double()
     with torch.no_grad():
         for i in range(2):
-            for layers, suffix in ((model.layers, ""), (model.backward_layers, "_reverse")):
+            for layers, suffix in ((model.body.layers, ""), (model.body.backward_layers, "_reverse")):
                 cell = layers[i]
                 for name, value in (("ih", cell.U), ("hh", cell.W)):
                     getattr(theirs, f"weight_{name}_l{i}{suffix}").copy_(value)
@@ -81,21 +81,12 @@ def test_both_directions_are_torchs_own(per_step):
 def test_both_directions_have_no_state_to_go_on_from_and_no_closed_loop(make_model):
     model = SequenceModel(GRU, 3, 2, bidirectional=True)
     x = torch.randn(2, 5, 3)
-    with pytest.raises(ValueError, match="no state to go on from"):
+    with pytest.raises(ValueError, match="no state to continue from"):
         model(x, state=model(x)[1])
-    with pytest.raises(ConfigError, match="feedback=true wants a closed loop; give bidirectional=false"):
+    with pytest.raises(ConfigError, match="feedback=true needs a closed loop; give bidirectional=false"):
         make_model("model=output_rnn", "model.bidirectional=true", "task=copy_memory")
-    with pytest.raises(ConfigError, match="predicts its next input wants a closed loop"):
+    with pytest.raises(ConfigError, match="predicts its next input needs a closed loop"):
         make_model("model=gru", "model.bidirectional=true", "task=mackey_glass")
-
-
-def test_a_deep_output_has_a_hidden_layer():
-    model = stirred(SequenceModel(RNN, 3, 2, hidden_size=4, deep_output=True))
-    x = torch.randn(2, 5, 3, dtype=torch.float64)
-    h, _ = unfold(model.layers[0], x)
-    first, _, second = model.readout
-    expected = torch.tanh(h @ first.weight.T + first.bias) @ second.weight.T + second.bias
-    torch.testing.assert_close(model(x)[0], expected)
 
 
 # Feedback, Figs. 10.4 and 10.6
@@ -114,8 +105,8 @@ def test_forced_by_the_truth_all_steps_at_once_are_the_steps_one_by_one(cell, cl
     x = torch.randn(4, 10, 3, dtype=torch.float64)
     truth = torch.randint(4, (4, 10)) if classes else torch.randn(4, 10, 4, dtype=torch.float64)
     lengths = LENGTHS if ragged else None
-    parallel, ends = model(x, lengths, truth=truth)
-    sequential, _ = model(x, lengths, truth=truth, forced=torch.ones(4, 10, dtype=torch.bool))
+    parallel, ends = model(x, lengths, targets=truth)
+    sequential, _ = model(x, lengths, targets=truth, teacher_mask=torch.ones(4, 10, dtype=torch.bool))
     valid = torch.arange(10) < (LENGTHS if ragged else torch.full((4,), 10))[:, None]
     torch.testing.assert_close(parallel[valid], sequential[valid])
     grads = [
@@ -123,8 +114,8 @@ def test_forced_by_the_truth_all_steps_at_once_are_the_steps_one_by_one(cell, cl
     ]
     torch.testing.assert_close(*grads)
     # Cut, and carried on with what was fed.
-    first, state = model(x[:, :4], truth=truth[:, :4])
-    second, end = model(x[:, 4:], state=state, truth=truth[:, 4:])
+    first, state = model(x[:, :4], targets=truth[:, :4])
+    second, end = model(x[:, 4:], state=state, targets=truth[:, 4:])
     if not ragged:
         torch.testing.assert_close(torch.cat([first, second], 1), parallel)
         torch.testing.assert_close(end, ends)
@@ -136,7 +127,7 @@ def test_what_is_fed_back_is_softmax_or_the_number_itself():
         x = torch.randn(2, 6, 3, dtype=torch.float64)
         own = torch.zeros(2, 4, dtype=torch.float64)
         U, b = model.layers[0].U, model.layers[0].b
-        outputs, (*_, (end,)) = model(x)
+        outputs, (_, end) = model(x)
         for t in range(6):
             o = model.readout(torch.tanh(torch.cat([x[:, t], own], -1) @ U.T + b))
             torch.testing.assert_close(outputs[:, t], o)
@@ -149,7 +140,7 @@ def test_where_it_is_forced_the_truth_enters_and_elsewhere_its_own():
     x = torch.randn(2, 6, 3, dtype=torch.float64)
     truth = torch.randint(4, (2, 6))
     forced = torch.rand(2, 6) < 0.5
-    outputs, _ = model(x, truth=truth, forced=forced)
+    outputs, _ = model(x, targets=truth, teacher_mask=forced)
     own = torch.zeros(2, 4, dtype=torch.float64)
     true = torch.cat([torch.zeros(2, 1, 4), nn.functional.one_hot(truth, 4)[:, :-1]], dim=1).double()
     for t in range(6):
@@ -167,18 +158,18 @@ def test_in_closed_loop_outputs_are_the_next_inputs(dilation):
     model = stirred(SequenceModel(GRU, 2, 2, predicts=True, hidden_size=4, num_layers=2, dilation=dilation))
     x = torch.randn(3, 9, 2, dtype=torch.float64)
     forced = (torch.arange(9) < 5).expand(3, 9)
-    outputs, _ = model(x, forced=forced)
+    outputs, _ = model(x, teacher_mask=forced)
     seen = x[:, :5]
     for _ in range(4):
         seen = torch.cat([seen, model(seen)[0][:, -1:]], dim=1)
     torch.testing.assert_close(outputs, model(seen)[0])
-    torch.testing.assert_close(model(x, forced=torch.ones(3, 9, dtype=torch.bool))[0], model(x)[0])
+    torch.testing.assert_close(model(x, teacher_mask=torch.ones(3, 9, dtype=torch.bool))[0], model(x)[0])
 
 
 def test_in_closed_loop_the_likeliest_token_is_the_next_input():
     model = stirred(SequenceModel(LSTM, 5, 5, tokens=True, classes=True, predicts=True, hidden_size=4))
     x = torch.randint(5, (3, 9))
-    outputs, _ = model(x, forced=(torch.arange(9) < 5).expand(3, 9))
+    outputs, _ = model(x, teacher_mask=(torch.arange(9) < 5).expand(3, 9))
     seen = x[:, :5]
     for _ in range(4):
         seen = torch.cat([seen, model(seen)[0][:, -1:].argmax(-1)], dim=1)

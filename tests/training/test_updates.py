@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from seqbench.training.omega import loss_and_omega
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -18,6 +17,7 @@ from seqbench.tasks.base import generator
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Values
 from seqbench.training.batches import batches_with_teacher, stack_batches
+from seqbench.training.omega import loss_and_omega
 from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.seed_stack import SeedStack
 from seqbench.training.updates import GradientDescent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -33,13 +33,9 @@ def check_stack(model: nn.Module) -> None:
         raise ValueError(
             f"{type(model).__name__} has no recurrent layers to look into; take a SequenceModel."
         )
-    for name in ("bidirectional", "feedback"):
-        if getattr(model, name, False):
-            raise ValueError(
-                f"{name}=true makes states that are not those of a plain stack; give {name}=false."
-            )
-    if max(getattr(model, "dilations", [1])) != 1:
-        raise ValueError("dilation above 1 makes states of several steps; give dilation=1.")
+    obstacle = model.obstacle_to_stepping()
+    if obstacle is not None:
+        raise ValueError(obstacle)
     for layer in model.layers:
         if not isinstance(layer, Cell):
             raise ValueError(
@@ -51,7 +47,7 @@ def check_stack(model: nn.Module) -> None:
 
 def cells(model: SequenceModel) -> list[Cell]:
     """Return the layers of a model."""
-    return [cast(Cell, layer) for layer in model.layers]
+    return model.body.cells
 
 
 def trace(
@@ -70,7 +66,7 @@ def trace(
         ValueError: the model is no such stack.
     """
     check_stack(model)
-    x = inputs if model.one_hot is None else nn.functional.embedding(inputs, model.one_hot)
+    x = model.encode(inputs)
     valid = None if lengths is None else torch.arange(x.shape[1], device=x.device)[:, None] < lengths
     x, fed, states = x.transpose(0, 1), [], []
     for cell in cells(model):

@@ -34,6 +34,19 @@ class Model(nn.Module):
         """Numbers carried from step to step for one sequence; None where that has no meaning."""
         return None
 
+    @property
+    def solves_readout(self) -> bool:
+        """Whether training solves for the readout (`accumulate`, `solve`) and follows no gradient."""
+        return False
+
+    def accumulate(self, *args: Any, **kwargs: Any) -> None:
+        """Add a batch to the data that the readout is solved for; parameters are passed as in `forward`."""
+        raise NotImplementedError(f"{type(self).__name__} has no readout that is solved for.")
+
+    def solve(self) -> None:
+        """Set the readout to the solution for all data accumulated so far."""
+        raise NotImplementedError(f"{type(self).__name__} has no readout that is solved for.")
+
     def check_length(self, steps: int) -> None:
         """Raise a ValueError where sequences of `steps` steps make no sense to the model."""
 

@@ -11,13 +11,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqbench.models.model import Model
 from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import Cell, Engine, State, check_engine, last_valid, unfold
 
 Attention = Literal["additive", "dot"]
 
 
-class Seq2Seq(nn.Module):
+class Seq2Seq(Model):
     """An encoder reads x(1) … x(n), a decoder says y(1) … y(m) from the context C that the first has left.
 
           C fixed                                    C a sequence, `attention`
@@ -65,9 +66,8 @@ class Seq2Seq(nn.Module):
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("two-sequence",)
-    #: It is fed its own output, and told the true one (see `seqbench.training.seeds.run`).
-    feedback: ClassVar[bool] = True
-    per_step: ClassVar[bool] = True
+    vectorizable = True
+    feeds_back = True
 
     def __init__(
         self,
@@ -124,8 +124,8 @@ class Seq2Seq(nn.Module):
         self,
         inputs: Int[Tensor, "B S"],
         lengths: Int[Tensor, " B"] | None = None,
-        truth: Int[Tensor, "B T"] | None = None,
-        forced: Bool[Tensor, "B T"] | None = None,
+        targets: Int[Tensor, "B T"] | None = None,
+        teacher_mask: Bool[Tensor, "B T"] | None = None,
         steps: int | None = None,
     ) -> tuple[Float[Tensor, "B T O"], Float[Tensor, "B T S"] | None]:
         """Put sequences into others.
@@ -133,10 +133,10 @@ class Seq2Seq(nn.Module):
         Args:
             inputs: tokens.
             lengths: valid steps of each row of the inputs; None where all are.
-            truth: the outputs as they should be, T of them.
-            forced: where the true token before is fed, and where (false) the model's own; None: everywhere
-                the true one, or, without a truth, nowhere. In evaluation mode with a beam above 1 it means
-                nowhere, too.
+            targets: the outputs as they should be, T of them.
+            teacher_mask: true where the true token before is fed, and false where the model's own is; None:
+                the truth everywhere, or nowhere if there are no targets. In evaluation mode a mask with a beam
+                above 1 means nowhere, too.
             steps: T, where there is no truth.
 
         Returns:
@@ -146,25 +146,25 @@ class Seq2Seq(nn.Module):
         Raises:
             ValueError: neither a truth nor a number of steps.
         """
-        if truth is None and steps is None:
+        if targets is None and steps is None:
             raise ValueError("There is neither a true output nor a number of steps to put out.")
         annotations, final = self.encode(inputs, lengths)
         state = self.decoder.start(annotations, final, lengths)
-        total = steps or 0 if truth is None else truth.shape[1]
-        searches = self.beam > 1 and not self.training and (truth is None or forced is not None)
+        total = steps or 0 if targets is None else targets.shape[1]
+        searches = self.beam > 1 and not self.training and (targets is None or teacher_mask is not None)
         if searches:
             outputs, attention = self.search(state, total)
-        elif truth is not None and forced is None and self.decoder.attention is None:
-            outputs, attention = self.decoder.all_at_once(truth, state, self.engine), state[-1][:, :0]
+        elif targets is not None and teacher_mask is None and self.decoder.attention is None:
+            outputs, attention = self.decoder.all_at_once(targets, state, self.engine), state[-1][:, :0]
         else:
-            given = (
-                torch.ones_like(truth, dtype=torch.bool) if forced is None and truth is not None else forced
-            )
+            given = teacher_mask
+            if teacher_mask is None and targets is not None:
+                given = torch.ones_like(targets, dtype=torch.bool)
             # What is compiled is for one size of state, and annotations are as many as the input has steps.
             fixed = self.decoder.attention is None
             engine: Engine = "compile" if self.engine == "compile" and fixed else "loop"
             said, _ = unfold(
-                self.decoder, self.decoder.packed(truth, given, len(inputs), total), state, engine=engine
+                self.decoder, self.decoder.packed(targets, given, len(inputs), total), state, engine=engine
             )
             outputs, attention = said[..., : self.decoder.tokens], said[..., self.decoder.tokens :]
         return outputs, None if self.decoder.attention is None else attention

@@ -1,49 +1,47 @@
-"""The model that any cell makes: input map → recurrent body → readout."""
+"""The model that any cell makes: recurrent body → readout, with or without feedback."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seqbench.models.closed_loop import Network
-from seqbench.models.sizes import at_least_one
-from seqbench.models.unfold import Cell, Engine, State, check_engine, unfold
+from seqbench.models.body import Stack, States
+from seqbench.models.feedback import Fed, Feedback, OutputFeedback
+from seqbench.models.model import Model
+from seqbench.models.readouts import LinearReadout, SolvedReadout
+from seqbench.models.unfold import Cell, Engine, unfold
 
 
-class SequenceModel(nn.Module):
-    """A stack of recurrent layers over a sequence, with one output per step or one at its end.
+class SequenceModel(Model):
+    """A recurrent body over a sequence and a readout, for one output per step or one at the end.
 
-        tokens or vectors ──▶ layer 1 ──▶ … ──▶ layer L ──▶ readout o = c + V h   [7]
-                ▲                                              │
-                └─────────────── ŷ(t−1), with `feedback` ──────┘
+        tokens or vectors ──▶ body: layer 1 ──▶ … ──▶ layer L ──▶ readout ──▶ o
+                ▲                                                     │
+                └─────────────── ŷ(t−1), with `feedback` ─────────────┘
 
     Tokens enter one-hot, so that a column of U is a token's embedding.
 
     Args:
         cell: makes one layer: `cell(input_size, hidden_size)`.
-        input_size: symbols of the alphabet where `tokens`, else numbers per step.
-        output_size: numbers put out.
+        input_size: symbols of the alphabet if `tokens`, else numbers per step.
+        output_size: numbers in an output.
         tokens: whether inputs are tokens.
         per_step: an output at every step (Fig. 10.3), or one after the last valid step (Fig. 10.5).
         classes: whether outputs are unnormalised log-probabilities, ŷ = softmax o, or numbers, ŷ = o.
         predicts: whether the target of a step is the input of the next one.
-        hidden_size: width H of each layer, in each direction.
-        num_layers: L, hidden states stacked as in Fig. 10.13 (a).
-        bidirectional: a second cell in each layer goes from the last valid step to the first (Fig. 10.11).
-        dilation: the state of layer i comes from `dilation`^(i−1) steps before (Chang et al., 2017).
-        deep_output: a hidden layer of tanh units before the readout, as in Fig. 10.13 (b).
+        hidden_size, num_layers, bidirectional, dilation, engine: of the body, see `Stack`.
+        readout: makes the readout: `readout(body.output_size, output_size)`.
         feedback: the output of a step is an input of the next, in training the true one (Figs. 10.4, 10.6).
-        engine: how layers unfold, see `unfold`.
 
     Raises:
-        ValueError: a size below 1, an engine that the cell lacks, or both directions in a closed loop.
+        ValueError: a size below 1, an engine that the cell does not have, or a bidirectional body in a closed
+            loop.
     """
 
-    #: The kinds of task that the model takes.
     accepts: ClassVar[tuple[str, ...]] = ("sequence", "story", "tree")
 
     def __init__(
@@ -60,171 +58,162 @@ class SequenceModel(nn.Module):
         num_layers: int = 1,
         bidirectional: bool = False,
         dilation: int = 1,
-        deep_output: bool = False,
+        readout: Callable[[int, int], nn.Module] = LinearReadout,
         feedback: bool = False,
         engine: Engine = "auto",
     ) -> None:
         super().__init__()
-        at_least_one(
-            hidden_size=(hidden_size, "unit"),
-            num_layers=(num_layers, "layer"),
-            dilation=(dilation, "step back"),
-        )
         if bidirectional and (feedback or predicts):
             raise ValueError(
                 "bidirectional=true reads the whole sequence before it puts anything out, and "
                 + ("feedback=true" if feedback else "a task that predicts its next input")
-                + " wants a closed loop; give bidirectional=false."
+                + " needs a closed loop; give bidirectional=false."
             )
         if predicts and input_size != output_size:
             raise ValueError(f"Outputs of {output_size} numbers cannot be the next inputs of {input_size}.")
+        width = input_size + output_size * feedback
+        self.body = Stack(cell, width, hidden_size, num_layers, bidirectional, dilation, engine)
+        self.readout = readout(self.body.output_size, output_size)
+        self.feedback = OutputFeedback(
+            output_size, beside=feedback, in_place=predicts, classes=classes, tokens=tokens
+        )
+        self.output_size = output_size
         self.per_step = per_step
         self.classes = classes
-        self.predicts = predicts
-        self.bidirectional = bidirectional
-        self.feedback = feedback
-        self.engine: Engine = engine
-        self.dilations = [dilation**i for i in range(num_layers)]
-        # A frozen embedding is a one-hot code that vmap can batch.
+        self.feeds_back = feedback and per_step  # one target per sequence is no output of a step
+        self.vectorizable = self.body.vectorizable
         self.one_hot: Tensor | None
-        self.one_hot_truth: Tensor | None
         self.register_buffer("one_hot", torch.eye(input_size) if tokens else None, persistent=False)
-        truth = torch.eye(output_size) if feedback and classes else None
-        self.register_buffer("one_hot_truth", truth, persistent=False)
-
-        def layers() -> list[Cell]:
-            first = cell(input_size + output_size * feedback, hidden_size)
-            width = first.output_size * (1 + bidirectional)
-            return [first, *(cell(width, hidden_size) for _ in range(num_layers - 1))]
-
-        self.layers = nn.ModuleList(layers())
-        self.backward_layers = nn.ModuleList(layers() if bidirectional else [])
-        width = self._cells[-1].output_size * (1 + bidirectional)
-        self.readout: nn.Module = nn.Linear(width, output_size)
-        if deep_output:
-            hidden = nn.Linear(width, hidden_size)
-            self.readout = nn.Sequential(hidden, nn.Tanh(), nn.Linear(hidden_size, output_size))
-        self.output_size = output_size
-        for layer in self._cells:
-            check_engine(layer, engine)
 
     @property
-    def _cells(self) -> list[Cell]:
-        return [cast(Cell, layer) for layer in self.layers]
+    def layers(self) -> nn.ModuleList:
+        """The layers of the body."""
+        return self.body.layers
 
     @property
     def state_size(self) -> int:
-        """Numbers carried from step to step for one sequence."""
-        sizes = [d * layer.state_size for d, layer in zip(self.dilations, self._cells, strict=True)]
-        own = self.output_size if self.feedback else 0
-        return int(sum(sizes)) * (2 if self.bidirectional else 1) + own
+        return self.body.state_size + (self.output_size if self.feedback.beside else 0)
 
-    def check_length(self, steps: int) -> None:
-        """Raise a ValueError where sequences of `steps` steps make no sense to the model."""
-        if self.dilations[-1] >= steps:
-            raise ValueError(
-                f"layer {len(self.dilations)} reaches {self.dilations[-1]} steps back, and a sequence has "
-                f"{steps}; give fewer layers or a smaller dilation."
-            )
+    @property
+    def solves_readout(self) -> bool:
+        return isinstance(self.readout, SolvedReadout)
+
+    def obstacle_to_stepping(self) -> str | None:
+        """Return why the state is not that of one step in each layer; None if it is."""
+        options = {"bidirectional": self.body.bidirectional, "feedback": self.feedback.beside}
+        for name in (name for name, given in options.items() if given):
+            return f"{name}=true makes states that are not those of a plain stack; give {name}=false."
+        if self.body.dilations[-1] > 1:
+            return "dilation above 1 makes states of several steps; give dilation=1."
+        return None
 
     def forward(
         self,
         inputs: Int[Tensor, "B T"] | Float[Tensor, "B T F"],
         lengths: Int[Tensor, " B"] | None = None,
-        state: tuple[State, ...] | None = None,
-        truth: Int[Tensor, "B T"] | Float[Tensor, "B T O"] | None = None,
-        forced: Bool[Tensor, "B T"] | None = None,
-    ) -> tuple[Float[Tensor, "B T O"] | Float[Tensor, "B O"], tuple[State, ...]]:
+        state: Any = None,
+        targets: Tensor | None = None,
+        teacher_mask: Bool[Tensor, "B T"] | None = None,
+    ) -> tuple[Float[Tensor, "B *T O"], Any]:
         """Run over a batch of sequences.
 
         Args:
             inputs: tokens (B, T) or vectors (B, T, F).
-            lengths: valid steps of each row; None where all are.
-            state: one state for each layer, and the output fed back, to go on from; None to begin.
-            truth: the targets, from which a model with `feedback` is fed; without them it is fed its own
-                outputs.
-            forced: where the true output of the step before is fed, and where (false) the model's own: as
-                what is fed back, and where the model `predicts`, as the input. None: everywhere the true one.
+            lengths: valid steps of each row; None if all are.
+            state: what an earlier call returned, to continue from; None to begin.
+            targets: the true outputs, which a model with `feedback` is fed; without them it is fed its own.
+            teacher_mask: true where the true output of the step before is fed, false where the model's own:
+                as feedback, and if the model `predicts`, as the input. None: the truth everywhere.
+
+            Targets and teacher mask have an effect only on a model that is fed an output of each step.
 
         Returns:
-            Outputs (B, T, O), or (B, O) where there is one per sequence; and the last states.
+            Outputs (B, T, O), or (B, O) if there is one per sequence; and the state: that of each layer, and
+            with `feedback` a pair of these and the last ŷ.
 
         Raises:
-            ValueError: a state, or a closed loop, is asked of a model that goes both ways.
+            ValueError: a state is given to a bidirectional model.
         """
-        if self.bidirectional and (state is not None or forced is not None):
-            raise ValueError("A model that goes both ways has no state to go on from, and no closed loop.")
-        x = inputs if self.one_hot is None else nn.functional.embedding(inputs, self.one_hot)
-        if forced is not None or (self.feedback and truth is None):
-            return self._closed_loop(x, lengths, state, truth, forced)
-        h, last = self._open_loop(x, lengths, state, truth)
-        return self.readout(h), last
+        if self.body.bidirectional and state is not None:
+            raise ValueError("A bidirectional model has no state to continue from.")
+        if not self.feeds_back:
+            targets = None
+        has_loop = self.feeds_back or self.feedback.in_place
+        x = self.encode(inputs)
+        if (teacher_mask is not None and has_loop) or (self.feedback.beside and targets is None):
+            return self._closed_loop(x, lengths, state, targets, teacher_mask if has_loop else None)
+        h, state = self._open_loop(x, lengths, state, targets)
+        return self.readout(h), state
+
+    def encode(self, inputs: Tensor) -> Float[Tensor, "B T F"]:
+        """Return the inputs as vectors: tokens one-hot."""
+        return inputs if self.one_hot is None else nn.functional.embedding(inputs, self.one_hot)
 
     def _open_loop(
-        self, x: Tensor, lengths: Tensor | None, state: tuple[State, ...] | None, truth: Tensor | None
-    ) -> tuple[Tensor, tuple[State, ...]]:
-        """Return what the readout reads, and the last states, where no step waits for another's output."""
-        if not self.feedback:
-            return self._body(x, lengths, state)
-        true = self._true_outputs(truth, x)
-        before = torch.zeros_like(true[:, 0]) if state is None else state[-1][0]
-        fed = torch.cat([before[:, None], true], dim=1)
-        h, last = self._body(
-            torch.cat([x, fed[:, :-1]], dim=-1), lengths, None if state is None else state[:-1]
-        )
+        self, x: Tensor, lengths: Tensor | None, state: Any, targets: Tensor | None
+    ) -> tuple[Tensor, Any]:
+        """Return the body's outputs and the state if no step waits for the output of another."""
+        last = not self.per_step
+        if not self.feedback.beside:
+            return cast(tuple[Tensor, Any], self.body(x, lengths, state, last))
+        true = self.feedback.true_y(targets, x)
+        states, y = (None, torch.zeros_like(true[:, 0])) if state is None else state
+        fed = torch.cat([y[:, None], true], dim=1)
+        h, states = self.body(torch.cat([x, fed[:, :-1]], dim=-1), lengths, states, last)
         rows = torch.arange(len(fed), device=fed.device)
-        return h, (*last, (fed[:, -1] if lengths is None else fed[rows, lengths],))
-
-    def _body(
-        self, h: Tensor, lengths: Tensor | None, state: tuple[State, ...] | None
-    ) -> tuple[Tensor, tuple[State, ...]]:
-        """Run the layers; return the last one's outputs, or output, and the states."""
-        ends: list[State] = []
-        for i, (layer, dilation) in enumerate(zip(self._cells, self.dilations, strict=True)):
-            last = not self.per_step and i == len(self.layers) - 1
-            start = None if state is None else state[i]
-            run = {"lengths": lengths, "last": last, "dilation": dilation, "engine": self.engine}
-            forth, end = unfold(layer, h, start, **run)
-            if self.bidirectional:
-                back, other_end = unfold(cast(Cell, self.backward_layers[i]), h, reverse=True, **run)
-                forth, end = torch.cat([forth, back], dim=-1), (*end, *other_end)
-            h = forth
-            ends.append(end)
-        return h, tuple(ends)
-
-    def _true_outputs(self, truth: Tensor | None, x: Tensor) -> Tensor:
-        """Return what would be fed back at each step (B, T, O) if all outputs were right."""
-        if truth is None:
-            return x.new_zeros(*x.shape[:2], self.output_size)
-        return (
-            truth.to(x.dtype)
-            if self.one_hot_truth is None
-            else nn.functional.embedding(truth, self.one_hot_truth)
-        )
+        return h, (states, fed[:, -1] if lengths is None else fed[rows, lengths])
 
     def _closed_loop(
         self,
         x: Tensor,
         lengths: Tensor | None,
-        state: tuple[State, ...] | None,
-        truth: Tensor | None,
-        forced: Tensor | None,
-    ) -> tuple[Tensor, tuple[State, ...]]:
-        network = Network(self)
-        start = network.initial_state(len(x))
-        if state is not None:
-            # A model without feedback has no output before; see below.
-            start = (*(part for parts in state for part in parts), *(() if self.feedback else start[-1:]))
-        if forced is None:
-            forced = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
-        if not self.feedback:  # there is no output before the first step to take as its input
-            forced = torch.cat([torch.ones_like(forced[:, :1]), forced[:, 1:]], dim=1)
-        parts = [x, forced.to(x.dtype)[..., None]]
-        if self.feedback:
-            true = self._true_outputs(truth, x)
-            parts.append(torch.cat([start[-1][:, None].to(true.dtype), true[:, :-1]], dim=1))
-        packed = torch.cat(parts, dim=-1)
-        engine: Engine = "compile" if self.engine == "compile" else "loop"
-        outputs, end = unfold(network, packed, start, lengths=lengths, last=not self.per_step, engine=engine)
-        ends = network.apart(end)
-        return outputs, ends if self.feedback else ends[:-1]
+        state: Any,
+        targets: Tensor | None,
+        teacher_mask: Tensor | None,
+    ) -> tuple[Tensor, Any]:
+        """Return outputs and state, one step after another."""
+        states, y = state if self.feedback.beside and state is not None else (state, None)
+        states = self.body.initial_state(len(x)) if states is None else states
+        y = next(self.readout.parameters()).new_zeros(len(x), self.output_size) if y is None else y
+        outputs, (states, own) = unfold(
+            Feedback(self, self.output_size),
+            self.feedback.inputs(x, y, targets, teacher_mask),
+            (states, self.feedback.own(y)),
+            lengths=lengths,
+            last=not self.per_step,
+            engine="compile" if self.body.engine == "compile" else "loop",
+        )
+        return outputs, (states, own[-1]) if self.feedback.beside else states
+
+    def step(self, x: Fed, fed: Fed, states: States) -> tuple[Float[Tensor, "B O"], States, Fed]:
+        """Take one step of a closed loop, see `Feedback`."""
+        h, states = self.body.step(torch.cat([*x, *fed], dim=-1), states)
+        o = self.readout(h)
+        return o, states, self.feedback.own(self.feedback.y(o))
+
+    @torch.no_grad()
+    def accumulate(
+        self,
+        inputs: Int[Tensor, "B T"] | Float[Tensor, "B T F"],
+        targets: Tensor,
+        mask: Bool[Tensor, "B T"] | None = None,
+        lengths: Int[Tensor, " B"] | None = None,
+    ) -> None:
+        """Add a batch to the data that the readout is solved for; classes count as one-hot vectors.
+
+        Args:
+            inputs: tokens (B, T) or vectors (B, T, F).
+            targets: classes or values, for each step or each sequence.
+            mask: steps whose target counts; None if all do.
+            lengths: valid steps of each row; None if all are.
+        """
+        assert isinstance(self.readout, SolvedReadout)
+        h, _ = self._open_loop(self.encode(inputs), lengths, None, targets if self.per_step else None)
+        y = nn.functional.one_hot(targets, self.output_size) if self.classes else targets
+        if mask is not None:
+            h, y = h[mask], y[mask]
+        self.readout.accumulate(h.flatten(0, -2), y.flatten(0, -2).to(h.dtype))
+
+    def solve(self) -> None:
+        assert isinstance(self.readout, SolvedReadout)
+        self.readout.solve()

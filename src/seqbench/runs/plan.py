@@ -147,7 +147,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     with torch.device("meta"):
         model = make_model()
     _check_optimizer(optimizer, model)
-    if getattr(model, "is_solved", False) and processes > 1:
+    if getattr(model, "solves_readout", False) and processes > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     named = build_callbacks(cfg)

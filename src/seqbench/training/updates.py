@@ -6,6 +6,7 @@ one it takes: its readout is learnt or solved for.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -137,8 +138,8 @@ class SolveReadout(Update):
 
     def step(self, batch: Batch, optimizer: torch.optim.Optimizer, backward: Backward) -> Tensor | None:
         for k, model in enumerate(self.stack.models):
-            mine = batch.of_seed(k)
-            cast(Model, model).accumulate(mine.inputs, mine.targets, mine.mask, mine.lengths)
+            accumulate = cast(Model, model).accumulate
+            accumulate(**batch.of_seed(k).arguments(inspect.signature(accumulate).parameters))
         return None
 
     def before_evaluation(self) -> None:
@@ -148,5 +149,5 @@ class SolveReadout(Update):
 
 def update_for(stack: SeedStack, target: Target, config: OptimizerConfig) -> Update:
     """Return the update that the models take."""
-    kind = SolveReadout if getattr(stack.models[0], "is_solved", False) else GradientDescent
+    kind = SolveReadout if getattr(stack.models[0], "solves_readout", False) else GradientDescent
     return kind(stack, target, config)

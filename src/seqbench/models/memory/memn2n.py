@@ -9,10 +9,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.memory.sentences import Encoding, check_memory, take_apart
+from seqbench.models.model import Model
 from seqbench.models.sizes import at_least_one
 
 
-class MemN2N(nn.Module):
+class MemN2N(Model):
     """A story in a memory, read several times, each time for what the last reading asks.
 
         question ──B──▶ u ──────────────▶(+)── u ────────────▶(+)── u ──W──▶ answer
@@ -51,6 +52,7 @@ class MemN2N(nn.Module):
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("story",)
+    vectorizable = True
 
     def __init__(
         self,

@@ -9,10 +9,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.memory.sentences import Encoding, check_memory, take_apart
+from seqbench.models.model import Model
 from seqbench.models.sizes import at_least_one
 
 
-class MemoryNetwork(nn.Module):
+class MemoryNetwork(Model):
     """A story in a memory, of which one sentence after another is looked up, and then answered from.
 
         question ──────────┬──▶ o₁ = argmax s_O(q, mᵢ) ──┬──▶ o₂ = argmax s_O([q, m_o₁], mᵢ) ──▶ …
@@ -54,8 +55,7 @@ class MemoryNetwork(nn.Module):
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("story",)
-    #: Training hands it the supporting facts.
-    is_told_facts: ClassVar[bool] = True
+    vectorizable = True
 
     def __init__(
         self,

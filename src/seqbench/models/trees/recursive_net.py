@@ -9,11 +9,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.init import RecurrentInit, init_recurrent
+from seqbench.models.model import Model
 from seqbench.models.sizes import at_least_one
 from seqbench.models.trees.levels import abreast, binary, by_depth, look_up, read
 
 
-class RecursiveNet(nn.Module):
+class RecursiveNet(Model):
     """A tree in the place of the chain: one U, V and W for all of its nodes, whatever its size.
 
         h = V x                            a leaf, which is a token
@@ -54,8 +55,6 @@ class RecursiveNet(nn.Module):
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("tree",)
-    #: Whether the model is told `parents`.
-    reads_trees: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -9,11 +9,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.init import init_uniform
+from seqbench.models.model import Model
 from seqbench.models.sizes import at_least_one
 from seqbench.models.trees.levels import Level, abreast, binary, by_depth, look_up, read
 
 
-class TreeLSTM(nn.Module):
+class TreeLSTM(Model):
     """A node keeps of each of its children what a forget gate of that child's own lets through.
 
         c(child 1) ──▶(⊙ f1)──┐                     h(child 1) ─┐
@@ -65,8 +66,6 @@ class TreeLSTM(nn.Module):
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("tree",)
-    #: Whether the model is told `parents`.
-    reads_trees: ClassVar[bool] = True
 
     def __init__(
         self,

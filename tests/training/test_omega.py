@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.autograd.functional import jacobian
 
-from seqbench.analysis.omega import check_omega, loss_and_omega
 from seqbench.models import Cell, SequenceModel
 from seqbench.models.cells.feed_forward import FeedForward
 from seqbench.models.cells.rnn import RNN
+from seqbench.training.omega import check_omega, loss_and_omega
 from tests.analysis.reference import CELLS, gradient_at, run_layer
 
 LENGTHS = torch.tensor([6, 1, 4])

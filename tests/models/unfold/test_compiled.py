@@ -1,15 +1,17 @@
-"""Compiled pieces give what the loop gives, alone and under vmap."""
+"""Compiled slices give what the loop gives, alone and under vmap."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from seqbench.training.ways import can_compile
 from torch.func import functional_call, stack_module_state, vmap
+from torch.utils._pytree import tree_structure
 
-from seqbench.models import Cell, compiled, unfold
+from seqbench.models import Cell, unfold
 from seqbench.models.cells.gru import GRU
 from seqbench.models.cells.leaky import LeakyRNN
+from seqbench.models.unfold import compiled
+from seqbench.training.execution_mode import can_compile
 from tests.models.test_presets import PRESETS
 
 pytestmark = [
@@ -40,7 +42,7 @@ def gradients(outputs, state, weights):
 
 
 def check_one(cell: Cell, lengths, last: bool) -> None:
-    x = torch.randn(3, 2 * compiled.PIECE + 3, cell.input_size, requires_grad=True)
+    x = torch.randn(3, 2 * compiled.SLICE + 3, cell.input_size, requires_grad=True)
     runs = []
     for engine in ("loop", "compile"):
         outputs, state = Unfolded(cell, engine, last)(x, lengths)
@@ -49,7 +51,7 @@ def check_one(cell: Cell, lengths, last: bool) -> None:
 
 
 def check_stacked(cells: list[Cell], lengths, last: bool) -> None:
-    x = torch.randn(len(cells), 3, 2 * compiled.PIECE + 3, cells[0].input_size, requires_grad=True)
+    x = torch.randn(len(cells), 3, 2 * compiled.SLICE + 3, cells[0].input_size, requires_grad=True)
     runs = []
     for engine in ("loop", "compile"):
         model = Unfolded(cells[0], engine, last)
@@ -71,8 +73,9 @@ def test_cells_under_vmap_on_ragged_sequences():
 
 def test_cells_of_a_kind_and_size_share_what_is_compiled():
     def piece(cell: Cell, rows: int):
-        given = [torch.ones(compiled.PIECE, rows, 5), None, None, *cell.initial_state(rows)]
-        return compiled._compiled(cell, [*given, *cell.parameters(), *cell.buffers()], None)
+        given = [None, None, torch.ones(compiled.SLICE, rows, 5), *cell.initial_state(rows)]
+        specs = tree_structure(given[2]), tree_structure(cell.initial_state(rows))
+        return compiled._compiled(cell, specs, [*given, *cell.parameters(), *cell.buffers()], None)
 
     first = piece(LeakyRNN(2, 5, alpha=0.3), 4)
     assert piece(LeakyRNN(2, 5, alpha=0.6), 4) is first
@@ -80,14 +83,14 @@ def test_cells_of_a_kind_and_size_share_what_is_compiled():
 
 
 def test_without_gradients_nothing_is_compiled():
-    before = dict(compiled._PIECES)
+    before = dict(compiled._SLICES)
     cell = GRU(3, 4)
     with torch.no_grad():
         close(
             unfold(cell, torch.ones(2, 25, 3), engine="compile")[:1],
             unfold(cell, torch.ones(2, 25, 3), engine="loop")[:1],
         )
-    assert before == compiled._PIECES
+    assert before == compiled._SLICES
 
 
 @pytest.mark.slow

@@ -41,6 +41,45 @@ class Autonomous(Cell):
         return (torch.zeros(batch_size, self.hidden_size),)
 
 
+class Tree(Cell):
+    """An LSTM whose input, state and output are pytrees."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.lstm = LSTM(input_size, hidden_size)
+
+    def project(self, x):
+        return {"halves": self.lstm.project(x).chunk(2, dim=-1)}
+
+    def step(self, projected, state):
+        h, (s,) = state["h"], state["others"]
+        h, (_, s) = self.lstm.step(torch.cat(projected["halves"], dim=-1), (h, s))
+        return (h, 2 * h), {"h": h, "others": [s]}
+
+    def initial_state(self, batch_size):
+        h, s = self.lstm.initial_state(batch_size)
+        return {"h": h, "others": [s]}
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("given", [False, True])
+def test_inputs_states_and_outputs_may_be_pytrees(ragged, given):
+    cell, x = Tree(2, 3).double(), torch.randn(4, 6, 2).double()
+    lengths = torch.tensor([6, 1, 4, 2]) if ragged else None
+    start = tuple(torch.randn(4, 3).double() for _ in range(2)) if given else None
+    expected, (h, s) = unfold(cell.lstm, x, start, lengths=lengths, engine="loop")
+    nested = {"h": start[0], "others": [start[1]]} if given else None
+    (outputs, doubled), state = unfold(cell, x, nested, lengths=lengths)
+    for found, wanted in [
+        (outputs, expected),
+        (doubled, 2 * expected),
+        (state["h"], h),
+        (state["others"][0], s),
+    ]:
+        assert torch.equal(found, wanted)
+    assert cell.state_size == cell.lstm.state_size == 6
+
+
 def test_without_input_three_steps_are_the_nested_call():
     f = Autonomous(4)
     s = torch.randn(2, 4)

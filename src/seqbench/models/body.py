@@ -1,0 +1,152 @@
+"""The recurrent body of a model: layers of cells, one above another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from seqbench.models.sizes import at_least_one
+from seqbench.models.unfold import Cell, Engine, State, check_engine, unfold
+
+#: The states of the layers, first to last. In a bidirectional body each is a pair, forward and backward.
+States = tuple[State, ...]
+
+
+class Stack(nn.Module):
+    """Recurrent layers over a sequence, stacked as in Fig. 10.13 (a).
+
+        x ──▶ layer 1 ──▶ … ──▶ layer L ──▶ h
+
+    Args:
+        cell: makes one layer: `cell(input_size, hidden_size)`.
+        input_size: F, numbers per step.
+        hidden_size: width H of each layer, in each direction.
+        num_layers: L.
+        bidirectional: a second cell in each layer goes from the last valid step to the first (Fig. 10.11).
+        dilation: the state of layer i comes from `dilation`^(i−1) steps before (Chang et al., 2017).
+        engine: how layers unfold, see `unfold`.
+
+    Raises:
+        ValueError: a size below 1, or an engine that the cell does not have.
+    """
+
+    def __init__(
+        self,
+        cell: Callable[[int, int], Cell],
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dilation: int = 1,
+        engine: Engine = "auto",
+    ) -> None:
+        super().__init__()
+        at_least_one(
+            hidden_size=(hidden_size, "unit"),
+            num_layers=(num_layers, "layer"),
+            dilation=(dilation, "step back"),
+        )
+
+        def layers() -> list[Cell]:
+            first = cell(input_size, hidden_size)
+            width = first.output_size * (1 + bidirectional)
+            return [first, *(cell(width, hidden_size) for _ in range(num_layers - 1))]
+
+        self.layers = nn.ModuleList(layers())
+        self.backward_layers = nn.ModuleList(layers() if bidirectional else [])
+        self.bidirectional = bidirectional
+        self.dilations = [dilation**i for i in range(num_layers)]
+        self.engine: Engine = engine
+        for layer in self.cells:
+            check_engine(layer, engine)
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells of the layers; in a bidirectional body those that go forward."""
+        return [cast(Cell, layer) for layer in self.layers]
+
+    @property
+    def output_size(self) -> int:
+        """Numbers in the output of one step."""
+        return self.cells[-1].output_size * (1 + self.bidirectional)
+
+    @property
+    def state_size(self) -> int:
+        """Numbers carried from step to step for one sequence."""
+        sizes = [d * cell.state_size for d, cell in zip(self.dilations, self.cells, strict=True)]
+        return int(sum(sizes)) * (1 + self.bidirectional)
+
+    @property
+    def vectorizable(self) -> bool:
+        """Whether every cell is."""
+        return all(cell.vectorizable for cell in self.cells)
+
+    def check_length(self, steps: int) -> None:
+        """Raise a ValueError if a layer reaches back further than a sequence of `steps` steps."""
+        if self.dilations[-1] >= steps:
+            raise ValueError(
+                f"layer {len(self.dilations)} reaches {self.dilations[-1]} steps back, and a sequence has "
+                f"{steps}; give fewer layers or a smaller dilation."
+            )
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T F"],
+        lengths: Int[Tensor, " B"] | None = None,
+        states: States | None = None,
+        last: bool = False,
+    ) -> tuple[Float[Tensor, "B *T H"], States]:
+        """Run all layers over all steps.
+
+        Args:
+            x: the input.
+            lengths: valid steps of each row; None if all are.
+            states: to continue from; None for the initial ones.
+            last: return only the last valid output.
+
+        Returns:
+            The last layer's outputs (B, T, H), or the last one (B, H), and the last states.
+        """
+        ends: list[State] = []
+        for i, (cell, dilation) in enumerate(zip(self.cells, self.dilations, strict=True)):
+            options: dict[str, Any] = {
+                "lengths": lengths,
+                "last": last and i == len(self.layers) - 1,
+                "dilation": dilation,
+                "engine": self.engine,
+            }
+            h, end = unfold(cell, x, None if states is None else states[i], **options)
+            if self.bidirectional:
+                back, other_end = unfold(cast(Cell, self.backward_layers[i]), x, reverse=True, **options)
+                h, end = torch.cat([h, back], dim=-1), (end, other_end)
+            x = h
+            ends.append(end)
+        return x, tuple(ends)
+
+    def step(self, x: Float[Tensor, "B F"], states: States) -> tuple[Float[Tensor, "B H"], States]:
+        """Take one step of all layers, in one direction."""
+        new: list[State] = []
+        for cell, dilation, state in zip(self.cells, self.dilations, states, strict=True):
+            if dilation == 1:
+                x, after = cell.step(cell.project(x), state)
+            else:  # the oldest of the last `dilation` states is used, and dropped
+                x, latest = cell.step(cell.project(x), tree_map(lambda part: part[:, 0], state))
+                after = tree_map(lambda old, now: torch.cat([old[:, 1:], now[:, None]], 1), state, latest)
+            new.append(after)
+        return x, tuple(new)
+
+    def initial_state(self, batch_size: int) -> States:
+        """Return the states before the first step, in one direction."""
+
+        def start(cell: Cell, d: int) -> State:
+            state = cell.initial_state(batch_size * d)
+            if d == 1:
+                return state
+            return tree_map(lambda part: part.view(batch_size, d, *part.shape[1:]), state)
+
+        return tuple(start(cell, d) for cell, d in zip(self.cells, self.dilations, strict=True))

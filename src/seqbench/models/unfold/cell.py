@@ -1,0 +1,76 @@
+"""The cell: one step of a recurrent network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils._pytree import tree_leaves
+
+#: A pytree of tensors (B, …): a tuple, a named tuple, or these nested.
+State = Any
+Engine = Literal["auto", "native", "scan", "loop", "compile"]
+
+
+class Cell(nn.Module, ABC):
+    """One step f of a recurrent network.
+
+    State and projected input are pytrees of tensors; no module keeps state between calls. A step is safe
+    under `torch.func.vmap`: it has no branch on a tensor's value and no in-place write into an argument.
+    """
+
+    #: Whether `native` is defined: the cell computes exactly what one of torch's own recurrent modules does.
+    #: A cell for which this depends on its options sets it in its constructor.
+    has_native: bool = False
+    #: Whether `scan` is defined: the next state is linear in the previous one.
+    has_scan: ClassVar[bool] = False
+    #: Whether several copies may run as one under `torch.func.vmap`. False for a cell that draws random
+    #: numbers or changes a buffer in its step.
+    vectorizable: bool = True
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+
+    @abstractmethod
+    def project(self, x: Float[Tensor, "*steps F"]) -> Any:
+        """Do all that does not depend on the state, for every step at once; return tensors (*steps, …)."""
+
+    @abstractmethod
+    def step(self, projected: Any, state: State) -> tuple[Float[Tensor, "B H"], State]:
+        """Take one step: from the projected input (B, …) and the state to the output and the next state."""
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """Return the state before the first step."""
+
+    def native(
+        self, x: Float[Tensor, "T B F"] | PackedSequence, state: State
+    ) -> tuple[Float[Tensor, "T B H"] | PackedSequence, State]:
+        """Run all steps in torch's own kernel (cuDNN, oneDNN); only where `has_native` is true."""
+        raise NotImplementedError(f"{type(self).__name__} has no native engine.")
+
+    def scan(self, projected: Any, state: State, valid: Tensor | None) -> tuple[Tensor, State]:
+        """Run all steps (T, B, …) in parallel; a state does not change where `valid` (T, B, 1) is false."""
+        raise NotImplementedError(f"{type(self).__name__} has no scan.")
+
+    def check_length(self, steps: int) -> None:
+        """Raise a ValueError if the cell cannot be used on sequences of `steps` steps."""
+
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        """Return the square matrices (H, H) that multiply the state, by the letters of the docstring."""
+        return {}
+
+    @property
+    def output_size(self) -> int:
+        """Numbers in the output of one step."""
+        return self.hidden_size
+
+    @property
+    def state_size(self) -> int:
+        """Numbers carried from step to step for one sequence."""
+        return sum(part[0].numel() * (1 + part.is_complex()) for part in tree_leaves(self.initial_state(1)))
