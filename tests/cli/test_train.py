@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,10 +70,12 @@ def test_the_sweep_of_an_experiment_is_narrowed_by_what_is_typed(seqbench: Calla
 @pytest.mark.parametrize("experiment", preset_names("experiment"))
 @pytest.mark.usefixtures("dictionary")
 def test_every_experiment_takes_two_steps(seqbench: Callable[..., Said], experiment: str) -> None:
-    small = ["trainer.max_steps=2", "trainer.eval_every=1", "logger=none", "n_seeds=1"]
-    if experiment != "g2p":  # real data are as many as they are
-        small.append("task.eval_size=20")
-    small.append("trainer.stop_when_solved=false")  # as an echo state network would after one
+    small = ["trainer.max_steps=2", "trainer.eval_every=2", "logger=none", "n_seeds=1"]
+    if experiment != "g2p":  # real data have a fixed size
+        small.append("task.eval_size=4")
+    if experiment.startswith("echo_state"):  # 1,000 units take seconds
+        small.append("model.hidden_size=20")
+    small.append("trainer.stop_when_solved=false")  # an echo state network may solve its task after one step
     assert seqbench(f"experiment={experiment}", *small).code == 0
     (path,) = results()
     assert json.loads(path.read_text())["steps"] == 2
@@ -265,25 +265,3 @@ def test_own_presets_add_to_the_built_in_ones_and_replace_them(seqbench: Callabl
         assert seqbench(*small, f"model={model}").code == 0
         (path,) = Path("runs/latch").glob(f"{model}-*/seed-0/result.json")
         assert json.loads(path.read_text())["state_size"] == width
-
-
-def test_ls_names_every_preset(seqbench: Callable[..., Said]) -> None:
-    from seqbench.config.presets import GROUPS
-
-    said = seqbench("ls")
-    for group in GROUPS:
-        for name in preset_names(group):
-            assert f"  {name} " in said.out
-
-
-@pytest.mark.parametrize("command", ["--help", "ls"])
-def test_help_and_ls_need_no_torch(command: str) -> None:
-    code = f"""
-import atexit, sys
-from seqbench.config.presets import preset_names
-sys.argv = ["seqbench", {command!r}]
-atexit.register(lambda: print("torch" in sys.modules or "lightning" in sys.modules))
-main()
-"""
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert said.stdout.splitlines()[-1] == "False", said.stderr

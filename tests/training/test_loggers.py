@@ -27,7 +27,7 @@ def inspect(folder: Path, *options: str) -> str:
 
 
 def test_every_seed_is_a_run_of_its_own_with_its_figures() -> None:
-    results = seqbench.train(seqbench.compose([*SHORT, "n_seeds=2", "logger.tags=[mine]"]))
+    results = seqbench.train(seqbench.compose([*SHORT, "n_seeds=2", "logger.wandb.tags=[mine]"]))
     folders = sorted(Path("runs/wandb").glob("offline-run-*"))
     assert len(folders) == 2
     for folder, result in zip(sorted(folders, key=lambda f: f.name.split("-")[-2]), results, strict=True):

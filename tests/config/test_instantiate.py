@@ -1,0 +1,90 @@
+"""Checked instantiation: what is refused, what a value becomes, and that checking happens once."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from seqbench.config.instantiate import build, check, instantiate, locate, signature_of
+from seqbench.errors import ConfigError
+
+SGD = {"_target_": "torch.optim.SGD", "_partial_": True, "momentum": "0.9", "nesterov": "yes"}
+
+
+def test_values_take_the_type_of_their_parameter():
+    checked = check(SGD, "optim.optimizer", ())
+    assert checked == {"_target_": "torch.optim.SGD", "_partial_": True, "momentum": 0.9, "nesterov": True}
+
+
+def test_a_checked_node_is_made_many_times_with_what_is_given():
+    checked = check(
+        {"_target_": "torch.nn.Linear", "bias": False}, "model", (), ("in_features", "out_features")
+    )
+    first, second = (instantiate(checked, "model", in_features=3, out_features=n) for n in (2, 5))
+    assert first.weight.shape == (2, 3) and second.weight.shape == (5, 3)
+    assert first.bias is None and second.bias is None
+
+
+def test_nodes_within_a_node_are_made_anew_each_time():
+    inner = {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 2}
+    checked = check(
+        {"_target_": "torch.nn.TransformerEncoder", "encoder_layer": inner, "enable_nested_tensor": False},
+        "model",
+        (),
+        ("num_layers",),
+    )
+    assert checked["encoder_layer"] == inner
+    first, second = (instantiate(checked, "model", num_layers=1) for _ in range(2))
+    assert first.layers[0].weight is not second.layers[0].weight
+
+
+@pytest.mark.parametrize(
+    ("node", "sentence"),
+    [
+        (3, "part has no _target_: it does not say what to build."),
+        ({"lr": 1}, "part has no _target_"),
+        ({"_target_": "os.system"}, "part._target_=os.system is outside the packages allowed"),
+        ({"_target_": "torch.nope.SGD"}, "part._target_=torch.nope.SGD cannot be found"),
+        ({"_target_": "torch.nn.Linear", "in_feature": 1}, "part.in_feature is unknown to torch.nn.Linear."),
+        (
+            {"_target_": "torch.nn.Linear", "out_features": 1},
+            "part.out_features is unknown to torch.nn.Linear.",
+        ),
+        (
+            {"_target_": "torch.nn.Linear", "in_features": "x"},
+            "part.in_features=x does not fit: it should be",
+        ),
+        (
+            {"_target_": "torch.nn.Linear", "bias": [{"_target_": "os.system"}]},
+            "part.bias has a _target_ deep",
+        ),
+    ],
+)
+def test_what_is_refused_is_one_sentence(node, sentence):
+    with pytest.raises(ConfigError) as caught:
+        check(node, "part", (), ("out_features",))
+    assert str(caught.value).startswith(sentence)
+
+
+def test_packages_may_be_allowed():
+    assert locate("collections.Counter", "part", ["collections"]).__name__ == "Counter"
+
+
+def test_names_past_those_of_the_signature_are_taken_where_any_is_and_the_others_are_checked():
+    hints, takes_any = signature_of(torch.nn.LSTM)
+    assert takes_any and "kwargs" not in hints
+    target = "lightning.pytorch.loggers.TensorBoardLogger"
+    node = {"_target_": target, "save_dir": "x", "log_graph": "no", "comment": "mine"}
+    assert check(node, "logger.board", ())["log_graph"] is False
+    with pytest.raises(ConfigError, match=r"logger.board.log_graph=maybe does not fit"):
+        check(node | {"log_graph": "maybe"}, "logger.board", ())
+
+
+def test_what_the_target_says_is_told_with_the_key():
+    with pytest.raises(ConfigError, match=r"^part: .*Nesterov momentum requires a momentum"):
+        build(
+            {"_target_": "torch.optim.SGD", "nesterov": True},
+            "part",
+            (),
+            params=[torch.nn.Parameter(torch.zeros(1))],
+        )
