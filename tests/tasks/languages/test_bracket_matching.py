@@ -115,7 +115,7 @@ def test_bad_values_are_refused():
         ({"length": 1}, r"task.length=1 is too short .* at least 2"),
         ({"length": 41}, r"task.length=41 is odd, .* give 42"),
         ({"eval_lengths": [40, 81]}, r"task.eval_lengths=81 is odd, .* give 82"),
-        ({"kinds": 1}, r"task.kinds=1 leaves nothing but to count"),
+        ({"kinds": 1}, r"task.kinds=1 leaves nothing but counting"),
     ]:
         with pytest.raises(ConfigError, match=message):
             BracketMatching(**bad)

@@ -15,6 +15,7 @@ from seqbench.data.catalogue import CATALOGUE
 from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.stories.babi import UNKNOWN, Babi, asked, read_texts, words_of
+from tests.tasks.batches import same
 
 #: A text as bAbI's files have it; the number of a line counts questions too.
 TEXT = """\
@@ -145,7 +146,7 @@ def test_a_model_can_be_counted_without_being_made(data_dir):
 def test_a_set_may_be_chosen_in_any_order(data_dir):
     task = Babi(data_dir=data_dir, types=[8, 1])
     assert task.types == ("qa8", "qa1") and task.variant == "sets 8, 1"
-    assert task.train.types.tolist() == [0] * 5 + [1] * 20
+    assert task.train.extras["types"].tolist() == [0] * 5 + [1] * 20
     alone = Babi(data_dir=data_dir, types=[8])
     assert alone.types == ("qa8",) and set(alone.answers) == {"milk,apple"}
 
@@ -170,7 +171,7 @@ def test_training_batches_are_passes_in_an_order_of_the_seed(data_dir):
     seen = Counter(row.numpy().tobytes() for batch in batches[:5] for row in batch.inputs)
     assert seen == Counter(row.numpy().tobytes() for row in task.train.inputs)
     for batch, other in zip(batches[7:], task.train_batches(0, 5, start=7), strict=False):
-        assert all(torch.equal(a, b) for a, b in zip(batch, other, strict=True) if a is not None)
+        assert same(batch, other)
     with pytest.raises(ConfigError, match="batch_size=26 is more than the 25"):
         task.prepare(26)
 
@@ -178,7 +179,7 @@ def test_training_batches_are_passes_in_an_order_of_the_seed(data_dir):
 def test_files_without_facts(tmp_path):
     bare = "1 Mary went home.\n2 Where is Mary?\thome\n"
     task = Babi(data_dir=folder(tmp_path / "data", qa1_train=bare * 3, qa1_test=bare))
-    assert task.inputs.facts == 0 and task.train.facts is None and len(task.train.inputs) == 2
+    assert task.inputs.facts == 0 and set(task.train.extras) == {"types"} and len(task.train.inputs) == 2
 
 
 def test_the_hub_serves_where_there_are_no_files(tmp_path, monkeypatch):
@@ -201,7 +202,7 @@ def test_the_hub_serves_where_there_are_no_files(tmp_path, monkeypatch):
     assert task.types == ("qa1", "qa19") and task.inputs.facts == 0
     assert asked_for == [("babi", "Muennighoff/babi", split, tmp_path) for split in
                          ("train", "validation", "test")]  # fmt: skip
-    assert task.train.facts is None and task.train.types.tolist() == [0, 0, 1]
+    assert set(task.train.extras) == {"types"} and task.train.extras["types"].tolist() == [0, 0, 1]
     batch = task.train.with_extras(facts=torch.zeros(3, 0))
     assert told(task, batch, 0)[:2] == (
         "mary went to the office . john went home . where is mary ?",
@@ -249,7 +250,7 @@ def test_a_missing_file_is_named(tmp_path, types, message):
 )
 def test_a_file_of_another_form_is_an_error(tmp_path, content, line):
     task = Babi(data_dir=folder(tmp_path / "data", qa1_train=content, qa1_test=TEXT))
-    with pytest.raises(DataError, match=rf"Line {line} of .*qa1_train.txt is not as bAbI has it"):
+    with pytest.raises(DataError, match=rf"Line {line} of .*qa1_train.txt does not have bAbI's form"):
         task.validation()
 
 
@@ -261,7 +262,7 @@ def test_a_single_text_leaves_nothing_to_train_on(tmp_path):
 
 def test_bad_values_are_refused():
     for types, message in [
-        ([1, 21], r"task.types has 21, and bAbI has sets 1 to 20"),
+        ([1, 21], r"task.types has 21, but bAbI has sets 1 to 20"),
         ([0], r"task.types has 0"),
         ([], r"task.types is empty"),
         ([3, 3], r"has a set twice"),

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.stories.base import Answers, Story, StoryTask, encode
+from tests.tasks.batches import parts
 
 WORDS = {"_": 0, ".": 1, "?": 2, "mary": 3, "left": 4, "came": 5, "who": 6}
 LEFT, CAME = ["mary", "left", "."], ["mary", "came", "."]
@@ -50,16 +51,16 @@ def test_stories_become_tokens():
     assert batch.inputs.tolist() == [[3, 4, 1, 3, 5, 1, 6, 5, 2, 0], [3, 5, 1, 6, 4, 2, 0, 0, 0, 0]]
     assert batch.targets.tolist() == [1, 0] and batch.lengths.tolist() == [9, 6]
     assert batch.extras["facts"].tolist() == [[1, -1], [-1, -1]] and batch.extras["types"].tolist() == [0, 2]
-    assert batch.mask is None and all(part.dtype == torch.int64 for part in batch if part is not None)
-    assert encode([STORIES[1]], WORDS, ANSWERS, 6, 0).facts is None
+    assert batch.mask is None and all(part.dtype == torch.int64 for part in parts(batch).values())
+    assert set(encode([STORIES[1]], WORDS, ANSWERS, 6, 0).extras) == {"types"}
 
 
 @pytest.mark.parametrize(
     ("story", "message"),
     [
         (STORIES[0]._replace(question=["why", "?"]), "The word 'why' of a story is not in the vocabulary"),
-        (STORIES[0]._replace(answer="john"), "The answer 'john' of a story is not among those known"),
-        (STORIES[0]._replace(sentences=[LEFT] * 3), "A story has 12 words, and 10 is the most"),
+        (STORIES[0]._replace(answer="john"), "The answer 'john' of a story is not among the known ones"),
+        (STORIES[0]._replace(sentences=[LEFT] * 3), "A story has 12 words, but there is room for 10 at most"),
     ],
 )
 def test_what_has_no_token_is_refused(story, message):

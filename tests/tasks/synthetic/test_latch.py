@@ -53,7 +53,7 @@ def test_bad_values_are_refused():
     for bad, message in [
         ({"length": 3}, r"task.length=3 is too short .* at least 4"),
         ({"length": 10, "cue_length": 10}, r"task.length=10 is too short .* at least 11"),
-        ({"cue_length": 0}, "task.cue_length=0 tells nothing"),
+        ({"cue_length": 0}, "task.cue_length=0 leaves nothing to remember"),
         ({"noise_variance": -0.1}, "task.noise_variance=-0.1 is negative"),
     ]:
         with pytest.raises(ConfigError, match=message):

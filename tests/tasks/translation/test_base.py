@@ -12,8 +12,10 @@ from torch.nn import functional as F
 
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Tokens
 from seqbench.tasks.translation.base import Sequences, before_end, edit_distance
 from seqbench.tasks.translation.reverse import Reverse
+from seqbench.tasks.translation.sort_tokens import SortTokens
 
 END = 3
 SPEC = Sequences(4, per_step=True, end=END)
@@ -153,3 +155,18 @@ def test_bad_values_are_refused():
         Reverse(alphabet=1)
     with pytest.raises(ConfigError, match=r"task.length=0 is too short .* at least 1"):
         Reverse(length=0)
+
+
+@pytest.mark.parametrize("task_class", [Reverse, SortTokens])
+def test_specs(task_class):
+    task = task_class(alphabet=5)
+    assert task.inputs == Tokens(5) and task.targets == Sequences(6, per_step=True, end=5)
+    assert (task.kind, task.metric, task.direction) == ("two-sequence", "exact", "max")
+    assert task.variant == "5 symbols" and task.names() == (list("01234"), [*"01234", "end"])
+
+
+@pytest.mark.parametrize(("name", "task_class"), [("reverse", Reverse), ("sort_tokens", SortTokens)])
+def test_the_presets(make_task, name, task_class):
+    task = make_task(f"task={name}")
+    assert isinstance(task, task_class) and (task.length, task.alphabet, task.eval_size) == (20, 8, 1000)
+    assert task.eval_lengths == (5, 10, 15, 20, 30)

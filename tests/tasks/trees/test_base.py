@@ -12,6 +12,7 @@ from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Classes
 from seqbench.tasks.trees.base import Node, TreeDataTask, Trees, check_trees, encode, nodes, written
+from tests.tasks.batches import parts
 from tests.tasks.trees.tree_reference import from_brackets, from_parents, rows_of
 
 VOCABULARY = {
@@ -67,7 +68,7 @@ def test_trees_become_rows():
         [-2, -1, 1, 1, -2] + [-2] * 6,
     ]
     assert batch.lengths.tolist() == [10, 1, 5] and batch.targets.tolist() == [7, 7, 4]
-    assert batch.mask is None and all(part.dtype == torch.int64 for part in batch if part is not None)
+    assert batch.mask is None and all(part.dtype == torch.int64 for part in parts(batch).values())
     for (brackets, parents, _), tree in zip(rows_of(batch, VOCABULARY), [DRAWN, Node("7"), MIN], strict=True):
         assert brackets == parents == plain(tree)
     check_trees(batch, SPEC)
@@ -95,7 +96,7 @@ def test_random_trees_come_back_from_brackets_and_from_parents():
 def test_what_cannot_be_put_into_tokens_is_refused():
     with pytest.raises(ConfigError, match=r"^The token 'MED' of a tree is not in the vocabulary\.$"):
         encode([Node("MAX", (Node("2"), Node("MED")))], [0], VOCABULARY, 20)
-    with pytest.raises(ConfigError, match=r"^A tree has 10 tokens, and 9 is the most there is room for\.$"):
+    with pytest.raises(ConfigError, match=r"^A tree has 10 tokens, but there is room for 9 at most\.$"):
         encode([MIN, DRAWN], [0, 0], VOCABULARY, 9)
     assert encode([DRAWN], [0], VOCABULARY, 10).inputs.shape == (1, 10)
 
@@ -106,7 +107,7 @@ WRONG = {
     "has no root": ([-2, 2, 1, -2, 1, 4, 4, -2, 1, -2], {}),
     "has more than one root": ([-2, -1, 1, -2, -1, 4, 4, -2, 1, -2], {}),
     "has a node that does not follow its parent, as in a cycle": ([-2, -1, 4, -2, 2, 4, 4, -2, 1, -2], {}),
-    "has a node whose parent is none": ([-2, -1, 1, -2, 3, 4, 4, -2, 1, -2], {}),
+    "has a node whose parent is not a node": ([-2, -1, 1, -2, 3, 4, 4, -2, 1, -2], {}),
     "has a node with more than 3 children": ([-2, -1, 1, -2, 1, 1, 4, -2, 1, -2], {}),
     "has a node after its end": (GOOD, {"lengths": [10, 8]}),
 }
@@ -138,9 +139,9 @@ def test_a_token_that_is_not_in_the_vocabulary_is_refused(token):
 
 def test_a_batch_that_tells_no_parents_is_refused():
     good = batch_of([GOOD])
-    for parents in (None, good.parents[:, :-1]):
-        with pytest.raises(DataError, match="must say the parent of every token"):
-            check_trees(good.with_extras(parents=parents), SPEC)
+    for extras in ({}, {"parents": good.extras["parents"][:, :-1]}):
+        with pytest.raises(DataError, match="must name the parent of every token"):
+            check_trees(good._replace(extras=extras), SPEC)
 
 
 class Sums(TreeDataTask):

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from seqbench.errors import ConfigError
-from seqbench.tasks.trees.expressions import Shapes, size_ranges
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.trees.expressions import ExpressionTask, Shapes, size_ranges
 from seqbench.tasks.trees.listops import ListOps
 from seqbench.tasks.trees.logic_trees import LogicTrees
 from tests.tasks.trees.tree_reference import depth_of, rows_of, tokens_of
@@ -63,11 +64,11 @@ def test_shapes_of_a_size_come_as_often_as_their_chances_say():
     random = Random(0)
     for depth, tokens in [(1, 5), (2, 10), (2, 14)]:
         among = {s: p for s, p in all_shapes(2).items() if depth_and_tokens(s) == (depth, tokens)}
-        counts = Counter(drawn.draw(random, depth, tokens) for _ in range(5000))
+        counts = Counter(drawn.draw(random, depth, tokens) for _ in range(3000))
         assert set(counts) <= set(among) and len(among) >= (1 if depth == 1 else 5)
         total = sum(among.values())
         for shape, chance in among.items():
-            expected = float(5000 * chance / total)
+            expected = float(3000 * chance / total)
             assert abs(counts[shape] - expected) < 5 * math.sqrt(expected) + 1
 
 
@@ -87,41 +88,41 @@ def test_ranges_of_sizes_are_narrow_and_leave_nothing_out():
     assert size_ranges(17) == [(13, 17), (9, 12), (6, 8), (4, 5), (3, 3), (2, 2), (1, 1)]
 
 
-@every_task
-def test_training_batches_are_hardly_padded_and_of_one_shape_for_all_seeds(task_class):
-    task = task_class()
-    batches = list(islice(task.train_batches(0, 8), 150))
+@pytest.fixture(scope="module", params=[ListOps, LogicTrees])
+def training(request) -> tuple[ExpressionTask, list[Batch], list[tuple[int, int]]]:
+    """A task, training batches of four trees, and the depth and tokens of each tree."""
+    task = request.param()
+    batches = list(islice(task.train_batches(0, 4), 800))
+    trees = [tree for batch in batches for tree, _, _ in rows_of(batch, task.vocabulary)]
+    return task, batches, [(depth_of(tree), tokens_of(tree)) for tree in trees]
+
+
+def test_training_batches_are_hardly_padded_and_of_one_shape_for_all_seeds(training):
+    task, batches, _ = training
     padding = 1 - sum(int(b.lengths.sum()) for b in batches) / sum(b.inputs.numel() for b in batches)
     assert padding < 0.2
     assert all((b.lengths >= 0.75 * b.inputs.shape[1]).all() for b in batches)
-    others = list(islice(task.train_batches(1, 8), 150))
-    assert [b.inputs.shape for b in batches] == [b.inputs.shape for b in others]
-    assert len({b.inputs.shape for b in batches}) > 5
+    others = list(islice(task.train_batches(1, 4), 100))
+    assert [b.inputs.shape for b in batches[:100]] == [b.inputs.shape for b in others]
+    assert len({b.inputs.shape for b in others}) > 5
     assert not any(torch.equal(a.inputs, b.inputs) for a, b in zip(batches[:20], others, strict=False))
 
 
-@every_task
-def test_training_depths_are_equally_likely_on_the_whole(task_class):
+def test_training_depths_are_equally_likely_on_the_whole(training):
     """Though each batch has a size of its own, to which some depths are nearer than others."""
-    task = task_class()
-    batches = list(islice(task.train_batches(0, 4), 1200))
-    depths = Counter(depth_of(tree) for batch in batches for tree, _, _ in rows_of(batch, task.vocabulary))
+    _, batches, trees = training
+    depths = Counter(depth for depth, _ in trees)
     assert set(depths) == {1, 2, 3, 4, 5}
-    # Trees of a batch are alike in size, so that it is rather batches than trees that are counted.
-    assert all(
-        abs(count / depths.total() - 0.2) < 5 * math.sqrt(0.16 / len(batches)) for count in depths.values()
-    )
+    # The trees of a batch are alike in size, so that the deviation is that of the number of batches.
+    tolerance = 5 * math.sqrt(0.16 / len(batches))
+    assert all(abs(count / depths.total() - 0.2) < tolerance for count in depths.values())
 
 
-@every_task
-def test_sizes_of_a_depth_are_in_training_as_in_the_test(task_class):
-    task = task_class(length=2, eval_size=1000)
-    batches = islice(task.train_batches(0, 4), 1000)
-    train = [
-        tokens_of(tree) for b in batches for tree, _, _ in rows_of(b, task.vocabulary) if depth_of(tree) == 2
-    ]
-    test = task.test(2).lengths.float()
-    assert sum(train) / len(train) == pytest.approx(test.mean().item(), rel=0.1)
+def test_sizes_of_a_depth_are_in_training_as_in_the_test(training):
+    task, _, trees = training
+    train = [tokens for depth, tokens in trees if depth == 2]
+    test = task.sample(torch.Generator().manual_seed(0), 1000, 2).lengths.float()
+    assert len(train) > 500 and sum(train) / len(train) == pytest.approx(test.mean().item(), rel=0.1)
     assert min(train) == test.min() and max(train) > 1.4 * sum(train) / len(train)
 
 

@@ -86,7 +86,7 @@ def test_the_docstrings_examples():
 
 def test_operators_arguments_and_digits_have_the_chances_of_the_generator():
     """At depth 1 nothing is conditioned on: five to eight tokens, four operators, ten digits."""
-    task = ListOps(length=1, eval_size=4000)
+    task = ListOps(length=1, eval_size=3000)
     trees = [tree for tree, _, _ in trees_of(task.test(1), task)]
     for counts, kinds in [
         (Counter(name for name, *_ in trees), 4),
@@ -143,13 +143,13 @@ def test_baseline_at_depth_two_is_that_of_all_trees_there_is_room_for():
 
 
 def test_values_come_as_often_as_the_baseline_says():
-    task = ListOps(length=3, eval_size=4000)
+    task = ListOps(length=3, eval_size=2000)
     shares = (task._values[3] - task._values[2]).sum(1)
     assert shares.sum() == pytest.approx(task.shapes.exact[3].sum(), rel=1e-9)
     shares /= shares.sum()
     assert task.baseline_loss(3) == pytest.approx(-(shares * np.log(shares)).sum(), rel=1e-12)
     counts = torch.bincount(task.test(3).targets, minlength=10)
-    assert chisquare(counts.numpy(), 4000 * shares).pvalue > 0.001
+    assert chisquare(counts.numpy(), 2000 * shares).pvalue > 0.001
 
 
 def test_bad_values_are_refused():

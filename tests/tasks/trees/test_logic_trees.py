@@ -75,13 +75,13 @@ def test_the_docstrings_examples():
 
 def test_operators_are_equally_likely_and_say_nothing_of_the_value():
     """Where nothing is conditioned on but that both arguments are constants, `not` has one to spare."""
-    task = LogicTrees(length=1, eval_size=4000)
+    task = LogicTrees(length=1, eval_size=3000)
     rows = rows_of(task.test(1), task.vocabulary)
     counts = Counter((tree[0], target) for tree, _, target in rows)
     each = {"not": 0.2 / (0.2 + 0.8 * 0.5)} | dict.fromkeys(TRUE, 0.2 * 0.5 / (0.2 + 0.8 * 0.5))
     for operator, share in each.items():
         for value in (0, 1):
-            assert counts[operator, value] / 4000 == pytest.approx(share / 2, abs=0.03)
+            assert counts[operator, value] / 3000 == pytest.approx(share / 2, abs=0.03)
     deep = LogicTrees(eval_size=1000)
     by_root: dict[str, list[int]] = {}
     for tree, _, target in rows_of(deep.test(5), deep.vocabulary):
@@ -100,9 +100,9 @@ def bag(batch, size: int) -> torch.Tensor:
 
 
 def test_tokens_without_their_places_tell_hardly_anything():
-    """The best linear guess from how often each token occurs, fitted to 4,000 formulas, on 2,000 others."""
-    task = LogicTrees(eval_size=2000)
-    fitted, fresh = task.sample(torch.Generator().manual_seed(0), 4000, 5), task.test(5)
+    """The best linear guess from how often each token occurs, fitted to 2,000 formulas, on 1,200 others."""
+    task = LogicTrees(eval_size=1200)
+    fitted, fresh = task.sample(torch.Generator().manual_seed(0), 2000, 5), task.test(5)
     guess = torch.linalg.lstsq(bag(fitted, 11), fitted.targets.double()[:, None], driver="gelsd").solution[
         :, 0
     ]
@@ -111,7 +111,7 @@ def test_tokens_without_their_places_tell_hardly_anything():
 
 
 def test_specs():
-    task = LogicTrees()
+    task = LogicTrees(eval_size=400)
     assert task.inputs == Trees(10, children=2) and task.kind == "tree"
     assert task.targets.size == 2 and task.baseline_loss(5) == math.log(2)
-    assert task.validation().targets.float().mean().item() == pytest.approx(0.5, abs=0.05)
+    assert task.validation().targets.float().mean().item() == pytest.approx(0.5, abs=0.1)
