@@ -56,9 +56,11 @@ def test_a_model_is_checked_once_and_made_as_often_as_asked(calls):
 
 def test_the_width_of_a_budget_is_searched_once_for_models_and_configuration(calls):
     cfg = seqbench.compose([*SMALL, "model.param_budget=10000"])
-    make_model = ModelFactory(cfg, seqbench.build_task(cfg))
-    searched, checked = calls["model"], calls["check"]
-    assert searched <= 12 and checked == 3  # the task, the model and its cell
+    task = seqbench.build_task(cfg)
+    calls["check"] = 0
+    make_model = ModelFactory(cfg, task)
+    searched = calls["model"]
+    assert searched <= 12 and calls["check"] == 3  # the model, its cell and its readout
     assert make_model.width == 48 and resolve(cfg, make_model).model.hidden_size == 48
     assert calls["model"] == searched
     counts = [sum(p.numel() for p in make_model().parameters()) for _ in range(3)]

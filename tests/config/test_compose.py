@@ -17,6 +17,10 @@ from seqbench.errors import ConfigError
             ["logger=[csv,wandbb]"],
             "There is no preset 'wandbb' in logger. Did you mean 'wandb'? There are: csv,",
         ),
+        (
+            ["model/readout=deeep"],
+            "There is no preset 'deeep' in model/readout. Did you mean 'deep'? There are: deep,",
+        ),
         (["logger=null"], "A group takes the name of a preset, or a list of names"),
         (
             ["logger.project=mine"],

@@ -102,7 +102,7 @@ def explain(error: BaseException) -> SeqbenchError:
         return ConfigError(
             "A group takes the name of a preset, or a list of names: logger=none, logger=[csv]."
         )
-    if found := re.search(r"Could not (?:find|load) '([^/'\s]+)/([^/'\s]+)'", text):
+    if found := re.search(r"Could not (?:find|load) '(\S+)/([^/'\s]+)'", text):
         group, name = found.groups()
         listed = [option for option in re.findall(r"^\t(\S+)$", text, re.MULTILINE) if option[0] != "_"]
         valid = listed or preset_names(group)  # Hydra lists none where several were chosen
@@ -143,8 +143,9 @@ def _known_keys() -> Iterator[str]:
     yield from walk(_main_config(), "")
     for group in GROUPS[:-1]:
         yield group
-        for path in (CONF_DIR / group).glob("*.yaml"):
-            yield from walk(OmegaConf.load(path), f"{group}.")
+        for path in (CONF_DIR / group).rglob("*.yaml"):  # model/readout/deep.yaml has keys of model.readout
+            where = ".".join(path.relative_to(CONF_DIR).parent.parts)
+            yield from walk(OmegaConf.load(path), f"{where}.")
 
 
 @cache
