@@ -32,7 +32,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(owner, name, call)
 
     count(build.ModelFactory, "__call__", "model")
-    count(build.ModelFactory, "_search_width", "search")
+    count(build, "width_for_budget", "search")
     count(build, "check", "check")
     count(L.Trainer, "__init__", "trainer")
     return counted
