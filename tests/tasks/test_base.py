@@ -156,7 +156,7 @@ class Paths(DataTask):
 
 
 def test_a_family_brings_its_own_input_and_extras():
-    """Rows, splits and training batches carry the extras along, and the constructor is given what they ask."""
+    """Rows, splits and training batches carry the extras along; the spec answers what constructors ask."""
     task = Paths()
     assert task.model_arguments() == {
         **{"input_size": 9, "edges": 3, "output_size": 3, "per_step": False},
