@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from itertools import islice
 
 import pytest
 import torch
 
+from seqbench.errors import ConfigError
 from seqbench.tasks.base import generator
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.specs import Bits, Classes, Values
+from seqbench.tasks.specs import Bits, Classes, Input, Values
+from seqbench.tasks.streams.fixed import DataTask
 
 #: Two sequences of three steps; the second has two steps, and its first target does not count.
 MASK = torch.tensor([[True, True, True], [False, True, False]])
@@ -133,3 +137,54 @@ def test_tokens_have_the_names_that_readers_know(make_task, dictionary):
     words, answers = stories.token_names()
     assert words[stories.inputs.period] == "." and words[0] == "_"
     assert (len(words), len(answers)) == (stories.inputs.size, stories.targets.size)
+
+
+@dataclass(frozen=True)
+class Graphs(Input):
+    """Nodes of `size` kinds, joined by `edges` pairs of their places (`extras["edges"]`)."""
+
+    edges: int
+
+    def arguments(self):
+        return {"input_size": self.size, "edges": self.edges}
+
+
+class Paths(DataTask):
+    """A family of its own: paths of as many nodes as the class says, with an input that no other task has."""
+
+    kind = "graph"
+    title = "paths"
+    contents = "{} nodes"
+    length = 4
+    eval_lengths = (4,)
+    variant = "of four"
+    inputs = Graphs(9, edges=3)
+    targets = Classes(3, per_step=False)
+    solved = None  # not called
+
+    def read_split(self, split):
+        number = torch.arange({"train": 10, "validation": 2, "test": 3}[split])
+        edges = number[:, None, None].expand(-1, 3, 2) * 10 + torch.tensor([[0, 1], [1, 2], [2, 3]])
+        return Batch(number[:, None].expand(-1, 4), number % 3, extras={"edges": edges})
+
+
+def test_a_family_brings_its_own_input_and_extras():
+    """Rows, splits and training batches carry the extras along; the spec answers what constructors ask."""
+    task = Paths()
+    assert task.model_arguments() == {
+        **{"input_size": 9, "edges": 3, "output_size": 3, "per_step": False},
+        **{"classes": True, "predicts": False},
+    }
+    batches = list(islice(task.train_batches(0, 5), 2))
+    assert sorted(row for batch in batches for row in batch.inputs[:, 0].tolist()) == list(range(10))
+    for batch in (*batches, *task.train.split(3), task.train.select(torch.tensor([7, 2])), task.test(4)):
+        assert torch.equal(batch.extras["edges"][:, 2, 1], 10 * batch.inputs[:, 0] + 3)
+        assert set(batch.arguments(["inputs", "edges", "parents"])) == {"inputs", "edges"}
+    # 4 of 10 rows are of class 0, and each class counts once more: 5 of 13, then 4 of 13 twice.
+    assert task.baseline_loss(4) == pytest.approx(-(math.log(5 / 13) + 2 * math.log(4 / 13)) / 3)
+    with pytest.raises(
+        ConfigError, match=r"set of paths is read whole, with 4 nodes, so there is none at 5\."
+    ):
+        task.test(5)
+    with pytest.raises(ConfigError, match="batch_size=11 is more than the 10 training examples"):
+        task.prepare(11)

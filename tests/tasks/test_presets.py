@@ -66,6 +66,8 @@ TASKS = {
     "time_warp": (["task=time_warp", "task.warp=4"], 40),
     "time_warp-uniform": (["task=time_warp", "task.variant=uniform", "task.warp=4"], 40),
 }
+#: Of tests that draw many sequences; the others check shapes.
+unchecked = pytest.mark.usefixtures("unchecked")
 every_task = pytest.mark.parametrize(
     ("name", "short"), [(name, short) for name, (_, short) in TASKS.items()], ids=TASKS
 )
@@ -200,6 +202,7 @@ def test_training_batches_follow_from_the_seed_alone(task_of, make_task, name, s
     assert STREAMS.get(name, digest(batches)) == digest(batches)
 
 
+@unchecked
 @every_task
 def test_a_stream_resumes_at_any_step(task_of, name, short):
     task = task_of(name, f"task.length={short}")
@@ -209,6 +212,7 @@ def test_a_stream_resumes_at_any_step(task_of, name, short):
         assert all(map(same, resumed, batches[start : start + 2]))
 
 
+@unchecked
 @every_drawn_task
 def test_splits_are_fixed_and_disjoint(task_of, make_task, name, short):
     task, twin = (build(*key, "task.eval_size=200") for build, key in
@@ -226,6 +230,7 @@ def test_splits_are_fixed_and_disjoint(task_of, make_task, name, short):
     assert len(set(found)) == len(found) > (150 if least else 700)
 
 
+@unchecked
 @every_drawn_task
 def test_baseline_loss_is_that_of_the_best_constant(task_of, name, short):
     """The constant that fits a large sample best loses as much on it, but for what fitting gains."""
@@ -291,6 +296,7 @@ def test_batches_are_as_the_specs_say(task_of, name, short):
         assert all(len(part) == rows for part in batch.extras.values())
 
 
+@unchecked
 @every_task
 def test_every_class_and_symbol_comes_up(task_of, name, short):
     task = task_of(name, f"task.length={short}")

@@ -199,7 +199,7 @@ def test_images_of_another_form_are_an_error(tmp_path, shape):
     ],
 )
 def test_presets(make_task, name, steps, length, solved_at):
-    task = make_task(f"task={name}", "data_dir=somewhere")
+    task = make_task(f"task={name}", "task.data_dir=somewhere")
     dataset = "fashion_mnist" if name.startswith("fashion") else "mnist"
     assert (task.dataset, task.hub_id) == (dataset, CATALOGUE[dataset].hub_id)
     assert (task.variant, task.length, task.solved_at) == (steps, length, solved_at)

@@ -23,6 +23,8 @@ DROPPED = {"dropped", "left", "discarded", "put"}
 GAVE = {"gave", "handed", "passed"}
 BACK = {"north": "south", "south": "north", "east": "west", "west": "east"}
 
+#: Shapes are checked by the tests of all presets; here thousands of stories are drawn.
+pytestmark = pytest.mark.usefixtures("unchecked")
 every_type = pytest.mark.parametrize("name", QUESTION_TYPES)
 
 
@@ -395,7 +397,10 @@ def test_bad_values_are_refused():
     for bad, message in [
         ({"length": 4}, r"task.length=4 is too short .* at least 5"),
         ({"length": 2, "types": ["three_facts"]}, r"at least 3"),
-        ({"types": ["one_facts"]}, r"'one_facts', which is none; there are .*path_finding.*mean 'one_fact'"),
+        (
+            {"types": ["one_facts"]},
+            r"'one_facts', which is not a type; there are .*path_finding.*mean 'one_fact'",
+        ),
         ({"types": []}, r"task.types is empty"),
         ({"types": ["lists", "lists"]}, r"has a type twice"),
     ]:

@@ -142,15 +142,15 @@ def test_the_optimum_is_that_of_a_source_written_out():
     """Sequences from numpy's Beta(½, ½), bit by bit, cost as much in the mean, 133 bits."""
     drawn = np.random.default_rng(0)
     costs = []
-    for _ in range(500):
+    for _ in range(1000):
         table, bits = drawn.beta(0.5, 0.5, size=(2,) * 5), drawn.integers(2, size=5).tolist()
         while len(bits) < 201:
             bits.append(int(drawn.random() < table[tuple(bits[-5:])]))
         costs.append(
             -sum(math.log2(p if bit else 1 - p) for p, bit in zip(of_ones(bits), bits[1:], strict=True))
         )
-    ours = -optimal_estimates(draw(rows=2000)).log2().sum(1)
-    error = math.sqrt(np.var(costs) / 500 + ours.var().item() / 2000)
+    ours = -optimal_estimates(draw(rows=4000)).log2().sum(1)
+    error = math.sqrt(np.var(costs) / 1000 + ours.var().item() / 4000)
     assert ours.mean().item() == pytest.approx(np.mean(costs), abs=4 * error)
     assert ours.std().item() == pytest.approx(np.std(costs), rel=0.15)
     assert 4 * error < 6

@@ -20,6 +20,8 @@ from seqbench.tasks.trees.logic_trees import LogicTrees
 from tests.tasks.trees.tree_reference import depth_of, rows_of, tokens_of
 
 OPERATOR, ARGUMENTS = Fraction(1, 3), {1: Fraction(1, 4), 2: Fraction(1, 2), 3: Fraction(1, 4)}
+#: Shapes are checked by the tests of all presets; here thousands of trees are drawn.
+pytestmark = pytest.mark.usefixtures("unchecked")
 every_task = pytest.mark.parametrize("task_class", [ListOps, LogicTrees])
 
 
@@ -88,17 +90,18 @@ def test_ranges_of_sizes_are_narrow_and_leave_nothing_out():
     assert size_ranges(17) == [(13, 17), (9, 12), (6, 8), (4, 5), (3, 3), (2, 2), (1, 1)]
 
 
-@pytest.fixture(scope="module", params=[ListOps, LogicTrees])
-def training(request) -> tuple[ExpressionTask, list[Batch], list[tuple[int, int]]]:
+@cache
+def training(task_class: type[ExpressionTask]) -> tuple[ExpressionTask, list[Batch], list[tuple[int, int]]]:
     """A task, training batches of four trees, and the depth and tokens of each tree."""
-    task = request.param()
+    task = task_class()
     batches = list(islice(task.train_batches(0, 4), 800))
     trees = [tree for batch in batches for tree, _, _ in rows_of(batch, task.vocabulary)]
     return task, batches, [(depth_of(tree), tokens_of(tree)) for tree in trees]
 
 
-def test_training_batches_are_hardly_padded_and_of_one_shape_for_all_seeds(training):
-    task, batches, _ = training
+@every_task
+def test_training_batches_are_hardly_padded_and_of_one_shape_for_all_seeds(task_class):
+    task, batches, _ = training(task_class)
     padding = 1 - sum(int(b.lengths.sum()) for b in batches) / sum(b.inputs.numel() for b in batches)
     assert padding < 0.2
     assert all((b.lengths >= 0.75 * b.inputs.shape[1]).all() for b in batches)
@@ -108,9 +111,10 @@ def test_training_batches_are_hardly_padded_and_of_one_shape_for_all_seeds(train
     assert not any(torch.equal(a.inputs, b.inputs) for a, b in zip(batches[:20], others, strict=False))
 
 
-def test_training_depths_are_equally_likely_on_the_whole(training):
+@every_task
+def test_training_depths_are_equally_likely_on_the_whole(task_class):
     """Though each batch has a size of its own, to which some depths are nearer than others."""
-    _, batches, trees = training
+    _, batches, trees = training(task_class)
     depths = Counter(depth for depth, _ in trees)
     assert set(depths) == {1, 2, 3, 4, 5}
     # The trees of a batch are alike in size, so that the deviation is that of the number of batches.
@@ -118,8 +122,9 @@ def test_training_depths_are_equally_likely_on_the_whole(training):
     assert all(abs(count / depths.total() - 0.2) < tolerance for count in depths.values())
 
 
-def test_sizes_of_a_depth_are_in_training_as_in_the_test(training):
-    task, _, trees = training
+@every_task
+def test_sizes_of_a_depth_are_in_training_as_in_the_test(task_class):
+    task, _, trees = training(task_class)
     train = [tokens for depth, tokens in trees if depth == 2]
     test = task.sample(torch.Generator().manual_seed(0), 1000, 2).lengths.float()
     assert len(train) > 500 and sum(train) / len(train) == pytest.approx(test.mean().item(), rel=0.1)

@@ -15,7 +15,11 @@ from scipy.stats import chisquare
 from seqbench.errors import ConfigError
 from seqbench.tasks.trees.base import Node, Trees, encode, written
 from seqbench.tasks.trees.listops import ListOps, median, orders
+from tests.tasks.trees import tree_reference
 from tests.tasks.trees.tree_reference import from_brackets, rows_of
+
+#: Shapes are checked by the tests of all presets; here thousands of trees are drawn.
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 def evaluate(tree: tuple) -> int:
@@ -30,15 +34,7 @@ def evaluate(tree: tuple) -> int:
 
 
 def evaluate_text(text: str) -> int:
-    """Say the value of a string, always working on a pair of brackets that holds digits alone."""
-    tokens = text.split()
-    while "[" in tokens:
-        end = tokens.index("]")
-        start = max(i for i in range(end) if tokens[i] == "[")
-        name, *digits = tokens[start + 1 : end]
-        tokens[start : end + 1] = [str(evaluate((name, *((digit,) for digit in digits))))]
-    (digit,) = tokens
-    return int(digit)
+    return int(tree_reference.evaluate_text(text, lambda tree: str(evaluate(tree))))
 
 
 def trees_of(batch, task):

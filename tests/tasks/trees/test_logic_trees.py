@@ -11,7 +11,11 @@ from torch.nn import functional as F
 
 from seqbench.tasks.trees.base import Trees
 from seqbench.tasks.trees.logic_trees import FALSE, TRUE, LogicTrees
+from tests.tasks.trees import tree_reference
 from tests.tasks.trees.tree_reference import from_brackets, rows_of
+
+#: Shapes are checked by the tests of all presets; here thousands of trees are drawn.
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 def evaluate(tree: tuple) -> bool:
@@ -33,15 +37,7 @@ def evaluate(tree: tuple) -> bool:
 
 
 def evaluate_text(text: str) -> bool:
-    """Say the value of a string, always working on a pair of brackets that holds constants alone."""
-    tokens = text.split()
-    while "[" in tokens:
-        end = tokens.index("]")
-        start = max(i for i in range(end) if tokens[i] == "[")
-        name, *values = tokens[start + 1 : end]
-        tokens[start : end + 1] = ["T" if evaluate((name, *((value,) for value in values))) else "F"]
-    (value,) = tokens
-    return evaluate((value,))
+    return tree_reference.evaluate_text(text, lambda tree: "FT"[evaluate(tree)]) == "T"
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5, 8])

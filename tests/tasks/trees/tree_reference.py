@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from seqbench.tasks.batch import Batch
 
 
@@ -57,3 +59,15 @@ def depth_of(tree: tuple) -> int:
 
 def tokens_of(tree: tuple) -> int:
     return 1 + 2 * (len(tree) > 1) + sum(map(tokens_of, tree[1:]))
+
+
+def evaluate_text(text: str, value: Callable[[tuple], str]) -> str:
+    """Replace a pair of brackets that holds leaves alone by its value, until one token is left."""
+    tokens = text.split()
+    while "[" in tokens:
+        end = tokens.index("]")
+        start = max(i for i in range(end) if tokens[i] == "[")
+        name, *leaves = tokens[start + 1 : end]
+        tokens[start : end + 1] = [value((name, *((leaf,) for leaf in leaves)))]
+    (token,) = tokens
+    return token
