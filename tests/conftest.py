@@ -28,7 +28,8 @@ from torch.func import functional_call  # noqa: E402
 
 from seqbench import build_model, build_task, compose  # noqa: E402
 from seqbench.config.presets import GROUPS  # noqa: E402
-from seqbench.mirror import mirror_file, write_entries  # noqa: E402
+from seqbench.data.cmudict import write_entries  # noqa: E402
+from seqbench.data.source import mirror_file  # noqa: E402
 from seqbench.models import Cell, unfold  # noqa: E402
 from seqbench.tasks.base import Task  # noqa: E402
 

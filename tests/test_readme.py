@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from seqbench.cli import main
-from seqbench.mirror import mirror_file, write_parquet
+from seqbench.data.images import write_images
+from seqbench.data.source import mirror_file
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -42,7 +43,7 @@ def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary:
         path.parent.mkdir(parents=True, exist_ok=True)
         images = rng.integers(256, size=(count, 28, 28), dtype=np.uint8)
         labels = np.arange(count, dtype=np.uint8) % 10
-        write_parquet(images, labels, [str(i) for i in range(10)], path, lambda _: None)
+        write_images(images, labels, [str(i) for i in range(10)], path, lambda _: None)
     preset = Path("presets/model/mine.yaml")
     preset.parent.mkdir(parents=True)
     (text,) = blocks("yaml")
