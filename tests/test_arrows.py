@@ -28,7 +28,6 @@ MAY = {
 BANNED = {
     "models": {"hydra", "omegaconf", "lightning", "wandb", "matplotlib", "pandas"},
     "tasks": {"hydra", "omegaconf", "lightning", "wandb", "matplotlib", "pandas"},
-    "config": {"lightning", "wandb"},
     "results": {"lightning", "wandb", "torch"},
 }
 
@@ -90,6 +89,17 @@ def test_no_framework_where_it_does_not_belong() -> None:
         for dotted, tree in modules()
         for imported in imports(tree, at_run_time=False)
         if imported.split(".")[0] in BANNED.get(room(dotted), ())
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_configuration_imports_no_framework_before_it_builds() -> None:
+    frameworks = {"torch", "lightning", "wandb", "hydra"}
+    wrong = [
+        f"{dotted} imports {imported}"
+        for dotted, tree in modules()
+        for imported in imports(tree, at_run_time=True)
+        if room(dotted) == "config" and imported.split(".")[0] in frameworks
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -182,7 +182,9 @@ def width_for_budget(budget: int, parameters_at: Callable[[int], int], preset: M
 def _check_accepts(cfg: DictConfig, target: Any, task: Task) -> None:
     accepts = getattr(target, "accepts", (task.kind,))
     if task.kind not in accepts:
-        fit = [name for name in preset_names("model") if task.kind in model_accepts(name)]
+        fit = [
+            name for name in preset_names("model") if task.kind in model_accepts(name, allowed_packages(cfg))
+        ]
         raise ConfigError(
             f"The model {cfg.preset.model} takes {' and '.join(accepts)} tasks, "
             f"and {cfg.preset.task} is a {task.kind} task; models that take it: {', '.join(fit) or 'none'}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,20 +54,24 @@ def describe(group: str, name: str) -> str:
     return ""
 
 
-def model_accepts(name: str) -> tuple[str, ...]:
+def model_accepts(name: str, allowed: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the kinds of task that a model preset accepts, () for a preset that cannot be read.
 
     The answer is cached, and nothing is composed: this imports the model's module and reads its class.
+
+    Args:
+        name: the preset.
+        allowed: packages that a `_target_` may come from, besides the built-in ones.
     """
-    return _accepts(name, _folders())
+    return _accepts(name, _folders(), tuple(allowed))
 
 
 @cache
-def _accepts(name: str, folders: tuple[Path, ...]) -> tuple[str, ...]:
+def _accepts(name: str, folders: tuple[Path, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
     from seqbench.config.instantiate import locate
 
     try:
-        found: tuple[str, ...] = getattr(locate(_target(name), "model", ()), "accepts", ("sequence",))
+        found: tuple[str, ...] = getattr(locate(_target(name), "model", allowed), "accepts", ("sequence",))
     except (SeqbenchError, OSError, yaml.YAMLError):
         return ()
     return found

@@ -29,6 +29,10 @@ class Model(nn.Module):
     #: `open_…`, on the true ones.
     feeds_back: bool = False
 
+    #: Whether `forward` has a parameter `state` and continues from what an earlier call returned beside the
+    #: outputs, so that gradients can be truncated.
+    carries_state: bool = False
+
     @property
     def state_size(self) -> int | None:
         """Numbers carried from step to step for one sequence; None where that has no meaning."""

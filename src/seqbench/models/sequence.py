@@ -82,6 +82,7 @@ class SequenceModel(Model):
         self.classes = classes
         self.feeds_back = feedback and per_step  # one target per sequence is no output of a step
         self.vectorizable = self.body.vectorizable
+        self.carries_state = not bidirectional
         self.one_hot: Tensor | None
         self.register_buffer("one_hot", torch.eye(input_size) if tokens else None, persistent=False)
 

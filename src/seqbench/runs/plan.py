@@ -197,9 +197,8 @@ def _check_optimizer(optimizer: OptimizerConfig, model: nn.Module) -> None:
             check_omega(model)
         except ValueError as error:
             raise ConfigError(f"optim.omega={optimizer.omega}: {error}") from error
-    if optimizer.truncate is not None:
-        needs = f"optim.truncate={optimizer.truncate} carries a state from slice to slice of a sequence, and "
-        if "sequence" not in getattr(model, "accepts", ("sequence",)):
-            raise ConfigError(f"{needs}{type(model).__name__} has none; give optim.truncate=null.")
-        if getattr(model, "bidirectional", False):
-            raise ConfigError(f"{needs}a bidirectional model has none to carry; give optim.truncate=null.")
+    if optimizer.truncate is not None and not getattr(model, "carries_state", False):
+        raise ConfigError(
+            f"optim.truncate={optimizer.truncate} carries a state from slice to slice of a sequence, and this "
+            "model has none to carry; give optim.truncate=null."
+        )
