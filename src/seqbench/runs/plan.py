@@ -199,6 +199,6 @@ def _check_optimizer(optimizer: OptimizerConfig, model: nn.Module) -> None:
             raise ConfigError(f"optim.omega={optimizer.omega}: {error}") from error
     if optimizer.truncate is not None and not getattr(model, "carries_state", False):
         raise ConfigError(
-            f"optim.truncate={optimizer.truncate} carries a state from slice to slice of a sequence, and this "
-            "model has none to carry; give optim.truncate=null."
+            f"optim.truncate={optimizer.truncate} carries a state from slice to slice of a sequence, and "
+            "this model has none to carry; give optim.truncate=null."
         )
