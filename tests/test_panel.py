@@ -100,6 +100,7 @@ RENAMED = (
     (r"^((?:backward_)?layers\.)", r"body.\1"),
     (r"^((?:backward_)?layers\.)", r"encoder.\1"),
     (r"^decoder\.layers\.", r"decoder.body.layers."),
+    (r"^decoder\.(U_a|W_a|v)\b", r"decoder.attention.\1"),
     (r"^factor$", "readout.factor"),
 )
 
