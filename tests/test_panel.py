@@ -80,7 +80,8 @@ ENTRIES = {
     "optim=momentum",
     "schedule": f"{REBER} model=rnn optim=rmsprop optim.schedule=cosine optim.warmup_steps=5 "
     "optim.clip_value=0.01",
-    "ntm_feed_forward": f"{NTM} model.cell.controller=feed_forward model.cell.memory_init=learnt",
+    "ntm_feed_forward": f"{NTM} model.cell.memory_init=learnt "
+    "model.cell.controller._target_=seqbench.models.cells.feed_forward.FeedForward",
     "ntm_heads": f"{NTM} model.cell.read_heads=2 model.cell.write_heads=2 model.cell.shift=2",
     "memn2n_layerwise": f"{STORIES} model=memn2n model.tying=layerwise model.encoding=bag",
     "story_lstm": f"{STORIES} model=lstm model.engine=loop",
@@ -100,6 +101,8 @@ RENAMED = (
     (r"^((?:backward_)?layers\.)", r"body.\1"),
     (r"^((?:backward_)?layers\.)", r"encoder.\1"),
     (r"^decoder\.layers\.", r"decoder.body.layers."),
+    (r"^decoder\.(U_a|W_a|v)\b", r"decoder.attention.\1"),
+    (r"^layers\.(\d+)\.(U|W|b)$", r"body.layers.\1.controller.\2"),
     (r"^factor$", "readout.factor"),
 )
 
@@ -112,6 +115,10 @@ def renamed(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
         candidates = [name, *(re.sub(old, new, name) for old, new in RENAMED)]
         return next((candidate for candidate in candidates if candidate in known), name)
 
+    # What an NTM's controller reads is one matrix now: [U R].
+    for name in [name for name in weights if name.endswith(".R")]:
+        both = [weights[f"{name[:-1]}U"], weights[name]]
+        weights = {k: v for k, v in weights.items() if k != name} | {f"{name[:-1]}U": torch.cat(both, 1)}
     return {name_now(name): value for name, value in weights.items()}
 
 

@@ -56,15 +56,15 @@ def by_hand(model, inputs, truth, forced):
 
     one_hot = torch.eye(INPUTS).double()
     sequence = [one_hot[token] for token in inputs]
-    forth = encode(model.layers, sequence)
+    forth = encode(model.encoder.layers, sequence)
     annotations, final = torch.stack(forth), forth[-1]
-    if model.backward_layers:
-        back = encode(model.backward_layers, sequence[::-1])
+    if model.encoder.backward_layers:
+        back = encode(model.encoder.backward_layers, sequence[::-1])
         annotations = torch.cat([annotations, torch.stack(back[::-1])], dim=1)
         final = torch.cat([final, back[-1]])
     decoder = model.decoder
     maps, states = iter(decoder.first), []
-    for layer in decoder.layers:
+    for layer in decoder.body.layers:
         parts = []
         for part in layer.initial_state(1):
             is_units = part.shape[1:] == (6,)
@@ -75,17 +75,18 @@ def by_hand(model, inputs, truth, forced):
         before = torch.zeros(OUTPUTS).double() if t == 0 else torch.eye(OUTPUTS).double()[truth[t - 1]]
         y = before if forced[t] else own
         context = final
-        if decoder.attention == "additive":
-            scores = [decoder.v @ torch.tanh(decoder.W_a(query) + decoder.U_a(h)) for h in annotations]
-        elif decoder.attention == "dot":
-            scores = [query @ decoder.U_a(h) / 6**0.5 for h in annotations]
-        if decoder.attention:
+        attention = decoder.attention
+        if attention and attention.kind == "additive":
+            scores = [attention.v @ torch.tanh(attention.W_a(query) + attention.U_a(h)) for h in annotations]
+        elif attention:
+            scores = [query @ attention.U_a(h) / 6**0.5 for h in annotations]
+        if attention:
             alpha = torch.softmax(torch.stack(scores), dim=0)
             weights.append(alpha)
             context = sum(a * h for a, h in zip(alpha, annotations, strict=True))
-        told = [context] if decoder.is_told else []
+        told = [context] if decoder.reads_context else []
         h = torch.cat([y, *told])[None]
-        for i, layer in enumerate(decoder.layers):
+        for i, layer in enumerate(decoder.body.layers):
             h, states[i] = layer.step(layer.project(h), states[i])
         query = h[0]
         o = decoder.readout(torch.cat([h[0], *told]))

@@ -28,9 +28,9 @@ def bptt(
                      │           │           │             L(t) = −log ŷ(t) at y(t)
                     L(1)   +    L(2)   +    L(3)   = L     gradients go from right to left
 
-    Time and memory grow linearly with τ, and no step can begin before the one to its right has ended.
+    Time and memory grow linearly with τ, and no step can begin before the one to its right is done.
 
-    The seed prints [16] without Wᵀ; the book has it, and so has [15].
+    The chapter prints [16] without Wᵀ; the book has it, and so has [15].
 
     Args:
         U: input to hidden.
@@ -40,11 +40,11 @@ def bptt(
         c: bias of the outputs.
         inputs: tokens, which enter one-hot, or vectors.
         targets: y(t), the class at each step.
-        lengths: τ of each row, its valid steps; None where all are.
-        mean: L is the mean over all valid steps of all rows; otherwise their sum, [9] to [11].
+        lengths: τ of each row, its valid steps; None if all are.
+        mean: whether L is the mean over all valid steps of all rows, or their sum, [9] to [11].
 
     Returns:
-        The gradient of each weight under its letter; under `h` those of every h(t), (B, T, H), zero past τ.
+        The gradient of each weight under its letter; under `h` that of every h(t), (B, T, H), zero after τ.
 
     Source: Goodfellow, Bengio & Courville (2016), section 10.2.2.
     """
@@ -53,8 +53,7 @@ def bptt(
     tau = torch.full((rows,), steps, device=x.device) if lengths is None else lengths
     valid = torch.arange(steps, device=x.device) < tau[:, None]
 
-    # Forward; everything stays in memory until the way back. h[t] is h(t), and h[0] the state before the
-    # first step.
+    # Forward; everything stays in memory for the backward pass. h[t] is h(t); h[0] is the initial state.
     h = [x.new_zeros(rows, len(b))]
     for t in range(1, steps + 1):
         a = b + h[t - 1] @ W.T + x[:, t - 1] @ U.T  # [5]
@@ -62,19 +61,19 @@ def bptt(
     H = torch.stack(h, dim=1)
     y_hat = torch.softmax(c + H[:, 1:] @ V.T, dim=-1)  # [7], [8]
 
-    # Of the outputs: all steps at once. A step past τ has no loss, so that each row's way back begins at
-    # its own τ.
+    # Outputs: all steps at once. A step after τ has no loss, so that each row's backward pass begins at its
+    # own τ.
     dL_t = valid.to(U.dtype) / (valid.sum() if mean else 1)  # [12]
     grad_o = dL_t[..., None] * (y_hat - F.one_hot(targets, len(c)))  # [13]
 
-    # Of the hidden states: from right to left.
+    # Hidden states: from right to left.
     grad_h = [grad_o[:, -1] @ V]  # [14]
     for t in range(steps - 1, 0, -1):
         later = (1 - h[t + 1].square()) * grad_h[0]
         grad_h.insert(0, later @ W + grad_o[:, t - 1] @ V)  # [15], [16]
     G = torch.stack(grad_h, dim=1)
 
-    # Of the parameters: sums over t, and over rows.
+    # Parameters: sums over t and over rows.
     grad_a = (1 - H[:, 1:].square()) * G
     return {
         "c": grad_o.sum((0, 1)),  # [17]

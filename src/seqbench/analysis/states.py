@@ -1,25 +1,28 @@
-"""A model run step by step with every state kept, so that the gradient at each of them can be had."""
+"""A model run step by step with every state kept, so that the gradient at each of them can be computed."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 from seqbench.models import Cell, SequenceModel, State
 from seqbench.models.scan import LinearCell
 from seqbench.models.unfold import last_valid
+from seqbench.models.unfold.loop import per_step, stacked
+from seqbench.models.unfold.valid import like
 
 
 class Trace(NamedTuple):
-    """What the layers of a model went through.
+    """What the layers of a model computed.
 
     outputs: of the model, those that `model(inputs, lengths)` returns.
-    inputs: for each layer, what went into it, (T, B, F).
+    inputs: for each layer its input, (T, B, F).
     states: for each layer, its state after each of the T steps: the very tensors that the next step, and what
-        reads the step's output, take in. Past a row's end nothing depends on them.
+        reads the step's output, take in. After a row's end nothing depends on them.
     """
 
     outputs: Tensor
@@ -28,7 +31,7 @@ class Trace(NamedTuple):
 
 
 def check_stack(model: nn.Module) -> None:
-    """Raise a ValueError where a model is not a stack of cells that carry a state from step to step."""
+    """Raise a ValueError if a model is not a stack of cells that carry a state from step to step."""
     if not isinstance(model, SequenceModel):
         raise ValueError(
             f"{type(model).__name__} has no recurrent layers to look into; take a SequenceModel."
@@ -41,13 +44,8 @@ def check_stack(model: nn.Module) -> None:
             raise ValueError(
                 f"The layer {type(layer).__name__} is not a Cell, whose steps can be taken one by one."
             )
-        if not any(_is_real_or_complex(part) for part in layer.initial_state(1)):
+        if not any(_is_real_or_complex(part) for part in tree_leaves(layer.initial_state(1))):
             raise ValueError(f"{type(layer).__name__} carries no state from step to step.")
-
-
-def cells(model: SequenceModel) -> list[Cell]:
-    """Return the layers of a model."""
-    return model.body.cells
 
 
 def trace(
@@ -60,16 +58,16 @@ def trace(
     Args:
         model: a stack of cells, see `check_stack`.
         inputs: tokens (B, T) or vectors (B, T, F).
-        lengths: valid steps of each row; None where all are.
+        lengths: valid steps of each row; None if all are.
 
     Raises:
-        ValueError: the model is no such stack.
+        ValueError: the model is not such a stack.
     """
     check_stack(model)
     x = model.encode(inputs)
     valid = None if lengths is None else torch.arange(x.shape[1], device=x.device)[:, None] < lengths
     x, fed, states = x.transpose(0, 1), [], []
-    for cell in cells(model):
+    for cell in model.body.cells:
         fed.append(x)
         x, its = _run(cell, x, valid)
         states.append(its)
@@ -79,28 +77,28 @@ def trace(
 
 def _run(cell: Cell, x: Tensor, valid: Tensor | None) -> tuple[Tensor, list[State]]:
     """Return the outputs (T, B, H) of a cell, and its state after each step."""
-    state = tuple(differentiable(part) for part in cell.initial_state(x.shape[1]))
+    state = tree_map(differentiable, cell.initial_state(x.shape[1]))
     outputs: list[Tensor] = []
     states: list[State] = []
-    for t, projected in enumerate(cell.project(x).unbind(0)):
+    for t, projected in enumerate(per_step(cell.project(x))):
         output, new = cell.step(projected, state)
         # A tensor of its own for every part of every state: one that several states share, or that another
         # part is computed from, would have the gradients of all these uses.
-        own = tuple(part.view_as(part) for part in new)
+        own = tree_map(lambda part: part.view_as(part), new)
         output = _read(cell, projected, output, new, own)
         states.append(own)
         if valid is None:
             state = own
-        else:  # past its end a row's state stands still, and its output is zero
+        else:  # after its end a row's state does not change, and its output is zero
             now = valid[t]
-            state = tuple(torch.where(_like(now, n), n, old) for n, old in zip(own, state, strict=True))
-            output = torch.where(_like(now, output), output, torch.zeros_like(output))
+            state = tree_map(lambda n, old, now=now: torch.where(like(now, n), n, old), own, state)
+            output = torch.where(like(now, output), output, torch.zeros_like(output))
         outputs.append(output)
     return torch.stack(outputs), states
 
 
 def differentiable(part: Tensor) -> Tensor:
-    """Return a part of a state from which gradients can be asked, though no parameter made it."""
+    """Return a part of a state for which a gradient can be computed, though no parameter made it."""
     if part.requires_grad or not _is_real_or_complex(part):
         return part
     return part.detach().requires_grad_()
@@ -110,48 +108,40 @@ def _is_real_or_complex(part: Tensor) -> bool:
     return part.is_floating_point() or part.is_complex()
 
 
-def _read(cell: Cell, projected: Tensor, output: Tensor, new: State, own: State) -> Tensor:
-    """Return the output of a step as a function of the state's own tensors, where it is one.
+def _read(cell: Cell, projected: Any, output: Tensor, new: State, own: State) -> Tensor:
+    """Return the output of a step as a function of the state's own tensors, if it is one.
 
-    An output that a cell computes beside its state counts as what came before it, not as what follows.
+    An output that a cell computes beside its state belongs to what comes before the state, not after it.
     """
     if isinstance(cell, LinearCell):
         return cell.read(projected, own[0])
-    return next((mine for mine, part in zip(own, new, strict=True) if part is output), output)
-
-
-def _like(valid: Tensor, part: Tensor) -> Tensor:
-    return valid.view(-1, *[1] * (part.ndim - 1))
+    pairs = zip(tree_leaves(own), tree_leaves(new), strict=True)
+    return next((mine for mine, part in pairs if part is output), output)
 
 
 def gradients(loss: Float[Tensor, ""], run: Trace) -> list[State]:
     """Return, for each layer, the gradient ∂L/∂s(t) of each part of its state: (T, B, …), constants.
 
-    That of a layer counts all that follows from its state: later steps, the layers above, the readout.
-    Parts of one state are independent of one another, as the arguments of the next step are. What the loss
-    does not depend on has a gradient of zero. The graph of the loss is kept.
+    The gradient of a layer includes all that follows from its state: later steps, the layers above, the
+    readout. Parts of one state are independent of one another, as the arguments of the next step are. What
+    the loss does not depend on has a gradient of zero. The graph of the loss is kept.
     """
-    parts = [part for states in run.states for state in states for part in state]
+    parts, structure = tree_flatten(run.states)
     asked = [part for part in parts if part.requires_grad]
     found = iter(
         torch.autograd.grad(loss, asked, retain_graph=True, allow_unused=True, materialize_grads=True)
     )
-    all_parts = iter([next(found) if part.requires_grad else torch.zeros_like(part) for part in parts])
-    per_step = [[tuple(next(all_parts) for _ in state) for state in states] for states in run.states]
-    return [stacked(states) for states in per_step]
-
-
-def stacked(states: list[State]) -> State:
-    """Return the states of all steps as one, with parts (T, B, …)."""
-    return tuple(torch.stack(part) for part in zip(*states, strict=True))
+    every = [next(found) if part.requires_grad else torch.zeros_like(part) for part in parts]
+    return [stacked(states) for states in tree_unflatten(every, structure)]
 
 
 def row_norms(parts: State) -> Tensor:
     """Return the Euclidean norm (T, B) of all parts (T, B, …) of each row together.
 
-    Gradients that have vanished are what it is for: the squares of small numbers do not underflow.
+    It is meant for gradients that have vanished: the squares of small numbers do not underflow.
     """
-    real = [torch.view_as_real(part) if part.is_complex() else part for part in parts]
+    leaves = tree_leaves(parts)
+    real = [torch.view_as_real(part) if part.is_complex() else part for part in leaves]
     joined = torch.cat([part.flatten(2) for part in real if part.is_floating_point()], dim=-1)
     scale = joined.detach().abs().amax(-1)
     scale = torch.where(scale > 0, scale, 1)

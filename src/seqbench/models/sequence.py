@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from seqbench.models.body import Stack, States
 from seqbench.models.feedback import Fed, Feedback, OutputFeedback
 from seqbench.models.model import Model
+from seqbench.models.observations import Observation
 from seqbench.models.readouts import LinearReadout, SolvedReadout
-from seqbench.models.unfold import Cell, Engine, unfold
+from seqbench.models.unfold import Cell, Engine, StateOf, unfold
 
 
 class SequenceModel(Model):
@@ -191,6 +192,19 @@ class SequenceModel(Model):
         h, states = self.body.step(torch.cat([*x, *fed], dim=-1), states)
         o = self.readout(h)
         return o, states, self.feedback.own(self.feedback.y(o))
+
+    def unobservable(self) -> str | None:
+        return self.body.cells[0].unobservable() or self.obstacle_to_stepping()
+
+    def observe(
+        self, inputs: Int[Tensor, "B T"] | Float[Tensor, "B T F"], lengths: Int[Tensor, " B"] | None = None
+    ) -> Observation:
+        """Return what the memory of the first layer did in a batch; steps after a row's end say nothing."""
+        if (obstacle := self.unobservable()) is not None:
+            raise ValueError(obstacle)
+        x, cell = self.encode(inputs), self.body.cells[0]
+        states, _ = unfold(StateOf(cell), x, lengths=lengths, engine="loop")
+        return cell.observe(x, states, self(inputs, lengths)[0], len(self.body.layers))
 
     @torch.no_grad()
     def accumulate(

@@ -107,7 +107,7 @@ def test_two_under_vmap_are_each_alone():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hops": 0}, r"hops=0 leaves no reading; give at least 1"),
+        ({"hops": 0}, r"hops=0 leaves no hop; give at least 1"),
         ({"hidden_size": 0}, r"hidden_size=0 leaves no unit"),
         ({"memory_size": 4}, r"memory_size=4 holds fewer sentences than the longest story has, 5"),
     ],

@@ -146,7 +146,7 @@ def test_two_under_vmap_are_each_alone():
     ("options", "message"),
     [
         ({"facts": 0}, r"do not mark the sentences .* take memn2n"),
-        ({"facts": 2, "hops": 0}, r"hops=0 leaves no sentence; give at least 1"),
+        ({"facts": 2, "hops": 0}, r"hops=0 leaves no hop; give at least 1"),
         ({"facts": 2, "hidden_size": 0}, r"hidden_size=0 leaves no unit"),
         ({"facts": 2, "margin": 0.0}, r"margin=0.0 must be above 0"),
         ({"facts": 2, "memory_size": 4}, r"memory_size=4 holds fewer sentences .* has, 5"),

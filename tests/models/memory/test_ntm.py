@@ -11,10 +11,11 @@ from torch.utils._pytree import tree_leaves
 
 from seqbench.errors import ConfigError
 from seqbench.models import SequenceModel, unfold
+from seqbench.models.cells import GRU, LSTM, FeedForward
 from seqbench.models.memory import NTM
 from seqbench.models.memory.ntm import convolve, similarity, write
 
-CONTROLLERS = ["lstm", "feed_forward"]
+CONTROLLERS = [LSTM, FeedForward, GRU]
 
 
 def sigmoid(z):
@@ -32,21 +33,17 @@ def softmax(z):
 def by_formula(cell, x, state):
     """One step for one row, every sum a loop: the paper's equations (2) to (9) in their order."""
     p = {name: value.detach().numpy() for name, value in cell.named_parameters()}
-    *own, r, w, memory = state
+    own, r, w, memory = state
     R, N, M = cell.read_heads, *memory.shape
-    a = p["b"] + p["U"] @ x + p["R"] @ r.reshape(-1)
-    if cell.controller == "lstm":
-        g, f, new, q = np.split(a + p["W"] @ own[0], 4)
-        s = sigmoid(f) * own[1] + sigmoid(g) * np.tanh(new)
-        h = sigmoid(q) * np.tanh(s)
-        own = [h, s]
-    else:
-        h = np.tanh(a)
-    told = np.clip(p["c"] + p["V"] @ h, -cell.clip_output, cell.clip_output)
+    # The controller is a cell of its own, with tests of its own; it reads x and what was read before.
+    given = torch.tensor(np.concatenate([x, r.reshape(-1)]))[None]
+    h, own = cell.controller.step(cell.controller.project(given), own)
+    h = h[0].detach().numpy()
+    parameters = np.clip(p["c"] + p["V"] @ h, -cell.clip_output, cell.clip_output)
     size, n = M + 4 + 2 * cell.shift, cell.shift
     weightings = np.zeros_like(w)
     for head in range(len(w)):
-        mine = told[head * size : (head + 1) * size]
+        mine = parameters[head * size : (head + 1) * size]
         k, beta, gate = np.tanh(mine[:M]), softplus(mine[M]), sigmoid(mine[M + 1])
         shift, gamma = softmax(mine[M + 2 : -1]), 1 + softplus(mine[-1])
         cosines = [k @ word / np.sqrt((k @ k) * (word @ word)) for word in memory]  # (6)
@@ -59,13 +56,13 @@ def by_formula(cell, x, state):
                     shifted[i] += gated[j] * shift[(i - j + n) % N]
         weightings[head] = shifted**gamma / (shifted**gamma).sum()  # (9)
     read = np.array([sum(w_i * word for w_i, word in zip(w, memory, strict=True)) for w in weightings[:R]])
-    rest = told[len(w) * size :].reshape(2, len(w) - R, M)
+    rest = parameters[len(w) * size :].reshape(2, len(w) - R, M)
     after = memory.copy()
     for w_i, e in zip(weightings[R:], sigmoid(rest[0]), strict=True):
         after = after * (1 - np.outer(w_i, e))  # (3)
     for w_i, a in zip(weightings[R:], np.tanh(rest[1]), strict=True):
         after = after + np.outer(w_i, a)  # (4)
-    return np.concatenate([h, read.reshape(-1)]), (*own, read, weightings, after)
+    return np.concatenate([h, read.reshape(-1)]), (own, read, weightings, after)
 
 
 @pytest.mark.parametrize("controller", CONTROLLERS)
@@ -77,12 +74,13 @@ def test_steps_are_the_papers_formulas(controller, heads, shift):
     cell.memory = torch.randn(7, 4).double()
     x = torch.randn(5, 3).double()
     state = cell.initial_state(1)
-    expected = tuple(part[0].detach().numpy() for part in state)
+    expected = (state.controller, *(part[0].detach().numpy() for part in state[1:]))
     for x_t in x:
         output, state = cell.step(cell.project(x_t[None]), state)
         expected_output, expected = by_formula(cell, x_t.numpy(), expected)
         np.testing.assert_allclose(output[0].detach(), expected_output, rtol=0, atol=1e-10)
-        for part, wanted in zip(state, expected, strict=True):
+        torch.testing.assert_close(state.controller, expected[0], rtol=0, atol=1e-10)
+        for part, wanted in zip(state[1:], expected[1:], strict=True):
             np.testing.assert_allclose(part[0].detach(), wanted, rtol=0, atol=1e-10)
     assert np.abs(expected[-1]).max() > 0.1  # something has been written
 
@@ -117,13 +115,13 @@ def test_gradcheck(controller, memory_init):
 
 
 def test_a_batch_of_one_is_its_row_of_a_larger_one():
-    model = SequenceModel(lambda f, h: NTM(f, h, "lstm", 16, 5, 2, 2), 4, 3, hidden_size=8).double()
+    model = SequenceModel(lambda f, h: NTM(f, h, LSTM, 16, 5, 2, 2), 4, 3, hidden_size=8).double()
     x = torch.randn(6, 9, 4).double()
     outputs, state = model(x)
     for row in range(6):
         alone, end = model(x[row : row + 1])
         torch.testing.assert_close(alone[0], outputs[row], rtol=0, atol=1e-13)
-        for part, whole in zip(end[0], state[0], strict=True):
+        for part, whole in zip(tree_leaves(end), tree_leaves(state), strict=True):
             torch.testing.assert_close(part[0], whole[row], rtol=0, atol=1e-13)
 
 
@@ -155,7 +153,7 @@ def test_weightings_sum_to_one_and_the_sharpest_stays_finite():
     nn.init.normal_(cell.c, std=100.0)  # the clip is what keeps these in bounds
     x = torch.randn(3, 20, 2).requires_grad_()
     outputs, state = unfold(cell, x)
-    torch.testing.assert_close(state[3].sum(-1), torch.ones(3, 2))
+    torch.testing.assert_close(state.weightings.sum(-1), torch.ones(3, 2))
     assert all(
         g.isfinite().all() for g in torch.autograd.grad(outputs.square().sum(), [x, *cell.parameters()])
     )
@@ -168,6 +166,27 @@ def test_where_heads_and_memory_start(weighting_init):
     assert (memory == 1e-6).all()
     expected = 0.994 if weighting_init == "focused" else 1 / 128
     torch.testing.assert_close(w[..., 0], torch.full((2, 2), expected), atol=1e-3, rtol=0)
+
+
+def test_its_observation_is_what_its_states_say():
+    model = SequenceModel(lambda f, h: NTM(f, h, GRU, 6, 3, 2, 1), 4, 3, hidden_size=5, num_layers=2).double()
+    x, lengths = torch.randn(2, 7, 4).double(), torch.tensor([7, 3])
+    seen = model.observe(x, lengths)
+    assert seen.layers == 2 and seen.reading.shape == (2, 7, 2, 6) and seen.writing.shape == (2, 7, 1, 6)
+    torch.testing.assert_close(seen.outputs, model(x, lengths)[0])
+    for row, length in enumerate(lengths.tolist()):
+        state = model.layers[0].initial_state(1)
+        for t in range(length):
+            before = state.memory
+            _, state = model.layers[0].step(model.layers[0].project(x[row : row + 1, t]), state)
+            torch.testing.assert_close(seen.read[row, t], state.read[0])
+            torch.testing.assert_close(seen.reading[row, t], state.weightings[0, :2])
+            torch.testing.assert_close(seen.written[row, t], (state.memory - before)[0].sum(0))
+    assert model.unobservable() is None
+    with pytest.raises(ValueError, match="GRU has no memory to look into"):
+        SequenceModel(GRU, 4, 3).observe(x)
+    with pytest.raises(ValueError, match="dilation above 1"):
+        SequenceModel(lambda f, h: NTM(f, h), 4, 3, num_layers=2, dilation=2).observe(x)
 
 
 def test_a_random_memory_is_drawn_once_and_saved():
@@ -202,7 +221,7 @@ def test_the_size_of_the_paper(make_model):
         ("model.cell.memory_size=0", r"memory_size=0 leaves no word"),
         ("model.cell.word_size=0", r"word_size=0 leaves no number in a word"),
         ("model.cell.clip_output=0", r"clip_output=0.* must be above 0; null does not clip"),
-        ("model.cell.controller=gru", r"controller=gru does not fit"),
+        ("model.cell.controller=gru", r"model.cell.controller=gru does not fit: it should be callable"),
         ("model.cell.memory_init=zero", r"memory_init=zero does not fit"),
     ],
 )

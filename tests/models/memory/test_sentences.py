@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seqbench.models.memory.sentences import check_memory, take_apart
+from seqbench.models.memory.sentences import check_memory, split_into_sentences
 
 PERIOD, PADDING = 1, 0
 #: Two stories of tokens: two sentences and a question; no sentence and a question. Garbage past the end.
@@ -40,7 +40,7 @@ def by_hand(story, embedding, rows, position):
 def test_encodes_as_the_paper_says_newest_sentence_first(encoding):
     inputs, lengths = tokens()
     embedding = torch.randn(8, 5).double()
-    sentences = take_apart(inputs, lengths, 8, PERIOD, 4, encoding, torch.float64)
+    sentences = split_into_sentences(inputs, lengths, 8, PERIOD, 4, encoding, torch.float64)
     assert sentences.number.tolist() == [2, 0]
     for found, story in zip(sentences.encode(embedding), STORIES, strict=True):
         torch.testing.assert_close(found, by_hand(story, embedding, 4, encoding == "position"))
@@ -50,8 +50,8 @@ def test_encodes_as_the_paper_says_newest_sentence_first(encoding):
 def test_of_a_story_too_long_the_newest_are_kept(encoding):
     inputs, lengths = tokens()
     embedding = torch.randn(8, 5).double()
-    whole = take_apart(inputs, lengths, 8, PERIOD, 4, encoding, torch.float64).encode(embedding)
-    short = take_apart(inputs, lengths, 8, PERIOD, 2, encoding, torch.float64).encode(embedding)
+    whole = split_into_sentences(inputs, lengths, 8, PERIOD, 4, encoding, torch.float64).encode(embedding)
+    short = split_into_sentences(inputs, lengths, 8, PERIOD, 2, encoding, torch.float64).encode(embedding)
     torch.testing.assert_close(short, whole[:, :2])
 
 
@@ -59,7 +59,7 @@ def test_the_order_of_words_counts_for_position_alone():
     inputs = torch.tensor([[2, 3, 4, PERIOD, 5], [4, 3, 2, PERIOD, 5]])
     embedding = torch.randn(8, 5)
     for encoding, differs in [("position", True), ("bag", False)]:
-        found = take_apart(inputs, None, 8, PERIOD, 2, encoding, torch.float32).encode(embedding)
+        found = split_into_sentences(inputs, None, 8, PERIOD, 2, encoding, torch.float32).encode(embedding)
         assert torch.allclose(found[0], found[1], atol=1e-6) is not differs
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqbench.models.trees.levels import abreast, binary, by_depth, look_up, read
+from seqbench.models.trees.levels import binary, by_depth, gather_children, look_up, read
 from tests.models.trees.tree_reference import batch_of, flat, forest
 
 #: [ MAX 2 [ MIN 7 4 ] 0 ], and one token.
@@ -99,11 +99,11 @@ def test_a_balanced_tree_is_the_logarithm_of_its_leaves_deep(times):
     assert len(by_depth(binary(read(parents)))) - 1 == 2**times - 1  # what a chain of as many tokens has
 
 
-def test_children_abreast_and_tokens_looked_up():
+def test_gathered_children_and_tokens_looked_up():
     levels = by_depth(read(EXAMPLE))
     states = torch.arange(1.0, 7).view(3, 2)
-    assert abreast(states, levels[0], 4).tolist() == [[1, 2, 3, 4, 5, 6, 0, 0]]
-    assert abreast(states[:0], levels[2], 4).shape == (0, 8)
+    assert gather_children(states, levels[0], 4).tolist() == [[1, 2, 3, 4, 5, 6, 0, 0]]
+    assert gather_children(states[:0], levels[2], 4).shape == (0, 8)
     table = nn.Parameter(torch.randn(20, 3))
     inputs = torch.arange(20).view(2, 10)
     found = look_up(table, inputs, levels)
@@ -119,7 +119,7 @@ def test_children_abreast_and_tokens_looked_up():
         ([-2, -2, -2], r"Row 1 of parents has 0 roots \(−1\); a tree has one\."),
         ([-1, 0, -1], r"Row 1 of parents has 2 roots \(−1\); a tree has one\."),
         ([1, 0, -2], r"Row 1 of parents has 0 roots"),
-        ([-1, 2, 1], r"Row 1 of parents has 2 at token 1; a parent is a node that stands before"),
+        ([-1, 2, 1], r"Row 1 of parents has 2 at token 1; a parent is a node that precedes"),
         ([-1, 1, 0], r"Row 1 of parents has 1 at token 1"),
         ([-1, -2, 1], r"Row 1 of parents has 1 at token 2; a parent is a node"),
         ([-1, 0, 3], r"Row 1 of parents has 3 at token 2"),

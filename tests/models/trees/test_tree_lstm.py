@@ -156,3 +156,14 @@ def test_it_starts_with_open_forget_gates(kind):
     for name in ("hidden_size", "children"):
         with pytest.raises(ValueError, match=rf"{name}=0 leaves no \w+; give at least 1"):
             TreeLSTM(9, 2, **({"children": 3} | {name: 0}))
+
+
+def test_its_recurrent_matrices_are_the_blocks_of_u():
+    assert list(TreeLSTM(TOKENS, 2, children=3, kind="child_sum").recurrent_matrices()) == [
+        *("U[i]", "U[o]", "U[u]", "U[f]")
+    ]
+    model = TreeLSTM(TOKENS, 2, children=2, hidden_size=4, kind="n_ary")
+    found = model.recurrent_matrices()
+    assert list(found)[:2] == ["U[i,1]", "U[i,2]"] and list(found)[-2:] == ["U[f2,1]", "U[f2,2]"]
+    assert torch.equal(found["U[f1,2]"], model.U[12:16, 4:])
+    assert all(block.shape == (4, 4) for block in found.values()) and len(found) == 10

@@ -1,4 +1,4 @@
-"""Networks with an explicit memory: cells that are addressed, read and written."""
+"""Networks with an explicit memory, which they address, read and write."""
 
 from seqbench.models.memory.memn2n import MemN2N
 from seqbench.models.memory.memory_network import MemoryNetwork

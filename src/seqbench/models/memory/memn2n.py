@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from seqbench.models.memory.sentences import Encoding, check_memory, take_apart
-from seqbench.models.model import Model
-from seqbench.models.sizes import at_least_one
+from seqbench.models.memory.sentences import Encoding
+from seqbench.models.memory.story_model import StoryModel
 
 
-class MemN2N(Model):
-    """A story in a memory, read several times, each time for what the last reading asks.
+class MemN2N(StoryModel):
+    """A story in a memory, read in several hops; what a hop reads decides what the next one looks for.
 
         question ──B──▶ u ──────────────▶(+)── u ────────────▶(+)── u ──W──▶ answer
                         │                 ▲     │               ▲
@@ -28,7 +27,7 @@ class MemN2N(Model):
         u ← u + o                                   (4)  between hops; with `tying: layerwise` u ← H u + o
         m_i = Σ_j l_j ⊙ A x_ij + T_A(i)             section 4.1, position and temporal encoding; c_i likewise
 
-    Nothing tells it which sentences an answer rests on. i counts sentences from the question backwards.
+    Training does not use the facts that an answer rests on. i counts sentences from the question backwards.
 
     Args:
         input_size: words V of the alphabet.
@@ -37,8 +36,8 @@ class MemN2N(Model):
         sentences: of the longest story.
         hidden_size: d.
         hops: K.
-        tying: adjacent, A of a hop is C of the one before, and B is the first A; or layerwise, all hops have
-            the same A and C, and a matrix H between them.
+        tying: adjacent, A of a hop is C of the previous one, and B is the first A; or layerwise, all hops
+            have the same A and C, and a matrix H between them.
         encoding: position, the order of words counts; or bag.
         temporal: whether the order of sentences counts, by T.
         memory_size: sentences there is room for; None for as many as the longest story has.
@@ -46,13 +45,10 @@ class MemN2N(Model):
     Raises:
         ValueError: a size below 1, or a story longer than the memory.
 
-    The answers have a matrix W of their own, for they need not be words of the story.
+    The answers have a matrix W of their own: they need not be words of the story.
 
     Source: Sukhbaatar, Szlam, Weston & Fergus (2015), "End-to-end memory networks".
     """
-
-    accepts: ClassVar[tuple[str, ...]] = ("story",)
-    vectorizable = True
 
     def __init__(
         self,
@@ -68,33 +64,15 @@ class MemN2N(Model):
         temporal: bool = True,
         memory_size: int | None = None,
     ) -> None:
-        super().__init__()
-        at_least_one(
-            hidden_size=(hidden_size, "unit"),
-            hops=(hops, "reading"),
-        )
-        self.rows = check_memory(memory_size, sentences) + 1
-        self.words = input_size
-        self.period = period
-        self.hops = hops
+        super().__init__(input_size, period, sentences, hidden_size, hops, encoding, memory_size)
         self.tying = tying
-        self.encoding: Encoding = encoding
-
-        def normal(*size: int) -> nn.Parameter:
-            return nn.Parameter(torch.randn(size) * 0.1)
-
         # Adjacent: hop k reads with matrix k and puts out with matrix k + 1.
         matrices = hops + 1 if tying == "adjacent" else 2
-        self.A = normal(matrices, input_size, hidden_size)
-        self.T = normal(matrices, self.rows, hidden_size) if temporal else None
-        self.B = normal(input_size, hidden_size) if tying == "layerwise" else None
-        self.H = normal(hidden_size, hidden_size) if tying == "layerwise" else None
-        self.W = normal(output_size, hidden_size)
-
-    @property
-    def state_size(self) -> int:
-        """Numbers of the memory, as one hop sees it."""
-        return (self.rows - 1) * self.A.shape[-1]
+        self.A = self.weights(matrices, input_size, hidden_size)
+        self.T = self.weights(matrices, self.rows, hidden_size) if temporal else None
+        self.B = self.weights(input_size, hidden_size) if tying == "layerwise" else None
+        self.H = self.weights(hidden_size, hidden_size) if tying == "layerwise" else None
+        self.W = self.weights(output_size, hidden_size)
 
     def forward(
         self, inputs: Int[Tensor, "B T"], lengths: Int[Tensor, " B"] | None = None
@@ -103,13 +81,13 @@ class MemN2N(Model):
 
         Args:
             inputs: words, the question last.
-            lengths: words of each row; None where all are.
+            lengths: words of each row; None if all are valid.
 
         Returns:
             Unnormalised log-probabilities of the answers, and the attention p of each of the K hops to the N
             places of the memory, the newest sentence first.
         """
-        story = take_apart(inputs, lengths, self.words, self.period, self.rows, self.encoding, self.A.dtype)
+        story = self.split(inputs, lengths)
         there = torch.arange(self.rows - 1, device=inputs.device) < story.number[:, None]
         encoded = [
             story.encode(a) + (0 if self.T is None else self.T[k]) for k, a in enumerate(self.A.unbind(0))
@@ -127,6 +105,6 @@ class MemN2N(Model):
 
 
 def attend(scores: Float[Tensor, "B N"], there: Bool[Tensor, "B N"]) -> Float[Tensor, "B N"]:
-    """Return the softmax over the places that are there; nothing where none is."""
+    """Return the softmax over the places in use; zero everywhere if none is."""
     least = torch.finfo(scores.dtype).min
     return torch.softmax(scores.masked_fill(~there, least), dim=-1) * there

@@ -1,20 +1,17 @@
-"""The memory network of 2014: it is told in training which sentences to look up."""
+"""The memory network of 2014: supporting facts teach it which sentences to look up."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seqbench.models.memory.sentences import Encoding, check_memory, take_apart
-from seqbench.models.model import Model
-from seqbench.models.sizes import at_least_one
+from seqbench.models.memory.sentences import Encoding
+from seqbench.models.memory.story_model import StoryModel
 
 
-class MemoryNetwork(Model):
-    """A story in a memory, of which one sentence after another is looked up, and then answered from.
+class MemoryNetwork(StoryModel):
+    """A story in a memory; one sentence after another is looked up, and the answer follows from these.
 
         question ──────────┬──▶ o₁ = argmax s_O(q, mᵢ) ──┬──▶ o₂ = argmax s_O([q, m_o₁], mᵢ) ──▶ …
         story ──▶ memory m ┘                             └────────▶ answer, from s_R([q, m_o₁, m_o₂, …], a)
@@ -22,30 +19,30 @@ class MemoryNetwork(Model):
         s_O(x, y) = Φ(x)ᵀ Uᵀ U Φ(y)                                   (5), both as sums of embedded words
         s_Ot(x, y, y′) = Φ(x)ᵀ Uᵀ U [Φ(y) − Φ(y′) + Φt(x, y, y′)]     (9), above 0 where y is preferred to y′
 
-    The words of the question, of sentences looked up, and of candidates are embedded by matrices of their
-    own (section 3.1). Φt marks which of the three is older: x than y, x than y′, y than y′ (section 3.4),
-    where x is as old as the sentence that was looked up last. The last mark is −1 where y is the newer: with
-    0, as printed, of two sentences with the same words the newer could not be preferred. A candidate wins
-    by being preferred to the best so far, from the oldest to the newest.
+    The words of the question, of sentences looked up, and of candidates are embedded by separate matrices
+    (section 3.1). Φt marks which is older: x than y, x than y′, y than y′ (section 3.4); x is as old as the
+    sentence that was looked up last. The last mark is −1 if y is the newer. With 0, as printed, the newer of
+    two sentences with the same words could not be preferred. Candidates are compared from the oldest to the
+    newest; one that is preferred to the best so far takes its place.
 
-    Training is told the supporting facts f₁, f₂, …, and looks up these. Its loss is that of the answer and,
-    for each of them and every other sentence f̄,
+    In training the model looks up the supporting facts f₁, f₂, …. The loss is that of the answer and, for
+    each fact f and every other sentence f̄,
 
         max(0, γ − s_Ot(x, f, f̄)) + max(0, γ + s_Ot(x, f̄, f))         (6), (7), with times as in section 3.4
 
-    summed over all f̄, where the paper draws one. Answers are learnt by their log-probability. Where
-    an answer rests on fewer sentences than there are hops, a candidate that is none is to be chosen.
+    summed over all f̄, where the paper draws one. Answers are learnt by their log-probability. If an answer
+    rests on fewer sentences than there are hops, the model learns to choose the candidate `none`.
 
     Args:
         input_size: words V of the alphabet.
         output_size: answers.
         period: the token that ends a sentence.
         sentences: of the longest story.
-        facts: the most sentences that an answer rests on, as far as it is marked; 0 where it is not.
+        facts: the most sentences that an answer rests on; 0 if stories do not mark them.
         hidden_size: d, of embeddings.
         hops: sentences to look up; None for as many as an answer may rest on.
         margin: γ.
-        encoding: bag, as the paper has it; or position, the order of words counts (see `MemN2N`).
+        encoding: bag, as in the paper; or position, the order of words counts (see `MemN2N`).
         memory_size: sentences there is room for; None for as many as the longest story has.
 
     Raises:
@@ -53,9 +50,6 @@ class MemoryNetwork(Model):
 
     Source: Weston, Chopra & Bordes (2014), "Memory networks".
     """
-
-    accepts: ClassVar[tuple[str, ...]] = ("story",)
-    vectorizable = True
 
     def __init__(
         self,
@@ -71,44 +65,26 @@ class MemoryNetwork(Model):
         encoding: Encoding = "bag",
         memory_size: int | None = None,
     ) -> None:
-        super().__init__()
         if facts < 1:
             raise ValueError(
                 "These stories do not mark the sentences that an answer rests on, from which a memory "
                 "network learns; take memn2n."
             )
-        hops = facts if hops is None else hops
-        at_least_one(
-            hidden_size=(hidden_size, "unit"),
-            hops=(hops, "sentence"),
-        )
         if not margin > 0:
             raise ValueError(f"margin={margin} must be above 0.")
-        self.rows = check_memory(memory_size, sentences) + 1
-        self.words = input_size
-        self.period = period
-        self.hops = hops
+        hops = facts if hops is None else hops
+        super().__init__(input_size, period, sentences, hidden_size, hops, encoding, memory_size)
         self.margin = margin
-        self.encoding: Encoding = encoding
-
-        def normal(*size: int) -> nn.Parameter:
-            return nn.Parameter(torch.randn(size) * 0.1)
-
         #: U, for words of the question, of sentences looked up by each hop, and of candidates.
-        self.asked = normal(input_size, hidden_size)
-        self.looked_up = normal(hops, input_size, hidden_size)
-        self.candidate = normal(input_size, hidden_size)
-        self.none = normal(hidden_size)  # the candidate that is none
-        self.times = normal(hops, 3, hidden_size)  # Φt
+        self.asked = self.weights(input_size, hidden_size)
+        self.looked_up = self.weights(hops, input_size, hidden_size)
+        self.candidate = self.weights(input_size, hidden_size)
+        self.none = self.weights(hidden_size)  # the candidate for no sentence
+        self.times = self.weights(hops, 3, hidden_size)  # Φt
         #: The same for s_R.
-        self.answer_asked = normal(input_size, hidden_size)
-        self.answer_from = normal(hops, input_size, hidden_size)
+        self.answer_asked = self.weights(input_size, hidden_size)
+        self.answer_from = self.weights(hops, input_size, hidden_size)
         self.readout = nn.Linear(hidden_size, output_size)
-
-    @property
-    def state_size(self) -> int:
-        """Numbers of the memory."""
-        return (self.rows - 1) * self.none.shape[0]
 
     def forward(
         self,
@@ -120,20 +96,18 @@ class MemoryNetwork(Model):
 
         Args:
             inputs: words, the question last.
-            lengths: words of each row; None where all are.
-            facts: sentences that the answer rests on, see `seqbench.tasks.base.Batch`. They are heeded in
-                training mode alone.
+            lengths: words of each row; None if all are valid.
+            facts: numbers of the sentences that the answer rests on, −1 for none. They have an effect only in
+                training mode.
 
         Returns:
-            The answers' log-probabilities, unnormalised; the loss of looking up, 0 without facts; the numbers
-            of the sentences looked up, −1 for none. Beside these three 1 for each place of the memory, the
-            newest sentence first, that a hop has looked up.
+            Three outputs: unnormalised log-probabilities of the answers; the loss of looking up, 0 without
+            facts; the numbers of the sentences looked up, −1 for none. And for each hop and place of the
+            memory, the newest sentence first, 1 if it was looked up.
         """
-        story = take_apart(
-            inputs, lengths, self.words, self.period, self.rows, self.encoding, self.asked.dtype
-        )
+        story = self.split(inputs, lengths)
         age = torch.arange(self.rows, device=inputs.device)
-        there = age <= story.number[:, None]  # row 0 stands for none
+        there = age <= story.number[:, None]  # row 0 is the candidate for no sentence
         true = self._true_rows(facts, story.number) if self.training and facts is not None else None
 
         candidates = story.encode(self.candidate)[:, 1:]
@@ -143,7 +117,7 @@ class MemoryNetwork(Model):
         answer_each = [story.encode(matrix) for matrix in self.answer_from.unbind(0)]
         x = story.encode(self.asked)[:, 0]
         answer = story.encode(self.answer_asked)[:, 0]
-        last = torch.zeros_like(story.number)  # how old x is: the question is the newest
+        last = torch.zeros_like(story.number)  # the age of x: the question is the newest
         loss = torch.zeros_like(x[:, 0])
         chosen, marks = [], []
         for hop in range(self.hops):
@@ -164,7 +138,7 @@ class MemoryNetwork(Model):
         return outputs, torch.stack(marks, dim=1)
 
     def _true_rows(self, facts: Tensor, count: Tensor) -> Tensor:
-        """Return the rows of the facts for each hop (B, hops); 0, none, where there are no more."""
+        """Return the rows of the facts for each hop (B, hops); 0, none, if there are no more."""
         rows = torch.where(facts >= 0, count[:, None] - facts, 0)
         return nn.functional.pad(rows, (0, max(0, self.hops - rows.shape[1])))[:, : self.hops]
 

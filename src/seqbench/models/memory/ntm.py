@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqbench.models.cells.lstm import LSTM
 from seqbench.models.init import init_uniform
+from seqbench.models.observations import Heads
 from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import Cell, State
 
 #: Keeps the cosine of an empty word, and the logarithm of a weight of zero, finite.
 TINY = 1e-12
+
+
+class NTMState(NamedTuple):
+    """What a Neural Turing Machine carries from step to step.
+
+    controller: its controller's state.
+    read: the words r that the R read heads read.
+    weightings: w of all heads, those of the read heads first.
+    memory: N words of M numbers.
+    """
+
+    controller: State
+    read: Float[Tensor, "B R M"]
+    weightings: Float[Tensor, "B heads N"]
+    memory: Float[Tensor, "B N M"]
 
 
 class NTM(Cell):
@@ -49,28 +67,29 @@ class NTM(Cell):
         w̃(i) = Σ_j w_g(j) s(i − j)          indices modulo N                     (8)  shifted
         w(i) = w̃(i)^γ / Σ_j w̃(j)^γ                                               (9)  sharpened
 
-    What heads want comes from the controller's h by one matrix: the key k = tanh, its strength β = softplus,
-    the gate g = σ, the shift s = softmax, γ = 1 + softplus, the erase vector e = σ, the add vector a = tanh.
+    The controller is any cell; its input is [x(t), r(t−1)]. One matrix V maps its output h to the parameters
+    of the heads: the key k = tanh, its strength β = softplus, the gate g = σ, the shift s = softmax,
+    γ = 1 + softplus, the erase vector e = σ, the add vector a = tanh.
 
-    The state is that of the controller, h, for an LSTM also s; the words read r (B, R, M); the weightings w
-    (B, heads, N), of the read heads first; and the memory (B, N, M). Where a sequence starts the memory is
-    what `memory_init` says, and words and weightings are learnt.
+    The state is an `NTMState`. At the start of a sequence the memory is what `memory_init` says; words and
+    weightings are learnt.
 
     Args:
         input_size: F.
         hidden_size: H, units of the controller.
-        controller: feed_forward, tanh units that see x(t) and r(t−1) alone; or lstm.
+        controller: makes the controller: `controller(input_size, hidden_size)`. The paper uses `LSTM` and
+            `FeedForward`.
         memory_size: N.
         word_size: M.
         read_heads: R.
         write_heads: heads that write.
         shift: the farthest a head moves in one step; s is over −shift, …, shift.
-        memory_init: constant, every number 10⁻⁶; learnt; random, drawn with the weights and then fixed. Of
-            these constant learns fastest (Collier & Beel, 2018).
-        weighting_init: where learning the first weightings starts: focused, all heads at the first word, as
-            that of a Turing machine; or uniform. In an empty memory there is nothing to find by content, and
-            a uniform weighting is the same wherever it is shifted: from there learning takes far longer.
-        clip_output: what the controller tells the heads is kept within ± this; None leaves it.
+        memory_init: constant, every number 10⁻⁶; learnt; random, drawn with the weights and then fixed. With
+            constant it learns fastest (Collier & Beel, 2018).
+        weighting_init: initial value of the learnt first weightings: focused, all heads at the first word, as
+            in a Turing machine; or uniform. In an empty memory content addressing finds nothing, and shifts
+            do not change a uniform weighting: from there learning takes far longer.
+        clip_output: limits the heads' parameters, before their squashing, to ± this; None does not.
 
     Raises:
         ValueError: a size below 1, no head to read or to write, or a shift wider than the memory.
@@ -82,7 +101,7 @@ class NTM(Cell):
         self,
         input_size: int,
         hidden_size: int,
-        controller: Literal["lstm", "feed_forward"] = "lstm",
+        controller: Callable[[int, int], Cell] = LSTM,
         memory_size: int = 128,
         word_size: int = 20,
         read_heads: int = 1,
@@ -106,30 +125,23 @@ class NTM(Cell):
             )
         if clip_output is not None and not clip_output > 0:
             raise ValueError(f"clip_output={clip_output} must be above 0; null does not clip.")
-        self.controller = controller
         self.read_heads = read_heads
         self.write_heads = write_heads
         self.shift = shift
         self.clip_output = clip_output
-        heads, gates = read_heads + write_heads, 4 if controller == "lstm" else 1
+        self.controller = controller(input_size + read_heads * word_size, hidden_size)
+        self.vectorizable = self.controller.vectorizable
+        heads, size = read_heads + write_heads, self.controller.output_size
         # For each head k, β, g, s, γ; for each that writes e, a.
         self.parts = [word_size, 1, 1, 2 * shift + 1, 1]
-        told = heads * sum(self.parts) + write_heads * 2 * word_size
-        self.U = nn.Parameter(torch.empty(gates * hidden_size, input_size))
-        self.R = nn.Parameter(torch.empty(gates * hidden_size, read_heads * word_size))
-        self.W = nn.Parameter(torch.empty(gates * hidden_size, hidden_size)) if gates == 4 else None
-        self.b = nn.Parameter(torch.zeros(gates * hidden_size))
-        self.V = nn.Parameter(torch.empty(told, hidden_size))
-        self.c = nn.Parameter(torch.zeros(told))
+        parameters = heads * sum(self.parts) + write_heads * 2 * word_size
+        self.V = nn.Parameter(torch.empty(parameters, size))
+        self.c = nn.Parameter(torch.zeros(parameters))
+        init_uniform(self.V, size)
         self.w0 = nn.Parameter(torch.zeros(heads, memory_size))
         if weighting_init == "focused":  # the first word has a weight of 0.994 among 128
             self.w0.detach()[:, 0] = 10.0
         self.r0 = nn.Parameter(torch.zeros(read_heads, word_size))
-        for weight in (self.U, self.R, self.W, self.V):
-            if weight is not None:
-                init_uniform(weight, hidden_size)
-        if gates == 4:  # the forget gate, as in the LSTM
-            self.b.detach()[hidden_size : 2 * hidden_size] = 1.0
         first = torch.full((memory_size, word_size), 1e-6)
         self.memory: Tensor
         if memory_init == "learnt":
@@ -141,54 +153,61 @@ class NTM(Cell):
 
     @property
     def output_size(self) -> int:
-        return self.hidden_size + self.r0.numel()
+        return self.controller.output_size + self.r0.numel()
 
-    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
-        return F.linear(x, self.U, self.b)
+    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps F"]:
+        return x  # the controller's input depends on the state
 
-    def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
-        *own, r, w, memory = state
-        a = torch.addmm(projected, r.flatten(1), self.R.t())
-        if self.W is None:
-            h = torch.tanh(a)
-            own = []
-        else:
-            h, s = own
-            g, f, new, q = torch.addmm(a, h, self.W.t()).chunk(4, dim=-1)
-            s = torch.sigmoid(f) * s + torch.sigmoid(g) * torch.tanh(new)
-            h = torch.tanh(s) * torch.sigmoid(q)
-            own = [h, s]
-        told = torch.addmm(self.c, h, self.V.t())
+    def step(self, projected: Tensor, state: NTMState) -> tuple[Float[Tensor, "B H"], NTMState]:
+        x = torch.cat([projected, state.read.flatten(1).to(projected.dtype)], dim=1)
+        h, controller = self.controller.step(self.controller.project(x), state.controller)
+        parameters = torch.addmm(self.c, h, self.V.t())
         if self.clip_output is not None:
-            told = told.clamp(-self.clip_output, self.clip_output)
+            parameters = parameters.clamp(-self.clip_output, self.clip_output)
         heads = self.read_heads + self.write_heads
-        to_address, to_write = torch.tensor_split(told, [heads * sum(self.parts)], dim=1)
-        w = self.address(to_address.reshape(len(told), heads, -1), w, memory)
+        to_address, to_write = torch.tensor_split(parameters, [heads * sum(self.parts)], dim=1)
+        w = self.address(to_address.reshape(len(h), heads, -1), state.weightings, state.memory)
         reading, writing = torch.tensor_split(w, [self.read_heads], dim=1)
-        r = torch.bmm(reading, memory)  # (2)
-        erase, add = to_write.reshape(len(told), 2, self.write_heads, -1).unbind(1)
-        memory = write(memory, writing, torch.sigmoid(erase), torch.tanh(add))
-        return torch.cat([h, r.flatten(1)], dim=1), (*own, r, w, memory)
+        r = torch.bmm(reading, state.memory)  # (2)
+        erase, add = to_write.reshape(len(h), 2, self.write_heads, -1).unbind(1)
+        memory = write(state.memory, writing, torch.sigmoid(erase), torch.tanh(add))
+        return torch.cat([h, r.flatten(1)], dim=1), NTMState(controller, r, w, memory)
 
     def address(
         self,
-        told: Float[Tensor, "B heads P"],
+        parameters: Float[Tensor, "B heads P"],
         before: Float[Tensor, "B heads N"],
         memory: Float[Tensor, "B N M"],
     ) -> Float[Tensor, "B heads N"]:
-        """Return the weightings of all heads, from what the controller tells them (section 3.3)."""
-        k, strength, gate, shift, sharpness = torch.split(told, self.parts, dim=2)
+        """Return the weightings of all heads, from their parameters (section 3.3)."""
+        k, strength, gate, shift, sharpness = torch.split(parameters, self.parts, dim=2)
         content = torch.softmax(F.softplus(strength) * similarity(torch.tanh(k), memory), dim=-1)  # (5)
         gated = torch.lerp(before, content, torch.sigmoid(gate))  # (7)
         shifted = convolve(gated, torch.softmax(shift, dim=-1))  # (8)
         # (9): a power, made to sum to one, is a softmax of logarithms.
         return torch.softmax((1 + F.softplus(sharpness)) * torch.log(shifted + TINY), dim=-1)
 
-    def initial_state(self, batch_size: int) -> State:
+    def initial_state(self, batch_size: int) -> NTMState:
         w = self.w0.softmax(-1).expand(batch_size, -1, -1)
         r, memory = (part.expand(batch_size, -1, -1) for part in (self.r0, self.memory))
-        zeros = self.U.new_zeros(batch_size, self.hidden_size)
-        return (r, w, memory) if self.W is None else (zeros, zeros, r, w, memory)
+        return NTMState(self.controller.initial_state(batch_size), r, w, memory)
+
+    def unobservable(self) -> None:
+        return None
+
+    def observe(self, inputs: Tensor, states: NTMState, outputs: Tensor, layers: int) -> Heads:
+        start = self.initial_state(len(inputs)).memory
+        before = torch.cat([start[:, None], states.memory[:, :-1]], dim=1)
+        reading, writing = torch.tensor_split(states.weightings, [self.read_heads], dim=2)
+        return Heads(
+            outputs=outputs,
+            inputs=inputs,
+            written=(states.memory - before).sum(2),
+            read=states.read,
+            writing=writing,
+            reading=reading,
+            layers=layers,
+        )
 
 
 def similarity(k: Float[Tensor, "B heads M"], memory: Float[Tensor, "B N M"]) -> Float[Tensor, "B heads N"]:

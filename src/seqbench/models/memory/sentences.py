@@ -1,4 +1,4 @@
-"""A story of tokens, taken apart into sentences, and each of these put into one vector."""
+"""A story of tokens, split into sentences, each of which is encoded in one vector."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Encoding = Literal["position", "bag"]
 
 
 class Sentences(NamedTuple):
-    """The words of each sentence, counted with weights; a sentence's row is its age.
+    """The weighted counts of the words of each sentence; a sentence's row is its age.
 
         row 0   the question          where is mary ?
         row 1   the newest sentence   john took the ball .
         row 2   the one before        mary went to the garden .
-        row 3   …                     nothing, where the story has no more
+        row 3   …                     nothing, if the story has no more
 
-    bag: how often each word comes, with the weights α of its places, (B, rows, words).
-    order: the same with the weights β, or None where the order of words does not count.
+    bag: counts of each word, with the weights α of its places, (B, rows, words).
+    order: the same with the weights β; None if the order of words does not count.
     number: sentences of the story, without the question, (B).
     """
 
@@ -31,9 +31,8 @@ class Sentences(NamedTuple):
     def encode(self, embedding: Float[Tensor, "V d"]) -> Float[Tensor, "B rows d"]:
         """Return Σ_j l_j ⊙ A x_j for each sentence, by a matrix A whose rows embed the words.
 
-        The weights of place j of J and of number k of d, l_kj = (1 − j/J) − (k/d) (1 − 2j/J), are
-        α_j − (k/d) β_j: two counts of words, and one matrix, make the sum (Sukhbaatar et al., 2015, section
-        4.1).
+        The weight of place j of J in number k of d, l_kj = (1 − j/J) − (k/d) (1 − 2j/J), is α_j − (k/d) β_j:
+        the sum follows from two counts of words and one matrix (Sukhbaatar et al., 2015, section 4.1).
         """
         plain = self.bag @ embedding
         if self.order is None:
@@ -43,7 +42,7 @@ class Sentences(NamedTuple):
         return plain - share * (self.order @ embedding)
 
 
-def take_apart(
+def split_into_sentences(
     tokens: Int[Tensor, "B T"],
     lengths: Int[Tensor, " B"] | None,
     words: int,
@@ -52,16 +51,16 @@ def take_apart(
     encoding: Encoding,
     dtype: torch.dtype,
 ) -> Sentences:
-    """Take stories apart; only sums and products, so that it goes under `torch.func.vmap`.
+    """Split stories into sentences, by sums and products alone, so that `torch.func.vmap` can batch it.
 
     Args:
         tokens: a story, its question last.
-        lengths: valid tokens of each row; None where all are.
-        words: tokens there are.
+        lengths: valid tokens of each row; None if all are.
+        words: size of the vocabulary.
         period: the token that ends a sentence.
-        rows: the question and so many sentences less one, the newest; older ones are left out.
+        rows: the question and the newest `rows` − 1 sentences; older ones are left out.
         encoding: whether the order of words counts.
-        dtype: of the counts.
+        dtype: type of the counts.
     """
     t = torch.arange(tokens.shape[1], device=tokens.device)
     valid = t < (torch.full_like(tokens[:, 0], tokens.shape[1]) if lengths is None else lengths)[:, None]
@@ -73,7 +72,7 @@ def take_apart(
     if encoding == "bag":
         return Sentences(where.transpose(1, 2) @ which, None, ends.sum(1))
     size = where.sum(1)
-    # The newest come last: before a sentence stand all words but its own and those of the younger.
+    # The newest come last: before a sentence are all words but its own and those of newer sentences.
     start = valid.sum(1, keepdim=True) - size.cumsum(1)
     place = (t + 1) - (where @ start[..., None])[..., 0]  # j, from 1
     length = (where @ size[..., None])[..., 0].clamp_min(1)  # J
@@ -84,10 +83,10 @@ def take_apart(
 
 
 def check_memory(memory_size: int | None, sentences: int) -> int:
-    """Return how many sentences the memory has room for.
+    """Return the number of sentences that the memory has room for.
 
     Raises:
-        ValueError: fewer than the longest story has.
+        ValueError: the longest story has more.
     """
     if memory_size is not None and memory_size < sentences:
         raise ValueError(

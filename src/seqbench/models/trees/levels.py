@@ -1,7 +1,7 @@
-"""The trees of a batch, put in the order in which a recursive network works through them.
+"""The trees of a batch, in the order in which a recursive network processes them.
 
-What comes out has shapes that depend on the trees, so that models of trees are not for `torch.func.vmap`:
-several seeds take their steps in turn.
+The shapes of the results depend on the trees, and `torch.func.vmap` needs one shape: models of trees cannot
+be vectorised over seeds.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-#: What `parents` has for a root, and for a token that is no node.
+#: The value of `parents` at a root, and at a token that is not a node.
 ROOT, NO_NODE = -1, -2
 
 
 class Nodes(NamedTuple):
     """The nodes of a batch's trees, numbered row by row.
 
-    places: where each stands in the flattened inputs (B · L).
-    parent: the number of each one's parent; −1 a root's.
-    rank: which child of its parent each one is, from 0; of roots it says nothing.
+    places: the position of each in the flattened inputs (B · L).
+    parent: the number of each one's parent; −1 for a root.
+    rank: which child of its parent each one is, from 0; without meaning for roots.
     """
 
     places: Int[Tensor, " N"]
@@ -30,7 +30,7 @@ class Nodes(NamedTuple):
 
 
 class Level(NamedTuple):
-    """The nodes of one depth, those of all trees of a batch.
+    """The nodes of one depth, in all trees of a batch.
 
         [ MAX 2 [ MIN 7 4 ] 0 ]
 
@@ -39,11 +39,11 @@ class Level(NamedTuple):
         1       2 MIN 0    1       0 0      0 1       7 and 4 are children of MIN
         2       7 4
 
-    Depth, and not height, makes a level: its nodes' children are then the next level, all of it, so that a
-    pass from the last level to the first hands states from each to the one above, once, and back likewise.
+    Levels are by depth and not by height: the children of a level's nodes are then exactly the next level. A
+    pass from the last level to the first hands each state up once, and the backward pass does the reverse.
 
-    places: where each of the n nodes stands in the flattened inputs, in this order.
-    inner: which of the n have children, k of them.
+    places: the positions of the n nodes in the flattened inputs, in this order.
+    inner: the k of the n nodes that have children.
     owners: for each of the m nodes of the next level, which of the k is its parent.
     ranks: for each of these m, which child it is.
     """
@@ -58,11 +58,11 @@ def read(parents: Int[Tensor, "B L"]) -> Nodes:
     """Return the nodes of a batch's trees.
 
     Args:
-        parents: the place of each token's parent, see `seqbench.tasks.base.Batch`.
+        parents: the position of each token's parent, −1 at the root, −2 for a token that is not a node.
 
     Raises:
-        ValueError: a row has no root or several, or a parent that is no node or not before its children (as
-            it is where parents go in a circle).
+        ValueError: a row has no root or several, or a parent that is not a node or does not precede its
+            children (as in a cycle).
     """
     check(parents)
     steps = parents.shape[1]
@@ -79,26 +79,26 @@ def read(parents: Int[Tensor, "B L"]) -> Nodes:
 
 
 def check(parents: Int[Tensor, "B L"]) -> None:
-    """Raise a ValueError where `parents` are not those of one tree in each row."""
+    """Raise a ValueError if `parents` do not describe one tree in each row."""
     roots = (parents == ROOT).sum(1)
     if (roots != 1).any():
         row = int((roots != 1).nonzero()[0])
         raise ValueError(f"Row {row} of parents has {int(roots[row])} roots (−1); a tree has one.")
     steps = torch.arange(parents.shape[1], device=parents.device)
     is_node = (parents > NO_NODE).gather(1, parents.clamp(0, parents.shape[1] - 1))
-    amiss = (parents < NO_NODE) | (parents >= steps) | ((parents >= 0) & ~is_node)
-    if amiss.any():
-        row, step = amiss.nonzero()[0].tolist()
+    wrong = (parents < NO_NODE) | (parents >= steps) | ((parents >= 0) & ~is_node)
+    if wrong.any():
+        row, step = wrong.nonzero()[0].tolist()
         raise ValueError(
             f"Row {row} of parents has {int(parents[row, step])} at token {step}; a parent is a node that "
-            "stands before its children."
+            "precedes its children."
         )
 
 
 def binary(nodes: Nodes) -> Nodes:
-    """Return the binary trees that say the same: their leaves are the tokens, in the order that they had.
+    """Return equivalent binary trees, whose leaves are the tokens in their order.
 
-    A node takes its children one by one, the whole of each: x with the children y and z is ((x y) z).
+    A node takes its children, with their subtrees, one by one: x with the children y and z is ((x y) z).
 
               x                      ○
             ╱   ╲                  ╱   ╲
@@ -106,19 +106,21 @@ def binary(nodes: Nodes) -> Nodes:
                  │               ╱ ╲   ╱ ╲
                  w              x   y z   w
 
-    Every binary tree over N leaves is that of one tree of N nodes. It has N − 1 inner nodes, one for each
-    child taken; they are numbered after the leaves, and stand at the place of the node that takes.
+    Binary trees over N leaves and trees of N nodes correspond one to one. A binary tree has N − 1 inner
+    nodes, one for each child taken. They are numbered after the leaves and have the position of the node
+    that takes the child.
     """
     count = len(nodes.parent)
     child = (nodes.parent >= 0).nonzero()[:, 0]
-    # The number of the inner node that takes a node, with all its children, as its right one; none a root.
+    # The number of the inner node that takes a node, with its subtree, as its right child; no node takes a
+    # root.
     taken = torch.full_like(nodes.parent, ROOT)
     taken[child] = torch.arange(count, count + len(child), device=child.device)
     together, _ = _siblings(nodes.parent)
     before = torch.empty_like(together)
     before[together] = together.roll(1)
     left = torch.where(nodes.rank == 0, nodes.parent, taken[before])[child]
-    # What is nobody's left is the last of what it belongs to, and stands for it.
+    # An inner node that is nobody's left child is the last of its node, and represents it.
     belongs = torch.cat([torch.arange(count, device=child.device), nodes.parent[child]])
     parent, rank = taken[belongs], torch.ones_like(belongs)
     parent[left], rank[left] = taken[child], 0
@@ -126,9 +128,9 @@ def binary(nodes: Nodes) -> Nodes:
 
 
 def by_depth(nodes: Nodes) -> list[Level]:
-    """Return the levels of trees, the roots' first, in which they stand row by row."""
+    """Return the levels of trees, that of the roots first; within a level nodes are ordered by row."""
     count = len(nodes.parent)
-    # Each node looks up over 1, 2, 4, … generations; above a root is nothing, and nothing above that.
+    # Each node skips 1, 2, 4, … generations at a time; `count` stands for nothing, which is above a root.
     above = torch.cat([nodes.parent, nodes.parent[:1]])
     above[above == ROOT] = count
     above[count] = count
@@ -154,19 +156,19 @@ def by_depth(nodes: Nodes) -> list[Level]:
 def look_up(
     table: Float[Tensor, "V G"], inputs: Int[Tensor, "B L"], levels: list[Level]
 ) -> list[Float[Tensor, "_ G"]]:
-    """Return, for each level, the rows of a table that its nodes' tokens name.
+    """Return, for each level, the rows of a table for its nodes' tokens.
 
-    All are looked up at once, so that the table's gradient is one and not one for each level.
+    All are looked up at once, so that the table has one gradient and not one for each level.
     """
     tokens = inputs.flatten()[torch.cat([level.places for level in levels])]
     sizes = [len(level.places) for level in levels]
     return list(torch.split(nn.functional.embedding(tokens, table), sizes))
 
 
-def abreast(states: Float[Tensor, "m H"], level: Level, children: int) -> Float[Tensor, "k C"]:
-    """Return, for each inner node of a level, its children's states one beside the other (C = children · H).
+def gather_children(states: Float[Tensor, "m H"], level: Level, children: int) -> Float[Tensor, "k C"]:
+    """Return, for each inner node of a level, the concatenated states of its children (C = children · H).
 
-    Those of children that are not there are zero.
+    The state of a missing child is zero.
     """
     k, width = len(level.inner), states.shape[1]
     there = level.owners * children + level.ranks
@@ -174,7 +176,7 @@ def abreast(states: Float[Tensor, "m H"], level: Level, children: int) -> Float[
 
 
 def _siblings(parent: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the nodes in an order that has siblings together, and where in it those of each begin."""
+    """Return the nodes ordered so that siblings are together, and where the siblings of each begin."""
     together = parent.argsort(stable=True)
     ordered = parent[together]
     return together, torch.searchsorted(ordered, ordered)

@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from seqbench.models.init import RecurrentInit, init_recurrent
 from seqbench.models.model import Model
 from seqbench.models.sizes import at_least_one
-from seqbench.models.trees.levels import abreast, binary, by_depth, look_up, read
+from seqbench.models.trees.levels import binary, by_depth, gather_children, look_up, read
 
 
 class RecursiveNet(Model):
-    """A tree in the place of the chain: one U, V and W for all of its nodes, whatever its size.
+    """A network over a tree and not a chain: the same U, V and W at all nodes, whatever its size.
 
         h = V x                            a leaf, which is a token
         h = tanh(b + U h_left + W h_right) a node, of its two children
         o = c + V′ h                       the readout, of the root
 
-    A node that bears a token and has n children takes them one by one, from left to right, as a function
-    its arguments, so that all that happens is the figure's binary step. [ MAX 2 [ MIN 7 4 ] 0 ] is
+    A node with a token and n children takes them one by one, from left to right, as a function its
+    arguments, so that the figure's binary step is the only one. [ MAX 2 [ MIN 7 4 ] 0 ] is
     (((MAX 2) ((MIN 7) 4)) 0):
 
                       h ──▶ o
@@ -35,23 +35,23 @@ class RecursiveNet(Model):
                    U╱ ╲W
                   MIN  7
 
-    Trees whose nodes all bear tokens, and binary trees whose leaves alone do, are the same thing in two
-    notations: the balanced ((w x) (y z)) is w with the children x and y, the latter with the child z. In a
-    balanced one of τ tokens each is log2 τ steps below the root. Where one token has all others as its
-    children the first is τ − 1 steps below it, and the network is the recurrent one of Fig. 10.3.
+    Trees with a token at every node and binary trees with tokens only at the leaves are two notations of the
+    same thing: the balanced ((w x) (y z)) is w with the children x and y, the latter with the child z. In a
+    balanced tree of τ tokens each is log2 τ steps below the root. If one token has all others as its
+    children, the first is τ − 1 steps below the root, and the network is the recurrent one of Fig. 10.3.
 
     Args:
-        input_size: tokens there are.
-        output_size: numbers put out.
+        input_size: size of the vocabulary.
+        output_size: numbers in the output.
         hidden_size: H.
         recurrent_init: how U and W start, see `seqbench.models.init`.
 
     Raises:
         ValueError: a size below 1.
 
-    Source: Goodfellow, Bengio & Courville (2016), section 10.6, after Pollack (1990). It draws the tree and
-    its matrices and prints no equations; leaves that are linear and nodes that squash by tanh are those of
-    Socher et al. (2013), "Recursive deep models for semantic compositionality over a sentiment treebank".
+    Source: Goodfellow, Bengio & Courville (2016), section 10.6, after Pollack (1990), which draws the tree
+    and its matrices but prints no equations. Linear leaves and tanh nodes are those of Socher et al. (2013),
+    "Recursive deep models for semantic compositionality over a sentiment treebank".
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("tree",)
@@ -66,7 +66,7 @@ class RecursiveNet(Model):
     ) -> None:
         super().__init__()
         at_least_one(hidden_size=(hidden_size, "unit"))
-        # Leaves as large as what tanh may give, or little would come up from them.
+        # Leaves as large as the values of tanh; smaller ones would hardly affect the nodes above.
         self.V = nn.Parameter(torch.randn(hidden_size, input_size))
         self.U = nn.Parameter(torch.empty(hidden_size, hidden_size))
         self.W = nn.Parameter(torch.empty(hidden_size, hidden_size))
@@ -77,8 +77,11 @@ class RecursiveNet(Model):
 
     @property
     def state_size(self) -> int:
-        """Numbers that go from a node to its parent."""
+        """Numbers passed from a node to its parent."""
         return len(self.b)
+
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        return {"U": self.U, "W": self.W}
 
     def forward(
         self,
@@ -91,20 +94,20 @@ class RecursiveNet(Model):
 
         Args:
             inputs: tokens.
-            lengths: of each row; `parents` say as much, and more.
-            parents: the place of each token's parent, −1 at the root, −2 where a token is no node.
+            lengths: of each row; not needed beside `parents`.
+            parents: the position of each token's parent, −1 at the root, −2 for a token that is not a node.
 
         Returns:
             Outputs, and the roots' h.
 
         Raises:
-            ValueError: `parents` are not those of one tree in each row.
+            ValueError: `parents` do not describe one tree in each row.
         """
         levels = by_depth(binary(read(parents)))
         leaves = look_up(self.V.t(), inputs, levels)
         h = self.b.new_zeros(0, len(self.b))
         for level, x in zip(reversed(levels), reversed(leaves), strict=True):
-            left, right = abreast(h, level, 2).chunk(2, dim=1)
+            left, right = gather_children(h, level, 2).chunk(2, dim=1)
             nodes = torch.tanh(
                 nn.functional.linear(left, self.U, self.b) + nn.functional.linear(right, self.W)
             )

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from seqbench.models.init import init_uniform
 from seqbench.models.model import Model
 from seqbench.models.sizes import at_least_one
-from seqbench.models.trees.levels import Level, abreast, binary, by_depth, look_up, read
+from seqbench.models.trees.levels import Level, binary, by_depth, gather_children, look_up, read
 
 
 class TreeLSTM(Model):
-    """A node keeps of each of its children what a forget gate of that child's own lets through.
+    """An LSTM over a tree: a node has one forget gate for each of its children.
 
         c(child 1) ──▶(⊙ f1)──┐                     h(child 1) ─┐
         c(child 2) ──▶(⊙ f2)──┴─▶(+)──┬──▶ c        h(child 2) ─┼──▶ every gate, and u
@@ -32,34 +32,34 @@ class TreeLSTM(Model):
         c = i ⊙ u + Σ_k f_k ⊙ c_k                      (7)
         h = o ⊙ tanh(c)                                (8)
 
-    `n_ary`, for at most N children, which count by their place l; one that is not there has h_l = c_l = 0:
+    `n_ary`, for at most N children, with weights for each place l; a missing child has h_l = c_l = 0:
 
         i = σ(Wⁱ x + Σ_l Uⁱ_l h_l + bⁱ)                (9)
-        f_k = σ(Wᶠ x + Σ_l Uᶠ_kl h_l + bᶠ)             (10) so each child's gate sees all of them
+        f_k = σ(Wᶠ x + Σ_l Uᶠ_kl h_l + bᶠ)             (10) each child's gate sees all of them
         o = σ(Wᵒ x + Σ_l Uᵒ_l h_l + bᵒ)                (11)
         u = tanh(Wᵘ x + Σ_l Uᵘ_l h_l + bᵘ)             (12)
         c = i ⊙ u + Σ_l f_l ⊙ c_l                      (13)
         h = o ⊙ tanh(c)                                (14)
 
-    `binary` is `n_ary` of N = 2, for any number of children in their order: a node takes them one by one, as
-    in `RecursiveNet`, and each time its own token is x once more. [ MAX 2 0 ] is ((MAX 2) 0), with MAX at
-    both brackets. Nangia & Bowman (2018) fold lists so.
+    `binary` is `n_ary` with N = 2, for any number of children in order: a node takes them one by one, as in
+    `RecursiveNet`, and each time its own token is x again. [ MAX 2 0 ] is ((MAX 2) 0), with MAX at both
+    brackets, as in Nangia & Bowman (2018).
 
     The output is that of the root. On a chain, where every node has one child, the first two are the LSTM.
 
     Args:
-        input_size: tokens there are.
-        output_size: numbers put out.
+        input_size: size of the vocabulary.
+        output_size: numbers in the output.
         children: N, the most that a node has; for `n_ary`.
         hidden_size: H.
         kind: child_sum, n_ary or binary. The forget gates of n_ary have (N H)² weights.
-        forget_bias: where bᶠ starts, as in `LSTM`.
+        forget_bias: initial value of bᶠ, as in `LSTM`.
 
     Raises:
         ValueError: a size below 1.
 
     Parameters W (4H, tokens) and b (4H) stack i, o, u, f; U is (4H, H), or (3H + N H, N H) with the children
-    one beside the other.
+    side by side.
 
     Source: Tai, Socher & Manning (2015), "Improved semantic representations from tree-structured long
     short-term memory networks".
@@ -96,8 +96,17 @@ class TreeLSTM(Model):
 
     @property
     def state_size(self) -> int:
-        """Numbers that go from a node to its parent."""
+        """Numbers passed from a node to its parent."""
         return 2 * self.hidden_size
+
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        size, many = self.hidden_size, self.most_children
+        names = [*"iou", *("f" if many == 1 else f"f{k}" for k in range(1, many + 1))]
+        return {
+            f"U[{name}]" if many == 1 else f"U[{name},{place}]": block
+            for name, rows in zip(names, torch.split(self.U, size), strict=True)
+            for place, block in enumerate(torch.split(rows, size, dim=1), 1)
+        }
 
     def forward(
         self,
@@ -110,14 +119,14 @@ class TreeLSTM(Model):
 
         Args:
             inputs: tokens.
-            lengths: of each row; `parents` say as much, and more.
-            parents: the place of each token's parent, −1 at the root, −2 where a token is no node.
+            lengths: of each row; not needed beside `parents`.
+            parents: the position of each token's parent, −1 at the root, −2 for a token that is not a node.
 
         Returns:
             Outputs, and the roots' h and c.
 
         Raises:
-            ValueError: `parents` are not those of one tree in each row, or a node has too many children.
+            ValueError: `parents` do not describe one tree in each row, or a node has too many children.
         """
         nodes = read(parents)
         if self.kind == "n_ary" and ((nodes.rank >= self.most_children) & (nodes.parent >= 0)).any():
@@ -139,11 +148,11 @@ class TreeLSTM(Model):
         return self.readout(h), (h, c)
 
     def _of_children(self, h: Float[Tensor, "m H"], level: Level) -> tuple[Tensor, Tensor]:
-        """Return what children give to i, o and u of their parent (k, 3H), and each to its own f (m, H)."""
+        """Return the children's terms in i, o and u of their parents (k, 3H), and in their own f (m, H)."""
         rows = 3 * self.hidden_size
         if self.kind == "child_sum":
             total = h.new_zeros(len(level.inner), self.hidden_size).index_add(0, level.owners, h)
             return nn.functional.linear(total, self.U[:rows]), nn.functional.linear(h, self.U[rows:])
-        sums = nn.functional.linear(abreast(h, level, self.most_children), self.U)
+        sums = nn.functional.linear(gather_children(h, level, self.most_children), self.U)
         forget = sums[:, rows:].view(len(sums), self.most_children, self.hidden_size)
         return sums[:, :rows], forget[level.owners, level.ranks]

@@ -1,7 +1,7 @@
 """Cells, and unfolding them over time."""
 
-from seqbench.models.unfold.cell import Cell, Engine, State
+from seqbench.models.unfold.cell import Cell, Engine, State, StateOf
 from seqbench.models.unfold.engines import check_engine, unfold
 from seqbench.models.unfold.valid import last_valid, reverse_valid
 
-__all__ = ["Cell", "Engine", "State", "check_engine", "last_valid", "reverse_valid", "unfold"]
+__all__ = ["Cell", "Engine", "State", "StateOf", "check_engine", "last_valid", "reverse_valid", "unfold"]

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils._pytree import tree_leaves
 
+from seqbench.models.observations import Observation
+
 #: A pytree of tensors (B, …): a tuple, a named tuple, or these nested.
 State = Any
 Engine = Literal["auto", "native", "scan", "loop", "compile"]
@@ -65,6 +67,27 @@ class Cell(nn.Module, ABC):
         """Return the square matrices (H, H) that multiply the state, by the letters of the docstring."""
         return {}
 
+    def unobservable(self) -> str | None:
+        """Return why there is nothing to observe, in a sentence; None for a cell that has `observe`."""
+        return f"{type(self).__name__} has no memory to look into; take ntm, memn2n or memory_network."
+
+    def observe(
+        self,
+        inputs: Float[Tensor, "B T F"],
+        states: State,
+        outputs: Float[Tensor, "B ..."],
+        layers: int,
+    ) -> Observation:
+        """Return what the cell's memory did in a batch.
+
+        Args:
+            inputs: of the cell.
+            states: its state after each step, tensors (B, T, …).
+            outputs: of the model whose first layer it is.
+            layers: of the model.
+        """
+        raise NotImplementedError(self.unobservable())
+
     @property
     def output_size(self) -> int:
         """Numbers in the output of one step."""
@@ -74,3 +97,21 @@ class Cell(nn.Module, ABC):
     def state_size(self) -> int:
         """Numbers carried from step to step for one sequence."""
         return sum(part[0].numel() * (1 + part.is_complex()) for part in tree_leaves(self.initial_state(1)))
+
+
+class StateOf(Cell):
+    """A cell whose output is the state of another: unfolding it returns the state after every step."""
+
+    def __init__(self, cell: Cell) -> None:
+        super().__init__(cell.input_size, cell.hidden_size)
+        self.cell = cell
+
+    def project(self, x: Any) -> Any:
+        return self.cell.project(x)
+
+    def step(self, projected: Any, state: State) -> tuple[State, State]:
+        _, state = self.cell.step(projected, state)
+        return state, state
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.cell.initial_state(batch_size)
