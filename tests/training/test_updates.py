@@ -56,7 +56,7 @@ def test_a_task_that_predicts_is_measured_in_open_and_in_closed_loop():
     assert metrics["gap_nrmse"] == metrics["closed_nrmse"] - metrics["nrmse"] > 0
 
 
-def test_seeds_of_a_solved_readout_stack_batches_are_each_alone():
+def test_seeds_of_a_solved_readout_are_each_alone():
     series = [
         "task=narma10",
         "task.length=60",
@@ -96,7 +96,7 @@ def test_scheduled_sampling_goes_from_the_first_rate_to_the_last():
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_scheduled_sampling_with_seeds_stack_batches_is_each_alone(together):
+def test_scheduled_sampling_of_several_seeds_is_each_alone(together):
     common = [
         "task=mackey_glass",
         "task.length=100",
