@@ -31,10 +31,11 @@ def test_by_hand():
 def test_every_block_of_every_layer_is_numpys():
     model = SequenceModel(LSTM, 3, 1, hidden_size=5, num_layers=2)
     found = spectra(model)
-    assert list(found) == [f"layers.{i}.W[{part}]" for i in (0, 1) for part in ("g", "f", "candidate", "q")]
+    blocks = ("g", "f", "candidate", "q")
+    assert list(found) == [f"body.layers.{i}.W[{block}]" for i in (0, 1) for block in blocks]
     for i, layer in enumerate(model.layers):
         for part, block in zip(layer.blocks, np.split(layer.W.detach().numpy(), 4), strict=True):
-            radius, norm = found[f"layers.{i}.W[{part}]"]
+            radius, norm = found[f"body.layers.{i}.W[{part}]"]
             assert radius == pytest.approx(np.abs(np.linalg.eigvals(block)).max(), rel=1e-5)
             assert norm == pytest.approx(np.linalg.norm(block, 2), rel=1e-5)
     assert largest(model)["spectral_radius"] == max(radius for radius, _ in found.values())

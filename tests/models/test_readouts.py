@@ -11,7 +11,8 @@ import torch
 import seqbench
 from seqbench.errors import ConfigError
 from seqbench.models import SequenceModel, unfold
-from seqbench.models.cells import RNN, EchoState
+from seqbench.models.cells.echo_state import EchoState
+from seqbench.models.cells.rnn import RNN
 from seqbench.models.readouts import DeepReadout, RidgeReadout
 from seqbench.tasks.base import generator
 

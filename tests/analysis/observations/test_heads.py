@@ -26,9 +26,10 @@ def stepped(cell, x):
     return [torch.stack(part).detach() for part in zip(*found, strict=True)]
 
 
-@pytest.mark.parametrize("controller", ["lstm", "feed_forward"])
+@pytest.mark.parametrize("controller", ["lstm.LSTM", "feed_forward.FeedForward"])
 def test_heads_are_those_of_the_cells_steps(make_model, controller):
-    model, task = make_model(*COPY, *HEADS, f"model.cell.controller={controller}")
+    override = f"model.cell.controller._target_=seqbench.models.cells.{controller}"
+    model, task = make_model(*COPY, *HEADS, override)
     batch = task.validation()
     _, r, w, memory = stepped(model.layers[0], batch.inputs)
     before = torch.cat([model.layers[0].initial_state(4)[-1][None], memory[:-1]])

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from seqbench.models.memory import MemN2N
+from seqbench.models.memory.memn2n import MemN2N
 from tests.models.memory.stories import KNOWN, STORIES, encode, padded
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from seqbench.models.memory import MemoryNetwork
+from seqbench.models.memory.memory_network import MemoryNetwork
 from tests.models.memory.stories import FACTS, KNOWN, STORIES, encode, padded
 
 

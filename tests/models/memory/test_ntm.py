@@ -11,9 +11,10 @@ from torch.utils._pytree import tree_leaves
 
 from seqbench.errors import ConfigError
 from seqbench.models import SequenceModel, unfold
-from seqbench.models.cells import GRU, LSTM, FeedForward
-from seqbench.models.memory import NTM
-from seqbench.models.memory.ntm import convolve, similarity, write
+from seqbench.models.cells.feed_forward import FeedForward
+from seqbench.models.cells.gru import GRU
+from seqbench.models.cells.lstm import LSTM
+from seqbench.models.memory.ntm import NTM, convolve, similarity, write
 
 CONTROLLERS = [LSTM, FeedForward, GRU]
 
@@ -183,7 +184,7 @@ def test_its_observation_is_what_its_states_say():
             torch.testing.assert_close(seen.reading[row, t], state.weightings[0, :2])
             torch.testing.assert_close(seen.written[row, t], (state.memory - before)[0].sum(0))
     assert model.unobservable() is None
-    with pytest.raises(ValueError, match="GRU has no memory to look into"):
+    with pytest.raises(ValueError, match="GRU has no memory or attention to look into"):
         SequenceModel(GRU, 4, 3).observe(x)
     with pytest.raises(ValueError, match="dilation above 1"):
         SequenceModel(lambda f, h: NTM(f, h), 4, 3, num_layers=2, dilation=2).observe(x)

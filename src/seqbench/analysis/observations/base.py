@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import singledispatch
+from inspect import signature
+from typing import cast
 
 import torch
 from matplotlib.axes import Axes
@@ -12,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from torch import Tensor, nn
 
-from seqbench.analysis import _making
 from seqbench.analysis.presentation import Presentation
 from seqbench.errors import ConfigError
+from seqbench.models.model import Model
 from seqbench.models.observations import Observation
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
@@ -53,14 +55,14 @@ def observe(model: nn.Module, task: Task, batch: Batch) -> list[Presentation]:
     Raises:
         ConfigError: the model cannot be observed, or not on this batch.
     """
-    reason = _making.unobservable(model)
-    if reason is not None:
+    if (reason := _unobservable(model)) is not None:
         raise ConfigError(reason)
     like = next(model.parameters())
     batch = batch.map(lambda part: part.to(like.device, like.dtype if part.is_floating_point() else None))
     with torch.no_grad(), _evaluation_mode(model):
         try:
-            observation = _making.observe(model, task, batch)
+            make = cast(Model, model).observe
+            observation = make(**batch.arguments(signature(make).parameters))
         except ValueError as error:
             raise ConfigError(str(error)) from error
         return present(observation, task, batch)
@@ -68,9 +70,16 @@ def observe(model: nn.Module, task: Task, batch: Batch) -> list[Presentation]:
 
 def picture(model: nn.Module, task: Task, batch: Batch) -> Figure | None:
     """Return the figure of the first row of a batch; None for a model that cannot be observed."""
-    if _making.unobservable(model) is not None:
+    if _unobservable(model) is not None:
         return None
     return observe(model, task, batch.rows(0, 1))[0].draw()
+
+
+def _unobservable(model: nn.Module) -> str | None:
+    """Return why a model cannot be observed; None if it can."""
+    if isinstance(model, Model):
+        return model.unobservable()
+    return f"{type(model).__name__} has no memory or attention to look into."
 
 
 @contextmanager

@@ -71,16 +71,6 @@ class StoryModel(Model):
         return None
 
     def observe(self, inputs: Int[Tensor, "B T"], lengths: Int[Tensor, " B"] | None = None) -> Lookups:
-        """Return which sentences the model looks up; `outputs` are the answers' log-probabilities.
-
-        Raises:
-            ValueError: a story is longer than the memory.
-        """
-        longest = int(self.split(inputs, lengths).number.max())
-        if longest > self.rows - 1:
-            raise ValueError(
-                f"A story has {longest} sentences, and the memory has room for {self.rows - 1}; "
-                "take a shorter one."
-            )
+        """Return which sentences the model looks up; `outputs` are the answers' log-probabilities."""
         outputs, attention = self(inputs, lengths)
         return Lookups(outputs=outputs if isinstance(outputs, Tensor) else outputs[0], attention=attention)

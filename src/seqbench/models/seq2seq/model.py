@@ -154,9 +154,7 @@ class Seq2Seq(Model):
         return h, torch.cat([last_valid(h[..., :width], lengths), h[:, 0, width:]], dim=-1)
 
     def unobservable(self) -> str | None:
-        return (
-            None if self.decoder.attention else "A fixed context is attended to as a whole: nothing to see."
-        )
+        return None if self.decoder.attention else "A fixed context has no attention that could be observed."
 
     def observe(
         self,

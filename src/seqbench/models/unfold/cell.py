@@ -69,7 +69,7 @@ class Cell(nn.Module, ABC):
 
     def unobservable(self) -> str | None:
         """Return why there is nothing to observe, in a sentence; None for a cell that has `observe`."""
-        return f"{type(self).__name__} has no memory to look into; take ntm, memn2n or memory_network."
+        return f"{type(self).__name__} has no memory or attention to look into."
 
     def observe(
         self,
