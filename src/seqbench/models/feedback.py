@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from seqbench.models.unfold import Cell, State
+from seqbench.models.body import Stack
+from seqbench.models.unfold import Cell, State, unfold
 
 #: What a network is fed of its previous output: tensors (B, …).
 Fed = tuple[Tensor, ...]
@@ -84,48 +85,101 @@ class OutputFeedback(nn.Module):
         codes = torch.eye(output_size) if beside and classes else None
         self.register_buffer("one_hot", codes, persistent=False)
 
+    def open_loop(
+        self,
+        body: Stack,
+        x: Float[Tensor, "B T F"],
+        lengths: Tensor | None,
+        state: Any,
+        targets: Tensor | None,
+        last: bool,
+    ) -> tuple[Tensor, Any]:
+        """Run a body if no step waits for the output of another: only true outputs are fed.
+
+        Args:
+            body: the body of the model.
+            x: the inputs of the task.
+            lengths: valid steps of each row; None if all are.
+            state: to continue from; None to begin.
+            targets: the true outputs; None feeds zeros.
+            last: return only the body's last valid output.
+
+        Returns:
+            The body's outputs; and the state: those of the layers, or these and the last ŷ in a pair.
+        """
+        if not self.beside:
+            h, states = body(x, lengths, state, last)
+            return h, states
+        true = self._true_y(targets, x)
+        states, y = (None, torch.zeros_like(true[:, 0])) if state is None else state
+        fed = torch.cat([y[:, None], true], dim=1)
+        h, states = body(torch.cat([x, fed[:, :-1]], dim=-1), lengths, states, last)
+        rows = torch.arange(len(fed), device=fed.device)
+        return h, (states, fed[:, -1] if lengths is None else fed[rows, lengths])
+
+    def closed_loop(
+        self,
+        network: nn.Module,
+        x: Float[Tensor, "B T F"],
+        lengths: Tensor | None,
+        state: Any,
+        targets: Tensor | None,
+        teacher_mask: Bool[Tensor, "B T"] | None,
+        last: bool,
+    ) -> tuple[Tensor, Any]:
+        """Run a model one step after another; like `open_loop`, but it returns the model's outputs.
+
+        Args:
+            network: the model; see `Feedback`.
+            teacher_mask: where the truth is fed; None for nowhere.
+
+            The others are those of `open_loop`.
+        """
+        body = cast(Stack, network.body)
+        states, y = state if self.beside and state is not None else (state, None)
+        y = x.new_zeros(len(x), self.output_size) if y is None else y
+        outputs, (states, own) = unfold(
+            Feedback(network, self.output_size),
+            self._inputs(x, y, targets, teacher_mask),
+            (body.initial_state(len(x)) if states is None else states, self.own(y)),
+            lengths=lengths,
+            last=last,
+            engine="compile" if body.engine == "compile" else "loop",
+        )
+        return outputs, (states, own[-1]) if self.beside else states
+
     def y(self, o: Float[Tensor, "B O"]) -> Float[Tensor, "B O"]:
         """Return ŷ from the output of the readout."""
         return o.softmax(-1) if self.classes else o
-
-    def true_y(self, targets: Tensor | None, x: Float[Tensor, "B T F"]) -> Float[Tensor, "B T O"]:
-        """Return the true outputs in the form of ŷ; zeros if there are no targets."""
-        if targets is None:
-            return x.new_zeros(*x.shape[:2], self.output_size)
-        return targets.to(x.dtype) if self.one_hot is None else nn.functional.embedding(targets, self.one_hot)
 
     def own(self, y: Float[Tensor, "B O"]) -> Fed:
         """Return what is fed at the step after ŷ."""
         fed = [self._as_input(y)] if self.in_place else []
         return (*fed, y) if self.beside else tuple(fed)
 
-    def inputs(
-        self,
-        x: Float[Tensor, "B T F"],
-        y: Float[Tensor, "B O"],
-        targets: Tensor | None,
-        teacher_mask: Bool[Tensor, "B T"] | None,
+    def _inputs(
+        self, x: Tensor, y: Tensor, targets: Tensor | None, teacher_mask: Tensor | None
     ) -> FeedbackInput:
-        """Return the inputs of a closed loop.
-
-        Args:
-            x: the inputs of the task.
-            y: ŷ before the first step.
-            targets: the true outputs; None if there are none.
-            teacher_mask: where the truth is fed; None for nowhere.
-        """
-        teacher = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
-        if teacher_mask is not None:
-            teacher = teacher_mask
-        if not self.beside:  # there is no output before the first step to take as its input
+        """Return the inputs of a closed loop; y is ŷ before the first step."""
+        teacher = teacher_mask
+        if teacher is None:
+            teacher = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
+        if not self.beside:  # there is no output before the first step that could be its input
             teacher = torch.cat([torch.ones_like(teacher[:, :1]), teacher[:, 1:]], dim=1)
         truth = [x] if self.in_place else []
         if self.beside:
-            true = self.true_y(targets, x)
+            true = self._true_y(targets, x)
             truth.append(torch.cat([y[:, None].to(true.dtype), true[:, :-1]], dim=1))
         return FeedbackInput(() if self.in_place else (x,), tuple(truth), teacher)
 
+    def _true_y(self, targets: Tensor | None, x: Tensor) -> Float[Tensor, "B T O"]:
+        """Return the true outputs in the form of ŷ; zeros if there are no targets."""
+        if targets is None:
+            return x.new_zeros(*x.shape[:2], self.output_size)
+        return targets.to(x.dtype) if self.one_hot is None else nn.functional.embedding(targets, self.one_hot)
+
     def _as_input(self, y: Tensor) -> Tensor:
+        """Return ŷ in the form of an input: if that is a token, the likeliest, one-hot."""
         if not self.tokens:
             return y
         return (y.argmax(-1, keepdim=True) == torch.arange(y.shape[-1], device=y.device)).to(y.dtype)

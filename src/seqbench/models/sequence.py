@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.body import Stack, States
-from seqbench.models.feedback import Fed, Feedback, OutputFeedback
+from seqbench.models.feedback import Fed, OutputFeedback
 from seqbench.models.model import Model
 from seqbench.models.observations import Observation
 from seqbench.models.readouts import LinearReadout, SolvedReadout
@@ -138,54 +138,19 @@ class SequenceModel(Model):
         """
         if self.body.bidirectional and state is not None:
             raise ValueError("A bidirectional model has no state to continue from.")
+        x, last = self.encode(inputs), not self.per_step
         if not self.feeds_back:
             targets = None
-        has_loop = self.feeds_back or self.feedback.in_place
-        x = self.encode(inputs)
-        if (teacher_mask is not None and has_loop) or (self.feedback.beside and targets is None):
-            return self._closed_loop(x, lengths, state, targets, teacher_mask if has_loop else None)
-        h, state = self._open_loop(x, lengths, state, targets)
+        if not (self.feeds_back or self.feedback.in_place):
+            teacher_mask = None
+        if teacher_mask is not None or (self.feedback.beside and targets is None):
+            return self.feedback.closed_loop(self, x, lengths, state, targets, teacher_mask, last)
+        h, state = self.feedback.open_loop(self.body, x, lengths, state, targets, last)
         return self.readout(h), state
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "B T F"]:
         """Return the inputs as vectors: tokens one-hot."""
         return inputs if self.one_hot is None else nn.functional.embedding(inputs, self.one_hot)
-
-    def _open_loop(
-        self, x: Tensor, lengths: Tensor | None, state: Any, targets: Tensor | None
-    ) -> tuple[Tensor, Any]:
-        """Return the body's outputs and the state if no step waits for the output of another."""
-        last = not self.per_step
-        if not self.feedback.beside:
-            return cast(tuple[Tensor, Any], self.body(x, lengths, state, last))
-        true = self.feedback.true_y(targets, x)
-        states, y = (None, torch.zeros_like(true[:, 0])) if state is None else state
-        fed = torch.cat([y[:, None], true], dim=1)
-        h, states = self.body(torch.cat([x, fed[:, :-1]], dim=-1), lengths, states, last)
-        rows = torch.arange(len(fed), device=fed.device)
-        return h, (states, fed[:, -1] if lengths is None else fed[rows, lengths])
-
-    def _closed_loop(
-        self,
-        x: Tensor,
-        lengths: Tensor | None,
-        state: Any,
-        targets: Tensor | None,
-        teacher_mask: Tensor | None,
-    ) -> tuple[Tensor, Any]:
-        """Return outputs and state, one step after another."""
-        states, y = state if self.feedback.beside and state is not None else (state, None)
-        states = self.body.initial_state(len(x)) if states is None else states
-        y = next(self.readout.parameters()).new_zeros(len(x), self.output_size) if y is None else y
-        outputs, (states, own) = unfold(
-            Feedback(self, self.output_size),
-            self.feedback.inputs(x, y, targets, teacher_mask),
-            (states, self.feedback.own(y)),
-            lengths=lengths,
-            last=not self.per_step,
-            engine="compile" if self.body.engine == "compile" else "loop",
-        )
-        return outputs, (states, own[-1]) if self.feedback.beside else states
 
     def step(self, x: Fed, fed: Fed, states: States) -> tuple[Float[Tensor, "B O"], States, Fed]:
         """Take one step of a closed loop, see `Feedback`."""
@@ -223,7 +188,8 @@ class SequenceModel(Model):
             lengths: valid steps of each row; None if all are.
         """
         assert isinstance(self.readout, SolvedReadout)
-        h, _ = self._open_loop(self.encode(inputs), lengths, None, targets if self.per_step else None)
+        x, truth = self.encode(inputs), targets if self.per_step else None
+        h, _ = self.feedback.open_loop(self.body, x, lengths, None, truth, not self.per_step)
         y = nn.functional.one_hot(targets, self.output_size) if self.classes else targets
         if mask is not None:
             h, y = h[mask], y[mask]
