@@ -78,6 +78,25 @@ def test_both_directions_are_torchs_own(per_step):
     assert model.state_size == sum(part[0].numel() for part in tree_leaves(state)) == 2 * 2 * 2 * 4
 
 
+def test_a_model_is_vectorizable_if_its_cells_are():
+    class Noisy(RNN):
+        vectorizable = False
+
+    assert SequenceModel(RNN, 3, 2, num_layers=2).vectorizable
+    cells = iter((RNN, Noisy))
+    assert not SequenceModel(lambda *sizes: next(cells)(*sizes), 3, 2, num_layers=2).vectorizable
+
+
+def test_targets_and_teacher_mask_have_no_effect_without_an_output_of_each_step():
+    x, mask = torch.randn(2, 5, 3), torch.rand(2, 5) < 0.5
+    plain = SequenceModel(RNN, 3, 2)
+    assert not plain.feeds_back
+    assert torch.equal(plain(x, targets=torch.randn(2, 5, 2), teacher_mask=mask)[0], plain(x)[0])
+    at_end = SequenceModel(FeedForward, 3, 4, classes=True, per_step=False, feedback=True)
+    assert not at_end.feeds_back
+    assert torch.equal(at_end(x, targets=torch.tensor([0, 3]), teacher_mask=mask)[0], at_end(x)[0])
+
+
 def test_both_directions_have_no_state_to_go_on_from_and_no_closed_loop(make_model):
     model = SequenceModel(GRU, 3, 2, bidirectional=True)
     x = torch.randn(2, 5, 3)

@@ -1,4 +1,4 @@
-"""What the platform asks of every model."""
+"""The contract between models and the platform."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from seqbench.models.unfold import Cell
 class Model(nn.Module):
     """A network that the platform can train on tasks; the base of all models.
 
-    The platform fills in the constructor's parameters that the specs of a task know (`input_size`,
-    `output_size`, `per_step`, …), by name, and the parameters of `forward` from the batch, by name too:
-    `inputs`, `lengths`, `targets`, `teacher_mask`, and whatever extras the task's family defines. `forward`
-    returns the outputs that the task's loss reads, and one thing beside them, such as the last state, which
-    truncated back-propagation passes on as `state`.
+    The parameters of the constructor and of `forward` say what a model takes; the platform passes it by name.
+    The constructor gets what the task's specs know: `input_size`, `output_size`, `per_step`, …. `forward`
+    gets parts of the batch: `inputs`, `lengths`, `targets`, `teacher_mask`, and any extras that the task's
+    family defines. It returns the outputs, which the task's loss takes, and one more value, such as the last
+    state, which truncated back-propagation passes to the next call as `state`.
     """
 
-    #: The kinds of task that the model takes.
+    #: The kinds of task that the model accepts.
     accepts: ClassVar[tuple[str, ...]] = ("sequence",)
-    #: Whether a pass may run under `torch.func.vmap`, all seeds at once: no shape that depends on data, no
-    #: random number, no change of a buffer.
+    #: Whether several seeds may run as one under `torch.func.vmap`: in a pass no shape depends on data, no
+    #: random number is drawn, and no buffer changes.
     vectorizable: bool = False
-    #: Whether an output is an input of a later step. Such a model is evaluated on its own outputs and, as
-    #: `open_…`, on the true ones.
+    #: Whether an output is an input of a later step. Such a model is evaluated when it is fed its own outputs
+    #: and, as `open_…`, when it is fed the true ones.
     feeds_back: bool = False
 
     #: Whether `forward` has a parameter `state` and continues from what an earlier call returned beside the
@@ -35,7 +35,7 @@ class Model(nn.Module):
 
     @property
     def state_size(self) -> int | None:
-        """Numbers carried from step to step for one sequence; None where that has no meaning."""
+        """Numbers carried from step to step for one sequence; None if that has no meaning."""
         return None
 
     @property
@@ -52,10 +52,10 @@ class Model(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} has no readout that is solved for.")
 
     def check_length(self, steps: int) -> None:
-        """Raise a ValueError where sequences of `steps` steps make no sense to the model."""
+        """Raise a ValueError if the model cannot be used on sequences of `steps` steps."""
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
-        """Return the square matrices that a state is multiplied with, by the letters of the docstrings."""
+        """Return the square matrices that multiply a state, by the letters of the docstrings."""
         return recurrent_matrices(self)
 
     def unobservable(self) -> str | None:
@@ -63,10 +63,10 @@ class Model(nn.Module):
         return f"{type(self).__name__} has no memory or attention to look into."
 
     def observe(self, *args: Any, **kwargs: Any) -> Observation:
-        """Return what the memory or the attention did in a batch; the parameters are passed as in `forward`.
+        """Return what the memory or the attention did in a batch; parameters are passed as in `forward`.
 
         Raises:
-            ValueError: the batch does not fit into what can be observed.
+            ValueError: the batch cannot be observed.
         """
         raise NotImplementedError(self.unobservable())
 

@@ -1,4 +1,4 @@
-"""What models let one see of themselves: plain records of a batch, to be tabulated and drawn elsewhere."""
+"""Records of what a model did on a batch; `analysis` tabulates and draws them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Observation:
-    """What went on in a model while it read a batch; subclasses say what there is to see.
+    """A record of what a model did on a batch; subclasses add what there is to see.
 
     Attributes:
-        outputs: the model's, as `forward` returns them.
+        outputs: of the model.
     """
 
     outputs: Tensor
@@ -24,8 +24,8 @@ class Heads(Observation):
     """Heads that read and write a memory of N words of M numbers, in T steps.
 
     Attributes:
-        inputs: what the memory's layer read; tokens are one-hot.
-        written: by how much writing changed the memory, summed over its words.
+        inputs: of the layer with the memory; tokens are one-hot.
+        written: the change of the memory by writing, summed over its words.
         read: the words that the R read heads read.
         writing: the weightings of the W write heads.
         reading: the weightings of the read heads.
