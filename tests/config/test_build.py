@@ -12,7 +12,7 @@ from omegaconf import OmegaConf, open_dict
 
 import seqbench
 from seqbench.config import build, instantiate
-from seqbench.config.build import ModelFactory, build_callbacks, build_loggers, width_for_budget
+from seqbench.config.build import LoggerFactory, ModelFactory, build_callbacks, width_for_budget
 from seqbench.config.identity import resolve
 from seqbench.errors import ConfigError
 
@@ -100,7 +100,7 @@ OFFERED = {
 
 
 def loggers(*overrides: str):
-    return build_loggers(seqbench.compose(overrides), OFFERED)
+    return LoggerFactory(seqbench.compose(overrides))(OFFERED)
 
 
 def test_no_logger_and_several():

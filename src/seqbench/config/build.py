@@ -199,36 +199,56 @@ def _asked_for(target: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in offered.items() if name in parameters}
 
 
-def build_loggers(cfg: DictConfig, offered: Mapping[str, Any]) -> list[Logger]:
-    """Build the loggers of one run, one for each node of the group `logger`.
+class LoggerFactory:
+    """Makes the loggers of runs, one for each node of the group `logger`; checks the nodes once.
+
+        make_loggers = LoggerFactory(cfg)
+        loggers = make_loggers(offered)
 
     Args:
         cfg: a configuration.
-        offered: what depends on the run. A logger gets what its signature names and its node does not set:
-            `info`, a RunInfo; and, as Lightning's loggers name them, `save_dir`, `name`, `version`,
-            `run_name`, `experiment_name`. In `save_dir` each logger has a folder of its node's name.
 
     Raises:
-        ConfigError: a value does not fit, a package is missing, or what was built is no Lightning Logger.
+        ConfigError: a value does not fit.
     """
-    from lightning.pytorch.loggers import Logger
 
-    loggers: list[Logger] = []
-    for name, node in nodes(cfg, "logger").items():
-        where = f"logger.{name}"
-        mine = dict(offered) | {"save_dir": str(Path(offered["save_dir"]) / name)}
-        checked = check(node, where, allowed_packages(cfg), ("info",))
-        target = locate(checked["_target_"], where, allowed_packages(cfg))
-        given = {
-            key: value
-            for key, value in mine.items()
-            if key in inspect.signature(target).parameters and key not in checked
+    def __init__(self, cfg: DictConfig) -> None:
+        allowed = allowed_packages(cfg)
+        self._checked = {
+            name: check(node, f"logger.{name}", allowed, ("info",))
+            for name, node in nodes(cfg, "logger").items()
         }
-        logger = instantiate(checked, where, **given)
-        if not isinstance(logger, Logger):
-            raise ConfigError(f"{where} makes a {type(logger).__name__}, which is no Lightning Logger.")
-        loggers.append(logger)
-    return loggers
+        self._parameters = {
+            name: inspect.signature(locate(node["_target_"], f"logger.{name}", allowed)).parameters
+            for name, node in self._checked.items()
+        }
+
+    def __call__(self, offered: Mapping[str, Any]) -> list[Logger]:
+        """Make the loggers of one run.
+
+        Args:
+            offered: what depends on the run. A logger gets what its signature names and its node does not
+                set: `info`, a RunInfo; and, as Lightning's loggers name them, `save_dir`, `name`, `version`,
+                `run_name`, `experiment_name`. In `save_dir` each logger has a folder of its node's name.
+
+        Raises:
+            ConfigError: a package is missing, or what was built is no Lightning Logger.
+        """
+        from lightning.pytorch.loggers import Logger
+
+        loggers: list[Logger] = []
+        for name, node in self._checked.items():
+            mine = dict(offered) | {"save_dir": str(Path(offered["save_dir"]) / name)}
+            given = {
+                key: value for key, value in mine.items() if key in self._parameters[name] and key not in node
+            }
+            logger = instantiate(node, f"logger.{name}", **given)
+            if not isinstance(logger, Logger):
+                raise ConfigError(
+                    f"logger.{name} makes a {type(logger).__name__}, which is no Lightning Logger."
+                )
+            loggers.append(logger)
+        return loggers
 
 
 def build_callbacks(cfg: DictConfig) -> list[Callback]:

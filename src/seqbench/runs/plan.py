@@ -19,9 +19,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from seqbench.config.build import (
+    LoggerFactory,
     ModelFactory,
     build_callbacks,
-    build_loggers,
     build_optimizer_config,
     build_settings,
     build_task,
@@ -73,7 +73,7 @@ class Plan:
     runs_dir: Path
     world_size: int
     together: bool
-    make_loggers: Callable[[RunInfo], list[Logger]]
+    make_loggers: Callable[[dict[str, Any]], list[Logger]]
     make_callbacks: Callable[[int], list[L.Callback]]
 
     @property
@@ -120,7 +120,7 @@ class Plan:
             tags=[self.task_name, self.model_name],
             config=self.config_of(seed),
         )
-        return self.make_loggers(info)
+        return self.make_loggers(info.arguments())
 
 
 def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
@@ -174,7 +174,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
         runs_dir=Path(str(cfg.runs_dir)),
         world_size=processes,
         together=together,
-        make_loggers=lambda info: build_loggers(cfg, info.arguments()),
+        make_loggers=LoggerFactory(cfg),
         make_callbacks=lambda seed: [observing(_of_seed(c, seed, cfg.n_seeds)) for c in (*named, *callbacks)],
     )
 

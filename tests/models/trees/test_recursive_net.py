@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from seqbench.models import unfold
 from seqbench.models.cells.rnn import RNN
@@ -57,32 +56,6 @@ def test_one_node_with_all_others_as_children_is_the_recurrent_network():
     torch.testing.assert_close(root, last, rtol=0, atol=1e-13)
 
 
-def test_rows_do_not_touch_each_other_and_a_batch_of_one_is_its_row():
-    model, trees = stirred(), forest()
-    inputs, _, parents = batch_of(trees)
-    outputs, _ = model(inputs, parents=parents)
-    changed = inputs.clone()
-    changed[1] = 3
-    others = [0, *range(2, len(trees))]
-    after, _ = model(changed, parents=parents)
-    torch.testing.assert_close(after[others], outputs[others], rtol=0, atol=1e-13)
-    assert (after[1] - outputs[1]).abs().max() > 1e-6
-    for row, tree in enumerate(trees):
-        inputs, lengths, parents = batch_of([tree])
-        alone, _ = model(inputs, lengths, parents=parents)
-        torch.testing.assert_close(alone[0], outputs[row], rtol=0, atol=1e-13)
-
-
-def test_padding_and_brackets_change_nothing():
-    model, trees = stirred(), forest()
-    inputs, lengths, parents = batch_of(trees)
-    outputs, _ = model(inputs, lengths, parents=parents)
-    longer, _, more = batch_of(trees, steps=inputs.shape[1] + 9)
-    longer = torch.where(more == -2, torch.randint(TOKENS, longer.shape), longer)
-    after, _ = model(longer, lengths, parents=more)
-    torch.testing.assert_close(after, outputs, rtol=0, atol=0)
-
-
 def test_where_nodes_stand_does_not_count_as_long_as_children_follow_in_their_order():
     model, trees = stirred(), forest()
     for tree in trees:
@@ -103,18 +76,6 @@ def test_the_order_of_children_counts():
     inputs, _, parents = batch_of([(3, [(4, []), (5, [])]), (3, [(5, []), (4, [])])])
     _, roots = model(inputs, parents=parents)
     assert (roots[0] - roots[1]).abs().max() > 1e-6
-
-
-def test_gradcheck():
-    model = stirred(width=3)
-    names, values = zip(*model.named_parameters(), strict=True)
-    inputs, lengths, parents = batch_of(forest()[2:6])
-
-    def run(*parameters):
-        mine = dict(zip(names, parameters, strict=True))
-        return functional_call(model, mine, (inputs, lengths), {"parents": parents})
-
-    assert torch.autograd.gradcheck(run, values)
 
 
 def test_autocast():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from seqbench.models import unfold
 from seqbench.models.cells.lstm import LSTM
@@ -85,48 +84,6 @@ def test_the_order_of_children_counts_for_n_ary_alone():
         change = (model(*here[:2], parents=here[2])[0] - model(*there[:2], parents=there[2])[0]).abs().amax(1)
         assert (change[~differ] < 1e-12).all()
         assert (change[differ] > 1e-5).all() if kind == "n_ary" else (change < 1e-12).all()
-
-
-@every_kind
-def test_rows_do_not_touch_each_other_and_a_batch_of_one_is_its_row(kind):
-    model, trees = stirred(kind), forest()
-    inputs, _, parents = batch_of(trees)
-    outputs, _ = model(inputs, parents=parents)
-    changed = inputs.clone()
-    changed[1] = 3
-    others = [0, *range(2, len(trees))]
-    after, _ = model(changed, parents=parents)
-    torch.testing.assert_close(after[others], outputs[others], rtol=0, atol=1e-13)
-    assert (after[1] - outputs[1]).abs().max() > 1e-6
-    for row, tree in enumerate(trees):
-        inputs, lengths, parents = batch_of([tree])
-        alone, _ = model(inputs, lengths, parents=parents)
-        torch.testing.assert_close(alone[0], outputs[row], rtol=0, atol=1e-13)
-
-
-@every_kind
-def test_padding_and_brackets_change_nothing(kind):
-    model, trees = stirred(kind), forest()
-    inputs, lengths, parents = batch_of(trees)
-    outputs, _ = model(inputs, lengths, parents=parents)
-    longer, _, more = batch_of(trees, steps=inputs.shape[1] + 9)
-    longer = torch.where(more == -2, torch.randint(TOKENS, longer.shape), longer)
-    after, _ = model(longer, lengths, parents=more)
-    torch.testing.assert_close(after, outputs, rtol=0, atol=0)
-
-
-@every_kind
-def test_gradcheck(kind):
-    model = stirred(kind, width=2)
-    names, values = zip(*model.named_parameters(), strict=True)
-    inputs, lengths, parents = batch_of(forest()[2:6])
-
-    def run(*parameters):
-        mine = dict(zip(names, parameters, strict=True))
-        outputs, roots = functional_call(model, mine, (inputs, lengths), {"parents": parents})
-        return outputs, *roots
-
-    assert torch.autograd.gradcheck(run, values)
 
 
 @both_kinds
