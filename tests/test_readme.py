@@ -26,6 +26,11 @@ def blocks(language: str) -> list[str]:
 COMMANDS = [line.partition(" #")[0].strip() for block in blocks("bash") for line in block.splitlines()]
 #: What makes a training command short. What comes last on the command line counts.
 SMALL = ["trainer.max_steps=2", "trainer.eval_every=1", "n_seeds=1"]
+#: The command that logs to a dashboard here as for a reader; opening one takes most of a short run.
+WITH_DASHBOARD = (
+    "seqbench task=adding model=lstm",
+    "seqbench task=latch model=gru logger.wandb.project=memory",
+)
 #: What this machine need not have.
 INSTEAD = {
     "trainer.accelerator=gpu": "trainer.accelerator=cpu",
@@ -54,6 +59,10 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
     words = [INSTEAD.get(word, word) for word in shlex.split(command)]
     if words[1] not in ("ls", "report", "data", "analyse", "--cfg"):
         words += SMALL
+        if "logger" not in command and command != WITH_DASHBOARD:
+            words.append("logger=none")
+        if "long_dependency" in command:
+            words.append("task.length=20")
         if "g2p" not in command:  # of which all is evaluated
             words.append("task.validation_size=20" if "mnist" in command else "task.eval_size=20")
     monkeypatch.setattr(sys, "argv", words)

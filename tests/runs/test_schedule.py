@@ -83,10 +83,9 @@ def test_the_weights_tested_are_those_of_the_best_evaluation() -> None:
     )
 
 
-@pytest.mark.parametrize("optim", ["adam", "momentum"])
-def test_a_run_that_was_killed_goes_on_bit_for_bit(optim: str, tmp_path: Path) -> None:
-    args = [*TINY, f"optim={optim}", "trainer.eval_every=20", "trainer.checkpoint_seconds=0", "logger=none"]
-    args += ["trainer.max_steps=2000", "trainer.stop_when_solved=false", "optim.schedule=cosine"]
+def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    args = [*TINY, "optim=adam", "trainer.eval_every=20", "trainer.checkpoint_seconds=0", "logger=none"]
+    args += ["trainer.max_steps=1000", "trainer.stop_when_solved=false", "optim.schedule=cosine"]
     (whole,) = train(*args, "runs_dir=whole")
 
     process = subprocess.Popen(
@@ -103,7 +102,7 @@ def test_a_run_that_was_killed_goes_on_bit_for_bit(optim: str, tmp_path: Path) -
     (folder,) = Path("killed").glob("*/*/seed-0")
     assert not (folder / "result.json").exists()
     step = torch.load(folder / "checkpoints" / "last.pt")["record"]["step"]
-    assert 0 < step < 2000
+    assert 0 < step < 1000
 
     (resumed,) = train(*args, "runs_dir=killed")
     assert numbers(resumed) == numbers(whole)
@@ -111,7 +110,7 @@ def test_a_run_that_was_killed_goes_on_bit_for_bit(optim: str, tmp_path: Path) -
         next(Path(name).glob("*/*/*/metrics.csv")).read_text().splitlines() for name in ("whole", "killed")
     ]
     without_time = [[line.rpartition(",")[0] for line in lines] for lines in csvs]
-    assert without_time[0] == without_time[1] and len(csvs[0]) == 101
+    assert without_time[0] == without_time[1] and len(csvs[0]) == 51
     assert not (folder / "checkpoints" / "last.pt").exists()
 
 

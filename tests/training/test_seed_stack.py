@@ -93,8 +93,9 @@ def test_three_seeds_are_each_alone_vectorised_and_in_sequence(preset: str) -> N
     assert (alone[-1, 0, 0] - alone[-1, 0, 1]).abs() > 1e-6
 
 
-@pytest.mark.parametrize("optim", preset_names("optim"))
-@pytest.mark.parametrize("together", ["true", "auto"])
+@pytest.mark.parametrize(
+    ("optim", "together"), [*((optim, "true") for optim in preset_names("optim")), ("adam", "auto")]
+)
 def test_the_platform_trains_seeds_side_by_side_as_alone(optim: str, together: str) -> None:
     args = [f"optim={optim}", "optim.schedule=cosine", "optim.warmup_steps=3", "trainer.max_steps=60"]
     args += ["trainer.eval_every=20", "model=leaky_rnn", "trainer.stop_when_solved=false"]
@@ -148,7 +149,7 @@ def test_a_seed_that_diverges_leaves_the_others(monkeypatch: pytest.MonkeyPatch)
 
 def test_seeds_that_were_killed_go_on_bit_for_bit() -> None:
     args = ["optim.lr=0.01", "trainer.eval_every=20", "trainer.checkpoint_seconds=0", "model=leaky_rnn"]
-    args += ["trainer.max_steps=1500", "n_seeds=3", "trainer.seeds_together=true"]
+    args += ["trainer.max_steps=600", "n_seeds=3", "trainer.seeds_together=true"]
     whole = train(*args, "runs_dir=whole", "trainer.stop_when_solved=false")
     process = subprocess.Popen(
         [
@@ -172,7 +173,7 @@ def test_seeds_that_were_killed_go_on_bit_for_bit() -> None:
     assert not list(Path("killed").glob("*/*/*/result.json"))
     resumed = train(*args, "runs_dir=killed", "trainer.stop_when_solved=false")
     for seed in range(3):
-        assert curves("killed", seed) == curves("whole", seed) and len(curves("whole", seed)) == 75
+        assert curves("killed", seed) == curves("whole", seed) and len(curves("whole", seed)) == 30
         assert resumed[seed].test == whole[seed].test
     assert not list(Path("killed").glob("*/*/*/checkpoints/last.pt"))
 

@@ -100,11 +100,11 @@ def test_scheduled_sampling_of_several_seeds_is_each_alone(together):
     common = [
         "task=mackey_glass",
         "task.length=100",
-        "task.eval_size=10",
+        "task.eval_size=4",
         "model=gru",
         "trainer.precision=64-true",
     ]
-    common += ["trainer.teacher_forcing=[1.0,0.0]"]
+    common += ["trainer.teacher_forcing=[1.0,0.0]", "trainer.max_steps=8", "trainer.eval_every=8"]
     both = train(*common, "n_seeds=2", f"trainer.seeds_together={together}")
     alone = [train(*common, f"seed={seed}", "runs_dir=alone")[0] for seed in range(2)]
     for a, b in zip(both, alone, strict=True):

@@ -68,4 +68,4 @@ def test_gradcheck(make):
         mine = dict(zip(names, parameters, strict=True))
         return tuple(tree_leaves(functional_call(model, mine, (inputs, lengths), {"parents": parents})))
 
-    assert torch.autograd.gradcheck(run, values)
+    assert torch.autograd.gradcheck(run, values, fast_mode=True)

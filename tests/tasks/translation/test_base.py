@@ -162,7 +162,7 @@ def test_specs(task_class):
     task = task_class(alphabet=5)
     assert task.inputs == Tokens(5) and task.targets == Sequences(6, per_step=True, end=5)
     assert (task.kind, task.metric, task.direction) == ("two-sequence", "exact", "max")
-    assert task.variant == "5 symbols" and task.names() == (list("01234"), [*"01234", "end"])
+    assert task.variant == "5 symbols" and task.token_names() == (list("01234"), [*"01234", "end"])
 
 
 @pytest.mark.parametrize(("name", "task_class"), [("reverse", Reverse), ("sort_tokens", SortTokens)])
