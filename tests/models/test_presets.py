@@ -188,11 +188,13 @@ def test_gradcheck(small, preset, vectors):
 
     def run(x, *parameters):
         given = inputs if x is None else x
-        return tuple(tree_leaves(functional_call(model, dict(zip(names, parameters, strict=True)), (given,))))
+        leaves = tree_leaves(functional_call(model, dict(zip(names, parameters, strict=True)), (given,)))
+        # One tensor: the fast mode, which projects the Jacobian on random directions, fails for a part of a
+        # state without a gradient, such as the number of the step.
+        return torch.cat([torch.view_as_real(part + 0j).flatten() for part in leaves])
 
-    assert torch.autograd.gradcheck(
-        run, (inputs.requires_grad_() if vectors else None, *values), fast_mode=True
-    )
+    given = (inputs.requires_grad_() if vectors else None, *values)
+    assert torch.autograd.gradcheck(run, given, fast_mode=True)
 
 
 @every_preset
