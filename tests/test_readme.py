@@ -27,10 +27,7 @@ COMMANDS = [line.partition(" #")[0].strip() for block in blocks("bash") for line
 #: What makes a training command short. What comes last on the command line counts.
 SMALL = ["trainer.max_steps=2", "trainer.eval_every=1", "n_seeds=1"]
 #: The command that logs to a dashboard here as for a reader; opening one takes most of a short run.
-WITH_DASHBOARD = (
-    "seqbench task=adding model=lstm",
-    "seqbench task=latch model=gru logger.wandb.project=memory",
-)
+WITH_DASHBOARD = "seqbench task=adding model=lstm"
 #: What this machine need not have.
 INSTEAD = {
     "trainer.accelerator=gpu": "trainer.accelerator=cpu",
