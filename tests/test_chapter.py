@@ -100,11 +100,6 @@ def test_what_is_to_be_typed_can_be_built(typed):
     build_settings(cfg)
 
 
-def test_every_preset_of_a_model_is_named():
-    named = {word.removeprefix("model=") for typed in spans(2) for word in typed.split()}
-    assert set(preset_names("model")) <= named
-
-
 def test_every_file_is_there():
     links = re.findall(r"\[`([^`]+)`\]\(([^)]+)\)", PAGE.read_text())
     assert len(links) > len(ROWS)

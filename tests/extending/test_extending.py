@@ -93,6 +93,19 @@ def test_a_metric(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     assert "confident (higher is better)" in said and f"{100 * confident:.1f} %" in said
 
 
+def test_a_statistic(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """lab/worst.py."""
+    args = ("task=latch", "task.length=5", "task.eval_size=40", "model=rnn", "model.hidden_size=4")
+    results = train(*args, "n_seeds=2", "trainer.max_steps=20")
+    worst = min(result.test["5"]["accuracy"] for result in results)
+    monkeypatch.setattr(sys, "argv", ["seqbench", "report", "--summary", "lab.worst.Worst", "--format", "md"])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    said = capsys.readouterr().out
+    assert exit_.value.code == 0
+    assert f"worst {100 * worst:.1f} %" in said and "value of the worst seed" in said
+
+
 def test_a_callback() -> None:
     """lab/watch.py, presets/callbacks/watch.yaml; or an instance from Python."""
     from lab.watch import Watch

@@ -1,1 +1,1 @@
-"""What goes on inside a model: gradients through time, recurrent matrices, the regulariser Ω."""
+"""What happens inside a model: gradients through time, recurrent matrices, memory and attention."""
