@@ -6,9 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
+from lightning.pytorch.loggers import Logger
+from matplotlib.figure import Figure
 
 import seqbench
 from seqbench.analysis.observations import observe
@@ -126,3 +129,51 @@ def test_without_a_memory_or_with_no_dashboard_there_is_no_picture(monkeypatch: 
     results += seqbench.train(seqbench.compose([*HEADS, "logger=none"]))
     assert [result.status for result in results] == ["finished", "finished"]
     assert list(pictures().values()) == [[]]
+
+
+class Board(Logger):
+    """A logger that can show figures, as TensorBoard's: it keeps what it is given."""
+
+    made: ClassVar[list[Board]] = []
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__()
+        self.shown: list[tuple[str, int]] = []
+        self.rows: list[dict[str, float]] = []
+        self.ended = ""
+        self.made.append(self)
+
+    @property
+    def experiment(self) -> Board:
+        return self
+
+    def add_figure(self, name: str, figure: Figure, global_step: int, close: bool) -> None:
+        self.shown.append((name, global_step))
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.rows.append(metrics)
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None: ...
+
+    def finalize(self, status: str) -> None:
+        self.ended = status
+
+    name = version = property(lambda self: "board")
+
+
+def test_every_logger_gets_metrics_and_summary_and_pictures_if_it_can_show_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Board, "made", [])
+    monkeypatch.setitem(sys.modules, "boards", SimpleNamespace(Board=Board))
+    two = ["logger=csv", "+logger.board._target_=boards.Board", "allowed_packages=[boards]"]
+    (result,) = seqbench.train(seqbench.compose([*HEADS, *two]))
+    assert result.status == "finished", result.error
+    (board,) = Board.made
+    assert board.shown == [("memory", 4)] or board.shown == [("memory", 2), ("memory", 4)]
+    losses = [row["loss"] for row in board.rows if "loss" in row]
+    assert len(losses) == 2 and result.validation["loss"] in losses
+    assert board.rows[-1]["test/3/loss"] == result.test["3"]["loss"] and board.ended == "success"
+    (path,) = Path("runs/csv").rglob("metrics.csv")
+    header, *rows = path.read_text().splitlines()
+    assert "test/3/loss" in header and len(rows) == 3
