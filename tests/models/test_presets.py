@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 
-import hydra
 import pytest
 import torch
 from torch import Tensor
@@ -13,13 +12,11 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 import seqbench
 from seqbench.config.build import build_optimizer_config
-from seqbench.config.presets import preset_names
+from seqbench.config.presets import model_accepts, preset_names
 from seqbench.errors import ConfigError
 
-
-def accepts(preset: str) -> tuple[str, ...]:
-    """The kinds of task that a preset's model takes."""
-    return hydra.utils.get_class(seqbench.compose([f"model={preset}"]).model._target_).accepts
+#: The kinds of task that a preset's model takes.
+accepts = model_accepts
 
 
 PRESETS = [preset for preset in preset_names("model") if "sequence" in accepts(preset)]
@@ -66,6 +63,12 @@ def ragged(inputs: Tensor) -> tuple[Tensor, Tensor]:
     past = torch.arange(inputs.shape[1]) >= lengths[:, None]
     garbage = 1e4 * torch.randn_like(inputs) if inputs.is_floating_point() else torch.randint_like(inputs, 5)
     return lengths, torch.where(past.view(*past.shape, *[1] * (inputs.ndim - 2)), garbage, inputs)
+
+
+def engines(model) -> tuple[str, ...]:
+    """The engines that run different code: the loop, and the automatic choice if the cell has another."""
+    cell = model.layers[0]
+    return ("auto", "loop") if cell.has_native or cell.has_scan else ("loop",)
 
 
 def gradients(model, inputs, lengths=None, state=None) -> dict[str, Tensor]:
@@ -142,39 +145,40 @@ def test_rows_do_not_touch_each_other(small, preset, task_overrides):
 
 @every_preset
 @every_task
-@pytest.mark.parametrize("engine", ["auto", "loop"])
-def test_padding_changes_nothing(small, preset, task_overrides, engine):
-    model, inputs = small(preset, task_overrides, engine)
-    lengths, padded = ragged(inputs)
-    outputs, state = model(padded, lengths)
-    for row, length in enumerate(lengths.tolist()):
-        alone, end = model(inputs[row : row + 1, :length])
-        close(outputs[row, :length] if model.per_step else outputs[row], alone[0])
-        close(tree_map(lambda part, row=row: part[row], state), tree_map(lambda part: part[0], end))
-    valid = torch.where(torch.arange(inputs.shape[1]) < lengths[:, None], 1.0, 0.0).double()
-    towards = valid[..., None] if model.per_step else torch.ones(4, 1).double()
+def test_padding_changes_nothing(small, preset, task_overrides):
+    model, inputs = small(preset, task_overrides)
+    for engine in engines(model):
+        model.body.engine = engine
+        lengths, padded = ragged(inputs)
+        outputs, state = model(padded, lengths)
+        for row, length in enumerate(lengths.tolist()):
+            alone, end = model(inputs[row : row + 1, :length])
+            close(outputs[row, :length] if model.per_step else outputs[row], alone[0])
+            close(tree_map(lambda part, row=row: part[row], state), tree_map(lambda part: part[0], end))
+        valid = torch.where(torch.arange(inputs.shape[1]) < lengths[:, None], 1.0, 0.0).double()
+        towards = valid[..., None] if model.per_step else torch.ones(4, 1).double()
 
-    def gradient(given):
-        return torch.autograd.grad(
-            (model(given, lengths)[0] * towards).sum(), list(trainable(model).values())
-        )
+        def gradient(given, lengths=lengths, towards=towards):
+            loss = (model(given, lengths)[0] * towards).sum()
+            return torch.autograd.grad(loss, list(trainable(model).values()))
 
-    close(gradient(padded), gradient(inputs), tolerance=1e-10)
+        close(gradient(padded), gradient(inputs), tolerance=1e-10)
 
 
 @every_preset
 @every_task
-@pytest.mark.parametrize("engine", ["auto", "loop"])
-def test_a_split_sequence_with_its_state_is_the_whole(small, preset, task_overrides, engine):
-    model, inputs = small(preset, task_overrides, engine)
-    whole, end = model(inputs)
-    for t in (1, 3, inputs.shape[1] - 1):
-        first, state = model(inputs[:, :t])
-        kept = tree_map(Tensor.clone, state)
-        second, last = model(inputs[:, t:], state=state)
-        close(torch.cat([first, second], dim=1) if model.per_step else second, whole)
-        close(last, end)
-        assert all(map(torch.equal, tree_leaves(state), tree_leaves(kept)))  # not written into
+def test_a_split_sequence_with_its_state_is_the_whole(small, preset, task_overrides):
+    model, inputs = small(preset, task_overrides)
+    for engine in engines(model):
+        model.body.engine = engine
+        whole, end = model(inputs)
+        for t in (1, 3, inputs.shape[1] - 1):
+            first, state = model(inputs[:, :t])
+            kept = tree_map(Tensor.clone, state)
+            second, last = model(inputs[:, t:], state=state)
+            close(torch.cat([first, second], dim=1) if model.per_step else second, whole)
+            close(last, end)
+            assert all(map(torch.equal, tree_leaves(state), tree_leaves(kept)))  # not written into
 
 
 @every_preset
@@ -315,15 +319,19 @@ def test_a_budget_out_of_reach_says_what_is_in_reach(make_model, preset):
 
 @every_preset
 @every_task
-@pytest.mark.parametrize("engine", ["auto", "loop"])
-def test_nothing_is_kept_between_calls(small, preset, task_overrides, engine):
-    model, inputs = small(preset, task_overrides, engine)
-    before = copy.deepcopy(model.state_dict())
-    first = model(inputs)
-    model(other(inputs)[:2, :4], lengths=torch.tensor([4, 2]))
-    assert all(map(torch.equal, tree_leaves(model(inputs)), tree_leaves(first)))
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    kept = [
-        value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor)
-    ]
-    assert kept == []
+def test_nothing_is_kept_between_calls(small, preset, task_overrides):
+    model, inputs = small(preset, task_overrides)
+    for engine in engines(model):
+        model.body.engine = engine
+        before = copy.deepcopy(model.state_dict())
+        first = model(inputs)
+        model(other(inputs)[:2, :4], lengths=torch.tensor([4, 2]))
+        assert all(map(torch.equal, tree_leaves(model(inputs)), tree_leaves(first)))
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        kept = [
+            value
+            for module in model.modules()
+            for value in vars(module).values()
+            if isinstance(value, Tensor)
+        ]
+        assert kept == []
