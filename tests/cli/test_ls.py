@@ -23,3 +23,12 @@ def test_groups_are_named_in_singular_or_plural(capsys):
     assert headings == ["task=", "callbacks=", "logger="]
     with pytest.raises(ConfigError, match=r"There is no group 'modles'\. Did you mean 'model'\?"):
         main(["modles"])
+
+
+def test_groups_of_a_part_are_listed(seqbench):
+    said = seqbench("ls", "model/readout")
+    assert said.code == 0 and [line.split()[0] for line in said.out.splitlines()] == [
+        *("model/readout=", "deep", "linear", "ridge")
+    ]
+    refused = seqbench("task=stories", "model=memn2n", "model/readout=deep")
+    assert refused.code == 2 and refused.err == "seqbench: This model has no model/readout to choose.\n"

@@ -88,3 +88,14 @@ def test_what_the_target_says_is_told_with_the_key():
             (),
             params=[torch.nn.Parameter(torch.zeros(1))],
         )
+
+
+def test_hydras_own_keys_build_nothing(tmp_path):
+    touch = {"_target_": "pathlib.Path.touch", "_args_": [str(tmp_path / "made")]}
+    for key in ("_args_", "_recursive_", "_convert_"):
+        node = {"_target_": "torch.nn.Identity", key: [touch]}
+        with pytest.raises(
+            ConfigError, match=rf"part.{key} is not allowed; name the arguments of torch.nn.Id"
+        ):
+            build(node, "part", ())
+    assert not (tmp_path / "made").exists()

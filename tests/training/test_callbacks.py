@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import lightning as L
 import pytest
+import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, StochasticWeightAveraging, Timer
 
 import seqbench
@@ -71,6 +73,15 @@ class Acts(L.Callback):
         self.action(trainer, pl_module)
 
 
+def rush(trainer, module) -> None:
+    module.max_steps = 2
+
+
+def forget(trainer, module) -> None:
+    for state in trainer.optimizers[0].state.values():
+        state["exp_avg"].zero_()
+
+
 def stop(trainer, module) -> None:
     trainer.should_stop = True
 
@@ -90,6 +101,8 @@ def hurry(trainer, module) -> None:
 @pytest.mark.parametrize(
     ("action", "what"),
     [
+        (rush, "changes the number of steps"),
+        (forget, "changes the optimiser's state"),
         (stop, "stops training"),
         (spoil, "changes weights"),
         (drop, "changes gradients"),
@@ -100,10 +113,52 @@ def test_one_that_changes_a_run_is_refused_in_a_sentence(action, what: str) -> N
     words = f"The callback Acts {what} in on_train_batch_end; a callback may observe a run and not change it"
     with pytest.raises(ConfigError, match=words):
         train(callbacks=[Acts(action)])
-    assert not list(Path("runs").rglob("result.json"))
+    assert not list(Path("runs").rglob("*")), "a run that is refused leaves nothing"
 
 
 def test_weights_that_are_not_a_number_are_not_a_change() -> None:
     args = ("task=adding", "task.length=8", "optim=sgd", "optim.lr=1e30", "optim.clip_norm=null")
     (result,) = train(*args, callbacks=[Steps()])
     assert result.status == "diverged" and result.steps == 3
+
+
+class Draws(L.Callback):
+    """Draws a random number at each step, holds a file, and logs as Lightning's callbacks do."""
+
+    def __init__(self, file) -> None:
+        self.file = file
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, *rest) -> None:
+        print(torch.rand(()).item(), outputs["loss"].item(), file=self.file)
+        self.log("mine", 1.0)
+
+
+def test_a_callback_that_draws_and_holds_a_file_changes_no_number_and_can_be_used_again() -> None:
+    (plain,) = train("runs_dir=plain", "task.noise_variance=0.5")
+    with Path("notes").open("w") as file:
+        callback = Draws(file)
+        for seed in (0, 1):
+            (seen,) = train(f"seed={seed}", "task.noise_variance=0.5", callbacks=[callback])
+    assert len(Path("notes").read_text().splitlines()) == 12
+    (again,) = train("task.noise_variance=0.5")  # read: the run with the callback is the run without
+    assert again.validation == plain.validation and seen.seed == 1
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "words"),
+    [
+        (Steps(), "callbacks must be a list"),
+        (["x"], "callbacks holds 'x', which is no Lightning Callback"),
+        ([lambda seed: 3], "A function in callbacks made 3, which is no Lightning Callback"),
+        ([lambda: Steps()], "A function in callbacks must take a seed"),
+    ],
+)
+def test_what_is_no_callback_is_refused_in_a_sentence(callbacks, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        train(callbacks=callbacks)
+    assert not list(Path("runs").rglob("*"))
+
+
+def test_one_that_cannot_be_copied_is_refused_for_several_seeds() -> None:
+    with pytest.raises(ConfigError, match="The callback Draws cannot be copied for each seed"):
+        train("n_seeds=2", callbacks=[Draws(sys.stdout)])

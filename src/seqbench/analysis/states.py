@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
-from seqbench.models import Cell, SequenceModel, State
+from seqbench.models import Cell, Model, State
 from seqbench.models.scan import LinearCell
 from seqbench.models.unfold import last_valid
 from seqbench.models.unfold.loop import per_step, stacked
@@ -32,14 +32,11 @@ class Trace(NamedTuple):
 
 def check_stack(model: nn.Module) -> None:
     """Raise a ValueError if a model is not a stack of cells that carry a state from step to step."""
-    if not isinstance(model, SequenceModel):
-        raise ValueError(
-            f"{type(model).__name__} has no recurrent layers to look into; take a SequenceModel."
-        )
-    obstacle = model.obstacle_to_stepping()
-    if obstacle is not None:
+    if not isinstance(model, Model):
+        raise ValueError(f"{type(model).__name__} has no recurrent layers to look into.")
+    if (obstacle := model.obstacle_to_stepping()) is not None:
         raise ValueError(obstacle)
-    for layer in model.layers:
+    for layer in cast(Any, model).body.layers:
         if not isinstance(layer, Cell):
             raise ValueError(
                 f"The layer {type(layer).__name__} is not a Cell, whose steps can be taken one by one."
@@ -49,7 +46,7 @@ def check_stack(model: nn.Module) -> None:
 
 
 def trace(
-    model: SequenceModel,
+    model: nn.Module,
     inputs: Int[Tensor, "B T"] | Float[Tensor, "B T F"],
     lengths: Int[Tensor, " B"] | None = None,
 ) -> Trace:
@@ -64,15 +61,16 @@ def trace(
         ValueError: the model is not such a stack.
     """
     check_stack(model)
-    x = model.encode(inputs)
+    stack = cast(Any, model)  # has what `Model.obstacle_to_stepping` says
+    x = stack.encode(inputs)
     valid = None if lengths is None else torch.arange(x.shape[1], device=x.device)[:, None] < lengths
     x, fed, states = x.transpose(0, 1), [], []
-    for cell in model.body.cells:
+    for cell in stack.body.cells:
         fed.append(x)
         x, its = _run(cell, x, valid)
         states.append(its)
     h = x.transpose(0, 1)
-    return Trace(model.readout(h if model.per_step else last_valid(h, lengths)), fed, states)
+    return Trace(stack.readout(h if stack.per_step else last_valid(h, lengths)), fed, states)
 
 
 def _run(cell: Cell, x: Tensor, valid: Tensor | None) -> tuple[Tensor, list[State]]:

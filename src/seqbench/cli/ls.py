@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from seqbench.config.presets import GROUPS, describe, preset_names
+from seqbench.config.presets import GROUPS, SUBGROUPS, describe, preset_names
 from seqbench.errors import ConfigError, nearest
 
 
@@ -17,7 +17,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="seqbench ls", description="Every preset, one line each.")
     names = ", ".join(f"{group.removesuffix('s')}s" for group in GROUPS)
     parser.add_argument("group", nargs="*", help=names)
-    groups = [_group(name) for name in parser.parse_args(argv).group] or list(GROUPS)
+    groups = [_group(name) for name in parser.parse_args(argv).group] or [*GROUPS, *SUBGROUPS]
     presets = {group: preset_names(group) for group in groups}
     width = max(len(name) for some in presets.values() for name in some)
     for group, some in presets.items():
@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
 
 
 def _group(name: str) -> str:
-    for group in GROUPS:
+    for group in (*GROUPS, *SUBGROUPS):
         if name in (group, f"{group}s"):
             return group
     raise ConfigError(f"There is no group {name!r}.{nearest(name, GROUPS)} There are: {', '.join(GROUPS)}.")

@@ -129,7 +129,11 @@ class ModelFactory:
         Raises:
             ConfigError: the model's class refuses a value, or the length of the task's sequences.
         """
-        model: nn.Module = instantiate(self.node, "model", **self._given)
+        from torch import nn
+
+        model = instantiate(self.node, "model", **self._given)
+        if not isinstance(model, nn.Module):
+            raise ConfigError(f"model._target_ makes a {type(model).__name__}, which is no torch.nn.Module.")
         for name, module in model.named_modules():
             if hasattr(module, "check_length"):
                 try:

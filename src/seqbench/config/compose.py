@@ -11,7 +11,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from seqbench.config.presets import CONF_DIR, GROUPS, LISTS, preset_names
+from seqbench.config.presets import CONF_DIR, GROUPS, LISTS, SUBGROUPS, preset_names
 from seqbench.errors import ConfigError, SeqbenchError, first_line, nearest
 
 
@@ -111,6 +111,8 @@ def explain(error: BaseException) -> SeqbenchError:
         )
     if found := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text):
         key = found[1] or found[2]
+        if key in SUBGROUPS:
+            return ConfigError(f"This model has no {key} to choose.")
         if (CONF_DIR / key).is_dir():
             plural = f"{key.removesuffix('s')}s"
             return ConfigError(f"{key} takes the name of a preset; `seqbench ls {plural}` lists them.")

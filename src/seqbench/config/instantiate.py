@@ -80,8 +80,10 @@ def check(node: Any, where: str, allowed: Sequence[str], given: Collection[str] 
     hints, takes_any = signature_of(locate(target, where, allowed))
     checked = {}
     for key, value in plain.items():
-        if key.startswith("_"):
+        if key in ("_target_", "_partial_"):
             checked[key] = value
+        elif key.startswith("_"):
+            raise ConfigError(f"{where}.{key} is not allowed; name the arguments of {target}.")
         elif key in given or (key not in hints and not takes_any):
             raise ConfigError(f"{where}.{key} is unknown to {target}.{nearest(key, set(hints) - set(given))}")
         elif isinstance(value, dict) and "_target_" in value:

@@ -23,6 +23,8 @@ CONF_DIR = next(
 GROUPS = ("task", "model", "optim", "trainer", "callbacks", "logger", "experiment")
 #: The groups of which a run may have several presets, `logger=[wandb,csv]`. Each preset holds a named node.
 LISTS = ("callbacks", "logger")
+#: Groups of a part of a preset: `model/readout=deep` beside `model=lstm`.
+SUBGROUPS = ("model/readout",)
 
 
 def user_presets() -> Path | None:

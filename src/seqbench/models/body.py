@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_map
 
 from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import Cell, Engine, State, check_engine, unfold
+from seqbench.models.unfold.cell import as_cell
 
 #: The states of the layers, first to last. In a bidirectional body each is a pair, forward and backward.
 States = tuple[State, ...]
@@ -53,7 +54,7 @@ class Stack(nn.Module):
         )
 
         def layers() -> list[Cell]:
-            first = cell(input_size, hidden_size)
+            first = as_cell(cell(input_size, hidden_size), "cell")
             width = first.output_size * (1 + bidirectional)
             return [first, *(cell(width, hidden_size) for _ in range(num_layers - 1))]
 

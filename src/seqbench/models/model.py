@@ -58,6 +58,14 @@ class Model(nn.Module):
         """Return the square matrices that multiply a state, by the letters of the docstrings."""
         return recurrent_matrices(self)
 
+    def obstacle_to_stepping(self) -> str | None:
+        """Return why the model's states cannot be followed step by step, in a sentence; None if they can.
+
+        A model that can be stepped has `encode` (inputs to vectors), a `body` with `cells`, one above
+        another, a `readout`, and `per_step`, as `SequenceModel` has.
+        """
+        return f"{type(self).__name__} has no recurrent layers to look into."
+
     def unobservable(self) -> str | None:
         """Return why there is nothing to observe, in a sentence; None for a model that has `observe`."""
         return f"{type(self).__name__} has no memory or attention to look into."

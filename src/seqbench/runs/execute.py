@@ -46,10 +46,9 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
     learner: SequenceLearner | None = None
     try:
         with _process_settings(job):
-            for seed, record in records.items():
-                if is_first_process():
-                    write_atomically(record.folder / "config.yaml", OmegaConf.to_yaml(job.config_of(seed)))
-                    record.loggers = job.loggers(seed, record.logger_id)
+            for seed, record in records.items() if is_first_process() else ():
+                record.loggers = job.loggers(seed, record.logger_id)
+                write_atomically(record.folder / "config.yaml", OmegaConf.to_yaml(job.config_of(seed)))
             models = [job.model(seed) for seed in records]
             mode = next(iter(records.values())).mode
             learner = SequenceLearner(
@@ -68,9 +67,11 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
                 results[seed].mode = None if learner.mode is None else str(learner.mode)
                 results[seed].peak_memory_bytes = devices.peak_memory(trainer.strategy.root_device)
                 results[seed].device = devices.device_name(trainer.strategy.root_device, job.world_size)
-    except (SeqbenchError, KeyboardInterrupt):
+    except (SeqbenchError, KeyboardInterrupt) as end:
         for record in records.values():
             loggers.finish(record.loggers, {}, failed=True)
+            if isinstance(end, SeqbenchError):
+                record.discard()
         raise
     except Exception:
         if not is_first_process():

@@ -9,6 +9,7 @@ import copy
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,10 @@ from seqbench.config.build import (
 )
 from seqbench.config.identity import identity, resolve
 from seqbench.errors import ConfigError
+from seqbench.models.model import Model
 from seqbench.runs.devices import world_size
 from seqbench.tasks.base import Task, generator
-from seqbench.training.callbacks import observing
+from seqbench.training.callbacks import Observer, check_observes
 from seqbench.training.loggers import RunInfo
 from seqbench.training.omega import check_omega
 from seqbench.training.optimisation import OptimizerConfig
@@ -146,20 +148,20 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     cfg = resolve(cfg, make_model)
     with torch.device("meta"):
         model = make_model()
+    if not isinstance(model, Model):
+        raise ConfigError(
+            f"model._target_ makes a {type(model).__name__}, which is no seqbench.models.model.Model."
+        )
     _check_optimizer(optimizer, model)
-    if getattr(model, "solves_readout", False) and processes > 1:
+    if model.solves_readout and processes > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    named = build_callbacks(cfg)
-    for callback in (*named, *callbacks):
-        if isinstance(callback, L.Callback):
-            observing(copy.deepcopy(callback))
+    observers = [*build_callbacks(cfg), *_checked(callbacks)]
     together = (
         processes == 1
         and settings.seeds_together is not False
-        and not named
-        and not callbacks
-        and bool(getattr(model, "vectorizable", False))
+        and not observers
+        and model.vectorizable
         and isinstance(optimizer.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE)
     )
     return Plan(
@@ -175,18 +177,46 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
         world_size=processes,
         together=together,
         make_loggers=LoggerFactory(cfg),
-        make_callbacks=lambda seed: [observing(_of_seed(c, seed, cfg.n_seeds)) for c in (*named, *callbacks)],
+        make_callbacks=partial(_observers, observers, cfg.n_seeds == 1),
     )
 
 
-def _of_seed(callback: CallbackOrFactory, seed: int, n_seeds: int) -> L.Callback:
-    """Return the callback of a seed: each has its own, and a single seed has the very instance."""
-    if not isinstance(callback, L.Callback):
-        return callback(seed)
-    return callback if n_seeds == 1 else copy.deepcopy(callback)
+def _checked(callbacks: Sequence[CallbackOrFactory]) -> list[CallbackOrFactory]:
+    """Return callbacks that observe, or functions that make some; anything else is a ConfigError."""
+    if isinstance(callbacks, L.Callback) or not isinstance(callbacks, Sequence):
+        raise ConfigError("callbacks must be a list: seqbench.train(cfg, callbacks=[…]).")
+    for callback in callbacks:
+        if isinstance(callback, L.Callback):
+            check_observes(callback)
+        elif not callable(callback):
+            raise ConfigError(f"callbacks holds {callback!r}, which is no Lightning Callback.")
+    return list(callbacks)
 
 
-def _check_optimizer(optimizer: OptimizerConfig, model: nn.Module) -> None:
+def _observers(callbacks: Sequence[CallbackOrFactory], single: bool, seed: int) -> list[L.Callback]:
+    """Return the callbacks of a seed: each seed has its own, and a single one has the very instances."""
+    return [Observer(_of_seed(callback, single, seed)) for callback in callbacks]
+
+
+def _of_seed(callback: CallbackOrFactory, single: bool, seed: int) -> L.Callback:
+    if isinstance(callback, L.Callback):
+        try:
+            return callback if single else copy.deepcopy(callback)
+        except Exception as error:  # whatever it holds: a file, a generator, a lock
+            raise ConfigError(
+                f"The callback {type(callback).__name__} cannot be copied for each seed ({error}); give a "
+                "function that makes one."
+            ) from error
+    try:
+        made = callback(seed)
+    except TypeError as error:
+        raise ConfigError(f"A function in callbacks must take a seed: {error}.") from error
+    if not isinstance(made, L.Callback):
+        raise ConfigError(f"A function in callbacks made {made!r}, which is no Lightning Callback.")
+    return made
+
+
+def _check_optimizer(optimizer: OptimizerConfig, model: Model) -> None:
     """Raise a ConfigError where the model cannot be optimised so."""
     try:
         optimizer.build(model.parameters())
@@ -197,7 +227,7 @@ def _check_optimizer(optimizer: OptimizerConfig, model: nn.Module) -> None:
             check_omega(model)
         except ValueError as error:
             raise ConfigError(f"optim.omega={optimizer.omega}: {error}") from error
-    if optimizer.truncate is not None and not getattr(model, "carries_state", False):
+    if optimizer.truncate is not None and not model.carries_state:
         raise ConfigError(
             f"optim.truncate={optimizer.truncate} carries a state from slice to slice of a sequence, and "
             "this model has none to carry; give optim.truncate=null."

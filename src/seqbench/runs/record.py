@@ -114,6 +114,12 @@ class Record:
                 writer.writeheader()
             writer.writerow(row)
 
+    def discard(self) -> None:
+        """Remove what a run that was refused has written, unless it has a checkpoint to continue from."""
+        if is_first_process() and not self.path.exists():
+            for name in ("config.yaml", "metrics.csv"):
+                (self.folder / name).unlink(missing_ok=True)
+
     # Checkpoints
 
     _kept = (

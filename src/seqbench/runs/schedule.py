@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -98,9 +99,17 @@ def _lock(job: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool:
         raise StoreError(
             f"cannot write in {folder}: {error.strerror}. Choose another place with runs_dir=…."
         ) from error
+    locks.callback(_remove_empty, folder)
     locks.callback((folder / ".lock").unlink, missing_ok=True)
     locks.callback(lock.release)
     return True
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove the folder of a run, and of its configuration and task, while they are empty."""
+    with suppress(OSError):  # one that is not empty
+        for place in (folder, folder.parent, folder.parent.parent):
+            place.rmdir()
 
 
 def _train(job: Plan, seeds: Sequence[int]) -> Iterator[tuple[int, Result]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch import callbacks as lightning_callbacks
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from seqbench.errors import ConfigError
 
@@ -31,49 +30,82 @@ ACTING = {
 HOOKS = [name for name in vars(L.Callback) if name.startswith(("on_", "setup", "teardown"))]
 
 
-def observing(callback: L.Callback) -> L.Callback:
-    """Return the callback with every hook that it defines checked: it may read all, and change nothing.
-
-    Raises:
-        ConfigError: the callback is one of Lightning's that act on training; or, when it is called, it stops
-            training or changes weights, gradients or learning rates.
-    """
-    name = type(callback).__name__
+def check_observes(callback: L.Callback) -> None:
+    """Raise a ConfigError for a callback of Lightning's that acts on training."""
     for acting, instead in ACTING.items():
         kind = getattr(lightning_callbacks, acting, None)
         if kind is not None and isinstance(callback, kind):
+            name = type(callback).__name__
             raise ConfigError(f"The callback {name} acts on training, and callbacks observe: {instead}.")
-    for hook in HOOKS:
-        if getattr(type(callback), hook) is not getattr(L.Callback, hook):
-            setattr(callback, hook, _checked(getattr(callback, hook), name))
-    return callback
 
 
-def _checked(hook: Callable[..., Any], name: str) -> Callable[..., Any]:
-    @wraps(hook)
-    def call(trainer: L.Trainer, module: L.LightningModule, *args: Any, **kwargs: Any) -> Any:
+class Observer(L.Callback):
+    """Calls the hooks of a callback, which may read everything and change nothing.
+
+    A hook runs with random numbers of its own. After each hook that the callback defines, the following must
+    be as before: weights, buffers, gradients, the state of the optimiser, learning rates, the number of
+    steps, and whether training continues.
+
+    Raises:
+        ConfigError: the callback acts on training; or, when a hook runs, it changed something.
+    """
+
+    def __init__(self, callback: L.Callback) -> None:
+        check_observes(callback)
+        self.callback = callback
+        self.name = type(callback).__name__
+
+    def call(
+        self, hook: str, trainer: L.Trainer, module: L.LightningModule, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Call a hook and check that it changed nothing."""
+        function = getattr(self.callback, hook)
+        if getattr(function, "__func__", None) is getattr(L.Callback, hook):
+            return None
         before = _state(trainer, module)
-        result = hook(trainer, module, *args, **kwargs)
+        vars(self.callback).update(log=module.log, log_dict=module.log_dict)  # as Lightning does
+        try:
+            with torch.random.fork_rng():
+                result = function(trainer, module, *args, **kwargs)
+        finally:
+            for name in ("log", "log_dict"):
+                vars(self.callback).pop(name, None)
         after = _state(trainer, module)
         for what, old in before.items():
             if not _same(old, after[what]):
                 raise ConfigError(
-                    f"The callback {name} {what} in {hook.__name__}; a callback may observe a run and not "
+                    f"The callback {self.name} {what} in {hook}; a callback may observe a run and not "
                     "change it."
                 )
         return result
 
+
+def _forward(hook: str) -> Any:
+    def call(self: Observer, trainer: L.Trainer, module: L.LightningModule, *args: Any, **kwargs: Any) -> Any:
+        return self.call(hook, trainer, module, *args, **kwargs)
+
+    call.__name__ = hook
     return call
+
+
+for _hook in HOOKS:
+    setattr(Observer, _hook, _forward(_hook))
 
 
 def _state(trainer: L.Trainer, module: L.LightningModule) -> dict[str, list[Any]]:
     parameters = list(module.parameters())
     groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+    optimizer_state = tree_leaves([optimizer.state_dict()["state"] for optimizer in trainer.optimizers])
     return {
         "stops training": [trainer.should_stop],
+        "changes the number of steps": [getattr(module, name, None) for name in ("step", "max_steps")],
         "changes weights": [parameter.detach().clone() for parameter in parameters],
+        "changes buffers": [buffer.detach().clone() for buffer in module.buffers()],
         "changes gradients": [None if p.grad is None else p.grad.detach().clone() for p in parameters],
         "changes learning rates": [group["lr"] for group in groups],
+        "changes the optimiser's state": [
+            part.clone() if isinstance(part, Tensor) else part for part in optimizer_state
+        ],
     }
 
 

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
+from seqbench.models.model import Model
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import TEACHER_MASK, Batch
 from seqbench.tasks.metrics import Measures
@@ -119,7 +120,8 @@ class SequenceLearner(L.LightningModule):
     def _join(self, states: list[dict[str, Any]]) -> dict[str, Any]:
         return optimizer_of_all(states) if self.stack.is_stacked else states[0]
 
-    def training_step(self, batches: list[Batch], batch_idx: int) -> None:
+    def training_step(self, batches: list[Batch], batch_idx: int) -> dict[str, Tensor] | None:
+        totals = None
         optimizer = cast(LightningOptimizer, self.optimizers())
         for batch in batches:
             for group in optimizer.param_groups:
@@ -129,6 +131,7 @@ class SequenceLearner(L.LightningModule):
             if totals is not None:
                 self._totals = totals if self._totals is None else self._totals + totals
                 self._counted += 1
+        return None if totals is None else {"loss": totals[0].mean()}  # for the user's callbacks
 
     def _shard(self, batch: Batch, dim: int) -> Batch:
         """Return this process's part of a batch that all share."""
@@ -212,7 +215,7 @@ class SequenceLearner(L.LightningModule):
             batch = batch.with_extras(**{TEACHER_MASK: truth})
             closed: Measures = self.stack.map(task.measure_closed, batch, shared=True)
             return measures | closed
-        if getattr(self.stack.models[0], "feeds_back", False):
+        if cast(Model, self.stack.models[0]).feeds_back:
             with_truth: Measures = self.stack.map(task.measure, batch, shared=True)
             nowhere = torch.zeros(batch.targets.shape[:2], dtype=torch.bool, device=batch.inputs.device)
             batch = batch.with_extras(**{TEACHER_MASK: nowhere})

@@ -149,5 +149,5 @@ class SolveReadout(Update):
 
 def update_for(stack: SeedStack, target: Target, config: OptimizerConfig) -> Update:
     """Return the update that the models take."""
-    kind = SolveReadout if getattr(stack.models[0], "solves_readout", False) else GradientDescent
+    kind = SolveReadout if cast(Model, stack.models[0]).solves_readout else GradientDescent
     return kind(stack, target, config)

@@ -229,3 +229,8 @@ def test_the_size_of_the_paper(make_model):
 def test_what_makes_no_sense_is_refused_before_training(make_model, override, message):
     with pytest.raises(ConfigError, match=message):
         make_model("model=ntm", "task=ntm_copy", override)
+
+
+def test_a_controller_is_a_cell():
+    with pytest.raises(ValueError, match="controller makes a Linear, which is no Cell"):
+        NTM(2, 3, torch.nn.Linear, 5, 3)

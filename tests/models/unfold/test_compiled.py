@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.func import functional_call, stack_module_state, vmap
-from torch.utils._pytree import tree_structure
+from torch.utils._pytree import tree_leaves, tree_structure
 
 from seqbench.models import Cell, unfold
 from seqbench.models.cells.gru import GRU
@@ -35,7 +35,7 @@ def close(found, expected):
 
 
 def gradients(outputs, state, weights):
-    loss = outputs.square().sum() + sum((part * part.conj()).real.sum() for part in state)
+    loss = outputs.square().sum() + sum((part * part.conj()).real.sum() for part in tree_leaves(state))
     return torch.autograd.grad(
         loss, [weight for weight in weights if weight.requires_grad]
     )  # not a reservoir's
@@ -46,7 +46,7 @@ def check_one(cell: Cell, lengths, last: bool) -> None:
     runs = []
     for engine in ("loop", "compile"):
         outputs, state = Unfolded(cell, engine, last)(x, lengths)
-        runs.append([outputs, *state, *gradients(outputs, state, [x, *cell.parameters()])])
+        runs.append([outputs, *tree_leaves(state), *gradients(outputs, state, [x, *cell.parameters()])])
     close(*runs)
 
 
@@ -59,7 +59,7 @@ def check_stacked(cells: list[Cell], lengths, last: bool) -> None:
         outputs, state = vmap(lambda w, b, x, m=model: functional_call(m, (w, b), (x, lengths)))(
             weights, buffers, x
         )
-        runs.append([outputs, *state, *gradients(outputs, state, [x, *weights.values()])])
+        runs.append([outputs, *tree_leaves(state), *gradients(outputs, state, [x, *weights.values()])])
     close(*runs)
 
 

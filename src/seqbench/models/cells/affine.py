@@ -32,6 +32,8 @@ class AffineCell(Cell):
     #: Vectors (B, H) in the state.
     state_vectors: int = 1
 
+    vectorizable = True
+
     def __init__(
         self,
         input_size: int,

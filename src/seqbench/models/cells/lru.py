@@ -43,6 +43,8 @@ class LRU(LinearCell):
     with the gated output of their blocks.
     """
 
+    vectorizable = True
+
     def __init__(
         self,
         input_size: int,

@@ -16,6 +16,7 @@ from seqbench.models.init import init_uniform
 from seqbench.models.observations import Heads
 from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import Cell, State
+from seqbench.models.unfold.cell import as_cell
 
 #: Keeps the cosine of an empty word, and the logarithm of a weight of zero, finite.
 TINY = 1e-12
@@ -129,7 +130,7 @@ class NTM(Cell):
         self.write_heads = write_heads
         self.shift = shift
         self.clip_output = clip_output
-        self.controller = controller(input_size + read_heads * word_size, hidden_size)
+        self.controller = as_cell(controller(input_size + read_heads * word_size, hidden_size), "controller")
         self.vectorizable = self.controller.vectorizable
         heads, size = read_heads + write_heads, self.controller.output_size
         # For each head k, β, g, s, γ; for each that writes e, a.

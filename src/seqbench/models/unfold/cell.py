@@ -29,9 +29,9 @@ class Cell(nn.Module, ABC):
     has_native: bool = False
     #: Whether `scan` is defined: the next state is linear in the previous one.
     has_scan: ClassVar[bool] = False
-    #: Whether several copies may run as one under `torch.func.vmap`. False for a cell that draws random
-    #: numbers or changes a buffer in its step.
-    vectorizable: bool = True
+    #: Whether several copies may run as one under `torch.func.vmap`, each with the numbers that it has alone.
+    #: A cell says so itself: one that draws random numbers or changes a buffer in its step may not.
+    vectorizable: bool = False
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -97,6 +97,17 @@ class Cell(nn.Module, ABC):
     def state_size(self) -> int:
         """Numbers carried from step to step for one sequence."""
         return sum(part[0].numel() * (1 + part.is_complex()) for part in tree_leaves(self.initial_state(1)))
+
+
+def as_cell(made: Any, maker: str) -> Cell:
+    """Return what `maker` made if it is a cell.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(made, Cell):
+        raise ValueError(f"{maker} makes a {type(made).__name__}, which is no Cell.")
+    return made
 
 
 class StateOf(Cell):

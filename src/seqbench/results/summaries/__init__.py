@@ -31,4 +31,7 @@ def find(name: str) -> Summary:
         raise ConfigError(f"The summary {name} cannot be found: {error}.") from error
     if not (isinstance(found, type) and issubclass(found, Summary)):
         raise ConfigError(f"{name} is not a subclass of seqbench.results.summaries.Summary.")
-    return found()
+    try:
+        return found()
+    except TypeError as error:
+        raise ConfigError(f"The summary {name} cannot be made: {error}.") from error
