@@ -94,8 +94,6 @@ def test_hydras_own_keys_build_nothing(tmp_path):
     touch = {"_target_": "pathlib.Path.touch", "_args_": [str(tmp_path / "made")]}
     for key in ("_args_", "_recursive_", "_convert_"):
         node = {"_target_": "torch.nn.Identity", key: [touch]}
-        with pytest.raises(
-            ConfigError, match=rf"part.{key} is not allowed; name the arguments of torch.nn.Id"
-        ):
+        with pytest.raises(ConfigError, match=rf"part.{key} is not allowed; name the arguments of"):
             build(node, "part", ())
     assert not (tmp_path / "made").exists()

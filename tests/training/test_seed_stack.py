@@ -246,8 +246,8 @@ def test_frozen_and_scalar_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_models_that_draw_random_numbers_train_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seqbench.models.cells.affine import AffineCell
     from seqbench.models.sequence import SequenceModel
-    from seqbench.models.unfold import Cell
 
     forward = SequenceModel.forward
 
@@ -256,7 +256,7 @@ def test_models_that_draw_random_numbers_train_one_by_one(monkeypatch: pytest.Mo
         return outputs + 1e-3 * torch.rand_like(outputs), state
 
     monkeypatch.setattr(SequenceModel, "forward", random)
-    monkeypatch.setattr(Cell, "vectorizable", False)
+    monkeypatch.setattr(AffineCell, "vectorizable", False)
     args = ["trainer.max_steps=40", "trainer.eval_every=20", "model=rnn"]
     for together in ("true", "auto"):
         results = train(*args, "n_seeds=2", f"trainer.seeds_together={together}", f"runs_dir={together}-runs")
