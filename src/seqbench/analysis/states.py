@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 from seqbench.models import Cell, Model, State
-from seqbench.models.scan import LinearCell
 from seqbench.models.unfold import last_valid
 from seqbench.models.unfold.loop import per_step, stacked
 from seqbench.models.unfold.valid import like
@@ -111,8 +110,8 @@ def _read(cell: Cell, projected: Any, output: Tensor, new: State, own: State) ->
 
     An output that a cell computes beside its state belongs to what comes before the state, not after it.
     """
-    if isinstance(cell, LinearCell):
-        return cell.read(projected, own[0])
+    if (computed := cell.output_of(projected, own)) is not None:
+        return computed
     pairs = zip(tree_leaves(own), tree_leaves(new), strict=True)
     return next((mine for mine, part in pairs if part is output), output)
 

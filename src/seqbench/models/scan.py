@@ -32,6 +32,9 @@ class LinearCell(Cell):
         """Return the outputs (*steps, H) from the projected input and the states (*steps, N)."""
         return h
 
+    def output_of(self, projected: Tensor, state: State) -> Tensor:
+        return self.read(projected, state[0])
+
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         (h,) = state
         a, b = self.coefficients(projected)

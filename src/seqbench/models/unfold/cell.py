@@ -60,6 +60,10 @@ class Cell(nn.Module, ABC):
         """Run all steps (T, B, …) in parallel; a state does not change where `valid` (T, B, 1) is false."""
         raise NotImplementedError(f"{type(self).__name__} has no scan.")
 
+    def output_of(self, projected: Any, state: State) -> Tensor | None:
+        """Return the output of a step from the state after it; None if the output is no such function."""
+        return None
+
     def check_length(self, steps: int) -> None:
         """Raise a ValueError if the cell cannot be used on sequences of `steps` steps."""
 
