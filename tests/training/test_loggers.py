@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -177,3 +178,31 @@ def test_every_logger_gets_metrics_and_summary_and_pictures_if_it_can_show_them(
     (path,) = Path("runs/csv").rglob("metrics.csv")
     header, *rows = path.read_text().splitlines()
     assert "test/3/loss" in header and len(rows) == 3
+
+
+def test_a_csv_logger_keeps_the_evaluations_from_before_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seqbench.training.learner import SequenceLearner
+
+    step = SequenceLearner.training_step
+
+    def stop_later(learner: SequenceLearner, batches: list[Any], index: int) -> Any:
+        if learner.step >= 4:
+            raise KeyboardInterrupt
+        return step(learner, batches, index)
+
+    args = [
+        *QUICK,
+        "logger=csv",
+        "trainer.max_steps=8",
+        "trainer.eval_every=2",
+        "trainer.checkpoint_seconds=0",
+    ]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(SequenceLearner, "training_step", stop_later)
+        seqbench.train(seqbench.compose(args))
+    (result,) = seqbench.train(seqbench.compose(args))
+    assert result.steps == 8
+    (path,) = Path("runs/csv").rglob("metrics.csv")
+    with path.open() as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file) if row["train_loss"]]
+    assert steps == [2, 4, 6, 8]

@@ -48,6 +48,8 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
         with _process_settings(job):
             for seed, record in records.items() if is_first_process() else ():
                 record.loggers = job.loggers(seed, record.logger_id)
+                for logger in record.loggers:
+                    loggers.restore(logger, record.rows)
                 write_atomically(record.folder / "config.yaml", OmegaConf.to_yaml(job.config_of(seed)))
             models = [job.model(seed) for seed in records]
             mode = next(iter(records.values())).mode

@@ -23,7 +23,7 @@ from seqbench.processes import is_first_process
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 from seqbench.training.learner import SequenceLearner
-from seqbench.training.loggers import show_figure, shows_figures
+from seqbench.training.loggers import log_row, show_figure, shows_figures
 
 #: Seconds between two pictures of a run's memory: drawing one takes up to a second, and evaluations may be as
 #: frequent.
@@ -88,7 +88,7 @@ class Record:
         if is_first_process():
             self._write(row)
             for logger in self.loggers:
-                logger.log_metrics({k: v for k, v in row.items() if k != "step"}, step=self.step)
+                log_row(logger, row)
         if not math.isfinite(metrics["loss"]) or not math.isfinite(row.get("train_loss", 0.0)):
             self.status = "diverged"
             return

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from matplotlib.figure import Figure
 
 
@@ -107,6 +107,20 @@ def _logged_in() -> bool:
         return client.login(prompt=False)
     except Exception:  # a malformed key, a server that does not answer
         return False
+
+
+def restore(logger: Logger, rows: Sequence[dict[str, float]]) -> None:
+    """Log the evaluations of a run that is resumed, if the logger does not keep them.
+
+    Lightning's CSV logger starts its file anew; the others append to what is there.
+    """
+    for row in rows if isinstance(logger, CSVLogger) else ():
+        log_row(logger, row)
+
+
+def log_row(logger: Logger, row: dict[str, float]) -> None:
+    """Log an evaluation, at the step that is part of it."""
+    logger.log_metrics({k: v for k, v in row.items() if k != "step"}, step=int(row["step"]))
 
 
 def shows_figures(logger: Logger) -> bool:
