@@ -54,6 +54,19 @@ def test_nodes_within_a_node_are_made_anew_each_time():
             {"_target_": "torch.nn.Linear", "in_features": "x"},
             "part.in_features=x does not fit: it should be",
         ),
+        ({"_target_": "torch.optim.SGD", "lr": True}, "part.lr=True does not fit: it should not be true"),
+        (
+            {"_target_": "torch.optim.SGD", "lr": float("inf")},
+            "part.lr=inf does not fit: it should be finite.",
+        ),
+        (
+            {"_target_": "torch.optim.SGD", "lr": float("nan")},
+            "part.lr=nan does not fit: it should be finite.",
+        ),
+        (
+            {"_target_": "torch.nn.Linear", "in_features": True},
+            "part.in_features=True does not fit: it should not be true",
+        ),
         (
             {"_target_": "torch.nn.Linear", "bias": [{"_target_": "os.system"}]},
             "part.bias has a _target_ deep",

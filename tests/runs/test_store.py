@@ -95,3 +95,16 @@ def test_corrupt_result_names_its_file(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(StoreError, match=r"seed-0/result.json is not a result"):
         load_results(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["adding/lstm-abc/seed-1", "adding/lstm-abd/seed-0", "copy/lstm-abc/seed-0"]
+)
+def test_a_result_in_the_folder_of_another_run_is_refused(tmp_path: Path, elsewhere: str) -> None:
+    folder = stored(tmp_path)
+    (tmp_path / elsewhere).parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(tmp_path / elsewhere)
+    with pytest.raises(
+        StoreError, match=r"is the result of adding/lstm-abc/seed-0 and lies in another folder"
+    ):
+        load_results(tmp_path)

@@ -7,6 +7,7 @@ optimizer = instantiate(node, "optim.optimizer")
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Collection, Sequence
 from functools import cache
 from importlib import import_module
@@ -144,6 +145,11 @@ def _fit(value: Any, hint: Any, where: str) -> Any:
     adapter = _adapter(hint)
     if adapter is None:
         return value
+    numbers = [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, bool | float)]
+    if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
+        raise ConfigError(f"{where}={value} does not fit: it should be finite.")
+    if any(isinstance(number, bool) for number in numbers) and not _takes_boolean(hint):
+        raise ConfigError(f"{where}={value} does not fit: it should not be true or false.")
     if get_origin(hint) is Literal and str(value) in get_args(hint):
         return str(value)  # a name that reads as a number: 1997
     try:
@@ -152,6 +158,13 @@ def _fit(value: Any, hint: Any, where: str) -> Any:
     except ValidationError as error:
         wanted = error.errors()[0]["msg"].removeprefix("Input should be ").partition(", unable")[0]
         raise ConfigError(f"{where}={value} does not fit: it should be {wanted}.") from error
+
+
+@cache
+def _takes_boolean(hint: Any) -> bool:
+    """Whether true and false are values of a type. (They are numbers to Python, and no numbers here.)"""
+    parts = get_args(hint)
+    return hint in (bool, Any, object) or any(part in (True, False) or _takes_boolean(part) for part in parts)
 
 
 @cache

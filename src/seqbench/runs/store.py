@@ -144,7 +144,7 @@ def read_result(folder: Path) -> Result | None:
     """Return the result in a run's folder; None if the run has no result yet.
 
     Raises:
-        StoreError: the file exists, and this version cannot read it.
+        StoreError: the file exists, and this version cannot read it, or it is the result of another run.
     """
     path = folder / RESULT_FILE
     try:
@@ -152,7 +152,9 @@ def read_result(folder: Path) -> Result | None:
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']}, not {SCHEMA}")
         data["metrics"] = {name: {"name": name} | metric for name, metric in data["metrics"].items()}
-        return _schema().validate_python({f.name: data[f.name] for f in fields(Result) if f.name in data})
+        result: Result = _schema().validate_python(
+            {f.name: data[f.name] for f in fields(Result) if f.name in data}
+        )
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -162,6 +164,12 @@ def read_result(folder: Path) -> Result | None:
         ) from error
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}.") from error
+    own = Path(result.task, f"{result.model}-{result.hash}", f"seed-{result.seed}")
+    if folder.resolve().parts[-3:] != own.parts:
+        raise StoreError(
+            f"{path} is the result of {own} and lies in another folder. Move it there or delete it."
+        )
+    return result
 
 
 def run_folders(runs_dir: str | Path = "runs") -> list[Path]:
