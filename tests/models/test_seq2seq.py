@@ -84,12 +84,12 @@ def by_hand(model, inputs, truth, forced):
             alpha = torch.softmax(torch.stack(scores), dim=0)
             weights.append(alpha)
             context = sum(a * h for a, h in zip(alpha, annotations, strict=True))
-        told = [context] if decoder.reads_context else []
-        h = torch.cat([y, *told])[None]
+        context_read = [context] if decoder.reads_context else []
+        h = torch.cat([y, *context_read])[None]
         for i, layer in enumerate(decoder.body.layers):
             h, states[i] = layer.step(layer.project(h), states[i])
         query = h[0]
-        o = decoder.readout(torch.cat([h[0], *told]))
+        o = decoder.readout(torch.cat([h[0], *context_read]))
         outputs.append(o)
         own = torch.eye(OUTPUTS).double()[o.argmax()]
     return torch.stack(outputs), weights

@@ -1,4 +1,4 @@
-"""The memory network that is told supporting facts, against the paper's formulas one story at a time."""
+"""The memory network trained with supporting facts, against the paper's formulas one story at a time."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_looks_up_and_answers_as_the_paper_says(encoding, hops):
     seen = set()
     for _ in range(10):
         model = stirred(encoding=encoding, hops=hops).eval()
-        (answers, loss, chosen), marks = model(inputs, lengths, FACTS)  # told, and heeds it not
+        (answers, loss, chosen), marks = model(inputs, lengths, FACTS)  # given facts, and does not use them
         assert (loss == 0).all() and marks.shape == (3, hops, KNOWN["sentences"])
         for row, story in enumerate(STORIES):
             expected, _, found = by_formula(model, story)

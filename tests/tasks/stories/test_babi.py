@@ -51,7 +51,7 @@ def data_dir(tmp_path: Path) -> Path:
     return folder(tmp_path / "data", **files)
 
 
-def told(task: Babi, batch: Batch, row: int) -> tuple[str, str, list[int], str]:
+def decoded(task: Babi, batch: Batch, row: int) -> tuple[str, str, list[int], str]:
     """Return a row's text, answer, facts and type, in words."""
     words = {token: word for word, token in task.vocabulary.items()}
     answers = {i: answer for answer, i in task.answers.items()}
@@ -95,20 +95,20 @@ def test_splits_and_what_they_hold(data_dir):
         [0, 0, 1, 1],
         [0, 0, 0, 1],
     ]
-    assert told(task, train, 1) == (
+    assert decoded(task, train, 1) == (
         "mary got the milk there . john moved to the bedroom . mary went back to the kitchen ."
         " where is the milk ?",
         "kitchen",
         [0, 2],
         "qa1",
     )
-    assert told(task, validation, 0) == (
+    assert decoded(task, validation, 0) == (
         "mary went to the office . where is mary ?",
         "office",
         [0, -1],
         "qa1",
     )
-    assert told(task, test, 3) == (
+    assert decoded(task, test, 3) == (
         "mary took the milk . mary took the apple . what is mary carrying ?",
         "milk,apple",
         [0, 1],
@@ -118,7 +118,7 @@ def test_splits_and_what_they_hold(data_dir):
 
 def test_words_that_training_has_not_are_one(data_dir):
     task = Babi(data_dir=data_dir, types=[1])
-    text, answer, *_ = told(task, task.test(task.length), 2)
+    text, answer, *_ = decoded(task, task.test(task.length), 2)
     assert text == f"{UNKNOWN} went to the {UNKNOWN} . where is {UNKNOWN} ?" and answer == "attic"
     assert "sandra" not in task.vocabulary and task.vocabulary[UNKNOWN] != 0
     assert not (task.train.inputs == task.vocabulary[UNKNOWN]).any()
@@ -204,11 +204,11 @@ def test_the_hub_serves_where_there_are_no_files(tmp_path, monkeypatch):
                          ("train", "validation", "test")]  # fmt: skip
     assert set(task.train.extras) == {"types"} and task.train.extras["types"].tolist() == [0, 0, 1]
     batch = task.train.with_extras(facts=torch.zeros(3, 0))
-    assert told(task, batch, 0)[:2] == (
+    assert decoded(task, batch, 0)[:2] == (
         "mary went to the office . john went home . where is mary ?",
         "office",
     )
-    assert told(task, batch, 2)[1] == "east"
+    assert decoded(task, batch, 2)[1] == "east"
     assert len(Babi(data_dir=tmp_path, types=[19]).validation().inputs) == 1
     with pytest.raises(DataError, match="Set 3 of bAbI has too few questions: its train set is empty"):
         Babi(data_dir=tmp_path, types=[3]).validation()
@@ -276,7 +276,7 @@ def test_the_docstrings_example(tmp_path):
     assert all(" ".join(line.split()).replace("? ", "?") in drawn.replace("? ", "?")
                for line in TEXT.splitlines())  # fmt: skip
     task = Babi(data_dir=folder(tmp_path / "data", qa1_train=TEXT + TRAIN, qa1_test=TEXT))
-    _, milk = (told(task, task.test(3), row) for row in range(2))
+    _, milk = (decoded(task, task.test(3), row) for row in range(2))
     assert milk[0].startswith("mary got the milk there .") and milk[2] == [0, 2]
 
 

@@ -373,10 +373,10 @@ def test_the_docstrings_example():
     for name, question, answer, facts in ASKED:
         story = MAP if name == "path_finding" else LEFT
         assert name in drawn and f"{answer} {' '.join(map(str, facts))}" in drawn
-        told = Story([line.split() for line in story], question.split(), answer, facts, 0)
-        assert Reader(told.sentences, strict=True).answer(told.question) == answer
-        assert facts_alone(told).answer(told.question) == answer
-        assert told.question[0] == QUESTION_TYPES[name].question.split()[0]
+        parsed = Story([line.split() for line in story], question.split(), answer, facts, 0)
+        assert Reader(parsed.sentences, strict=True).answer(parsed.question) == answer
+        assert facts_alone(parsed).answer(parsed.question) == answer
+        assert parsed.question[0] == QUESTION_TYPES[name].question.split()[0]
 
 
 def test_the_reader_finds_nothing_where_nothing_is_said():

@@ -21,7 +21,7 @@ END = 3
 SPEC = Sequences(4, per_step=True, end=END)
 
 
-def told(row: list[int]) -> list[int]:
+def decoded(row: list[int]) -> list[int]:
     """Return what stands before the first end."""
     return row[: row.index(END)] if END in row else row
 
@@ -58,7 +58,7 @@ def test_edit_distance_is_that_of_the_plain_table(said, answer):
     ours = torch.randint(2, (500, said)) + (torch.rand(500, said) < 0.15) * 9
     theirs = torch.randint(2, (500, answer)) + (torch.rand(500, answer) < 0.15) * 9
     ours, theirs = ours.clamp(max=END), theirs.clamp(max=END)
-    expected = [distance(told(a), told(b)) for a, b in zip(ours.tolist(), theirs.tolist(), strict=True)]
+    expected = [distance(decoded(a), decoded(b)) for a, b in zip(ours.tolist(), theirs.tolist(), strict=True)]
     assert edit_distance(ours, theirs, END).tolist() == expected
     assert len(set(expected)) > 3
 
@@ -123,9 +123,9 @@ def test_random_rows_against_the_plain_table():
     batch = Batch(torch.zeros(200, 1, dtype=torch.int64), references[:, 0], extras={"references": references})
     found = SPEC.measure(outputs_for(said), batch)
     for i, row in enumerate(said.tolist()):
-        answers = [told(answer) for answer in references[i].tolist()]
-        edits, size = min(((distance(told(row), a), len(a)) for a in answers), key=lambda pair: pair[0])
-        assert found["exact"][0][i] == (told(row) in answers)
+        answers = [decoded(answer) for answer in references[i].tolist()]
+        edits, size = min(((distance(decoded(row), a), len(a)) for a in answers), key=lambda pair: pair[0])
+        assert found["exact"][0][i] == (decoded(row) in answers)
         assert found["error"][1][i] == size
         assert found["error"][0][i].item() == pytest.approx(edits / max(size, 1))
 

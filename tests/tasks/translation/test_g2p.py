@@ -56,7 +56,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder(tmp_path_factory.mktemp("data"), train, TEST)
 
 
-def told(batch: Batch, row: int) -> tuple[str, str]:
+def decoded(batch: Batch, row: int) -> tuple[str, str]:
     """Return a row's word and target; what is beyond them is padding."""
     n, phonemes = int(batch.lengths[row]), batch.targets[row].tolist()
     assert batch.mask[row].tolist() == [t <= phonemes.index(END) for t in range(len(phonemes))]
@@ -74,7 +74,7 @@ def references(batch: Batch, row: int) -> list[str]:
 
 def test_evaluation_has_each_word_once_with_all_it_may_sound_like(data_dir):
     batch = G2P(data_dir=data_dir).test(6)
-    assert [told(batch, row) for row in range(4)] == [
+    assert [decoded(batch, row) for row in range(4)] == [
         ("chutes", "SH UW T S"),
         ("paths", "P AE DH Z"),
         ("record", "R AH K AO R D"),
@@ -89,9 +89,9 @@ def test_evaluation_has_each_word_once_with_all_it_may_sound_like(data_dir):
 
 def test_training_has_each_pronunciation_and_splits_share_no_word(data_dir):
     task = G2P(data_dir=data_dir)
-    train = [told(task.train, row) for row in range(len(task.train.inputs))]
+    train = [decoded(task.train, row) for row in range(len(task.train.inputs))]
     validation = task.validation()
-    held_out = {told(validation, row)[0] for row in range(len(validation.inputs))}
+    held_out = {decoded(validation, row)[0] for row in range(len(validation.inputs))}
     assert not task.train.extras
     # About 2 % of the words, and those that the words themselves tell.
     assert 0.005 < len(held_out) / len(WORDS) < 0.04
@@ -129,8 +129,8 @@ def test_training_batches_are_of_similar_lengths(data_dir):
     phonemes = sum(batch.targets.numel() for batch in batches)
     assert 1 - sum(int(batch.lengths.sum()) for batch in batches) / letters < 0.05
     assert 1 - sum(int(batch.mask.sum()) for batch in batches) / phonemes < 0.05
-    seen = Counter(told(batch, row) for batch in batches for row in range(size))
-    all_rows = Counter(told(task.train, row) for row in range(len(task.train.inputs)))
+    seen = Counter(decoded(batch, row) for batch in batches for row in range(size))
+    all_rows = Counter(decoded(task.train, row) for row in range(len(task.train.inputs)))
     assert seen <= all_rows and seen.total() == steps * size
     for batch, other in zip(batches, task.train_batches(1, size), strict=False):
         assert batch.inputs.shape == other.inputs.shape and batch.targets.shape == other.targets.shape
@@ -224,7 +224,7 @@ def test_missing_data_are_one_sentence_that_says_what_would_do(tmp_path):
 def test_the_docstrings_example(data_dir):
     drawn = " ".join(G2P.__doc__.split())
     batch = G2P(data_dir=data_dir).test(6)
-    (chutes, said), (paths, first) = told(batch, 0), told(batch, 1)
+    (chutes, said), (paths, first) = decoded(batch, 0), decoded(batch, 1)
     assert f"input {' '.join(chutes)} {' '.join(paths)} target {said} end {first} end" in drawn
     assert f"also right {references(batch, 1)[1]} end" in drawn
 

@@ -40,7 +40,7 @@ def data_dir(tmp_path: Path) -> Path:
     return folder(tmp_path / "data", train=TRAIN, dev=DEV, test=TEST)
 
 
-def told(task: SST, batch) -> list[tuple[str, int]]:
+def decoded(task: SST, batch) -> list[tuple[str, int]]:
     """Return each row's tree, as a nest of brackets, and its class."""
 
     def text(tree: tuple) -> str:
@@ -83,7 +83,7 @@ def test_splits_and_what_they_hold(data_dir):
     """Words that training has but once are one, and so is what would be taken for a bracket or padding."""
     task = SST(data_dir=data_dir)
     once = "<unknown>"
-    assert told(task, task.train) == [
+    assert decoded(task, task.train) == [
         ("((a film) (worth seeing))", 3),
         ("((a film) (worth nothing))", 0),
         (f"(seeing ({once} .))", 4),
@@ -91,15 +91,15 @@ def test_splits_and_what_they_hold(data_dir):
         ("nothing", 1),
         (f"({once} .)", 1),
     ]
-    assert told(task, task.validation()) == [(f"({once} film)", 4), (f"(a {once})", 2)]
-    assert told(task, task.test(4)) == [(f"((a {once}) .)", 1), ("seeing", 3), (".", 2)]
+    assert decoded(task, task.validation()) == [(f"({once} film)", 4), (f"(a {once})", 2)]
+    assert decoded(task, task.test(4)) == [(f"((a {once}) .)", 1), ("seeing", 3), (".", 2)]
 
 
 def test_without_neutral_sentences_there_are_two_classes(data_dir):
     task = SST(classes=2, data_dir=data_dir)
-    assert [target for _, target in told(task, task.train)] == [1, 0, 1, 0, 0]
-    assert [target for _, target in told(task, task.validation())] == [1]
-    assert [target for _, target in told(task, task.test(4))] == [0, 1]
+    assert [target for _, target in decoded(task, task.train)] == [1, 0, 1, 0, 0]
+    assert [target for _, target in decoded(task, task.validation())] == [1]
+    assert [target for _, target in decoded(task, task.test(4))] == [0, 1]
     assert task.targets.size == 2 and task.variant == "binary"
     assert task.solved({"accuracy": 0.88}) and not task.solved({"accuracy": 0.8799})
 
