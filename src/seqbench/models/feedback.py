@@ -57,7 +57,7 @@ class Feedback(Cell):
         return output, (inner, own)
 
     def initial_state(self, batch_size: int) -> State:
-        raise NotImplementedError("What is fed at the first step is for the caller to say.")
+        raise NotImplementedError("`unfold` needs the state of a Feedback: it holds what is fed first.")
 
 
 class OutputFeedback(nn.Module):

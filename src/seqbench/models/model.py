@@ -74,9 +74,9 @@ class Model(nn.Module):
         """Return what the memory or the attention did in a batch; parameters are passed as in `forward`.
 
         Raises:
-            ValueError: the batch cannot be observed.
+            ValueError: there is nothing to observe.
         """
-        raise NotImplementedError(self.unobservable())
+        raise ValueError(self.unobservable())
 
 
 def recurrent_matrices(module: nn.Module) -> dict[str, Tensor]:

@@ -155,7 +155,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     _check_optimizer(optimizer, model)
     if model.solves_readout and processes > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
     observers = [*build_callbacks(cfg), *_checked(callbacks)]
     together = (
         processes == 1

@@ -163,6 +163,8 @@ def test_errors_say_what_is_wrong():
         unfold(LeakyRNN(2, 3), x, engine="native")
     with pytest.raises(NotImplementedError, match="Autonomous has no native engine"):
         Autonomous(2).native(x, ())
+    with pytest.raises(ValueError, match="RNN has no memory or attention to look into"):
+        RNN(2, 3).observe(x, (), x, 1)
     for given in ({"steps": 3}, {"state": (torch.zeros(1, 4),)}):
         with pytest.raises(ValueError, match="needs its first state and the number of steps"):
             unfold(Autonomous(4), None, **given)

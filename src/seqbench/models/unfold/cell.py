@@ -89,8 +89,11 @@ class Cell(nn.Module, ABC):
             states: its state after each step, tensors (B, T, …).
             outputs: of the model whose first layer it is.
             layers: of the model.
+
+        Raises:
+            ValueError: there is nothing to observe.
         """
-        raise NotImplementedError(self.unobservable())
+        raise ValueError(self.unobservable())
 
     @property
     def output_size(self) -> int:
