@@ -207,15 +207,18 @@ def test_a_model_that_cannot_take_the_task_is_told_before_it_trains(seqbench: Ca
     assert not Path("runs").exists()
 
 
-def test_a_damaged_result_is_told(seqbench: Callable[..., Said]) -> None:
+def test_a_damaged_result_is_told_and_the_run_trained_again(seqbench: Callable[..., Said]) -> None:
     seqbench(*QUICK)
-    results()[0].write_text("{")
-    for args in (QUICK, ["report"]):
-        said = seqbench(*args)
-        assert said.code == 2
-        assert (
-            "result.json is not a result that this version can read" in said.err and "Delete it" in said.err
-        )
+    before = json.loads(results()[0].read_text())
+    results()[0].write_text(results()[0].read_text().replace('"parameters": ', '"parameters": 1'))
+    said = seqbench("report")
+    assert said.code == 2 and "result.json is damaged: its checksum is another. It is left out." in said.err
+    said = seqbench(*QUICK)
+    assert (
+        said.code == 0 and "It is moved to unreadable-result.json, and the run is trained again" in said.err
+    )
+    after = json.loads(results()[0].read_text())
+    assert after["test"] == before["test"] and after["parameters"] == before["parameters"]
 
 
 def test_broken_presets_are_told(seqbench: Callable[..., Said]) -> None:
@@ -250,12 +253,13 @@ def test_half_precision_by_autocast(seqbench: Callable[..., Said]) -> None:
 
 def test_a_damaged_checkpoint_is_told(seqbench: Callable[..., Said]) -> None:
     seqbench(*QUICK)
+    before = json.loads(results()[0].read_text())
     folder = results()[0].parent
     (folder / "result.json").unlink()
     (folder / "checkpoints" / "last.pt").write_bytes(b"no checkpoint")
     said = seqbench(*QUICK)
-    assert said.code == 2 and "last.pt cannot be read" in said.err
-    assert not results()
+    assert said.code == 0 and "last.pt is damaged" in said.err
+    assert json.loads(results()[0].read_text())["test"] == before["test"]
 
 
 def test_own_presets_add_to_the_built_in_ones_and_replace_them(seqbench: Callable[..., Said]) -> None:

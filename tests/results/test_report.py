@@ -12,7 +12,7 @@ from seqbench.cli.report import main
 from seqbench.errors import StoreError
 from seqbench.results.frame import compare
 from seqbench.results.report import WRITERS, print_report
-from seqbench.runs.store import read_results, run_folders
+from seqbench.runs.store import SCHEMA, read_results, run_folders
 from seqbench.tasks.metrics import share
 
 
@@ -83,6 +83,21 @@ def test_errors_are_one_sentence(runs_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot write"):
         main([str(runs_dir), "--out", str(tmp_path / "file")])
-    next(runs_dir.glob("*/*/seed-0/result.json")).write_text("{")
-    with pytest.raises(StoreError, match="is not a result"):
-        main([str(runs_dir)])
+
+
+def test_a_result_that_cannot_be_read_is_named_and_the_others_reported(
+    runs_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (damaged := sorted(runs_dir.glob("adding/lstm-*/seed-[01]/result.json"))):
+        path.write_text("{")
+    old = next(runs_dir.glob("adding/gru-*/seed-0/result.json"))
+    old.write_text(old.read_text().replace(f'"schema": {SCHEMA}', '"schema": 1'))
+    assert main([str(runs_dir)]) == 0
+    said = capsys.readouterr()
+    assert all(f"{path} is damaged: it is no result. It is left out." in said.err for path in damaged)
+    where = "/".join(old.parts[-4:-2])
+    assert (
+        f"1 run was stored under another schema than this version's, {SCHEMA}, and left out: {where}."
+        in said.err
+    )
+    assert "3 of 4 seeds" in said.out

@@ -15,12 +15,13 @@ import torch
 
 import seqbench
 from seqbench.errors import ConfigError
+from seqbench.runs.files import load_sealed
 from seqbench.runs.plan import plan
 from seqbench.runs.record import Record
 
 TINY = ["task=temporal_order", "task.length=10", "task.eval_size=100", "model.hidden_size=8", "batch_size=8"]
 QUICK = [*TINY, "trainer.max_steps=60", "trainer.eval_every=20", "logger=none"]
-TIMES = {"wall_time_s", "sequences_per_s", "peak_memory_bytes", "finished_at"}
+TIMES = {"wall_time_s", "sequences_per_s", "peak_memory_bytes", "finished_at", "sha256"}
 
 
 def numbers(result: seqbench.Result) -> dict[str, object]:
@@ -57,7 +58,7 @@ def test_training_lowers_the_loss_and_stops_when_solved() -> None:
 
 def test_of_evaluations_alike_that_with_the_lowest_loss_is_the_best(tmp_path: Path) -> None:
     task, model = seqbench.build_task(seqbench.compose(QUICK)), torch.nn.Linear(1, 1)
-    record = Record(task, tmp_path, stop_when_solved=False, logger_id="")
+    record = Record(task, tmp_path, "run", stop_when_solved=False)
     for step, accuracy, loss in [(1, 0.5, 0.9), (2, 1.0, 0.4), (3, 1.0, 0.2), (4, 1.0, 0.3), (5, 0.9, 0.1)]:
         metrics = {"accuracy": accuracy, "loss": loss}
         record.add({"step": step, **metrics}, metrics, model)
@@ -84,7 +85,7 @@ def test_the_weights_tested_are_those_of_the_best_evaluation() -> None:
 
 
 def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    args = [*TINY, "optim=adam", "trainer.eval_every=20", "trainer.checkpoint_seconds=0", "logger=none"]
+    args = [*TINY, "optim=adam", "trainer.eval_every=20", "trainer.checkpoint_every=1", "logger=none"]
     args += ["trainer.max_steps=1000", "trainer.stop_when_solved=false", "optim.schedule=cosine"]
     (whole,) = train(*args, "runs_dir=whole")
 
@@ -101,7 +102,7 @@ def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
     process.wait()
     (folder,) = Path("killed").glob("*/*/seed-0")
     assert not (folder / "result.json").exists()
-    step = torch.load(folder / "checkpoints" / "last.pt")["record"]["step"]
+    step = load_sealed(folder / "checkpoints" / "last.pt")["record"]["step"]
     assert 0 < step < 1000
 
     (resumed,) = train(*args, "runs_dir=killed")
@@ -111,7 +112,6 @@ def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
     ]
     without_time = [[line.rpartition(",")[0] for line in lines] for lines in csvs]
     assert without_time[0] == without_time[1] and len(csvs[0]) == 51
-    assert not (folder / "checkpoints" / "last.pt").exists()
 
 
 def test_a_run_that_raises_keeps_what_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def test_a_run_that_raises_keeps_what_it_had(monkeypatch: pytest.MonkeyPatch) ->
             raise ZeroDivisionError("on purpose")
         step(learner, batches, index)
 
-    args = [*QUICK, "trainer.checkpoint_seconds=0", "trainer.stop_when_solved=false"]
+    args = [*QUICK, "trainer.checkpoint_every=1", "trainer.stop_when_solved=false"]
     (whole,) = train(*args, "runs_dir=whole")
     with monkeypatch.context() as broken:
         broken.setattr(SequenceLearner, "training_step", fail_later)
@@ -155,7 +155,7 @@ def test_the_hash_is_of_what_decides_the_numbers() -> None:
         return plan(seqbench.compose([*QUICK, *overrides])).hash
 
     same = ["seed=3", "n_seeds=2", "runs_dir=x", "data_dir=y", "logger=wandb", "trainer.num_threads=2"]
-    same += ["trainer.progress=false", "trainer.checkpoint_seconds=1", "model.engine=loop"]
+    same += ["trainer.progress=false", "trainer.checkpoint_every=1", "model.engine=loop"]
     for override in same:
         assert hash_of(override) == hash_of()
     other = ["task.length=11", "model.hidden_size=9", "optim.lr=0.1", "optim=adamw", "trainer.max_steps=61"]

@@ -1,13 +1,25 @@
 """The store: results written, read back, and as a table."""
 
 import json
+import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from seqbench.errors import StoreError
-from seqbench.runs.store import Result, load_results, read_result, read_results, run_folders, write_result
+from seqbench.runs.files import DamagedFileError
+from seqbench.runs.store import (
+    MOST_BYTES,
+    SCHEMA,
+    Result,
+    load_results,
+    read_result,
+    read_results,
+    run_folder,
+    run_folders,
+    write_result,
+)
 from seqbench.tasks.metrics import Metric, loss, share
 
 
@@ -88,13 +100,64 @@ def test_no_results_says_what_to_run(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", "{}", '{"schema": 1}', '{"schema": 2, "task": "adding"}', '{"schema": 2, "metrics": [1]}'],
-)
-def test_corrupt_result_names_its_file(tmp_path: Path, text: str) -> None:
+    ["", "{", "[]", "{}", "null", '{"schema": "3"}', '{"schema": 3, "task": "adding"}', '{"schema": [3]}',
+     "[" * 200_000, "\x00\ud800", '{"schema": 3, "metrics": [1], "checksum": ""}', "NaN"],
+)  # fmt: skip
+def test_a_damaged_result_is_named_and_left_out(tmp_path: Path, text: str) -> None:
+    stored(tmp_path, seed=1)
     file = stored(tmp_path) / "result.json"
-    file.write_text(text)
-    with pytest.raises(StoreError, match=r"seed-0/result.json is not a result"):
-        load_results(tmp_path)
+    file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.warns(UserWarning, match=r"seed-0/result.json is damaged: it.* It is left out"):
+        frame = load_results(tmp_path)
+    assert frame["seed"].tolist() == [1]
+
+
+def test_every_changed_character_is_found(tmp_path: Path) -> None:
+    folder = stored(tmp_path, test={"50": {"loss": 0.125}}, parameters=7, error="a")
+    path, known = folder / "result.json", read_result(folder)
+    text = path.read_text()
+    changed = 0
+    for place, character in enumerate(text):
+        path.write_text(f"{text[:place]}{'1' if character == '0' else '0'}{text[place + 1 :]}")
+        try:
+            found = read_result(folder)
+        except StoreError:
+            changed += 1
+        else:
+            assert found == known and character in " \n", (place, character)
+    assert changed > 0.7 * len(text)
+
+
+def test_a_result_is_a_regular_file(tmp_path: Path) -> None:
+    path = stored(tmp_path) / "result.json"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DamagedFileError, match=r"result.json is not a file\."):
+        read_result(path.parent)
+    path.rmdir()
+    os.mkfifo(path)  # reading it would wait for a writer
+    with pytest.raises(DamagedFileError, match=r"result.json is not a file\."):
+        read_result(path.parent)
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(DamagedFileError, match=r"is 67 MB large, which no such file is\."):
+        read_result(path.parent)
+    (tmp_path / "adding" / "lstm-abc" / "seed-7").touch()
+    assert read_result(tmp_path / "adding" / "lstm-abc" / "seed-7") is None
+
+
+def test_runs_of_another_schema_are_named_in_one_sentence(tmp_path: Path) -> None:
+    stored(tmp_path, seed=2)
+    for seed in (0, 1):
+        path = stored(tmp_path, seed=seed) / "result.json"
+        path.write_text(path.read_text().replace(f'"schema": {SCHEMA}', '"schema": 2'))
+    with pytest.warns(UserWarning) as warned:
+        assert load_results(tmp_path)["seed"].tolist() == [2]
+    assert [str(warning.message) for warning in warned] == [
+        f"2 runs were stored under another schema than this version's, {SCHEMA}, and left out: "
+        "adding/lstm-abc."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -107,4 +170,21 @@ def test_a_result_in_the_folder_of_another_run_is_refused(tmp_path: Path, elsewh
     with pytest.raises(
         StoreError, match=r"is the result of adding/lstm-abc/seed-0 and lies in another folder"
     ):
-        load_results(tmp_path)
+        read_result(tmp_path / elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "folder"),
+    [
+        ("adding", "lstm", "adding/lstm-12"),
+        ("adding", "my/lstm", "adding/my.lstm-12"),
+        (".mine/t", "..", "mine.t/_-12"),
+        ("a\0b", "../../x", "a.b/x-12"),
+    ],
+)
+def test_a_run_lies_where_reports_look(tmp_path: Path, task: str, model: str, folder: str) -> None:
+    assert run_folder(task, model, "12") == Path(folder)
+    result = Result(task=task, model=model, hash="12", seed=0, status="finished", config={})
+    (tmp_path / folder / "seed-0").mkdir(parents=True)
+    write_result(tmp_path / folder / "seed-0", result)
+    assert [found.model for found in read_results(run_folders(tmp_path))] == [model]

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 import seqbench
-from seqbench.config.build import build_model, build_task
 from seqbench.config.compose import compose
-from seqbench.errors import ConfigError, StoreError
+from seqbench.errors import StoreError
+from seqbench.runs.files import DamagedFileError
+from seqbench.runs.store import read_result, write_result
 from seqbench.runs.trained import load_run
 
 TINY = ["task=latch", "task.length=5", "task.eval_size=8", "model=rnn", "model.hidden_size=3", "batch_size=4"]
+
+
+@pytest.fixture(scope="module")
+def _trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        seqbench.train(compose([*TINY, "trainer.max_steps=2", "trainer.eval_every=1", "logger=none"]))
+    return folder / "runs"
+
+
+@pytest.fixture
+def trained(_trained):
+    """The folder of a trained run, in a copy of its own."""
+    shutil.copytree(_trained, "runs")
+    (folder,) = Path("runs").glob("*/*/seed-0")
+    return folder
 
 
 def test_a_run_is_opened_as_it_was_left():
@@ -31,18 +50,64 @@ def test_a_run_is_opened_as_it_was_left():
     assert all(torch.equal(best[key], part) for key, part in model.state_dict().items())
 
 
-def test_a_damaged_run_or_another_is_refused():
-    folder = Path("rnn-0/seed-0")
-    with pytest.raises(StoreError, match=r"^rnn-0/seed-0 is not the folder of a trained run: .*config.yaml"):
+def test_what_is_not_as_the_run_left_it_is_refused(trained):
+    best = trained / "checkpoints" / "best.pt"
+    content = best.read_bytes()
+    best.write_bytes(content[:-200] + bytes([content[-200] ^ 4]) + content[-199:])
+    with pytest.raises(DamagedFileError, match=r"best.pt is damaged: it is not what the run wrote"):
+        load_run(trained)
+    best.unlink()
+    with pytest.raises(StoreError, match=r"is not the folder of a trained run: .*best.pt is missing"):
+        load_run(trained)
+    (trained / "result.json").unlink()
+    with pytest.raises(StoreError, match=r"is not the folder of a trained run: it has no result.json\.$"):
+        load_run(trained)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda weights: weights | {"other": torch.zeros(1)}, "other is in one of them alone"),
+        (lambda weights: {}, "is in one of them alone"),
+        (lambda weights: dict.fromkeys(weights, torch.zeros(2)), r"has the shape \(2,\) and not"),
+        (lambda weights: {k: v.long() for k, v in weights.items()}, r"has the type torch.int64 and not"),
+        (lambda weights: [1, 2], "torch cannot read it|is no set of weights"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(trained, change, reason):
+    best = trained / "checkpoints" / "best.pt"
+    torch.save(change(torch.load(best)), best)
+    write_result(trained, read_result(trained))  # as if the run had written them
+    with pytest.raises(DamagedFileError, match=reason):
+        load_run(trained)
+    assert trained.exists()
+
+
+def test_what_lies_beside_the_result_decides_nothing(trained):
+    """The configuration is that of the result; a `config.yaml` of another content is not read."""
+    (trained / "config.yaml").write_text("model:\n  _target_: os.system\n  command: touch ran\n")
+    assert load_run(trained).cfg.model.hidden_size == 3
+    assert not Path("ran").exists()
+
+
+def test_a_run_without_weights_is_refused(trained):
+    (trained / "checkpoints" / "best.pt").unlink()
+    result = read_result(trained)
+    result.status = "failed"
+    write_result(trained, result)
+    with pytest.raises(StoreError, match=r"has no weights: the run has the status failed\.$"):
+        load_run(trained)
+
+
+@pytest.mark.usefixtures("dictionary")
+def test_other_data_are_refused():
+    overrides = ["task=g2p", "model=seq2seq", "model.hidden_size=3", "batch_size=4", "trainer.max_steps=1"]
+    seqbench.train(compose([*overrides, "logger=none"]))
+    (folder,) = Path("runs").glob("*/*/seed-0")
+    assert load_run(folder).task.length > 0
+    path = Path("data/cmudict/train.parquet")
+    pq.write_table(pq.read_table(path)[: 2 * len(pq.read_table(path)) // 3], path)
+    with pytest.raises(StoreError, match=r"was trained with other data than those in data_dir=data\.$"):
         load_run(folder)
-    best = folder / "checkpoints" / "best.pt"
-    best.parent.mkdir(parents=True)
-    cfg = compose(TINY)
-    OmegaConf.save(cfg, folder / "config.yaml")
-    weights = build_model(cfg, build_task(cfg)).state_dict()
-    torch.save(weights | {"other": torch.zeros(1)}, best)
-    with pytest.raises(ConfigError, match=r"^rnn-0: Error\(s\) in loading state_dict for SequenceModel"):
-        load_run(folder)
-    best.write_bytes(b"no weights")
-    with pytest.raises(StoreError, match="is not a file of weights that a run wrote"):
-        load_run(folder)
+    again = seqbench.train(compose([*overrides, "logger=none"]))
+    assert again[0].hash != folder.parent.name.rpartition("-")[2] and again[0].data is not None

@@ -195,7 +195,7 @@ def test_a_csv_logger_keeps_the_evaluations_from_before_a_stop(monkeypatch: pyte
         "logger=csv",
         "trainer.max_steps=8",
         "trainer.eval_every=2",
-        "trainer.checkpoint_seconds=0",
+        "trainer.checkpoint_every=1",
     ]
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(SequenceLearner, "training_step", stop_later)

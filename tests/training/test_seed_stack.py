@@ -158,7 +158,7 @@ def test_a_seed_that_diverges_leaves_the_others(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_seeds_that_were_killed_go_on_bit_for_bit() -> None:
-    args = ["optim.lr=0.01", "trainer.eval_every=20", "trainer.checkpoint_seconds=0", "model=leaky_rnn"]
+    args = ["optim.lr=0.01", "trainer.eval_every=20", "trainer.checkpoint_every=1", "model=leaky_rnn"]
     args += ["trainer.max_steps=600", "n_seeds=3", "trainer.seeds_together=true"]
     whole = train(*args, "runs_dir=whole", "trainer.stop_when_solved=false")
     process = subprocess.Popen(
@@ -192,7 +192,7 @@ def test_more_seeds_join_those_that_are_done_or_begun(monkeypatch: pytest.Monkey
     args = [
         "trainer.max_steps=60",
         "trainer.eval_every=20",
-        "trainer.checkpoint_seconds=0",
+        "trainer.checkpoint_every=1",
         "model=leaky_rnn",
     ]
     args += ["trainer.seeds_together=true", "trainer.stop_when_solved=false"]
@@ -207,7 +207,7 @@ def test_more_seeds_join_those_that_are_done_or_begun(monkeypatch: pytest.Monkey
 
 
 def test_one_seed_of_several_goes_on_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    args = ["trainer.max_steps=60", "trainer.eval_every=20", "trainer.checkpoint_seconds=0", "model=rnn"]
+    args = ["trainer.max_steps=60", "trainer.eval_every=20", "trainer.checkpoint_every=1", "model=rnn"]
     args += ["trainer.stop_when_solved=false"]
     with interrupted_at_40(monkeypatch):
         train(*args, "n_seeds=2", "trainer.seeds_together=true")

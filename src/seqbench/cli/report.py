@@ -10,7 +10,7 @@ from seqbench.errors import StoreError, nearest
 from seqbench.results.figures import draw, save
 from seqbench.results.frame import compare, with_metric
 from seqbench.results.rendering.terminal import print_comparison
-from seqbench.results.report import WRITERS, write_report
+from seqbench.results.report import WRITERS, say, write_report
 from seqbench.results.summaries import DEFAULT, find
 from seqbench.runs.store import Result, no_results, read_results, run_folders
 
@@ -47,7 +47,7 @@ def _results(runs_dir: str, tasks: list[str]) -> list[Result]:
     Raises:
         StoreError: there is no result, or none of a named task.
     """
-    results = read_results(run_folders(runs_dir))
+    results = read_results(run_folders(runs_dir), say)
     if not results:
         raise no_results(runs_dir)
     names = sorted({result.task for result in results})

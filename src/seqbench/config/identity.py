@@ -1,26 +1,40 @@
-"""Identity: the hash by which a run is found again."""
+"""Identity: the hash by which a run is found again.
+
+It is the hash of the canonical configuration: values that equal a *frozen* default are left out. So a new
+option changes no hash, as long as its default does what was done before; and a default that is changed in the
+code makes other runs, because the frozen one stays what it was. The frozen defaults are in
+`frozen_defaults.json`, by class and parameter. An entry is written when its parameter is new and is never
+edited.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import inspect
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqbench.config.build import ModelFactory, allowed_packages, nodes
-from seqbench.config.instantiate import check
+from seqbench.config.instantiate import check, locate
 from seqbench.config.presets import LISTS
 
-#: Keys that do not decide a run's numbers. A `model.param_budget` counts by its outcome, the width.
+#: Keys that do not decide a run's numbers. A `model.param_budget` counts by its outcome, the width; data, by
+#: their fingerprint, wherever they are.
 INCIDENTAL = (
     *("seed", "n_seeds", "runs_dir", "data_dir", "callbacks", "logger", "allowed_packages", "preset"),
     *("task.data_dir", "model.engine", "model.param_budget"),
     *("trainer.devices", "trainer.accelerator", "trainer.strategy", "trainer.num_threads"),
     *("trainer.seeds_together", "trainer.log_spectrum"),
-    *("trainer.checkpoint_seconds", "trainer.progress"),
+    *("trainer.checkpoint_every", "trainer.progress"),
 )
+#: The key of a component's revisions in a canonical configuration.
+REVISIONS = "revisions"
 
 
 def resolve(cfg: DictConfig, make_model: ModelFactory) -> DictConfig:
@@ -52,32 +66,126 @@ def resolve(cfg: DictConfig, make_model: ModelFactory) -> DictConfig:
     return resolved
 
 
-def identity(cfg: DictConfig) -> str:
-    """Return the hash, 8 hex digits, of all that decides a run's numbers but its seed.
+class Identity(NamedTuple):
+    """What a run is.
 
-    It covers the task, the model, optimisation, the training protocol and the batch size, and leaves out what
-    `INCIDENTAL` lists. A class of seqbench enters by its name alone, so that a run is found again after the
-    class has moved to another module; the class of another package enters by its full path.
+    digest: 64 hex digits, a hash of all that decides a run's numbers but its seed.
+    revisions: key of the configuration to the revision of its effect, `optim.omega: 2`, where there is one.
+    """
+
+    digest: str
+    revisions: dict[str, int]
+
+    @property
+    def hash(self) -> str:
+        """The part of the digest that names folders."""
+        return self.digest[:8]
+
+
+def identity(cfg: DictConfig, data: str | None = None) -> Identity:
+    """Return what a run is.
+
+    It covers the task and its data, the model, optimisation, the training protocol and the batch size, and
+    leaves out what `INCIDENTAL` lists. A class of seqbench enters by its name alone, so that a run is found
+    again after the class has moved to another module; the class of another package enters by its full path.
+    What a component has corrected enters by the number of the revision, see `canonical`.
+
+    Args:
+        cfg: a configuration that `resolve` returned.
+        data: the fingerprint of the task's data; None where the configuration alone makes them.
     """
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    allowed = allowed_packages(cfg)
     for dotted in INCIDENTAL:
         *path, last = dotted.split(".")
         node = plain
         for key in path:
             node = node.get(key, {})
         node.pop(last, None)
-    text = json.dumps(_with_public_names(plain), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    found = canonical(plain, allowed) | ({} if data is None else {"data": data})
+    text = json.dumps(found, sort_keys=True, separators=(",", ":"))
+    return Identity(hashlib.sha256(text.encode()).hexdigest(), dict(_revisions(found)))
 
 
-def _with_public_names(value: Any) -> Any:
-    """Return a configuration with the name of the class for each `_target_` in seqbench."""
+def _revisions(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Yield the revisions in a canonical configuration, by the whole key."""
+    for key, value in node.items():
+        if key == REVISIONS:
+            yield from ((prefix + name, number) for name, number in value.items())
+        elif isinstance(value, Mapping):
+            yield from _revisions(value, f"{prefix}{key}.")
+
+
+def canonical(value: Any, allowed: Sequence[str] = ()) -> Any:
+    """Return a configuration without what equals a frozen default, and with revisions.
+
+    A class that was corrected says so by an attribute `revisions`, from the parameter whose effect changed to
+    the number of the revision. It counts where the parameter differs from its frozen default. `_target_`
+    stands for the whole class.
+
+    Args:
+        value: a configuration, or a part of it.
+        allowed: packages that a `_target_` may come from.
+    """
     if isinstance(value, list):
-        return [_with_public_names(item) for item in value]
+        return [canonical(item, allowed) for item in value]
     if not isinstance(value, Mapping):
         return value
-    named = {key: _with_public_names(item) for key, item in value.items()}
-    target = named.get("_target_")
-    if isinstance(target, str) and target.startswith("seqbench."):
-        named["_target_"] = target.rpartition(".")[2]
-    return named
+    node = {key: canonical(item, allowed) for key, item in value.items() if key != "_partial_"}
+    if not isinstance(target := node.get("_target_"), str):
+        return node
+    node["_target_"], found = public_name(target), locate(target, "", allowed)
+    frozen = frozen_defaults().get(node["_target_"], {})
+    given = {key: value for key, value in current_defaults(found).items() if key in frozen} | node
+    node = {key: value for key, value in given.items() if key not in frozen or value != frozen[key]}
+    revisions = {key: n for key, n in getattr(found, "revisions", {}).items() if key in node}
+    return node | ({REVISIONS: revisions} if revisions else {})
+
+
+def public_name(target: str) -> str:
+    """Return the name by which a class is known: that of the class in seqbench, else its full path."""
+    return target.rpartition(".")[2] if target.startswith("seqbench.") else target
+
+
+def with_defaults(value: Any) -> Any:
+    """Return a configuration with the frozen defaults in the place of what it leaves out."""
+    if isinstance(value, list):
+        return [with_defaults(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    node = {key: with_defaults(item) for key, item in value.items()}
+    target = node.get("_target_")
+    return frozen_defaults().get(public_name(target), {}) | node if isinstance(target, str) else node
+
+
+@cache
+def frozen_defaults() -> dict[str, dict[str, Any]]:
+    """Return the frozen defaults: by the public name of a class, its parameters with their values."""
+    text = Path(__file__).with_name("frozen_defaults.json").read_text(encoding="utf-8")
+    found: dict[str, dict[str, Any]] = json.loads(text)
+    return found
+
+
+@cache
+def current_defaults(callable_: Any) -> dict[str, Any]:
+    """Return the defaults that the code has now, as a configuration would give them."""
+    fields: Any = dataclasses.fields(callable_) if _is_dataclass(callable_) else ()
+    made = {field.name: field.default_factory for field in fields if callable(field.default_factory)}
+
+    def plain(name: str, default: Any) -> Any:
+        if name in made:
+            default = made[name]()
+        if callable(default):  # a class or function, which a node would name
+            path = f"{default.__module__}.{default.__qualname__}"
+            return {"_target_": public_name(path)}
+        return list(default) if isinstance(default, tuple) else default
+
+    try:
+        parameters = inspect.signature(callable_).parameters.values()
+    except ValueError:  # of a function written in C
+        return {}
+    return {p.name: plain(p.name, p.default) for p in parameters if p.default is not p.empty}
+
+
+def _is_dataclass(callable_: Any) -> bool:
+    return isinstance(callable_, type) and dataclasses.is_dataclass(callable_)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from seqbench.config.identity import INCIDENTAL
+from seqbench.config.identity import INCIDENTAL, with_defaults
 from seqbench.config.presets import GROUPS
 from seqbench.runs.store import Result
 
@@ -26,7 +26,7 @@ def label_runs(results: Sequence[Result]) -> list[tuple[str, str]]:
     runs of one model on one task: a setting that differs only from task to task, such as the number of
     steps, makes no other model.
     """
-    configs = [_settings(result.config) for result in results]
+    configs = [_settings(result) for result in results]
     of_task = [{key: text for key, text in c.items() if key.startswith("task.")} for c in configs]
     of_model = [{key: text for key, text in c.items() if not key.startswith("task.")} for c in configs]
     tasks = _distinguish([r.task for r in results], of_task, [""] * len(results))
@@ -55,11 +55,15 @@ def _label(name: str, settings: Mapping[str, str], keys: Iterable[str]) -> str:
     return f"{name} ({', '.join(named)})" if named else name
 
 
-def _settings(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings that labels may name: dotted key to value as text, without those that are None."""
+def _settings(result: Result) -> dict[str, str]:
+    """Return the settings that labels may name: dotted key to value as text, without those that are None.
+
+    A setting that a run leaves out has its frozen default: runs from before an option are labelled as those
+    after it. Other data make another task.
+    """
     settings = {
         key: str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-        for key, value in _flat(config)
+        for key, value in _flat(with_defaults(result.config) | {"task.data": result.data})
         if value is not None and "_target_" not in key
         if not any(key == part or key.startswith(f"{part}.") for part in UNNAMED)
     }

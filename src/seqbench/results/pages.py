@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from seqbench.errors import StoreError
 from seqbench.results.figures import save
-from seqbench.runs.store import write_atomically
+from seqbench.runs.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

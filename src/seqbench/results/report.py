@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -29,10 +30,15 @@ def print_report(folders: Iterable[Path], console: Console | None = None) -> Non
         StoreError: they hold no result, or one that cannot be read.
     """
     folders = list(folders)
-    results = read_results(folders)
+    results = read_results(folders, say)
     if not results:
         raise no_results(", ".join(map(str, folders)) or "no folder at all")
     print_comparison(compare(results), console)
+
+
+def say(sentence: str) -> None:
+    """Print a sentence about the results to standard error."""
+    print(f"seqbench: {sentence}", file=sys.stderr)
 
 
 def write_report(

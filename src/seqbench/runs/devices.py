@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import platform
 import resource
 import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -93,18 +95,29 @@ def processor() -> str:
 
 @cache
 def commit() -> str | None:
-    """Return the commit of the checkout that the code runs from, with + if it has uncommitted changes."""
+    """Return the commit of the checkout that the code runs from; None for code that is installed.
+
+    Where there are uncommitted changes it ends in + and a hash of them.
+    """
     git = ["git", "-C", str(Path(__file__).parent)]
     # Fails in a repository into whose folder the package is merely installed.
     mine = ["ls-files", "--error-unmatch", Path(__file__).name]
     try:
         _, commit, changes = (
-            subprocess.run([*git, *args], capture_output=True, text=True, check=True).stdout.strip()
-            for args in (mine, ["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"])
+            subprocess.run([*git, *args], capture_output=True, check=True).stdout.strip()
+            for args in (mine, ["rev-parse", "HEAD"], ["diff", "HEAD"])
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return commit + ("+" if changes else "")
+    return commit.decode() + (f"+{hashlib.sha256(changes).hexdigest()[:6]}" if changes else "")
+
+
+@cache
+def made_with() -> dict[str, str]:
+    """Return what a process trains with: the commit of the code, and the versions that decide rounding."""
+    facts = {name: version(name) for name in ("seqbench", "torch", "lightning")}
+    facts |= {"python": platform.python_version(), "processor": processor()}
+    return facts | {"commit": commit() or ""}
 
 
 @cache

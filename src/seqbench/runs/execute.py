@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import platform
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import lightning as L
@@ -21,9 +21,10 @@ from torch import nn
 from seqbench.errors import ConfigError, SeqbenchError
 from seqbench.processes import is_first_process
 from seqbench.runs import devices
+from seqbench.runs.files import to_bytes, write_atomically
 from seqbench.runs.plan import Plan
-from seqbench.runs.record import Record, Recorder, save_atomically
-from seqbench.runs.store import Result, write_atomically, write_result
+from seqbench.runs.record import Record, Recorder
+from seqbench.runs.store import BEST_WEIGHTS, Result, write_result
 from seqbench.training import loggers
 from seqbench.training.batches import STEPS_PER_CALL, TaskData, TrainingStream
 from seqbench.training.execution_mode import ExecutionMode
@@ -49,7 +50,7 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
             for seed, record in records.items() if is_first_process() else ():
                 record.loggers = job.loggers(seed, record.logger_id)
                 for logger in record.loggers:
-                    loggers.restore(logger, record.rows)
+                    loggers.restore(logger, record.rows, record.unlogged)
                 write_atomically(record.folder / "config.yaml", OmegaConf.to_yaml(job.config_of(seed)))
             models = [job.model(seed) for seed in records]
             mode = next(iter(records.values())).mode
@@ -88,7 +89,7 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
         if is_first_process():
             write_result(job.folder(seed), result)
             if result.status != "failed":
-                records[seed].path.unlink(missing_ok=True)
+                records[seed].drop_checkpoints(job.settings.max_steps)
         loggers.finish(records[seed].loggers, _summary(result), failed=result.status == "failed")
     return list(results.values())
 
@@ -113,7 +114,7 @@ def _trainer(job: Plan, records: dict[int, Record], learner: SequenceLearner) ->
     settings, first = job.settings, next(iter(records.values()))
     observers = [callback for seed in records for callback in job.make_callbacks(seed)]
     callbacks = [
-        Recorder(list(records.values()), settings.checkpoint_seconds, settings.log_spectrum),
+        Recorder(list(records.values()), settings.checkpoint_every, settings.log_spectrum),
         *observers,
     ]
     if settings.progress and is_first_process() and ProgressLine.wanted():
@@ -176,11 +177,12 @@ def _test(
     for (record, _), metrics in zip(tested, learner.tested, strict=True):
         record.tested = metrics
         if trainer.is_global_zero:
-            save_atomically(record.best_weights, record.folder / "checkpoints" / "best.pt")
+            write_atomically(record.folder / BEST_WEIGHTS, to_bytes(record.best_weights))
 
 
 def _blank(job: Plan, seed: int) -> Result:
     """Return the result of a run of which nothing is known yet."""
+    made_with = devices.made_with()
     return Result(
         task=job.task_name,
         model=job.model_name,
@@ -188,13 +190,15 @@ def _blank(job: Plan, seed: int) -> Result:
         seed=seed,
         status="failed",
         config=job.config_of(seed),
+        identity=job.identity.digest,
+        data=job.data,
+        revisions=job.identity.revisions,
         metric=job.task.metric,
         metrics={job.task.metric: job.task.metric_of(job.task.metric)},
         solved_when=job.task.solved_when,
         device=platform.processor() or platform.machine(),
-        versions={name: version(name) for name in ("seqbench", "torch", "lightning")}
-        | {"python": platform.python_version()},
-        commit=devices.commit(),
+        versions={name: made_with[name] for name in ("seqbench", "torch", "lightning", "python")},
+        commit=made_with["commit"] or None,
     )
 
 
@@ -210,6 +214,11 @@ def _fill(job: Plan, result: Result, record: Record, model: nn.Module) -> None:
     result.test = {str(n): dict(m) for n, m in zip(lengths, record.tested, strict=False)}
     measured = {name for metrics in (result.validation, *result.test.values()) for name in metrics}
     result.metrics |= {name: task.metric_of(name) for name in sorted(measured)}
+    result.commit = ", ".join(dict.fromkeys(by["commit"] for by in record.made_with if by["commit"])) or None
+    result.continued_from = record.continued_from
+    if (at_length := result.test.get(str(task.length))) is not None:
+        finite = {name: math.nan if value is None else value for name, value in at_length.items()}
+        result.solved_on_test = task.solved(finite)
     result.baseline_loss = {str(n): task.baseline_loss(n) for n in lengths}
     result.parameters = sum(p.numel() for p in model.parameters())
     result.state_size = getattr(model, "state_size", None)

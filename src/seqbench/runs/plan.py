@@ -28,10 +28,11 @@ from seqbench.config.build import (
     build_task,
     check_counts,
 )
-from seqbench.config.identity import identity, resolve
+from seqbench.config.identity import Identity, identity, resolve
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model
 from seqbench.runs.devices import world_size
+from seqbench.runs.store import run_folder
 from seqbench.tasks.base import Task, generator
 from seqbench.training.callbacks import Observer, check_observes
 from seqbench.training.loggers import RunInfo
@@ -54,7 +55,9 @@ class Plan:
         optimizer: how models are optimised.
         settings: the training protocol.
         config: the resolved configuration, as it is stored with a run.
-        hash: the identity of the configuration.
+        identity: what the runs are, but for their seed.
+        identify: the identity that they would have with another number of steps, `trainer.max_steps`.
+        data: the fingerprint of the task's data; None where the configuration alone makes them.
         seeds: the runs.
         batch_size: sequences of one optimisation step, all devices together.
         runs_dir: where runs are stored.
@@ -69,7 +72,9 @@ class Plan:
     optimizer: OptimizerConfig
     settings: TrainerSettings
     config: dict[str, Any]
-    hash: str
+    identity: Identity
+    identify: Callable[[int], Identity]
+    data: str | None
     seeds: range
     batch_size: int
     runs_dir: Path
@@ -77,6 +82,11 @@ class Plan:
     together: bool
     make_loggers: Callable[[dict[str, Any]], list[Logger]]
     make_callbacks: Callable[[int], list[L.Callback]]
+
+    @property
+    def hash(self) -> str:
+        """The part of the identity that names folders."""
+        return self.identity.hash
 
     @property
     def task_name(self) -> str:
@@ -91,7 +101,7 @@ class Plan:
     @property
     def group(self) -> str:
         """`<task>/<model>-<hash>`."""
-        return f"{self.task_name}/{self.model_name}-{self.hash}"
+        return run_folder(self.task_name, self.model_name, self.hash).as_posix()
 
     def folder(self, seed: int) -> Path:
         """Return the run folder of a seed."""
@@ -156,6 +166,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     if model.solves_readout and processes > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
     config: Any = OmegaConf.to_container(cfg, resolve=True)
+    data = task.fingerprint()
     observers = [*build_callbacks(cfg), *_checked(callbacks)]
     together = (
         processes == 1
@@ -170,7 +181,9 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
         optimizer=optimizer,
         settings=settings,
         config=config,
-        hash=identity(cfg),
+        identity=identity(cfg, data),
+        identify=partial(_identity_at, cfg, data),
+        data=data,
         seeds=range(cfg.seed, cfg.seed + cfg.n_seeds),
         batch_size=cfg.batch_size,
         runs_dir=Path(str(cfg.runs_dir)),
@@ -179,6 +192,12 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
         make_loggers=LoggerFactory(cfg),
         make_callbacks=partial(_observers, observers, cfg.n_seeds == 1),
     )
+
+
+def _identity_at(cfg: DictConfig, data: str | None, max_steps: int) -> Identity:
+    other = cfg.copy()
+    other.trainer.max_steps = max_steps
+    return identity(other, data)
 
 
 def _checked(callbacks: Sequence[CallbackOrFactory]) -> list[CallbackOrFactory]:

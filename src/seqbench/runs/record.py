@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +16,10 @@ from torch import Tensor, nn
 
 from seqbench.analysis.observations import picture
 from seqbench.analysis.spectrum import largest
-from seqbench.errors import StoreError
 from seqbench.models.unfold import Engine
 from seqbench.processes import is_first_process
+from seqbench.runs import devices
+from seqbench.runs.files import DamagedFileError, load_sealed, save_sealed
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 from seqbench.training.learner import SequenceLearner
@@ -49,13 +49,26 @@ class Record:
         loggers: what logs the run besides `metrics.csv`.
         logger_id: stays the same when the run continues after a stop.
         tested: metrics of the best weights on the test set of each of the task's `eval_lengths`.
+        made_with: the code and platform of every process that trained the run, see `devices.made_with`.
+        continued_from: the folder of the run of fewer steps that this one went on from; None for most.
+        unlogged: evaluations of that run, which no logger of this one has.
         checkpoint: what was read to continue from: model, optimiser, generators.
     """
 
-    def __init__(self, task: Task, folder: Path, stop_when_solved: bool, logger_id: str) -> None:
+    def __init__(
+        self,
+        task: Task,
+        folder: Path,
+        run: str,
+        stop_when_solved: bool = True,
+        patience: int | None = None,
+        logger_id: str = "",
+    ) -> None:
         self.task = task
         self.folder = folder
+        self.run = run
         self.stop_when_solved = stop_when_solved
+        self.patience = patience
         self.logger_id = logger_id
         self.loggers: list[Logger] = []
         self.step = 0
@@ -69,12 +82,18 @@ class Record:
         self.rows: list[dict[str, float]] = []
         self.mode: tuple[bool, Engine | None] | None = None
         self.tested: list[dict[str, float]] = []
+        self.made_with: list[dict[str, str]] = []
+        self.continued_from: str | None = None
+        self.unlogged: list[dict[str, float]] = []
         self.checkpoint: dict[str, Any] | None = None
 
     @property
     def ended(self) -> bool:
         """Whether there is nothing more to train."""
-        return self.status == "diverged" or (self.status == "solved" and self.stop_when_solved)
+        if self.status == "diverged" or (self.status == "solved" and self.stop_when_solved):
+            return True
+        waited = sum(row["step"] > (self.best_step or 0) for row in self.rows)
+        return self.patience is not None and waited >= self.patience
 
     # Evaluations
 
@@ -116,7 +135,7 @@ class Record:
 
     def discard(self) -> None:
         """Remove what a run that was refused has written, unless it has a checkpoint to continue from."""
-        if is_first_process() and not self.path.exists():
+        if is_first_process() and not any(path.exists() for path in self.paths):
             for name in ("config.yaml", "metrics.csv"):
                 (self.folder / name).unlink(missing_ok=True)
 
@@ -124,7 +143,7 @@ class Record:
 
     _kept = (
         *("step", "status", "solved_at_step", "best_step", "best_metrics", "best_weights"),
-        *("train_seconds", "wall_seconds", "rows", "logger_id", "mode"),
+        *("train_seconds", "wall_seconds", "rows", "logger_id", "mode", "made_with", "continued_from"),
     )
 
     @property
@@ -132,34 +151,67 @@ class Record:
         """The last checkpoint."""
         return self.folder / "checkpoints" / "last.pt"
 
+    @property
+    def paths(self) -> tuple[Path, Path]:
+        """The last checkpoint and the one before it."""
+        return self.path, self.path.with_name("previous.pt")
+
     def save(self, model: nn.Module, optimizer: dict[str, Any]) -> None:
-        """Write a checkpoint; a reader finds the whole of it or the one before."""
+        """Write a checkpoint, and keep the one before it."""
         state: dict[str, Any] = {
+            "run": self.run,
             "model": {name: value.clone() for name, value in model.state_dict().items()},
             "optimizer": optimizer,
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "record": {name: getattr(self, name) for name in self._kept},
         }
-        save_atomically(state, self.path)
+        last, before = self.paths
+        if last.exists():
+            last.replace(before)
+        save_sealed(state, last)
 
-    def load(self) -> None:
-        """Read the last checkpoint, if there is one.
+    def drop_checkpoints(self, max_steps: int) -> None:
+        """Remove what a finished run needs no more: all but the last checkpoint, if more steps may follow."""
+        last, before = self.paths
+        before.unlink(missing_ok=True)
+        if self.ended or self.step < max_steps:
+            last.unlink(missing_ok=True)
+
+    def load(self, warn: Callable[[str], object]) -> None:
+        """Read the last checkpoint that is whole, if there is one.
+
+        Args:
+            warn: called with a sentence about each that is not.
 
         Raises:
-            StoreError: the checkpoint cannot be read.
+            StoreError: a checkpoint cannot be read.
         """
-        try:
-            self.checkpoint = torch.load(self.path, map_location="cpu", weights_only=True)
-            for name, value in self.checkpoint.pop("record").items():
-                setattr(self, name, value)
-        except FileNotFoundError:
-            pass
-        except Exception as error:  # torch.load raises many kinds for a damaged file
-            raise StoreError(
-                f"{self.path} cannot be read ({type(error).__name__}). "
-                "Delete it and the run starts from the beginning."
-            ) from error
+        for path in self.paths:
+            try:
+                checkpoint = load_checkpoint(path, self.run)
+            except FileNotFoundError:
+                continue
+            except DamagedFileError as error:
+                warn(f"{error} The run goes on from the checkpoint before it, or else from the beginning.")
+                continue
+            self._take(checkpoint)
+            break
+        else:
+            self._take(None)
+
+    def take_over(self, checkpoint: dict[str, Any], run: str) -> None:
+        """Go on from the checkpoint of another run, whose folder is `run`; the loggers begin a new one."""
+        logger_id = self.logger_id
+        self._take(checkpoint)
+        self.logger_id, self.continued_from, self.unlogged = logger_id, run, list(self.rows)
+
+    def _take(self, checkpoint: dict[str, Any] | None) -> None:
+        self.checkpoint = checkpoint
+        for name, value in {} if checkpoint is None else checkpoint.pop("record").items():
+            setattr(self, name, value)
+        if (made_with := devices.made_with()) not in self.made_with:
+            self.made_with.append(made_with)
         if is_first_process():  # drop what a killed run wrote after its last checkpoint
             (self.folder / "metrics.csv").unlink(missing_ok=True)
             for row in self.rows:
@@ -173,13 +225,12 @@ class Recorder(L.Callback):
         active: the records of the seeds in training, in the order of the learner's models.
     """
 
-    def __init__(
-        self, records: Sequence[Record], checkpoint_seconds: float, log_spectrum: bool = False
-    ) -> None:
+    def __init__(self, records: Sequence[Record], checkpoint_every: int, log_spectrum: bool = False) -> None:
         self.active = list(records)
         self.log_spectrum = log_spectrum
-        self.checkpoint_seconds = checkpoint_seconds
-        self._mark = self._saved_at = time.perf_counter()
+        self.checkpoint_every = checkpoint_every
+        self._mark = time.perf_counter()
+        self._saved_at = records[0].step
         self._shown_at: dict[int, float] = {}  # by the record's id: when its memory was last drawn
 
     def _lap(self) -> float:
@@ -199,7 +250,7 @@ class Recorder(L.Callback):
                 torch.cuda.set_rng_state_all(checkpoint["cuda_rng"])
         for record in self.active:
             record.checkpoint = None
-        self._mark = self._saved_at = time.perf_counter()
+        self._mark = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._lap()
@@ -231,7 +282,7 @@ class Recorder(L.Callback):
             self._show_memory(trainer, record, model, is_last=record.ended or over)
         training = [k for k, record in enumerate(self.active) if not record.ended]
         trainer.should_stop = not training or over
-        due = time.perf_counter() - self._saved_at >= self.checkpoint_seconds
+        due = over or pl_module.step - self._saved_at >= self.checkpoint_every
         leaving = not trainer.should_stop and len(self.active) - len(training) > before
         if trainer.is_global_zero and (due or leaving):
             self._save(pl_module)
@@ -246,7 +297,7 @@ class Recorder(L.Callback):
             if learner.mode is not None:
                 record.mode = learner.mode.vectorized, learner.mode.engine
             record.save(model, state)
-        self._saved_at = time.perf_counter()
+        self._saved_at = learner.step
 
     def _show_memory(self, trainer: L.Trainer, record: Record, model: nn.Module, is_last: bool) -> None:
         """Show in every logger that can what a model's memory does with the first validation sequence."""
@@ -265,9 +316,19 @@ class Recorder(L.Callback):
         self._shown_at[id(record)] = now
 
 
-def save_atomically(state: Any, path: Path) -> None:
-    """Save with torch so that a reader, or a crash, finds all of the file or none."""
-    path.parent.mkdir(exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    torch.save(state, part)
-    part.replace(path)
+def load_checkpoint(path: Path, run: str) -> dict[str, Any]:
+    """Return the checkpoint of a run.
+
+    Args:
+        path: the file.
+        run: `<task>/<model>-<hash>/seed-<n>`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        DamagedFileError: it is not what was written, or was written by another run.
+        StoreError: it cannot be read.
+    """
+    checkpoint: dict[str, Any] = load_sealed(path)
+    if checkpoint.get("run") != run:
+        raise DamagedFileError(f"{path} is the checkpoint of another run, {checkpoint.get('run')}.")
+    return checkpoint

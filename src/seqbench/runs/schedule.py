@@ -13,10 +13,12 @@ from omegaconf import DictConfig
 
 from seqbench.errors import StoreError
 from seqbench.processes import is_first_process
+from seqbench.runs.continuation import continuation
 from seqbench.runs.execute import execute
+from seqbench.runs.files import DamagedFileError, remove_parts
 from seqbench.runs.plan import CallbackOrFactory, Plan, plan
 from seqbench.runs.record import Record
-from seqbench.runs.store import Result, read_result
+from seqbench.runs.store import RESULT_FILE, OldSchemaError, Result, read_result
 
 
 def train(
@@ -27,7 +29,8 @@ def train(
     """Train every seed of a configuration, and return how each ended.
 
     A run that has a result is read, not trained; one that was stopped continues from its last checkpoint; one
-    that failed is tried again. Seeds at the same step train together.
+    that failed is tried again. One that is equal to a finished run but for more steps goes on from that run's
+    end, see `seqbench.runs.continuation`. Seeds at the same step train together.
 
     Args:
         cfg: from `seqbench.compose`.
@@ -80,8 +83,29 @@ def _results(job: Plan) -> Iterator[tuple[int, Result, bool]]:
 
 
 def _done(job: Plan, seed: int) -> Result | None:
-    result = read_result(job.folder(seed))
+    """Return the result of a run that is done. One that cannot be read is set aside.
+
+    Raises:
+        StoreError: the result is that of another run.
+    """
+    path = job.folder(seed) / RESULT_FILE
+    try:
+        result = read_result(job.folder(seed))
+    except (DamagedFileError, OldSchemaError) as error:
+        aside = path.with_name(f"unreadable-{path.name}")
+        _say(f"{error} It is moved to {aside.name}, and the run is trained again.")
+        if is_first_process():
+            with suppress(OSError):
+                path.replace(aside)
+        return None
+    if result is not None and result.identity != job.identity.digest:
+        raise StoreError(f"{path} is the result of another configuration with the same hash; move it away.")
     return None if result is None or result.status == "failed" else result
+
+
+def _say(sentence: str) -> None:
+    if is_first_process():
+        print(f"seqbench: {sentence}", file=sys.stderr, flush=True)
 
 
 def _lock(job: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool:
@@ -100,8 +124,10 @@ def _lock(job: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool:
             f"cannot write in {folder}: {error.strerror}. Choose another place with runs_dir=…."
         ) from error
     locks.callback(_remove_empty, folder)
-    locks.callback((folder / ".lock").unlink, missing_ok=True)
+    # Unlinked while it is held: after the release another process may hold it.
     locks.callback(lock.release)
+    locks.callback((folder / ".lock").unlink, missing_ok=True)
+    remove_parts(folder)
     return True
 
 
@@ -133,8 +159,20 @@ def _train(job: Plan, seeds: Sequence[int]) -> Iterator[tuple[int, Result]]:
 
 
 def _record(job: Plan, seed: int, logger_id: str | None = None) -> Record:
-    """Return the record of a run, as its last checkpoint has it."""
-    stop = job.settings.stop_when_solved
-    record = Record(job.task, job.folder(seed), stop, logger_id or job.logger_id(seed))
-    record.load()
+    """Return the record of a run, from its last checkpoint or else from that of the run of fewer steps."""
+    record = Record(
+        job.task,
+        job.folder(seed),
+        f"{job.group}/seed-{seed}",
+        job.settings.stop_when_solved,
+        job.settings.patience,
+        logger_id or job.logger_id(seed),
+    )
+    record.load(_say)
+    if record.checkpoint is None and (before := continuation(job, seed)) is not None:
+        if before.checkpoint is not None:
+            record.take_over(before.checkpoint, before.run)
+            _say(f"{record.run} goes on from step {before.steps} of {before.run}.")
+        else:
+            _say(f"{record.run} starts at step 0 and not from {before.run}, because {before.obstacle}.")
     return record

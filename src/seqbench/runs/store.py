@@ -1,17 +1,22 @@
-"""The store: one folder per run, `runs/<task>/<model>-<hash>/seed-<k>/`. Its result is written last."""
+"""The store: one folder per run, `runs/<task>/<model>-<hash>/seed-<k>/`. Its result is written last.
+
+A result says what it is the result of, and holds checksums: of itself and of the other files of its folder.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Iterable
+import re
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from seqbench.errors import StoreError
+from seqbench.runs.files import DamagedFileError, checksum, read, write_atomically
 from seqbench.tasks.metrics import Direction, Metric
 
 if TYPE_CHECKING:
@@ -19,8 +24,13 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 RESULT_FILE = "result.json"
+BEST_WEIGHTS = "checkpoints/best.pt"
+#: The other files of a finished run, whose checksums its result holds.
+OTHER_FILES = ("config.yaml", "metrics.csv", BEST_WEIGHTS)
 #: Raised when the meaning of a field changes.
-SCHEMA = 2
+SCHEMA = 3
+#: The greatest size of a result, in bytes.
+MOST_BYTES = 64 * 2**20
 
 Status = Literal["solved", "finished", "diverged", "failed"]
 Metrics = dict[str, float | None]
@@ -39,6 +49,12 @@ class Result:
     seed: int
     status: Status
     config: dict[str, Any]
+    identity: str = ""
+    """The whole hash of what decides the numbers; `hash` is its beginning."""
+    data: str | None = None
+    """The fingerprint of the task's data; None where the configuration alone makes them."""
+    revisions: dict[str, int] = field(default_factory=dict)
+    """Component and parameter to the revision of its numbers, `optim.omega: 2`, where there is one."""
     metric: str | None = None
     """The name of the task's headline metric, a key of `validation` and of each entry of `test`."""
     metrics: dict[str, Metric] = field(default_factory=dict)
@@ -47,6 +63,8 @@ class Result:
     """The task's condition for a solved run, in words, with its source."""
     solved_at_step: int | None = None
     """The optimisation step of the first evaluation on the validation set that met `solved_when`."""
+    solved_on_test: bool | None = None
+    """Whether the test at the training length met `solved_when`; None where there is no such test."""
     steps: int = 0
     """Optimisation steps taken."""
     sequences: int = 0
@@ -72,9 +90,14 @@ class Result:
     device: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     commit: str | None = None
+    """The commit of the code, with + and a hash of uncommitted changes; several, where the code changed."""
+    continued_from: str | None = None
+    """The folder `<model>-<hash>` of the run of fewer steps whose last checkpoint this one went on from."""
     error: str | None = None
     finished_at: str = ""
     """UTC, ISO 8601."""
+    sha256: dict[str, str] = field(default_factory=dict)
+    """File to checksum, for the other files of the folder."""
     schema: int = SCHEMA
 
     @property
@@ -99,34 +122,23 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to `path`. A reader finds all of it or nothing of it, after a crash too.
-
-    Raises:
-        StoreError: the file cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StoreError(f"cannot write {path}: {error.strerror}.") from error
-
-
 def write_result(folder: Path, result: Result) -> None:
-    """Write `folder/result.json`.
+    """Write `folder/result.json`, with checksums of itself and of the folder's other files.
 
     Raises:
-        StoreError: the file cannot be written.
+        StoreError: the file cannot be written, or another cannot be read.
     """
-    data = asdict(result)
+    present = [name for name in OTHER_FILES if (folder / name).exists()]
+    result.sha256 = {name: checksum(read(folder / name)) for name in present}
+    data = _plain(asdict(result))
     for metric in data["metrics"].values():
         del metric["name"]  # the key of the entry
-    write_atomically(folder / RESULT_FILE, json.dumps(_plain(data), indent=1) + "\n")
+    data["checksum"] = checksum(_text(data))
+    write_atomically(folder / RESULT_FILE, _text(data))
+
+
+def _text(data: dict[str, Any]) -> str:
+    return json.dumps(data, indent=1) + "\n"
 
 
 @cache
@@ -136,40 +148,52 @@ def _schema() -> TypeAdapter[Result]:
     return TypeAdapter(Result)
 
 
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split("\n")[:3])
+class OldSchemaError(StoreError):
+    """A result that was stored under another schema."""
 
 
 def read_result(folder: Path) -> Result | None:
     """Return the result in a run's folder; None if the run has no result yet.
 
     Raises:
-        StoreError: the file exists, and this version cannot read it, or it is the result of another run.
+        DamagedFileError: the file is not what was written.
+        OldSchemaError: it was written under another schema.
+        StoreError: it cannot be read, or is the result of another run.
     """
     path = folder / RESULT_FILE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["schema"] != SCHEMA:
-            raise ValueError(f"schema {data['schema']}, not {SCHEMA}")
+        data = json.loads(read(path, MOST_BYTES))
+        schema = data["schema"]
+        if isinstance(schema, int) and schema != SCHEMA:
+            raise OldSchemaError(
+                f"{path} was stored under schema {schema}, and this version of seqbench reads {SCHEMA}."
+            )
+        if data.pop("checksum") != checksum(_text(data)):
+            raise ValueError("its checksum is another")
         data["metrics"] = {name: {"name": name} | metric for name, metric in data["metrics"].items()}
         result: Result = _schema().validate_python(
             {f.name: data[f.name] for f in fields(Result) if f.name in data}
         )
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(
-            f"{path} is not a result that this version can read ({_brief(error)}). Delete it to train the "
-            "run again."
-        ) from error
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}.") from error
-    own = Path(result.task, f"{result.model}-{result.hash}", f"seed-{result.seed}")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = str(error) if type(error) is ValueError else "it is no result"
+        raise DamagedFileError(f"{path} is damaged: {reason}.") from error
+    own = Path(run_folder(result.task, result.model, result.hash), f"seed-{result.seed}")
     if folder.resolve().parts[-3:] != own.parts:
         raise StoreError(
             f"{path} is the result of {own} and lies in another folder. Move it there or delete it."
         )
     return result
+
+
+def run_folder(task: str, model: str, hash: str) -> Path:
+    """Return `<task>/<model>-<hash>`, where a name such as `my/lstm` is written `my.lstm`."""
+
+    def safe(name: str) -> str:
+        return re.sub(r"[/\\\x00-\x1f]", ".", name).lstrip(".") or "_"
+
+    return Path(safe(task), f"{safe(model)}-{hash}")
 
 
 def run_folders(runs_dir: str | Path = "runs") -> list[Path]:
@@ -178,14 +202,32 @@ def run_folders(runs_dir: str | Path = "runs") -> list[Path]:
     return sorted(path for path in found if path.is_dir() and not path.parent.name.startswith("."))
 
 
-def read_results(folders: Iterable[Path]) -> list[Result]:
+def read_results(
+    folders: Iterable[Path], on_unreadable: Callable[[str], object] = warnings.warn
+) -> list[Result]:
     """Return the results in the folders `<task>/<model>-<hash>`, one for every seed that has a result.
 
-    Raises:
-        StoreError: a result cannot be read.
+    Args:
+        folders: where to look.
+        on_unreadable: called with a sentence about results that are left out because they cannot be read.
     """
-    seeds = (seed for folder in dict.fromkeys(folders) for seed in folder.glob("seed-*"))
-    results = [result for seed in seeds if (result := read_result(seed))]
+    found = (seed for folder in dict.fromkeys(folders) for seed in sorted(folder.glob("seed-*")))
+    results, old = [], []
+    for seed in found:
+        try:
+            result = read_result(seed)
+        except OldSchemaError:
+            old.append(seed)
+        except StoreError as error:
+            on_unreadable(f"{error} It is left out.")
+        else:
+            results += [result] if result else []
+    if old:
+        groups = ", ".join(sorted({"/".join(seed.parts[-3:-1]) for seed in old}))
+        on_unreadable(
+            f"{len(old)} run{'s were' if len(old) > 1 else ' was'} stored under another schema than this "
+            f"version's, {SCHEMA}, and left out: {groups}."
+        )
     return sorted(results, key=lambda result: (result.task, result.model, result.hash, result.seed))
 
 
@@ -194,10 +236,11 @@ def load_results(runs_dir: str | Path = "runs") -> pd.DataFrame:
 
     Columns: the fields of `Result` under their names; the entries of its dictionaries under dotted names,
     `config.task.length`, `test.100.loss`, `validation.loss`, `baseline_loss.100`. In place of `metrics`,
-    which has many entries, there is `direction`, that of the headline metric.
+    which has many entries, there is `direction`, that of the headline metric. A result that cannot be read is
+    left out, with a warning that names it.
 
     Raises:
-        StoreError: there is no result, or one cannot be read.
+        StoreError: there is no result.
     """
     import pandas as pd
 
@@ -207,7 +250,7 @@ def load_results(runs_dir: str | Path = "runs") -> pd.DataFrame:
     rows = []
     for result in results:
         row = asdict(result)
-        del row["metrics"]
+        del row["metrics"], row["sha256"]
         rows.append(row | {"direction": result.direction})
     return pd.json_normalize(rows)
 

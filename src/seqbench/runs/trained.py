@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import NamedTuple
 
 import torch
@@ -11,7 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from seqbench.config.build import build_model, build_task
-from seqbench.errors import ConfigError, StoreError
+from seqbench.errors import StoreError, first_line
+from seqbench.runs.files import DamagedFileError, from_bytes, read_checked
+from seqbench.runs.store import BEST_WEIGHTS, RESULT_FILE, read_result
 from seqbench.tasks.base import Task
 
 
@@ -36,26 +37,49 @@ def load_run(folder: Path) -> TrainedRun:
     Torch's global generator is left as it was.
 
     Raises:
-        StoreError: the folder is not that of a trained run, or its weights are damaged.
-        ConfigError: the weights do not fit the run's configuration.
+        StoreError: the folder is not that of a trained run, a file is damaged, the data are others than those
+            that the run was trained with, or its weights do not fit the model.
+        ConfigError: the configuration cannot be used.
     """
-    name, path = folder.resolve().parent.name, folder / "checkpoints" / "best.pt"
+    result = read_result(folder)
+    if result is None:
+        raise StoreError(f"{folder} is not the folder of a trained run: it has no {RESULT_FILE}.")
+    if BEST_WEIGHTS not in result.sha256:
+        raise StoreError(f"{folder} has no weights: the run has the status {result.status}.")
     try:
-        cfg = OmegaConf.load(folder / "config.yaml")
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise StoreError(
-            f"{folder} is not the folder of a trained run: {error.filename} cannot be read."
-        ) from error
-    except (RuntimeError, UnpicklingError, EOFError) as error:
-        raise StoreError(f"{path} is not a file of weights that a run wrote.") from error
+        content = read_checked(folder / BEST_WEIGHTS, result.sha256[BEST_WEIGHTS])
+    except FileNotFoundError as error:
+        raise StoreError(f"{folder} is not the folder of a trained run: {error} is missing.") from error
+    weights = from_bytes(content, folder / BEST_WEIGHTS)
+    cfg = OmegaConf.create(result.config)
     assert isinstance(cfg, DictConfig)
     task = build_task(cfg)
     task.prepare(cfg.batch_size)
+    if result.data != task.fingerprint():
+        raise StoreError(f"{folder} was trained with other data than those in data_dir={cfg.data_dir}.")
     with torch.random.fork_rng():
         model = build_model(cfg, task)
     try:
+        _check_fits(weights, model)
         model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ConfigError(f"{name}: {str(error).splitlines()[0]}") from error
-    return TrainedRun(name, cfg, task, model)
+    except (RuntimeError, ValueError, AttributeError, TypeError) as error:
+        reason = first_line(error).rstrip(".:")
+        raise DamagedFileError(
+            f"{folder / BEST_WEIGHTS} does not fit the run's configuration: {reason}."
+        ) from error
+    return TrainedRun(folder.resolve().parent.name, cfg, task, model)
+
+
+def _check_fits(weights: dict[str, torch.Tensor], model: nn.Module) -> None:
+    """Raise a ValueError where weights have other names, shapes or types than those of a model."""
+    if not isinstance(weights, dict):
+        raise ValueError("it is no set of weights")
+    expected = model.state_dict()
+    if differing := sorted({*weights} ^ {*expected}):
+        raise ValueError(f"{differing[0]} is in one of them alone")
+    for name, value in expected.items():
+        theirs = weights[name]
+        if theirs.shape != value.shape:
+            raise ValueError(f"{name} has the shape {tuple(theirs.shape)} and not {tuple(value.shape)}")
+        if theirs.dtype.is_floating_point != value.dtype.is_floating_point:
+            raise ValueError(f"{name} has the type {theirs.dtype} and not {value.dtype}")

@@ -68,6 +68,14 @@ class Task(ABC):
             ConfigError: there are fewer training examples than one batch needs.
         """
 
+    def fingerprint(self) -> str | None:
+        """Return a hash of the data that the task reads; None where the configuration alone makes them.
+
+        Raises:
+            DataError: the data are missing or malformed.
+        """
+        return None
+
     @abstractmethod
     def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
         """Yield the training batches of the run `seed` without end, from optimisation step `start`."""

@@ -109,12 +109,19 @@ def _logged_in() -> bool:
         return False
 
 
-def restore(logger: Logger, rows: Sequence[dict[str, float]]) -> None:
+def restore(
+    logger: Logger, rows: Sequence[dict[str, float]], unlogged: Sequence[dict[str, float]] = ()
+) -> None:
     """Log the evaluations of a run that is resumed, if the logger does not keep them.
 
     Lightning's CSV logger starts its file anew; the others append to what is there.
+
+    Args:
+        logger: a logger of the run.
+        rows: the evaluations so far.
+        unlogged: those of them that no logger of the run has.
     """
-    for row in rows if isinstance(logger, CSVLogger) else ():
+    for row in rows if isinstance(logger, CSVLogger) else unlogged:
         log_row(logger, row)
 
 

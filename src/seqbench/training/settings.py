@@ -17,6 +17,7 @@ class TrainerSettings:
         max_steps: optimisation steps, at most.
         eval_every: steps between evaluations on the validation set.
         stop_when_solved: end at the first evaluation at which the task is solved.
+        patience: end after so many evaluations in a row without a new best one; None goes on.
         teacher_forcing: the rate at which a model that is fed its previous output (`feedback`, or a task that
             predicts its next input) is fed the true one in training. A pair is the rate at the first step and
             at the last, linear in between (scheduled sampling: Bengio, Vinyals, Jaitly & Shazeer, 2015).
@@ -29,7 +30,7 @@ class TrainerSettings:
         accelerator: auto, cpu, gpu, mps, …
         strategy: as Lightning names it.
         num_threads: threads of one process on a CPU; None leaves the choice to torch.
-        checkpoint_seconds: shortest time between checkpoints.
+        checkpoint_every: steps between checkpoints; each is written at an evaluation.
         progress: show a progress line if the output is a terminal.
         lightning: further arguments of `lightning.Trainer`.
     """
@@ -37,6 +38,7 @@ class TrainerSettings:
     max_steps: int = 2000
     eval_every: int = 100
     stop_when_solved: bool = True
+    patience: int | None = None
     teacher_forcing: float | Sequence[float] = 1.0
     log_spectrum: bool = False
     precision: str | int = "32-true"
@@ -45,7 +47,7 @@ class TrainerSettings:
     accelerator: str = "auto"
     strategy: str = "auto"
     num_threads: int | None = 1
-    checkpoint_seconds: float = 10.0
+    checkpoint_every: int = 100
     progress: bool = True
     lightning: dict[str, Any] = field(default_factory=dict)
 
@@ -60,13 +62,15 @@ class TrainerSettings:
             raise ConfigError(
                 f"trainer.teacher_forcing={self.teacher_forcing} must lie in [0, 1], as one number or a pair."
             )
-        for name in ("max_steps", "eval_every"):
+        for name in ("max_steps", "eval_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"trainer.{name}={getattr(self, name)} must be at least 1.")
+        for name in ("patience", "num_threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"trainer.{name}={value} must be at least 1, or null.")
         if self.devices == 0 or self.devices < -1:
             raise ConfigError(f"trainer.devices={self.devices} must be at least 1, or -1 for all.")
-        if self.num_threads is not None and self.num_threads < 1:
-            raise ConfigError(f"trainer.num_threads={self.num_threads} must be at least 1, or null.")
 
     @property
     def teacher_rates(self) -> tuple[float, ...]:

@@ -1,12 +1,26 @@
-"""What a reader must know of a cell: missing, failed and diverged runs."""
+"""What a reader must know of a cell: missing, failed and diverged runs, and what its runs do not share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from seqbench.results.summaries.base import Cell, Row, Summary
+from seqbench.runs.store import Result
+
+#: What the runs of a cell should share, by what a note calls it.
+SHARED: dict[str, Callable[[Result], object]] = {
+    "commits": lambda run: run.commit,
+    "revisions": lambda run: tuple(sorted(run.revisions.items())),
+    "versions of torch": lambda run: run.versions.get("torch"),
+    "devices": lambda run: run.device,
+}
 
 
 class Note(Summary):
     """`3 of 5 seeds`, `1 failed`, `1 diverged`, `mean of 2`, one a line. Every comparison ends with it.
+
+    Where the runs of a cell do not share the commit, the revision of a component, the version of torch or the
+    device, it says how many there are: `2 commits`, `2 revisions`, `2 versions of torch`, `2 devices`.
 
     Columns: `note`, the same facts with commas between them; empty for a cell that is complete.
     """
@@ -22,6 +36,8 @@ class Note(Summary):
         facts += [f"{cell.ended('failed')} failed"] if cell.ended("failed") else []
         facts += [f"{cell.ended('diverged')} diverged"] if cell.ended("diverged") else []
         facts += [f"mean of {n}"] if 0 < n < seeds else []
+        mixed = {name: len({of(run) for run in cell.seeds}) for name, of in SHARED.items()}
+        facts += [f"{count} {name}" for name, count in mixed.items() if count > 1]
         return {"note": ", ".join(facts)}
 
     def text(self, row: Row) -> str:

@@ -13,12 +13,15 @@ from seqbench.results.summaries.base import Cell, Row, Summary
 class SolveRate(Summary):
     """`4/5 [38–96]%`: solved seeds of all seeds, and the 95 % interval of the proportion.
 
-    It applies at the training length only. A diverged run is not solved.
-    Columns: `solved`, a number of seeds; `solve_rate`; `solve_low` and `solve_high`.
+    It applies at the training length only. A diverged run is not solved. A run is solved at the first of many
+    looks at the validation set; where the test set says otherwise of a seed, its number is given too,
+    `3 on test`.
+    Columns: `solved`, a number of seeds; `solve_rate`; `solve_low` and `solve_high`; `solved_on_test`, a
+    number of seeds; `test_differs`, that of the seeds for which the two differ.
     """
 
-    columns = ("solved", "solve_rate", "solve_low", "solve_high")
-    counts = ("solved",)
+    columns = ("solved", "solve_rate", "solve_low", "solve_high", "solved_on_test", "test_differs")
+    counts = ("solved", "solved_on_test", "test_differs")
     legend = "runs solved, with the 95 % Wilson interval"
 
     def compute(self, cell: Cell) -> Row:
@@ -32,10 +35,16 @@ class SolveRate(Summary):
             "solve_rate": solved / n if n else math.nan,
             "solve_low": low,
             "solve_high": high,
+            "solved_on_test": sum(run.solved_on_test is True for run in cell.seeds),
+            "test_differs": sum(
+                run.solved_on_test is not None and run.solved_on_test != (step is not None)
+                for run, step in zip(cell.seeds, cell.solved_at, strict=True)
+            ),
         }
 
     def text(self, row: Row) -> str:
         """Return the solved seeds and the interval in per cent; nothing where no seed ended."""
         if pd.isna(row["solve_rate"]):
             return ""
-        return f"{row['solved']}/{row['seeds']} [{100 * row['solve_low']:.0f}–{100 * row['solve_high']:.0f}]%"
+        text = f"{row['solved']}/{row['seeds']} [{100 * row['solve_low']:.0f}–{100 * row['solve_high']:.0f}]%"
+        return f"{text}\n{row['solved_on_test']} on test" if row["test_differs"] else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from abc import abstractmethod
 from collections import Counter
@@ -10,6 +11,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import torch
+from torch.utils._pytree import keystr, tree_flatten_with_path
 
 from seqbench.errors import ConfigError
 from seqbench.tasks.base import Task, generator
@@ -50,6 +52,16 @@ class DataTask(Task):
                 f"The test set of {self.title} is read whole, with {self.contents.format(self.length)}, so"
                 f" there is none at {length}."
             )
+
+    def fingerprint(self) -> str:
+        """Return a hash of all examples as the task has read them, wherever and in whatever form they lie."""
+        digest = hashlib.sha256()
+        for batch in (self.train, self.read_split("validation"), self.read_split("test")):
+            for path, part in tree_flatten_with_path(batch)[0]:
+                if part is not None:
+                    digest.update(f"{keystr(path)} {part.dtype} {tuple(part.shape)} ".encode())
+                    digest.update(part.contiguous().numpy().data)
+        return digest.hexdigest()[:16]
 
     def baseline_loss(self, length: int) -> float:
         """Return the cross-entropy of the test set's classes under the training set's frequencies, in nats.
