@@ -59,3 +59,19 @@ def test_variants_of_a_task_are_named() -> None:
     results = [run(task__variant="1997"), run(task__variant="halves", optim__lr=0.1)]
     assert tasks(results) == ["adding (variant=1997)", "adding (variant=halves)"]
     assert models(results) == ["lstm"]
+
+
+def test_a_run_from_before_an_option_is_labelled_as_one_after_it() -> None:
+    target = {"_target_": "seqbench.models.sequence.SequenceModel", "hidden_size": 32}
+    before, after = run(seed=0), run(seed=1)
+    before.config["model"] = dict(target)
+    after.config["model"] = target | {"dilation": 1, "bidirectional": False}
+    assert models([before, after]) == ["lstm"]
+    wide = run(seed=1)
+    wide.config["model"] = {"_target_": target["_target_"]}
+    assert models([before, wide]) == ["lstm (hidden_size=32)", "lstm (hidden_size=64)"]
+
+
+def test_other_data_are_another_task() -> None:
+    assert tasks([run(data="a1"), run(data="b2")]) == ["adding (data=a1)", "adding (data=b2)"]
+    assert tasks([run(data="a1"), run(data="a1", seed=1)]) == ["adding", "adding"]

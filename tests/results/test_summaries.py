@@ -102,3 +102,29 @@ def test_note_names_what_is_missing() -> None:
     assert Note().text(note) == "3 of 5 seeds\n1 failed\n1 diverged\nmean of 1"
     assert Note().compute(Cell((), 50, 50, most_runs=5)) == {"note": "not run"}
     assert Note().compute(Cell((run(),), 50, 50, most_runs=1)) == {"note": ""}
+
+
+def test_note_says_what_the_runs_of_a_cell_do_not_share() -> None:
+    def note(*settings: dict[str, object]) -> str:
+        runs = tuple(run(seed=seed, **each) for seed, each in enumerate(settings))
+        return str(Note().compute(Cell(runs, 50, 50, most_runs=len(runs)))["note"])
+
+    assert note({"commit": "a"}, {"commit": "b"}, {"commit": "b"}) == "2 commits"
+    assert note({"commit": "a"}, {"commit": None}) == "2 commits"
+    assert note({"revisions": {"optim.omega": 2}}, {}, {"revisions": {"optim.omega": 3}}) == "3 revisions"
+    assert note({"versions": {"torch": "2.13"}}, {"versions": {"torch": "2.14"}}) == "2 versions of torch"
+    assert note({"device": "cpu", "commit": "a"}, {"device": "gpu", "commit": "b"}) == "2 commits, 2 devices"
+    assert note({"commit": "a", "device": "x"}, {"commit": "a", "device": "x"}) == ""
+    # A run that failed has no number in the cell.
+    assert note({"commit": "a"}, {"commit": "b", "status": "failed"}) == "1 failed"
+
+
+def test_what_the_test_set_does_not_confirm_is_shown() -> None:
+    def shown(*on_test: bool | None) -> str:
+        runs = tuple(run(seed=seed, solved_on_test=each) for seed, each in enumerate(on_test))
+        cell = Cell((*runs, run(seed=9, solved_at=None, solved_on_test=False)), 50, 50, most_runs=4)
+        return SolveRate().text(SolveRate().compute(cell) | {"seeds": len(cell.seeds)})
+
+    assert shown(True, True, True) == "3/4 [30–95]%"
+    assert shown(True, False, True) == "3/4 [30–95]%\n2 on test"
+    assert shown(None, None, None) == "3/4 [30–95]%"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,9 +19,11 @@ import torch
 
 import seqbench
 from seqbench.errors import ConfigError
+from seqbench.runs import devices
 from seqbench.runs.files import load_sealed
 from seqbench.runs.plan import plan
 from seqbench.runs.record import Record
+from seqbench.runs.schedule import _lock
 
 TINY = ["task=temporal_order", "task.length=10", "task.eval_size=100", "model.hidden_size=8", "batch_size=8"]
 QUICK = [*TINY, "trainer.max_steps=60", "trainer.eval_every=20", "logger=none"]
@@ -135,6 +141,110 @@ def test_a_run_that_raises_keeps_what_it_had(monkeypatch: pytest.MonkeyPatch) ->
     assert numbers(again) == numbers(whole)
 
 
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], seqbench.Result, Path]:
+    """A run that raised at step 60: how it is made, what it gives, its checkpoints of steps 40 and 60."""
+    from seqbench.training.learner import SequenceLearner
+
+    step = SequenceLearner.training_step
+
+    def fail_later(learner: SequenceLearner, batches: list[object], index: int) -> None:
+        if learner.step >= 60:
+            raise ZeroDivisionError("on purpose")
+        step(learner, batches, index)
+
+    args = [*QUICK, "trainer.max_steps=80", "trainer.checkpoint_every=1", "trainer.stop_when_solved=false"]
+    (whole,) = train(*args, "runs_dir=whole")
+    with monkeypatch.context() as broken:
+        broken.setattr(SequenceLearner, "training_step", fail_later)
+        train(*args)
+    (folder,) = Path("runs").glob("*/*/seed-0")
+    return args, whole, folder / "checkpoints"
+
+
+def flip(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:700] + bytes([content[700] ^ 8]) + content[701:])
+
+
+def test_a_flipped_bit_is_found_and_the_checkpoint_before_taken(
+    stopped: tuple[list[str], seqbench.Result, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    args, whole, checkpoints = stopped
+    steps = [load_sealed(checkpoints / name)["record"]["step"] for name in ("last.pt", "previous.pt")]
+    assert steps == [60, 40]
+    flip(checkpoints / "last.pt")
+    (again,) = train(*args)
+    assert numbers(again) == numbers(whole)
+    err = capsys.readouterr().err
+    assert err.count("last.pt is damaged: it is not what the run wrote.") == 1 and "previous" not in err
+
+
+def test_with_no_checkpoint_intact_the_run_starts_anew(
+    stopped: tuple[list[str], seqbench.Result, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    args, whole, checkpoints = stopped
+    for name in ("last.pt", "previous.pt"):
+        flip(checkpoints / name)
+    (again,) = train(*args)
+    assert numbers(again) == numbers(whole)
+    assert capsys.readouterr().err.count("is damaged: it is not what the run wrote.") == 2
+
+
+def test_the_checkpoint_of_another_run_is_not_taken(
+    stopped: tuple[list[str], seqbench.Result, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    args, _, checkpoints = stopped
+    (whole,) = train(*args, "seed=1", "runs_dir=whole")
+    shutil.copytree(checkpoints, checkpoints.parents[1] / "seed-1" / "checkpoints")
+    (other,) = train(*args, "seed=1")
+    assert numbers(other) == numbers(whole)
+    assert "last.pt is the checkpoint of another run, temporal_order/lstm-" in capsys.readouterr().err
+
+
+def test_a_run_that_went_on_under_other_code_says_so(
+    stopped: tuple[list[str], seqbench.Result, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args, whole, _ = stopped
+    monkeypatch.setattr(devices, "commit", lambda: "f" * 40)
+    devices.made_with.cache_clear()
+    (again,) = train(*args)
+    devices.made_with.cache_clear()
+    assert again.commit == ", ".join([*([whole.commit] if whole.commit else []), "f" * 40])
+
+
+def test_nothing_is_left_lying(stopped: tuple[list[str], seqbench.Result, Path]) -> None:
+    args, _, checkpoints = stopped
+    for name in ("../.result.json.77.part", ".last.pt.77.part", "../.lock"):
+        (checkpoints / name).touch()
+    train(*args)
+    found = {str(path.relative_to(checkpoints.parent)) for path in checkpoints.parent.rglob("*")}
+    assert found == {
+        *("checkpoints", "checkpoints/best.pt", "checkpoints/last.pt"),
+        *("config.yaml", "metrics.csv", "result.json"),
+    }
+
+
+def test_a_lock_is_never_held_twice(tmp_path: Path) -> None:
+    """Many threads take and give the lock of one folder; each removes its file while it holds it."""
+    job = plan(seqbench.compose([*QUICK, f"runs_dir={tmp_path}"]))
+    inside, most = [], 0
+
+    def take(_: int) -> None:
+        nonlocal most
+        for _ in range(15):
+            with ExitStack() as locks:
+                if _lock(job, 0, locks):
+                    inside.append(1)
+                    most = max(most, len(inside))
+                    time.sleep(0.001)
+                    inside.pop()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(take, range(8)))
+    assert most == 1 and not list(tmp_path.rglob(".lock"))
+
+
 def test_a_result_holds_what_the_design_says() -> None:
     (result,) = train(*QUICK, "task.eval_lengths=[10,20]")
     (path,) = Path("runs").glob("*/*/*/result.json")
@@ -146,6 +256,12 @@ def test_a_result_holds_what_the_design_says() -> None:
     assert data["state_size"] == 16
     assert data["config"]["task"]["length"] == 10 and data["config"]["seed"] == 0
     assert data["versions"]["torch"] == torch.__version__
+    assert data["identity"].startswith(data["hash"]) and len(data["identity"]) == 64
+    assert data["data"] is None and data["revisions"] == {} and data["continued_from"] is None
+    assert data["solved_on_test"] == (data["test"]["10"]["accuracy"] > 0.99)
+    for name, digest in data["sha256"].items():
+        assert hashlib.sha256((path.parent / name).read_bytes()).hexdigest() == digest
+    assert set(data["sha256"]) == {"config.yaml", "metrics.csv", "checkpoints/best.pt"}
     assert data["wall_time_s"] > 0 and data["sequences_per_s"] > 0 and data["peak_memory_bytes"] > 1e7
     assert result == seqbench.train(seqbench.compose([*QUICK, "task.eval_lengths=[10,20]"]))[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -114,15 +115,21 @@ def _lock(job: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool:
         return True
     folder = job.folder(seed)
     lock = FileLock(folder / ".lock", timeout=-1 if wait else 0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        return False
-    except OSError as error:
-        raise StoreError(
-            f"cannot write in {folder}: {error.strerror}. Choose another place with runs_dir=…."
-        ) from error
+    for attempt in range(100):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+            break
+        except Timeout:
+            return False
+        except OSError as error:
+            # Another process may have removed the empty folder just now.
+            if isinstance(error, FileExistsError | FileNotFoundError) and attempt < 99:
+                time.sleep(0.002)
+                continue
+            raise StoreError(
+                f"cannot write in {folder}: {error.strerror}. Choose another place with runs_dir=…."
+            ) from error
     locks.callback(_remove_empty, folder)
     # Unlinked while it is held: after the release another process may hold it.
     locks.callback(lock.release)
