@@ -215,7 +215,7 @@ def test_a_damaged_result_is_told_and_the_run_trained_again(seqbench: Callable[.
     assert said.code == 2 and "result.json is damaged: its checksum is another. It is left out." in said.err
     said = seqbench(*QUICK)
     assert (
-        said.code == 0 and "It is moved to unreadable-result.json, and the run is trained again" in said.err
+        said.code == 0 and "It is moved to unusable-1-result.json, and the run is trained again" in said.err
     )
     after = json.loads(results()[0].read_text())
     assert after["test"] == before["test"] and after["parameters"] == before["parameters"]

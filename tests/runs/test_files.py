@@ -14,8 +14,9 @@ from seqbench.runs.files import (
     checksum,
     load_sealed,
     read_checked,
-    remove_parts,
     save_sealed,
+    set_aside,
+    tidy,
     write_atomically,
 )
 
@@ -74,5 +75,24 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     for name in (".result.json.123.part", "checkpoints/.last.pt.9.part", "result.json", "mine.part"):
         (tmp_path / name).touch()
-    remove_parts(tmp_path)
+    tidy(tmp_path, ["config.yaml"])
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["checkpoints", "mine.part", "result.json"]
+
+
+def test_places_where_nothing_can_be_written_are_found_before_training(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").mkdir()
+    with pytest.raises(StoreError, match=r"metrics.csv is a folder, and a file is to be written there"):
+        tidy(tmp_path, ["config.yaml", "metrics.csv"])
+    (tmp_path / "checkpoints").touch()
+    with pytest.raises(StoreError, match=r"checkpoints is a file, and a folder is to be there"):
+        tidy(tmp_path, ["checkpoints/best.pt"])
+
+
+def test_what_is_set_aside_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    for text in ("first", "second"):
+        path.write_text(text)
+        set_aside(path)
+    path.mkdir()
+    assert set_aside(path).is_dir() and not path.exists()
+    assert [(tmp_path / f"unusable-{n}-result.json").read_text() for n in (1, 2)] == ["first", "second"]

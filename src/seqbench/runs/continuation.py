@@ -13,7 +13,7 @@ from seqbench.errors import StoreError
 from seqbench.runs import devices
 from seqbench.runs.files import DamagedFileError
 from seqbench.runs.plan import Plan
-from seqbench.runs.record import load_checkpoint
+from seqbench.runs.record import CHECKPOINTS, load_checkpoint
 from seqbench.runs.store import Result, read_result, run_folder
 
 
@@ -41,9 +41,9 @@ def continuation(job: Plan, seed: int) -> Continuation | None:
     folder = run_folder(result.task, result.model, result.hash)
     obstacle, checkpoint = _obstacle(job, result), None
     if not obstacle:
-        path = job.runs_dir / folder / f"seed-{seed}"
+        run = f"{folder.as_posix()}/seed-{seed}"
         try:
-            checkpoint = load_checkpoint(path / "checkpoints" / "last.pt", f"{folder}/seed-{seed}")
+            checkpoint = load_checkpoint(job.runs_dir / run / CHECKPOINTS[0], run)
             if checkpoint["record"]["step"] != result.steps:
                 obstacle = "its last checkpoint is of another step"
         except FileNotFoundError:

@@ -6,6 +6,8 @@ import hashlib
 import io
 import os
 import stat
+from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +37,31 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise StoreError(f"cannot write {path}: {error.strerror}.") from error
 
 
-def remove_parts(folder: Path) -> None:
-    """Remove what killed processes have left half written. The folder must be locked."""
+def tidy(folder: Path, names: Iterable[str]) -> None:
+    """Remove what killed processes have left half written, and see that files can be written.
+
+    Args:
+        folder: a run's folder. It must be locked.
+        names: the files that the run will write.
+
+    Raises:
+        StoreError: a folder lies where a file is to be, or a file where a folder.
+    """
     for part in (*folder.glob(".*.part"), *folder.glob("*/.*.part")):
         part.unlink(missing_ok=True)
+    for path in [folder / name for name in names]:
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder, and a file is to be written there; move it away.")
+        if path.parent.exists() and not path.parent.is_dir():
+            raise StoreError(f"{path.parent} is a file, and a folder is to be there; move it away.")
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that cannot be used, so that another can be written; return its new place."""
+    free = (path.with_name(f"unusable-{n}-{path.name}") for n in count(1))
+    aside = next(place for place in free if not place.exists())
+    path.replace(aside)
+    return aside
 
 
 def read(path: Path, most: int | None = None) -> bytes:

@@ -30,6 +30,10 @@ from seqbench.training.loggers import log_row, show_figure, shows_figures
 PICTURE_SECONDS = 60.0
 
 
+#: The last checkpoint and the one before it, relative to a run's folder.
+CHECKPOINTS = ("checkpoints/last.pt", "checkpoints/previous.pt")
+
+
 class Record:
     """One run, as far as it has been trained.
 
@@ -149,12 +153,12 @@ class Record:
     @property
     def path(self) -> Path:
         """The last checkpoint."""
-        return self.folder / "checkpoints" / "last.pt"
+        return self.folder / CHECKPOINTS[0]
 
     @property
     def paths(self) -> tuple[Path, Path]:
         """The last checkpoint and the one before it."""
-        return self.path, self.path.with_name("previous.pt")
+        return self.path, self.folder / CHECKPOINTS[1]
 
     def save(self, model: nn.Module, optimizer: dict[str, Any]) -> None:
         """Write a checkpoint, and keep the one before it."""

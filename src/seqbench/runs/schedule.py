@@ -16,10 +16,10 @@ from seqbench.errors import StoreError
 from seqbench.processes import is_first_process
 from seqbench.runs.continuation import continuation
 from seqbench.runs.execute import execute
-from seqbench.runs.files import DamagedFileError, remove_parts
+from seqbench.runs.files import DamagedFileError, set_aside, tidy
 from seqbench.runs.plan import CallbackOrFactory, Plan, plan
-from seqbench.runs.record import Record
-from seqbench.runs.store import RESULT_FILE, OldSchemaError, Result, read_result
+from seqbench.runs.record import CHECKPOINTS, Record
+from seqbench.runs.store import OTHER_FILES, RESULT_FILE, OldSchemaError, Result, read_result
 
 
 def train(
@@ -93,11 +93,8 @@ def _done(job: Plan, seed: int) -> Result | None:
     try:
         result = read_result(job.folder(seed))
     except (DamagedFileError, OldSchemaError) as error:
-        aside = path.with_name(f"unreadable-{path.name}")
-        _say(f"{error} It is moved to {aside.name}, and the run is trained again.")
         if is_first_process():
-            with suppress(OSError):
-                path.replace(aside)
+            _say(f"{error} It is moved to {set_aside(path).name}, and the run is trained again.")
         return None
     if result is not None and result.identity != job.identity.digest:
         raise StoreError(f"{path} is the result of another configuration with the same hash; move it away.")
@@ -134,7 +131,7 @@ def _lock(job: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool:
     # Unlinked while it is held: after the release another process may hold it.
     locks.callback(lock.release)
     locks.callback((folder / ".lock").unlink, missing_ok=True)
-    remove_parts(folder)
+    tidy(folder, (*OTHER_FILES, *CHECKPOINTS))
     return True
 
 
