@@ -19,7 +19,7 @@ MAY = {
     "config": {"errors"},
     "analysis": {"tasks", "models", "results", "errors"},
     "training": {"analysis", "tasks", "models", "errors", "processes"},
-    "results": {"runs.store", "config", "errors"},
+    "results": {"runs.store", "runs.files", "config", "errors"},
     "runs": {"training", "analysis", "tasks", "models", "config", "errors", "processes"},
     "cli": {"runs", "training", "results", "analysis", "tasks", "models", "data", "config", "errors"}
     | {"processes"},

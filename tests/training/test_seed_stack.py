@@ -185,7 +185,7 @@ def test_seeds_that_were_killed_go_on_bit_for_bit() -> None:
     for seed in range(3):
         assert curves("killed", seed) == curves("whole", seed) and len(curves("whole", seed)) == 30
         assert resumed[seed].test == whole[seed].test
-    assert not list(Path("killed").glob("*/*/*/checkpoints/last.pt"))
+    assert not list(Path("killed").glob("*/*/*/checkpoints/previous.pt"))
 
 
 def test_more_seeds_join_those_that_are_done_or_begun(monkeypatch: pytest.MonkeyPatch) -> None:
