@@ -25,7 +25,7 @@ def hash_of(*overrides: str) -> str:
     "same",
     [
         ["seed=3", "n_seeds=2", "runs_dir=x", "trainer.num_threads=2"],
-        ["trainer.log_spectrum=true", "trainer.checkpoint_seconds=5"],
+        ["trainer.log_spectrum=true", "trainer.checkpoint_seconds=5", "trainer.accumulate=2"],
         ["logger=none", "callbacks=none"],
         ["logger=[csv,wandb]", "logger.wandb.project=mine"],
         ["logger=none", "+callbacks.rate._target_=lightning.pytorch.callbacks.LearningRateMonitor"],

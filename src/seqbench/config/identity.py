@@ -18,7 +18,7 @@ INCIDENTAL = (
     *("seed", "n_seeds", "runs_dir", "data_dir", "callbacks", "logger", "allowed_packages", "preset"),
     *("task.data_dir", "model.engine", "model.param_budget"),
     *("trainer.devices", "trainer.accelerator", "trainer.strategy", "trainer.num_threads"),
-    *("trainer.seeds_together", "trainer.log_spectrum"),
+    *("trainer.seeds_together", "trainer.accumulate", "trainer.log_spectrum"),
     *("trainer.checkpoint_seconds", "trainer.progress"),
 )
 
