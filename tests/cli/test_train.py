@@ -159,7 +159,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable
         (["optim.lr=-1"], "optim.lr=-1.0 must be above 0."),
         (["optim.clip_norm=0"], "optim.clip_norm=0.0 must be above 0; null does not clip."),
         (["trainer.max_steps=0"], "trainer.max_steps=0 must be at least 1."),
-        (["trainer.devices=3"], "batch_size=64 does not divide by the 3 devices that share it."),
+        (["trainer.devices=65"], "batch_size=64 is too small for 65 devices, as each part needs a sequence;"),
         (["trainer.accelerator=abacus"], "trainer.accelerator=abacus is unknown; there are auto, cpu,"),
         (["-m", "trainer.devices=2"], "trainer.devices=2 does not go with -m"),
         (["batch_size=0"], "batch_size=0 must be a whole number, at least 1."),

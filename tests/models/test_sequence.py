@@ -146,12 +146,12 @@ def test_what_is_fed_back_is_softmax_or_the_number_itself():
         x = torch.randn(2, 6, 3, dtype=torch.float64)
         own = torch.zeros(2, 4, dtype=torch.float64)
         U, b = model.layers[0].U, model.layers[0].b
-        outputs, (_, end) = model(x)
+        outputs, end = model(x)
         for t in range(6):
             o = model.readout(torch.tanh(torch.cat([x[:, t], own], -1) @ U.T + b))
             torch.testing.assert_close(outputs[:, t], o)
             own = o.softmax(-1) if classes else o
-        torch.testing.assert_close(end, own)
+        torch.testing.assert_close(end.own, (own,))
 
 
 def test_where_it_is_forced_the_truth_enters_and_elsewhere_its_own():
@@ -193,6 +193,25 @@ def test_in_closed_loop_the_likeliest_token_is_the_next_input():
     for _ in range(4):
         seen = torch.cat([seen, model(seen)[0][:, -1:].argmax(-1)], dim=1)
     torch.testing.assert_close(outputs, model(seen)[0])
+
+
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("ragged", [False, True])
+def test_a_sequence_begun_on_the_truth_goes_on_with_outputs_of_its_own(beside, ragged):
+    """The state after an open loop holds the output that a closed loop begins with."""
+    model = stirred(SequenceModel(GRU, 2, 2, predicts=True, feedback=beside, hidden_size=4))
+    x, truth = torch.randn(3, 9, 2, dtype=torch.float64), torch.randn(3, 9, 2, dtype=torch.float64)
+    lengths = torch.tensor([9, 3, 6]) if ragged else None
+    whole, end = model(x, lengths, targets=truth, teacher_mask=(torch.arange(9) < 5).expand(3, 9))
+    first, state = model(x[:, :5], None if lengths is None else lengths.clamp(0, 5), targets=truth[:, :5])
+    alone = torch.zeros(3, 4, dtype=torch.bool)
+    rest = None if lengths is None else (lengths - 5).clamp(0, 4)
+    second, its = model(
+        torch.full((3, 4, 2), 99.0).double(), rest, state, targets=truth[:, 5:], teacher_mask=alone
+    )
+    valid = torch.ones(3, 9).bool() if lengths is None else torch.arange(9) < lengths[:, None]
+    torch.testing.assert_close(torch.cat([first, second], dim=1)[valid], whole[valid])
+    torch.testing.assert_close(its, end)
 
 
 def test_outputs_that_cannot_be_inputs_are_refused():

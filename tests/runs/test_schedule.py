@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -282,32 +283,55 @@ def test_the_hash_is_of_what_decides_the_numbers() -> None:
     assert budget.hash == hash_of(f"model.hidden_size={budget.config['model']['hidden_size']}")
 
 
-def test_two_processes_that_share_batches_train_as_one() -> None:
-    """Distributed data parallel, in two processes of a CPU."""
-    one = train(*QUICK, "runs_dir=one")[0]
-    two = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "seqbench",
-            *QUICK,
-            "runs_dir=two",
-            "trainer.devices=2",
-            "trainer.accelerator=cpu",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "NODE_RANK")},
-    )
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [["optim.truncate=5", "model=lstm"], ["optim=sgd_omega", "model=rnn"]])
+def test_two_processes_that_share_ragged_batches_train_as_one(more: list[str]) -> None:
+    """Every number that is logged and measured, of two seeds, with seven rows for two processes of a CPU."""
+    args = [
+        "task=embedded_reber",
+        "task.length=16",
+        "task.eval_size=9",
+        "model.hidden_size=5",
+        "batch_size=7",
+    ]
+    args += ["n_seeds=2", "optim.clip_norm=0.1", "trainer.max_steps=6", "trainer.eval_every=3", "logger=none"]
+    args += ["trainer.precision=64-true", "trainer.accelerator=cpu", "trainer.stop_when_solved=false", *more]
+    one = train(*args, "runs_dir=one")
+    run = [sys.executable, "-m", "seqbench", *args, "runs_dir=two", "trainer.devices=2"]
+    outside = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "NODE_RANK")}
+    two = subprocess.run(run, capture_output=True, text=True, timeout=240, env=outside)
     assert two.returncode == 0, two.stderr
-    (path,) = Path("two").glob("*/*/*/result.json")
-    data = json.loads(path.read_text())
-    assert data["hash"] == one.hash and data["steps"] == one.steps
-    assert data["test"]["10"]["loss"] == pytest.approx(one.test["10"]["loss"], rel=1e-4)
-    assert data["device"].startswith("2 × ")
+    for result in one:
+        paths = [next(Path(place).glob(f"*/*/seed-{result.seed}")) for place in ("one", "two")]
+        data = json.loads((paths[1] / "result.json").read_text())
+        assert data["hash"] == result.hash and data["steps"] == result.steps == 6
+        assert data["device"].startswith("2 × ")
+        for length, metrics in result.test.items():
+            assert data["test"][length] == pytest.approx(metrics, rel=1e-10)
+        rows = []
+        for path in paths:
+            with (path / "metrics.csv").open() as file:
+                its = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+            rows.append([{name: value for name, value in row.items() if name != "seconds"} for row in its])
+        assert {"train_loss", "gradient_norm"} < set(rows[0][0]) and len(rows[0]) == 2
+        for mine, theirs in zip(*rows, strict=True):
+            assert theirs == pytest.approx(mine, rel=1e-10, abs=1e-12)
 
 
-def test_more_sequences_than_devices_can_share_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"batch_size=8 does not divide by the 3 devices"):
-        plan(seqbench.compose([*QUICK, "trainer.devices=3"]))
+def test_a_batch_is_a_sequence_for_each_part_at_least() -> None:
+    assert plan(seqbench.compose([*QUICK, "trainer.devices=3", "trainer.accelerator=cpu"])).world_size == 3
+    for overrides, words in (
+        (
+            ["trainer.devices=9"],
+            "batch_size=8 is too small for 9 devices, as each part needs a sequence",
+        ),
+        (
+            ["trainer.accumulate=9"],
+            "small for trainer.accumulate=9, as each part needs a sequence; give at least 9.",
+        ),
+        (["trainer.devices=3", "trainer.accumulate=3"], "too small for 3 devices with trainer.accumulate=3"),
+        (["trainer.accumulate=0"], "trainer.accumulate=0 must be at least 1"),
+        (["trainer.strategy=fsdp", "trainer.devices=2"], "trainer.strategy=fsdp splits a model over devices"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            plan(seqbench.compose([*QUICK, "trainer.accelerator=cpu", *overrides]))

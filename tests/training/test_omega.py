@@ -9,8 +9,10 @@ from torch.autograd.functional import jacobian
 
 from seqbench.models import Cell, SequenceModel
 from seqbench.models.cells.feed_forward import FeedForward
+from seqbench.models.cells.lru import LRU
+from seqbench.models.cells.min_gru import MinGRU
 from seqbench.models.cells.rnn import RNN
-from seqbench.training.omega import check_omega, loss_and_omega
+from seqbench.training.omega import Omega, check_omega
 from tests.analysis.reference import CELLS, gradient_at, run_layer
 
 LENGTHS = torch.tensor([6, 1, 4])
@@ -29,12 +31,22 @@ def a_model(cell, num_layers=1):
     return model, torch.randn(len(LENGTHS), STEPS, 3, dtype=torch.float64)
 
 
+def taken(model, inputs, lengths=LENGTHS, loss_fn=loss_fn):
+    """Ω of a batch, and its gradient in each parameter that has one."""
+    omega = Omega(model)
+    loss = omega.loss(loss_fn, inputs, lengths)
+    model.zero_grad()
+    omega.add_gradients(1.0, omega.counts)
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return loss, omega.value(), found
+
+
 def flat(state):
     return torch.cat([part.flatten() for part in state])
 
 
 def constants(model, inputs, output_part):
-    """For each layer and pair of steps of each row: cell, x(t+1), s(t) and δ(t+1)."""
+    """For each layer and pair of steps of each row: layer, cell, x(t+1), s(t) and δ(t+1)."""
     found = []
     for x, length in zip(inputs, LENGTHS.tolist(), strict=True):
         x = x[:length]
@@ -46,14 +58,14 @@ def constants(model, inputs, output_part):
             for t in range(length - 1):
                 delta = gradient_at(model, loss_fn, x, i, t + 1, output_part)
                 state = tuple(part.detach() for part in states[t])
-                found.append((cell, fed[t + 1].detach(), state, flat(delta)))
+                found.append((i, cell, fed[t + 1].detach(), state, flat(delta)))
     return found
 
 
 def defined(these):
     """Ω by its definition, with an explicit Jacobian for each row and step."""
-    total = torch.zeros((), dtype=torch.float64)
-    for cell, x, state, delta in these:
+    terms = {}
+    for layer, cell, x, state, delta in these:
         if not delta.any():
             continue
         sizes = [part.shape for part in state]
@@ -64,8 +76,12 @@ def defined(these):
             return flat(cell.step(cell.project(x[None]), given)[1])
 
         J = jacobian(step, flat(state))
-        total += ((delta @ J).norm() / delta.norm() - 1) ** 2
-    return total / len(LENGTHS)
+        terms.setdefault(layer, []).append(((delta @ J).norm() / delta.norm() - 1) ** 2)
+    return sum(torch.stack(its).mean() for its in terms.values())
+
+
+#: The parameters of recurrent matrices.
+RECURRENT = {"skip_rnn": {"W", "D"}}
 
 
 @pytest.mark.parametrize(
@@ -73,13 +89,14 @@ def defined(these):
 )
 def test_value_and_gradient_are_those_of_the_definition(cell, num_layers):
     model, inputs = a_model(cell, num_layers)
-    _, omega = loss_and_omega(model, loss_fn, inputs, LENGTHS)
+    _, omega, gradient = taken(model, inputs)
     these = constants(model, inputs, CELLS[cell][1])
     assert len(these) == num_layers * 8
     torch.testing.assert_close(omega, defined(these), rtol=1e-10, atol=0)
     assert omega > 1e-3
-    parameters = [p for p in model.layers.parameters() if p.requires_grad]
-    gradient = torch.autograd.grad(omega, parameters, allow_unused=True, materialize_grads=True)
+    letters = RECURRENT.get(cell, {"W"})
+    assert set(gradient) == {f"body.layers.{i}.{letter}" for i in range(num_layers) for letter in letters}
+    parameters = [model.get_parameter(name) for name in gradient]
     for _ in range(3):  # along random directions, states and their gradients held fixed
         direction = [torch.randn_like(p) for p in parameters]
         around = []
@@ -92,66 +109,94 @@ def test_value_and_gradient_are_those_of_the_definition(cell, num_layers):
                 for p, d in zip(parameters, direction, strict=True):
                     p -= sign * 1e-6 * d
         slope = (around[0] - around[1]) / 2e-6
-        found = sum((g * d).sum() for g, d in zip(gradient, direction, strict=True))
+        found = sum((g * d).sum() for g, d in zip(gradient.values(), direction, strict=True))
         torch.testing.assert_close(found, slope, rtol=1e-6, atol=1e-7)
+
+
+def test_of_tanh_units_it_is_the_formula_of_the_docstring():
+    """Backwards by hand, as the paper's authors do it: the mean over steps of the mean over the batch."""
+    model, inputs = a_model("rnn")
+    cell = model.layers[0]
+    h = [torch.zeros(3, 4, dtype=torch.float64)]
+    for t in range(STEPS):
+        h.append(torch.tanh(inputs[:, t] @ cell.U.t() + h[-1] @ cell.W.t() + cell.b).detach())
+    last = h[-1].requires_grad_()
+    (delta,) = torch.autograd.grad(loss_fn(model.readout(last)), last)
+    terms = []
+    for t in range(STEPS, 1, -1):
+        slope = 1 - torch.tanh(inputs[:, t - 1] @ cell.U.t() + h[t - 1] @ cell.W.t() + cell.b) ** 2
+        back = (delta * slope) @ cell.W
+        terms.append(((back.norm(dim=1) / delta.norm(dim=1) - 1) ** 2).mean())
+        delta = back.detach()
+    expected = torch.stack(terms).mean()
+    _, omega, gradient = taken(model, inputs, None)
+    torch.testing.assert_close(omega, expected.detach(), rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        gradient, {"body.layers.0.W": torch.autograd.grad(expected, cell.W)[0]}, rtol=1e-10, atol=1e-14
+    )
 
 
 def test_the_loss_is_the_models_and_both_train():
     model, inputs = a_model("lstm")
-    loss, omega = loss_and_omega(model, loss_fn, inputs, LENGTHS)
+    loss, _, of_omega = taken(model, inputs)
     outputs, _ = model(inputs, LENGTHS)
     torch.testing.assert_close(loss, loss_fn(outputs), rtol=0, atol=1e-14)
-    parameters = list(model.parameters())
-    alone = torch.autograd.grad(loss_fn(outputs), parameters)
-    of_omega = torch.autograd.grad(
-        omega, parameters, retain_graph=True, allow_unused=True, materialize_grads=True
-    )
-    (loss + 0.5 * omega).backward()
-    for parameter, g, o in zip(parameters, alone, of_omega, strict=True):
-        torch.testing.assert_close(parameter.grad, g + 0.5 * o, rtol=1e-10, atol=1e-12)
-    assert not any(o.any() for o in of_omega[-2:])  # the readout's are no part of a step
+    named = dict(model.named_parameters())
+    alone = dict(zip(named, torch.autograd.grad(loss_fn(outputs), list(named.values())), strict=True))
+    model.zero_grad()
+    omega = Omega(model)
+    omega.loss(loss_fn, inputs, LENGTHS).backward()
+    omega.add_gradients(0.5, omega.counts)
+    for name, parameter in named.items():
+        expected = alone[name] + 0.5 * of_omega[name] if name in of_omega else alone[name]
+        torch.testing.assert_close(parameter.grad, expected, rtol=1e-10, atol=1e-12)
 
 
 def test_its_descent_lets_gradients_pass():
     """An RNN whose gradients vanish keeps them after some steps down Ω alone."""
     model = SequenceModel(RNN, 3, 2, hidden_size=8, per_step=False)
     inputs = torch.randn(16, 20, 3)
-    optimizer = torch.optim.Adam(model.layers.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(model.layers.parameters(), lr=0.02)
     omegas = []
     for _ in range(60):
-        _, omega = loss_and_omega(model, loss_fn, inputs)
-        optimizer.zero_grad()
-        omega.backward()
+        omegas.append(taken(model, inputs, None)[1].item())
         optimizer.step()
-        omegas.append(omega.item())
-    assert omegas[-1] < omegas[0] / 10
+    assert omegas[-1] < omegas[0] / 5
 
 
 def test_scale_of_the_loss_and_padding_change_nothing():
     model, inputs = a_model("gru")
-    _, omega = loss_and_omega(model, loss_fn, inputs, LENGTHS)
-    _, scaled = loss_and_omega(model, lambda outputs: 1e-30 * loss_fn(outputs), inputs, LENGTHS)
+    _, omega, _ = taken(model, inputs)
+    _, scaled, _ = taken(model, inputs, loss_fn=lambda outputs: 1e-30 * loss_fn(outputs))
     torch.testing.assert_close(scaled, omega, rtol=1e-9, atol=0)
     other = torch.where(torch.arange(STEPS)[:, None] < LENGTHS[:, None, None], inputs, torch.randn(()))
-    _, same = loss_and_omega(model, loss_fn, other, LENGTHS)
-    torch.testing.assert_close(same, omega, rtol=1e-12, atol=0)
+    torch.testing.assert_close(taken(model, other)[1], omega, rtol=1e-12, atol=0)
 
 
 def test_gradients_that_are_zero_or_have_no_step_before_count_nothing():
     model, inputs = a_model("rnn")
-    _, omega = loss_and_omega(model, lambda outputs: 0 * outputs.sum(), inputs)
-    assert omega == 0
-    _, omega = loss_and_omega(model, loss_fn, inputs[:, :1])
-    assert omega == 0
+    for case in (
+        taken(model, inputs, loss_fn=lambda outputs: 0 * outputs.sum()),
+        taken(model, inputs[:, :1], None),
+    ):
+        assert case[1] == 0 and not case[2]["body.layers.0.W"].any()
 
 
-def test_a_vanished_gradient_in_single_precision_still_has_its_direction():
-    """With W = 0.1 I, h = 0 and so slopes of 1 every term is (0.1 − 1)², also where δ is 1e-30."""
+@pytest.mark.parametrize("steps", [2, 31, 61])
+def test_a_weight_means_the_same_at_every_length_and_where_gradients_have_vanished(steps):
+    """With W = 0.1 I, h = 0 and so slopes of 1 every term is (0.1 − 1)², also where δ is 1e-30.
+
+    Its gradient in W is 2 (0.1 − 1) times the square of δ's direction: all ones, of which there are four.
+    """
     model = SequenceModel(RNN, 3, 2, hidden_size=4, per_step=False)
     with torch.no_grad():
         model.layers[0].W.copy_(0.1 * torch.eye(4))
-    _, omega = loss_and_omega(model, lambda outputs: outputs.sum(), torch.zeros(2, 31, 3))
-    torch.testing.assert_close(omega, torch.tensor(30 * 0.81), rtol=1e-5, atol=0)
+        model.readout.weight.copy_(torch.ones(2, 4))
+    lengths = None if steps == 2 else torch.tensor([steps, steps // 2])
+    _, omega, gradient = taken(model, torch.zeros(2, steps, 3), lengths, lambda outputs: outputs.sum())
+    torch.testing.assert_close(omega, torch.tensor(0.81), rtol=1e-5, atol=0)
+    expected = torch.full((4, 4), 2 * -0.9 / 4)
+    torch.testing.assert_close(gradient["body.layers.0.W"], expected, rtol=1e-5, atol=0)
 
 
 class Forgetful(Cell):
@@ -181,3 +226,6 @@ def test_models_without_omega_are_refused_before_training():
         check_omega(SequenceModel(Forgetful, 3, 2))
     with pytest.raises(ValueError, match="bidirectional"):
         check_omega(SequenceModel(RNN, 3, 2, bidirectional=True))
+    check_omega(SequenceModel(LRU, 3, 2))  # its recurrent matrix is made of two parameters
+    with pytest.raises(ValueError, match="MinGRU trains no recurrent matrix"):
+        check_omega(SequenceModel(MinGRU, 3, 2))

@@ -15,9 +15,9 @@ from seqbench.config.build import build_settings
 from seqbench.errors import ConfigError
 from seqbench.tasks.base import generator
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.specs import Values
+from seqbench.tasks.specs import Classes, Target, Values
 from seqbench.training.batches import batches_with_teacher, stack_batches
-from seqbench.training.omega import loss_and_omega
+from seqbench.training.omega import Omega
 from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.seed_stack import SeedStack
 from seqbench.training.updates import GradientDescent
@@ -187,6 +187,87 @@ def test_slices_carry_their_state_and_cut_the_gradient(vectorized, per_step, rag
     assert max(float((cut[name] - full[name]).abs().max()) for name in cut if name.endswith("0.W")) > 1e-6
 
 
+@pytest.mark.parametrize("ragged", [True, False])
+@pytest.mark.parametrize("name", ["beside", "in place", "both", "classes beside", "tokens in place"])
+def test_slices_feed_what_is_due_wherever_they_are_cut(name, ragged):
+    """Scheduled sampling by a loop over steps: where a slice ends, a gradient does, and nothing else."""
+    tokens, classes = name == "tokens in place", name.split()[0] in ("classes", "tokens")
+    beside, in_place = not name.endswith("in place"), not name.endswith("beside")
+    batch = sampled_batch(tokens, classes, in_place, ragged)
+    target: Target = Classes(3, True) if classes else Values(3, True)
+    for size in (1, 3, 9):
+        for vectorized in (True, False) if size == 3 else (False,):
+            stack = SeedStack(fed_models(tokens, classes, beside, in_place))
+            stack.stack_parameters()
+            stack.set_mode(vectorized, "auto")
+            config = OptimizerConfig(torch.optim.SGD, lr=0.1, truncate=size)
+            losses, found = gradients(GradientDescent(stack, target, config), batch)
+            for k, model in enumerate(fed_models(tokens, classes, beside, in_place)):
+                loss = by_hand(model, batch.of_seed(k), target, size)
+                torch.testing.assert_close(losses[k], loss.detach(), rtol=0, atol=1e-12)
+                expected = torch.autograd.grad(loss, list(model.parameters()))
+                for parameter, gradient in zip(found.values(), expected, strict=True):
+                    torch.testing.assert_close(parameter[k], gradient, rtol=0, atol=1e-12)
+
+
+def fed_models(tokens: bool, classes: bool, beside: bool, in_place: bool) -> list[torch.nn.Module]:
+    from seqbench.models.cells.gru import GRU
+    from seqbench.models.sequence import SequenceModel
+
+    models = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        options = {"tokens": tokens, "classes": classes, "predicts": in_place, "feedback": beside}
+        model = SequenceModel(GRU, 3, 3, hidden_size=4, **options).double()
+        models.append(model)
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, std=0.7)
+    return models
+
+
+def sampled_batch(tokens: bool, classes: bool, in_place: bool, ragged: bool) -> Batch:
+    """Return a batch of two seeds, with the truth fed at about half of the steps, and not at the first."""
+    seeds = []
+    for seed in range(2):
+        draw = generator("train", seed, 7)
+        series = torch.randn(4, 10, 3, generator=draw).double()
+        series = series.argmax(-1) if tokens else series
+        targets = series[:, 1:] if in_place else torch.randn(4, 9, 3, generator=draw).double()
+        if classes and not tokens:
+            targets = targets.argmax(-1)
+        lengths = torch.tensor([9, 2, 6, 4]) if ragged else None
+        mask = None if lengths is None else torch.arange(9) < lengths[:, None]
+        teacher = torch.rand(4, 9, generator=draw) < 0.5
+        teacher[:, 0] = False
+        seeds.append(Batch(series[:, :9], targets, mask, lengths).with_extras(teacher_mask=teacher))
+    return stack_batches(seeds)
+
+
+def by_hand(model: torch.nn.Module, batch: Batch, target: Target, size: int) -> Tensor:
+    """Return the loss by a loop over steps; what goes into a slice of `size` steps is a constant."""
+    (cell,), feedback = model.body.cells, model.feedback
+    x = torch.eye(3).double()[batch.inputs] if feedback.tokens else batch.inputs
+    y = torch.eye(3).double()[batch.targets] if feedback.classes else batch.targets
+    state, own = cell.initial_state(4), torch.zeros(4, 3, dtype=torch.float64)
+    outputs = []
+    for t in range(x.shape[1]):
+        if t % size == 0:
+            state, own = tuple(part.detach() for part in state), own.detach()
+        teacher = batch.extras["teacher_mask"][:, t, None]
+        fed = x[:, t]
+        if feedback.in_place and t > 0:
+            likeliest = torch.nn.functional.one_hot(own.argmax(-1), 3).double()
+            fed = torch.where(teacher, fed, likeliest if feedback.tokens else own)
+        if feedback.beside:
+            before = torch.zeros_like(own) if t == 0 else y[:, t - 1]
+            fed = torch.cat([fed, torch.where(teacher, before, own)], dim=-1)
+        h, state = cell.step(cell.project(fed), state)
+        o = model.readout(h)
+        own = o.softmax(-1) if feedback.classes else o
+        outputs.append(o)
+    return target.loss(torch.stack(outputs, dim=1), batch)
+
+
 # Ω
 
 
@@ -201,9 +282,11 @@ def test_omega_is_added_to_the_loss_with_its_weight():
     (loss,) = update.losses(stack_batches([batch]))
     found = {name: p.grad.clone() for name, p in model.named_parameters()}
     update.stack.zero_grad()
-    plain, omega = loss_and_omega(model, lambda outputs: task.targets.loss(outputs, batch), batch.inputs)
-    (plain + 0.7 * omega).backward()
-    assert loss == plain.detach() and omega > 0
+    omega = Omega(model)
+    plain = omega.loss(lambda outputs: task.targets.loss(outputs, batch), batch.inputs)
+    plain.backward()
+    omega.add_gradients(0.7, omega.counts)
+    assert loss == plain.detach() and omega.value() > 0
     torch.testing.assert_close(found, {name: p.grad for name, p in model.named_parameters()})
 
 

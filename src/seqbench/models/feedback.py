@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from seqbench.models.body import Stack
 from seqbench.models.unfold import Cell, State, unfold
+from seqbench.models.unfold.valid import last_valid
 
 #: What a network is fed of its previous output: tensors (B, …).
 Fed = tuple[Tensor, ...]
@@ -60,8 +61,24 @@ class Feedback(Cell):
         raise NotImplementedError("`unfold` needs the state of a Feedback: it holds what is fed first.")
 
 
+class Carried(NamedTuple):
+    """The state of a model that is fed its outputs: all that the next step, wherever it is taken, depends on.
+
+    states: of the layers; None before the first step.
+    own: what it is fed of its own last output, where that is fed.
+    truth: the last true output, in the form of ŷ (B, O), where that is fed beside the input; else empty.
+    """
+
+    states: Any
+    own: Fed
+    truth: Fed
+
+
 class OutputFeedback(nn.Module):
     """What a sequence model is fed of its outputs ŷ, beside its input or in the input's place.
+
+    A sequence may be run in pieces, each from the state of the one before, and gives the same outputs. At the
+    first step of a sequence there is no output yet: x(1) is the true one, and beside it zeros are fed.
 
     Args:
         output_size: O.
@@ -87,35 +104,39 @@ class OutputFeedback(nn.Module):
 
     def open_loop(
         self,
-        body: Stack,
+        network: nn.Module,
         x: Float[Tensor, "B T F"],
         lengths: Tensor | None,
         state: Any,
         targets: Tensor | None,
         last: bool,
     ) -> tuple[Tensor, Any]:
-        """Run a body if no step waits for the output of another: only true outputs are fed.
+        """Run a model if no step waits for the output of another: only true outputs are fed.
 
         Args:
-            body: the body of the model.
+            network: the model: it has a `body` and a `readout`.
             x: the inputs of the task.
             lengths: valid steps of each row; None if all are.
             state: to continue from; None to begin.
             targets: the true outputs; None feeds zeros.
-            last: return only the body's last valid output.
+            last: return only the last valid output.
 
         Returns:
-            The body's outputs; and the state: those of the layers, or these and the last ŷ in a pair.
+            The outputs; and the state: `Carried`, or those of the layers if no output is ever fed.
         """
-        if not self.beside:
+        body, readout = cast(Stack, network.body), cast(Any, network.readout)
+        if not (self.beside or self.in_place):
             h, states = body(x, lengths, state, last)
-            return h, states
-        true = self._true_y(targets, x)
-        states, y = (None, torch.zeros_like(true[:, 0])) if state is None else state
-        fed = torch.cat([y[:, None], true], dim=1)
-        h, states = body(torch.cat([x, fed[:, :-1]], dim=-1), lengths, states, last)
-        rows = torch.arange(len(fed), device=fed.device)
-        return h, (states, fed[:, -1] if lengths is None else fed[rows, lengths])
+            return readout(h), states
+        before = self._start(x) if state is None else state
+        given, truth = self.with_truth(x, targets, lengths, before.truth)
+        h, states = body(given, lengths, before.states, last)
+        o = readout(h)
+        own = self.own(self.y(o if last else last_valid(o, lengths)))
+        if lengths is not None:  # a row without a step keeps what it had
+            some = lengths[:, None] > 0
+            own = tuple(torch.where(some, new, old) for new, old in zip(own, before.own, strict=True))
+        return o, Carried(states, own, truth)
 
     def closed_loop(
         self,
@@ -127,26 +148,49 @@ class OutputFeedback(nn.Module):
         teacher_mask: Bool[Tensor, "B T"] | None,
         last: bool,
     ) -> tuple[Tensor, Any]:
-        """Run a model one step after another; like `open_loop`, but it returns the model's outputs.
+        """Run a model one step after another, so that it can be fed its own outputs; see `Feedback`.
 
         Args:
-            network: the model; see `Feedback`.
             teacher_mask: where the truth is fed; None for nowhere.
 
             The others are those of `open_loop`.
         """
         body = cast(Stack, network.body)
-        states, y = state if self.beside and state is not None else (state, None)
-        y = x.new_zeros(len(x), self.output_size) if y is None else y
+        before = self._start(x) if state is None else state
+        teacher = teacher_mask
+        if teacher is None:
+            teacher = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
+        if state is None:
+            teacher = torch.cat([torch.ones_like(teacher[:, :1]), teacher[:, 1:]], dim=1)
+        fed = [x] if self.in_place else []
+        truth = before.truth
+        if self.beside:
+            y = self._true_y(targets, x, truth)
+            fed.append(y[:, :-1])
+            truth = (_at_end(y, lengths),)
         outputs, (states, own) = unfold(
             Feedback(network, self.output_size),
-            self._inputs(x, y, targets, teacher_mask),
-            (body.initial_state(len(x)) if states is None else states, self.own(y)),
+            FeedbackInput(() if self.in_place else (x,), tuple(fed), teacher),
+            (body.initial_state(len(x)) if before.states is None else before.states, before.own),
             lengths=lengths,
             last=last,
             engine="compile" if body.engine == "compile" else "loop",
         )
-        return outputs, (states, own[-1]) if self.beside else states
+        return outputs, Carried(states, own, truth)
+
+    def with_truth(
+        self, x: Float[Tensor, "B T F"], targets: Tensor | None, lengths: Tensor | None, truth: Fed = ()
+    ) -> tuple[Float[Tensor, "B T G"], Fed]:
+        """Return the inputs of an open loop, x(t) with y(t−1) beside it if that is fed; and the last y.
+
+        Args:
+            x, targets, lengths: those of `open_loop`.
+            truth: the y before the first step; zeros if that is empty.
+        """
+        if not self.beside:
+            return x, ()
+        y = self._true_y(targets, x, truth)
+        return torch.cat([x, y[:, :-1]], dim=-1), (_at_end(y, lengths),)
 
     def y(self, o: Float[Tensor, "B O"]) -> Float[Tensor, "B O"]:
         """Return ŷ from the output of the readout."""
@@ -157,29 +201,32 @@ class OutputFeedback(nn.Module):
         fed = [self._as_input(y)] if self.in_place else []
         return (*fed, y) if self.beside else tuple(fed)
 
-    def _inputs(
-        self, x: Tensor, y: Tensor, targets: Tensor | None, teacher_mask: Tensor | None
-    ) -> FeedbackInput:
-        """Return the inputs of a closed loop; y is ŷ before the first step."""
-        teacher = teacher_mask
-        if teacher is None:
-            teacher = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
-        if not self.beside:  # there is no output before the first step that could be its input
-            teacher = torch.cat([torch.ones_like(teacher[:, :1]), teacher[:, 1:]], dim=1)
-        truth = [x] if self.in_place else []
-        if self.beside:
-            true = self._true_y(targets, x)
-            truth.append(torch.cat([y[:, None].to(true.dtype), true[:, :-1]], dim=1))
-        return FeedbackInput(() if self.in_place else (x,), tuple(truth), teacher)
+    def _start(self, x: Tensor) -> Carried:
+        """Return the state before the first step."""
+        zeros = x.new_zeros(len(x), self.output_size)
+        return Carried(None, self.own(zeros), (zeros,) if self.beside else ())
 
-    def _true_y(self, targets: Tensor | None, x: Tensor) -> Float[Tensor, "B T O"]:
-        """Return the true outputs in the form of ŷ; zeros if there are no targets."""
+    def _true_y(self, targets: Tensor | None, x: Tensor, truth: Fed) -> Float[Tensor, "B U O"]:
+        """Return y(0), y(1), …, y(T), in the form of ŷ; zeros where there are no targets or no y before."""
+        rows, steps = x.shape[:2]
         if targets is None:
-            return x.new_zeros(*x.shape[:2], self.output_size)
-        return targets.to(x.dtype) if self.one_hot is None else nn.functional.embedding(targets, self.one_hot)
+            y = x.new_zeros(rows, steps, self.output_size)
+        else:
+            y = (
+                targets.to(x.dtype)
+                if self.one_hot is None
+                else nn.functional.embedding(targets, self.one_hot)
+            )
+        first = truth[0].to(y.dtype) if truth else torch.zeros_like(y[:, 0])
+        return torch.cat([first[:, None], y], dim=1)
 
     def _as_input(self, y: Tensor) -> Tensor:
         """Return ŷ in the form of an input: if that is a token, the likeliest, one-hot."""
         if not self.tokens:
             return y
         return (y.argmax(-1, keepdim=True) == torch.arange(y.shape[-1], device=y.device)).to(y.dtype)
+
+
+def _at_end(y: Float[Tensor, "B U O"], lengths: Tensor | None) -> Float[Tensor, "B O"]:
+    """Return y(n) of each row of y(0), …, y(T), n its number of valid steps."""
+    return y[:, -1] if lengths is None else y[torch.arange(len(y), device=y.device), lengths]

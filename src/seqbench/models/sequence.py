@@ -130,8 +130,8 @@ class SequenceModel(Model):
             Targets and teacher mask have an effect only on a model that is fed an output of each step.
 
         Returns:
-            Outputs (B, T, O), or (B, O) if there is one per sequence; and the state: that of each layer, and
-            with `feedback` a pair of these and the last ŷ.
+            Outputs (B, T, O), or (B, O) if there is one per sequence; and the state: that of each layer. A
+            model that is fed outputs has `Carried` for its state: these and what it is fed next.
 
         Raises:
             ValueError: a state is given to a bidirectional model.
@@ -145,8 +145,7 @@ class SequenceModel(Model):
             teacher_mask = None
         if teacher_mask is not None or (self.feedback.beside and targets is None):
             return self.feedback.closed_loop(self, x, lengths, state, targets, teacher_mask, last)
-        h, state = self.feedback.open_loop(self.body, x, lengths, state, targets, last)
-        return self.readout(h), state
+        return self.feedback.open_loop(self, x, lengths, state, targets, last)
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "B T F"]:
         """Return the inputs as vectors: tokens one-hot."""
@@ -188,8 +187,9 @@ class SequenceModel(Model):
             lengths: valid steps of each row; None if all are.
         """
         assert isinstance(self.readout, SolvedReadout)
-        x, truth = self.encode(inputs), targets if self.per_step else None
-        h, _ = self.feedback.open_loop(self.body, x, lengths, None, truth, not self.per_step)
+        truth = targets if self.per_step else None
+        x, _ = self.feedback.with_truth(self.encode(inputs), truth, lengths)
+        h, _ = self.body(x, lengths, last=not self.per_step)
         y = nn.functional.one_hot(targets, self.output_size) if self.classes else targets
         if mask is not None:
             h, y = h[mask], y[mask]

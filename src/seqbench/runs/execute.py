@@ -58,6 +58,7 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
                 *(models, job.task, job.optimizer, job.settings.max_steps),
                 mode=None if mode is None else ExecutionMode(*mode),
                 vectorize=job.settings.seeds_together,
+                accumulate=job.settings.accumulate,
             )
             trainer, data = _trainer(job, records, learner)
             of_model = list(zip(records.values(), models, strict=True))

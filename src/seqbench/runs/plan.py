@@ -148,10 +148,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     check_counts(cfg)
     settings = build_settings(cfg)
     processes = world_size(settings)
-    if cfg.batch_size % processes:
-        raise ConfigError(
-            f"batch_size={cfg.batch_size} does not divide by the {processes} devices that share it."
-        )
+    _check_parts(cfg.batch_size, processes, settings.accumulate)
     optimizer = build_optimizer_config(cfg)
     task = build_task(cfg)
     make_model = ModelFactory(cfg, task)
@@ -233,6 +230,17 @@ def _of_seed(callback: CallbackOrFactory, single: bool, seed: int) -> L.Callback
     if not isinstance(made, L.Callback):
         raise ConfigError(f"A function in callbacks made {made!r}, which is no Lightning Callback.")
     return made
+
+
+def _check_parts(batch_size: int, processes: int, accumulate: int) -> None:
+    """Raise a ConfigError if there is not a sequence for each part of a batch."""
+    if batch_size >= processes * accumulate:
+        return
+    by = [f"{processes} devices"] * (processes > 1) + [f"trainer.accumulate={accumulate}"] * (accumulate > 1)
+    raise ConfigError(
+        f"batch_size={batch_size} is too small for {' with '.join(by)}, as each part needs a sequence; "
+        f"give at least {processes * accumulate}."
+    )
 
 
 def _check_optimizer(optimizer: OptimizerConfig, model: Model) -> None:

@@ -17,7 +17,7 @@ ACTING = {
     "EarlyStopping": "trainer.stop_when_solved and trainer.max_steps end a run",
     "Timer": "trainer.max_steps ends a run",
     "ModelCheckpoint": "seqbench keeps the best weights and the last checkpoint itself",
-    "GradientAccumulationScheduler": "batch_size sets the size of a batch",
+    "GradientAccumulationScheduler": "batch_size sets the size of a batch, trainer.accumulate its parts",
     "LearningRateFinder": "optim.lr sets the learning rate",
     "BatchSizeFinder": "batch_size sets the size of a batch",
     "StochasticWeightAveraging": "it changes the weights",

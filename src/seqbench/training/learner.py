@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any, Literal, cast
 
 import lightning as L
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor, nn
 
 from seqbench.models.model import Model
@@ -17,6 +20,7 @@ from seqbench.tasks.metrics import Measures
 from seqbench.training.batches import TrainingStream
 from seqbench.training.execution_mode import ExecutionMode, fastest_mode
 from seqbench.training.optimisation import OptimizerConfig
+from seqbench.training.parts import Processes, share
 from seqbench.training.seed_stack import SeedStack, optimizer_of_all, optimizer_of_one
 from seqbench.training.updates import GradientDescent, update_for
 
@@ -49,13 +53,14 @@ class SequenceLearner(L.LightningModule):
         max_steps: int,
         mode: ExecutionMode | None = None,
         vectorize: bool | Literal["auto"] = "auto",
+        accumulate: int = 1,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.stack = SeedStack(models)
         self.task = task
         self.config = config
-        self.update = update_for(self.stack, task.targets, config)
+        self.update = update_for(self.stack, task.targets, config, accumulate)
         self.max_steps = max_steps
         self.step = 0
         self.evaluation: list[dict[str, float]] = []
@@ -86,6 +91,8 @@ class SequenceLearner(L.LightningModule):
 
     def on_train_start(self) -> None:
         trainer = self.trainer
+        add = partial(trainer.strategy.reduce, reduce_op="sum")
+        self.update.processes = Processes(self.global_rank, trainer.world_size, cast(Any, add))
         if not isinstance(self.update, GradientDescent) or (self.mode is None and trainer.world_size > 1):
             self.mode = ExecutionMode(False, self.stack.engine)
         elif self.mode is None:
@@ -126,27 +133,25 @@ class SequenceLearner(L.LightningModule):
         for batch in batches:
             for group in optimizer.param_groups:
                 group["lr"] = self.config.lr_at(self.step, self.max_steps)
-            totals = self.update.step(self._shard(batch, dim=1), cast(Any, optimizer), self.manual_backward)
+            totals = self.update.step(batch, cast(Any, optimizer), self._backward)
             self.step += 1
             if totals is not None:
                 self._totals = totals if self._totals is None else self._totals + totals
                 self._counted += 1
         return None if totals is None else {"loss": totals[0].mean()}  # for the user's callbacks
 
-    def _shard(self, batch: Batch, dim: int) -> Batch:
-        """Return this process's part of a batch that all share."""
-        if self.trainer.world_size == 1:
-            return batch
-        size = -(-batch.inputs.shape[dim] // self.trainer.world_size)
-        mine = slice(self.global_rank * size, (self.global_rank + 1) * size)
-        return batch.map(lambda part: part[:, mine] if dim else part[mine])
+    def _backward(self, loss: Tensor) -> None:
+        # Lightning would average gradients over processes in each pass; the update adds them up once a step.
+        strategy = self.trainer.strategy
+        alone = strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
+        with alone:
+            self.manual_backward(loss)
 
     def take_training_means(self) -> list[dict[str, float]]:
         """Return the mean loss and gradient norm, for each model, of the steps since the last call."""
         if self._totals is None:
             return [{} for _ in range(len(self.stack))]
-        means = self.trainer.strategy.reduce(self._totals / self._counted, reduce_op="mean")
-        losses, norms = cast(Tensor, means).tolist()
+        losses, norms = (self._totals / self._counted).tolist()
         self._totals, self._counted = None, 0
         return [{"train_loss": loss, "gradient_norm": norm} for loss, norm in zip(losses, norms, strict=True)]
 
@@ -184,7 +189,8 @@ class SequenceLearner(L.LightningModule):
 
     def _measure(self, batch: Batch, index: int) -> None:
         """Add what is measured on a batch to the sums of the `index`-th set."""
-        mine = self._shard(batch, dim=0)
+        rows = share(len(batch.inputs), self.global_rank, self.trainer.world_size)
+        mine = batch.rows(rows.start, rows.stop)
         counts = len(mine.inputs) > 0
         if not counts:  # fewer sequences than processes: this one measures a row that does not count
             mine = batch.rows(0, 1)

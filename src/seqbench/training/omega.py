@@ -12,57 +12,120 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.analysis.states import check_stack, differentiable, gradients, row_norms, trace
 from seqbench.models import Cell, State
+from seqbench.models.model import recurrent_matrices
 from seqbench.models.unfold.loop import stacked
 from seqbench.models.unfold.valid import like
 
 
-def loss_and_omega(
-    model: nn.Module,
-    loss_fn: Callable[[Tensor], Tensor],
-    inputs: Int[Tensor, "B T"] | Float[Tensor, "B T F"],
-    lengths: Int[Tensor, " B"] | None = None,
-) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Return the loss E of a batch and Ω, with their graphs: `(loss + weight * omega).backward()` trains.
+class Omega:
+    """Ω of a model, with its gradient, summed up over the parts of a batch.
 
-        Ω = Σ_t ( ‖ δ(t+1) ∂s(t+1)/∂s(t) ‖ / ‖ δ(t+1) ‖ − 1 )²,   δ(t) = ∂E/∂s(t)
+        Ω = mean over t of ( ‖ δ(t+1) ∂s(t+1)/∂s(t) ‖ / ‖ δ(t+1) ‖ − 1 )²,   δ(t) = ∂E/∂s(t)
 
         s(1) ──▶ s(2) ──▶ s(3) ──▶ E
              ◀──      ◀──      ◀──         each step back should leave the length of the gradient unchanged
 
-    The sum is over the steps t = 1 … τ−1 of a row and over layers; Ω is its mean over rows. Norms are over
-    the whole state of a row in a layer. Where δ(t+1) is zero, as after a row's end, there is no term.
+    The mean is over all steps t = 1 … τ−1 of all rows of a batch that have a term: where δ(t+1) is zero, as
+    after a row's end, there is none. So a weight means the same at every length. With several layers Ω is the
+    sum of theirs. Norms are over the whole state of a row in a layer. Ω does not depend on the scale of E.
 
-    Only the step from s(t) to s(t+1) is differentiated, the paper's immediate derivative: s(t), δ(t+1) and
-    the step's input x(t+1) are constants. All steps go through the cell at once, so that Ω costs one more
+    What is differentiated is the step from s(t) to s(t+1) alone, in the recurrent matrices alone: the
+    parameters that `Cell.recurrent_matrices` is made of. All else is a constant: s(t), δ(t+1), the step's
+    input x(t+1), and the other parameters. All steps go through the cell at once, so that Ω costs one more
     backward pass, for δ, and one step and its derivative over T·B rows.
 
-    For tanh units it differs from the paper in one point. The paper's states are the sums before the tanh,
-    a(t+1) = W tanh a(t) + U x(t+1) + b, whose Jacobian W diag(1 − tanh² a(t)) has no parameter but W once
-    a(t) is a constant. Here the state is h = tanh a. Its Jacobian diag(1 − h(t+1)²) W contains
-    h(t+1) = tanh(b + W h(t) + U x(t+1)), a function of all parameters: Ω has gradients in U and b too.
+    Differences from the paper, for tanh units:
+
+    - It sums over steps. The authors' code takes the mean over the steps that count, as here; it also squares
+      the ratio of the norms, and a step counts in it from ‖δ(t+1)‖² = 1e-20 on.
+    - Its states are the sums before the tanh, a(t+1) = W tanh a(t) + U x(t+1) + b, with the Jacobian
+      W diag(1 − tanh² a(t)). Here the state is h = tanh a, with the Jacobian diag(1 − h(t+1)²) W. The first
+      slope is a constant once a(t) is one; h(t+1) = tanh(b + W h(t) + U x(t+1)) depends on W, and so the
+      gradient here has one more term.
 
     Args:
         model: a stack of cells that passes `check_omega`.
-        loss_fn: computes E from the model's outputs; Ω does not depend on its scale.
-        inputs: tokens (B, T) or vectors (B, T, F).
-        lengths: valid steps of each row; None if all are.
 
-    Raises:
-        ValueError: the model is not such a stack.
+    Attributes:
+        sums: (L,), for each layer the sum of its terms so far.
+        counts: (L,), how many terms these are.
 
     Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training recurrent neural networks",
     section 3.3.
     """
-    run = trace(model, inputs, lengths)
-    loss = loss_fn(run.outputs)
-    deltas = gradients(loss, run)
-    per_layer = zip(cast(Any, model).body.cells, run.inputs, run.states, deltas, strict=True)
-    terms = [_omega(cell, x, stacked(states), delta) for cell, x, states, delta in per_layer]
-    return loss, torch.stack(terms).sum() / len(inputs)
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.cells: list[Cell] = cast(Any, model).body.cells
+        like = next(model.parameters())
+        dtype = torch.promote_types(like.dtype, torch.float32)  # half precision is too coarse
+        self.sums = like.new_zeros(len(self.cells), dtype=dtype)
+        self.counts = like.new_zeros(len(self.cells), dtype=torch.int64)
+        self._parameters = [recurrent_parameters(cell) for cell in self.cells]
+        self._gradients = [[torch.zeros_like(p) for p in its] for its in self._parameters]
+
+    def loss(
+        self,
+        loss_fn: Callable[[Tensor], Tensor],
+        inputs: Int[Tensor, "B T"] | Float[Tensor, "B T F"],
+        lengths: Int[Tensor, " B"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """Return the loss E of a part of a batch, with its graph, and take in the part's terms of Ω.
+
+        Args:
+            loss_fn: computes E from the model's outputs.
+            inputs: tokens (B, T) or vectors (B, T, F).
+            lengths: valid steps of each row; None if all are.
+        """
+        run = trace(self.model, inputs, lengths)
+        loss = loss_fn(run.outputs)
+        deltas = gradients(loss, run)
+        for i, cell in enumerate(self.cells):
+            total, count = _terms(cell, run.inputs[i], stacked(run.states[i]), deltas[i])
+            self.sums[i] += total.detach()
+            self.counts[i] += count
+            found = torch.autograd.grad(total, self._parameters[i], allow_unused=True, materialize_grads=True)
+            for gradient, its in zip(self._gradients[i], found, strict=True):
+                gradient += its
+        return loss
+
+    def value(self) -> Float[Tensor, ""]:
+        """Return Ω of what was taken in."""
+        return (self.sums / self.counts.clamp_min(1)).sum()
+
+    def add_gradients(self, weight: float, counts: Int[Tensor, " L"]) -> None:
+        """Add `weight` times the gradient of Ω to those of the parameters.
+
+        Args:
+            weight: of Ω in what is minimised.
+            counts: the terms of each layer in the whole batch, of which other processes may have a share.
+        """
+        for parameters, its, count in zip(self._parameters, self._gradients, counts, strict=True):
+            for parameter, gradient in zip(parameters, its, strict=True):
+                gradient = weight * gradient / count.clamp_min(1)
+                if parameter.grad is None:
+                    parameter.grad = gradient
+                else:
+                    parameter.grad += gradient
 
 
-def _omega(cell: Cell, x: Tensor, states: State, delta: State) -> Tensor:
-    """Return the sum of a layer's terms, from its inputs, states and their gradients, all (T, B, …)."""
+def recurrent_parameters(cell: Cell) -> list[nn.Parameter]:
+    """Return the trained parameters that a cell's recurrent matrices are made of."""
+    parameters = [parameter for parameter in cell.parameters() if parameter.requires_grad]
+    matrices = [matrix for matrix in recurrent_matrices(cell).values() if matrix.requires_grad]
+    if not matrices:
+        return []
+    ones = [torch.ones_like(matrix) for matrix in matrices]
+    found = torch.autograd.grad(matrices, parameters, ones, allow_unused=True)
+    return [parameter for parameter, used in zip(parameters, found, strict=True) if used is not None]
+
+
+def _terms(cell: Cell, x: Tensor, states: State, delta: State) -> tuple[Tensor, Tensor]:
+    """Return the sum of a layer's terms, from its inputs, states and their gradients, all (T, B, …).
+
+    Returns:
+        The sum, with its graph, and how many terms there are.
+    """
     steps, rows = x.shape[:2]
     length = row_norms(delta)[1:]
     counts = length > 0
@@ -74,7 +137,7 @@ def _omega(cell: Cell, x: Tensor, states: State, delta: State) -> Tensor:
     towards = [(part[1:] / like(length, part)).flatten(0, 1) for part in tree_leaves(delta)]
     back = [part for part in _back(end, start, towards) if part is not None]
     ratio = row_norms(tuple(part.reshape(steps - 1, rows, *part.shape[1:]) for part in back))
-    return torch.where(counts, (ratio - 1).square(), 0).sum()
+    return torch.where(counts, (ratio - 1).square(), 0).sum(), counts.sum()
 
 
 def _back(end: State, start: State, towards: list[Tensor]) -> tuple[Tensor | None, ...]:
@@ -90,7 +153,7 @@ def _back(end: State, start: State, towards: list[Tensor]) -> tuple[Tensor | Non
 
 
 def check_omega(model: nn.Module) -> None:
-    """Raise a ValueError if a model has no Ω: it is not a stack of cells, or a step has no derivative."""
+    """Raise a ValueError if a model has no Ω: it is no stack of cells with recurrent matrices that train."""
     check_stack(model)
     stack: Any = model  # has what `Model.obstacle_to_stepping` says
     like = next(stack.readout.parameters())
@@ -102,4 +165,8 @@ def check_omega(model: nn.Module) -> None:
         ):
             raise ValueError(
                 f"A state of {type(cell).__name__} has no derivative in the one before, so there is no Ω."
+            )
+        if not recurrent_parameters(cell):
+            raise ValueError(
+                f"{type(cell).__name__} trains no recurrent matrix, and Ω has a gradient in these alone."
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,8 @@ class OptimizerConfig:
         schedule: after the warm-up the learning rate is constant, or falls to zero at the last step, linearly
             or by half a cosine.
         warmup_steps: steps over which the learning rate grows from zero.
-        omega: weight of the regulariser Ω, which penalises steps that change the norm of the gradient
-            (Pascanu et al., 2013; see `seqbench.training.omega`).
+        omega: weight of the regulariser Ω, which penalises steps that change the norm of the gradient, on
+            average over steps and rows (Pascanu et al., 2013; see `seqbench.training.omega`).
         truncate: the most steps that a gradient is propagated back (truncated back-propagation through time):
             a sequence is learnt in slices of so many steps, and the state is carried over. None propagates
             back to the start.
@@ -34,6 +34,9 @@ class OptimizerConfig:
     Raises:
         ConfigError: a value out of its range, or two that exclude each other.
     """
+
+    #: Ω is a mean, with a gradient in the recurrent matrices, since its second revision.
+    revisions: ClassVar[dict[str, int]] = {"omega": 2}
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from seqbench.errors import ConfigError
 
@@ -24,7 +24,9 @@ class TrainerSettings:
         log_spectrum: log the largest spectral radius and singular value of the recurrent matrices at each
             evaluation.
         precision: as Lightning names it: 32-true, bf16-mixed, 64-true, …
-        devices: number of devices that share each batch, whose size it must divide; -1 takes all there are.
+        accumulate: parts in which a device takes its share of each batch, one after another: less memory, and
+            the same numbers, as gradients are added up before a step.
+        devices: number of devices that share each batch; -1 takes all there are.
         seeds_together: whether one pass is vectorised over the models of all seeds (True), or each model has
             its own; auto measures which is faster. False also trains one seed after another.
         accelerator: auto, cpu, gpu, mps, …
@@ -35,6 +37,10 @@ class TrainerSettings:
         lightning: further arguments of `lightning.Trainer`.
     """
 
+    #: Since the second, pieces of a truncated sequence begin with what is due, the truth or the model's own
+    #: output, and x(1) is the true one.
+    revisions: ClassVar[dict[str, int]] = {"teacher_forcing": 2}
+
     max_steps: int = 2000
     eval_every: int = 100
     stop_when_solved: bool = True
@@ -42,6 +48,7 @@ class TrainerSettings:
     teacher_forcing: float | Sequence[float] = 1.0
     log_spectrum: bool = False
     precision: str | int = "32-true"
+    accumulate: int = 1
     devices: int = 1
     seeds_together: bool | Literal["auto"] = "auto"
     accelerator: str = "auto"
@@ -57,12 +64,17 @@ class TrainerSettings:
                 f"trainer.precision={self.precision} scales the loss, which clipping and checkpoints do not "
                 "support; use bf16-mixed."
             )
+        if self.strategy.startswith(("fsdp", "deepspeed")):
+            raise ConfigError(
+                f"trainer.strategy={self.strategy} splits a model over devices, and here each device has a "
+                "whole one; give ddp, or auto."
+            )
         ends = self.teacher_rates
         if len(ends) != 2 or not all(0 <= end <= 1 for end in ends):
             raise ConfigError(
                 f"trainer.teacher_forcing={self.teacher_forcing} must lie in [0, 1], as one number or a pair."
             )
-        for name in ("max_steps", "eval_every", "checkpoint_every"):
+        for name in ("max_steps", "eval_every", "checkpoint_every", "accumulate"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"trainer.{name}={getattr(self, name)} must be at least 1.")
         for name in ("patience", "num_threads"):
