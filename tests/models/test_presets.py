@@ -119,6 +119,20 @@ def test_unfolding_is_stepping(small, preset, task_overrides, layers):
 
 
 @every_preset
+def test_a_cell_says_how_its_output_follows_from_its_state(small, preset):
+    """Of a state that no step has made too, unless the output depends on the input or on no state at all."""
+    model, _ = small(preset, TASKS["tokens-steps"])
+    for layer in model.layers:
+        x = torch.randn(4, layer.input_size).double()
+        output, state = layer.step(layer.project(x), layer.initial_state(4))
+        found = layer.output_of(layer.project(x), state)
+        assert (found is None) == (preset == "output_rnn")
+        close(output if found is None else found, output)
+        if preset not in ("output_rnn", "lru"):
+            close(layer.output_of(None, state), output)
+
+
+@every_preset
 def test_an_output_ignores_what_comes_later(small, preset):
     model, inputs = small(preset, TASKS["tokens-steps"])
     before, _ = model(inputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ class AffineCell(Cell):
 
     Parameters U (n·H, F), W (m·H, H) and b stack one block of H rows for each map. b is zero at the start,
     with as many blocks as the larger of U and W. Without recurrent blocks there is no W. The state is
-    `state_vectors` vectors of size H.
+    `state_vectors` vectors of size H, the first of which is the output, unless `output_of` says otherwise.
 
     Args:
         input_size: F.
@@ -66,6 +68,9 @@ class AffineCell(Cell):
 
     def initial_state(self, batch_size: int) -> State:
         return (self.U.new_zeros(batch_size, self.hidden_size),) * self.state_vectors
+
+    def output_of(self, projected: Any, state: State) -> Tensor | None:
+        return state[0] if state else None
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
         if not self.recurrent_blocks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -192,6 +192,10 @@ class NTM(Cell):
         w = self.w0.softmax(-1).expand(batch_size, -1, -1)
         r, memory = (part.expand(batch_size, -1, -1) for part in (self.r0, self.memory))
         return NTMState(self.controller.initial_state(batch_size), r, w, memory)
+
+    def output_of(self, projected: Any, state: NTMState) -> Tensor | None:
+        h = self.controller.output_of(None, state.controller)
+        return None if h is None else torch.cat([h, state.read.flatten(1)], dim=1)
 
     def unobservable(self) -> None:
         return None

@@ -61,7 +61,12 @@ class Cell(nn.Module, ABC):
         raise NotImplementedError(f"{type(self).__name__} has no scan.")
 
     def output_of(self, projected: Any, state: State) -> Tensor | None:
-        """Return the output of a step from the state after it; None if the output is no such function."""
+        """Return the output of a step from the state after it; None if the output is no such function.
+
+        Args:
+            projected: the step's projected input; None for a state that no step has made, such as the first.
+            state: after the step.
+        """
         return None
 
     def check_length(self, steps: int) -> None:
