@@ -74,6 +74,14 @@ class MemN2N(StoryModel):
         self.H = self.weights(hidden_size, hidden_size) if tying == "layerwise" else None
         self.W = self.weights(output_size, hidden_size)
 
+    def dead_entries(self) -> dict[str, Tensor]:
+        """Return the masks of the times of the question and of places never in use, and of B's period."""
+        masks = {} if self.B is None else {"B": self.of_the_period(self.B)}
+        if self.T is not None:
+            masks["T"] = torch.ones(self.T.shape, dtype=torch.bool, device="cpu")
+            masks["T"][:, 1 : self.sentences + 1] = False
+        return masks
+
     def forward(
         self, inputs: Int[Tensor, "B T"], lengths: Int[Tensor, " B"] | None = None
     ) -> tuple[Float[Tensor, "B O"], Float[Tensor, "B K N"]]:
