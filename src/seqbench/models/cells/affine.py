@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -31,6 +31,7 @@ class AffineCell(Cell):
     U: nn.Parameter
     W: nn.Parameter
     b: nn.Parameter
+    revisions: ClassVar[dict[str, int]] = {"recurrent_init": 2}
     #: Vectors (B, H) in the state.
     state_vectors: int = 1
 
@@ -53,8 +54,14 @@ class AffineCell(Cell):
         self.b = nn.Parameter(torch.zeros(max(n, m) * hidden_size))
 
     def init_weights(self, recurrent_init: RecurrentInit = "uniform") -> None:
-        """Draw U from U(−1/√H, 1/√H), and then each block of W, see `init_recurrent`."""
-        init_uniform(self.U, self.hidden_size)
+        """Draw U and then each block of W, see `init_recurrent`.
+
+        U is from U(−1/√H, 1/√H), with `smart_tanh` from N(0, 0.01²).
+        """
+        if recurrent_init == "smart_tanh":
+            nn.init.normal_(self.U, std=0.01)
+        else:
+            init_uniform(self.U, self.hidden_size)
         if self.recurrent_blocks:
             init_recurrent(self.W, recurrent_init)
 

@@ -45,7 +45,12 @@ class MemN2N(StoryModel):
     Raises:
         ValueError: a size below 1, or a story longer than the memory.
 
-    The answers have a matrix W of their own: they need not be words of the story.
+    Where it differs from the paper and the authors' code: the answers have a matrix W of their own, as they
+    need not be words of the story. The full stop of a sentence is a word (and the task's question mark too),
+    which counts in J; their code strips both. Their code takes for J the words of the longest sentence and
+    one for the time, whose embedding is weighted with the place of a last word. Training is that of any
+    model: without time noise (up to 10 % of empty memories between sentences), and without a linear start
+    (the first 20 epochs without the softmax of (1)).
 
     Source: Sukhbaatar, Szlam, Weston & Fergus (2015), "End-to-end memory networks".
     """
