@@ -1,6 +1,7 @@
 """What every synthetic task preset must pass."""
 
 import math
+import re
 from collections.abc import Callable
 from importlib import import_module
 from itertools import islice
@@ -423,6 +424,17 @@ SOLVED = [
 @pytest.mark.parametrize(("name", "metrics", "verdict"), SOLVED)
 def test_solved_at_and_just_off_its_mark(task_of, name, metrics, verdict):
     assert task_of(name).solved({"loss": 0.0, **metrics}) is verdict
+
+
+#: Tasks whose mark, or the one that they name beside their own, is from memory.
+UNREAD = {"cycle_navigation", "embedded_reber", "narma10", "parity", "reverse_string", "sum_of_sines"}
+
+
+@every_task
+def test_a_mark_that_could_not_be_read_in_its_source_says_so(task_of, name, short):
+    words = task_of(name).solved_when
+    assert ("could not be read in the paper" in words) == (preset(name) in UNREAD)
+    assert re.search(r"\d{4}[;:,)]|no mark is published|none is published", words), "no source"
 
 
 @every_task
