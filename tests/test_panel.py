@@ -176,15 +176,23 @@ def _compare(found: Any, expected: Any, where: str) -> None:
 
 
 def main(names: list[str]) -> None:
-    """Write entries of the panel: those named, or those that are missing."""
+    """Write entries of the panel: those named, or those that are missing.
+
+    An entry keeps the weights that it starts from. One whose weights no longer fit must be taken out of
+    `WEIGHTS` first.
+    """
     known = json.loads(NUMBERS.read_text()) if NUMBERS.exists() else {}
     weights = torch.load(WEIGHTS, weights_only=True) if WEIGHTS.exists() else {}
+    drawn = {}
     for name in names or [name for name in ENTRIES if name not in known]:
-        known[name], weights[name] = numbers(ENTRIES[name], None)
+        known[name], started = numbers(ENTRIES[name], weights.get(name))
+        if name not in weights:
+            drawn[name] = started
         print(name)
     FOLDER.mkdir(exist_ok=True)
     NUMBERS.write_text(json.dumps({name: known[name] for name in ENTRIES}, indent=0) + "\n")
-    torch.save({name: weights[name] for name in ENTRIES}, WEIGHTS)
+    if drawn:
+        torch.save({name: (weights | drawn)[name] for name in ENTRIES}, WEIGHTS)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from seqbench.models import SequenceModel
 from seqbench.models.cells.feed_forward import FeedForward
 from seqbench.models.cells.lru import LRU
 from seqbench.models.cells.rnn import RNN
+from seqbench.models.memory.ntm import NTM
 from tests.analysis.reference import CELLS, gradient_at
 from tests.models.test_presets import PRESETS
 
@@ -77,6 +79,16 @@ def test_a_cell_that_reads_its_state_out_has_its_gradient_at_the_last_step_too()
     torch.testing.assert_close(found[-1], wanted, rtol=0, atol=1e-12)
     # The recurrence is a product with λ, and its adjoint one with the conjugate.
     torch.testing.assert_close(found[-2], wanted * cell.eigenvalues.conj(), rtol=0, atol=1e-12)
+
+
+def test_what_a_turing_machine_has_read_has_its_gradient_at_the_last_step_too():
+    model = SequenceModel(partial(NTM, memory_size=4, word_size=3), 3, 2, hidden_size=4, per_step=False)
+    run = trace(model, torch.randn(1, 5, 3))
+    (found,) = gradients(run.outputs.sum(), run)
+    h, read = model.readout.weight.sum(0).split([4, 3])
+    torch.testing.assert_close(found.controller[0][-1, 0], h)
+    torch.testing.assert_close(found.read[-1, 0, 0], read)
+    assert not found.memory[-1].any()  # after the last step nothing reads it
 
 
 def test_frozen_cells_have_gradients_at_their_states(make_model):

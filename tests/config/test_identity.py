@@ -115,7 +115,7 @@ class WithOtherDefault:
 
 
 class Corrected(Old):
-    revisions = {"depth": 2}  # noqa: RUF012
+    revisions = {"depth": 2, "skip=True": 5}  # noqa: RUF012
 
 
 class CorrectedWhole(Old):
@@ -152,6 +152,8 @@ def test_a_revision_counts_where_its_parameter_is_given(version):
     plain = {"_target_": "Old", "width": 3}
     assert version(Corrected) == plain
     assert version(Corrected, depth=4) == plain | {"depth": 4, "revisions": {"depth": 2}}
+    assert version(Corrected, skip=True)["revisions"] == {"skip=True": 5}
+    assert "revisions" not in version(Corrected, skip="no")
     assert version(CorrectedWhole) == plain | {"revisions": {"_target_": 3}}
 
 

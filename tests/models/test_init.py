@@ -56,11 +56,13 @@ def test_a_number_is_the_spectral_radius_of_every_block(kind):
         assert (block != 0).all()
 
 
-def test_smart_tanh_has_15_connections_to_a_unit_and_radius_0_95():
+def test_smart_tanh_is_the_authors_own():
+    """In their code h W_hh, and W_hh has 15 nonzeros in each row: 15 connections out of a unit."""
     cell = RNN(2, 50, recurrent_init="smart_tanh")
-    assert ((cell.W != 0).sum(1) == 15).all()
+    assert ((cell.W != 0).sum(0) == 15).all() and ((cell.W != 0).sum(1) != 15).any()
     assert torch.linalg.eigvals(cell.W).abs().max().item() == pytest.approx(0.95, rel=1e-4)
     assert not torch.equal(cell.W != 0, RNN(2, 50, recurrent_init="smart_tanh").W != 0)
+    assert RNN(400, 50, recurrent_init="smart_tanh").U.std().item() == pytest.approx(0.01, rel=0.05)
 
 
 def test_orthogonal_and_identity_are_what_they_say():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,9 +14,15 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 from seqbench.models import Seq2Seq
 from seqbench.models.cells.clockwork import ClockworkRNN
+from seqbench.models.cells.feed_forward import FeedForward
 from seqbench.models.cells.gru import GRU
+from seqbench.models.cells.lru import LRU
 from seqbench.models.cells.lstm import LSTM
 from seqbench.models.cells.rnn import RNN
+from seqbench.models.cells.skip import SkipRNN
+from seqbench.models.memory.ntm import NTM
+from seqbench.models.seq2seq.beam import beam_search
+from seqbench.models.seq2seq.decoder import Decoder
 
 INPUTS, OUTPUTS, END = 5, 4, 3
 KINDS = [
@@ -70,7 +79,8 @@ def by_hand(model, inputs, truth, forced):
             is_units = part.shape[1:] == (6,)
             parts.append(torch.tanh(next(maps)(final))[None] if is_units else part)
         states.append(tuple(parts))
-    query, own, outputs, weights = torch.zeros(6).double(), torch.zeros(OUTPUTS).double(), [], []
+    # s(0), which the context has set: of all cells here h is the first part of the state.
+    query, own, outputs, weights = states[-1][0][0], torch.zeros(OUTPUTS).double(), [], []
     for t in range(len(truth)):
         before = torch.zeros(OUTPUTS).double() if t == 0 else torch.eye(OUTPUTS).double()[truth[t - 1]]
         y = before if forced[t] else own
@@ -116,6 +126,83 @@ def test_every_row_is_as_by_hand(kind, cell, bidirectional, feeding):
         for t, alpha in enumerate(weights):
             torch.testing.assert_close(attention[row, t, :length], alpha, rtol=0, atol=1e-12)
             assert (attention[row, t, length:] == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["additive", "dot"])
+def test_attention_is_the_equations_of_bahdanaus_appendix(kind):
+    """Section 3.1 and appendix A.2.2, in NumPy; u is their 1 − z, and the readout is this model's own."""
+    model = stirred(partial(GRU, form="before"), attention=kind)
+    inputs, _, truth = batch(rows=1)
+    p = {name: value.detach().numpy() for name, value in model.named_parameters()}
+    h = model.encode(inputs, None)[0][0].detach().numpy()  # the annotations h_j
+
+    def sigmoid(a):
+        return 1 / (1 + np.exp(-a))
+
+    s = np.tanh(p["decoder.first.0.weight"] @ h[-1] + p["decoder.first.0.bias"])  # s_0 = tanh(W_s h)
+    y = np.zeros(OUTPUTS)
+    U, W, b = (np.split(p[f"decoder.body.layers.0.{letter}"], 3) for letter in "UWb")
+    outputs, attention = model(inputs, None, truth)
+    for i in range(5):
+        if kind == "additive":
+            scores = [
+                p["decoder.attention.v"]
+                @ np.tanh(
+                    p["decoder.attention.W_a.weight"] @ s
+                    + p["decoder.attention.W_a.bias"]
+                    + p["decoder.attention.U_a.weight"] @ h_j
+                )
+                for h_j in h
+            ]
+        else:
+            scores = [s @ (p["decoder.attention.U_a.weight"] @ h_j) / math.sqrt(6) for h_j in h]
+        alpha = np.exp(scores) / np.exp(scores).sum()
+        c = alpha @ h
+        fed = np.concatenate([y, c])
+        r, u = (sigmoid(U[k] @ fed + W[k] @ s + b[k]) for k in (0, 1))
+        s = u * s + (1 - u) * np.tanh(U[2] @ fed + W[2] @ (r * s) + b[2])
+        o = p["decoder.readout.weight"] @ np.concatenate([s, c]) + p["decoder.readout.bias"]
+        np.testing.assert_allclose(attention[0, i].detach(), alpha, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(outputs[0, i].detach(), o, rtol=0, atol=1e-12)
+        assert np.ptp(alpha) > 1e-3  # of the first step too
+        y = np.eye(OUTPUTS)[truth[0, i]]
+
+
+@pytest.mark.parametrize("kind", ["additive", "dot"])
+@pytest.mark.parametrize("cell", [RNN, LSTM, SkipRNN, NTM, FeedForward, LRU])
+def test_the_first_query_is_the_output_of_the_first_state(kind, cell):
+    """However the decoder is fed: the first α depends on the input alone."""
+    model = stirred(cell, attention=kind, beam=3).eval()
+    inputs, lengths, truth = batch()
+    annotations, final = model.encode(inputs, lengths)
+    state = model.decoder.start(annotations, final, lengths)
+    (layer,), maps = state.layers, model.decoder.first
+    if cell in (FeedForward, LRU):  # the output does not follow from the state
+        expected = torch.tanh(model.decoder.first_query(final))
+    else:
+        expected = torch.tanh(maps[-1 if cell is SkipRNN else 0](final))  # SkipRNN: h(1−d), …, h(0)
+    if cell is NTM:
+        expected = torch.cat([expected, layer.read.flatten(1)], dim=1)
+    torch.testing.assert_close(state.query, expected, rtol=0, atol=1e-14)
+    alpha = model.decoder.attention(expected, state.source)[1]
+    nowhere = torch.zeros(4, 5, dtype=torch.bool)
+    found = {
+        "truth": model(inputs, lengths, truth)[1],
+        "beam": model(inputs, lengths, truth, nowhere)[1],
+        "observed": model.observe(inputs, truth, lengths).attention,
+    }
+    model.beam = 1
+    found["own"] = model(inputs, lengths, truth, nowhere)[1]
+    for name, attention in found.items():
+        torch.testing.assert_close(attention[:, 0], alpha, rtol=0, atol=1e-12, msg=name)
+    assert (alpha[0].max() - alpha[0].min()).item() > 1e-4
+
+
+@pytest.mark.parametrize("cell", [FeedForward, LRU])
+def test_a_context_that_cannot_reach_the_decoder_is_refused(cell):
+    with pytest.raises(ValueError, match=rf"the state of {cell.__name__} has no vector .*every_step"):
+        stirred(cell, context="start")
+    stirred(cell, context="every_step")
 
 
 @every_kind
@@ -213,6 +300,38 @@ def test_a_beam_of_all_there_are_finds_the_best_sequence(kind, penalty):
         model.beam = 1
         found_others += tuple(model(inputs, steps=3)[0].argmax(-1)[0].tolist()[: len(best)]) != best
     assert found_others  # the likeliest token at each step is not always the best
+
+
+class Chain(Decoder):
+    """A decoder whose next token depends on the last one alone, by a table of probabilities."""
+
+    def __init__(self, first, table):
+        super().__init__(RNN, len(first), 1, 1, 1, None, True, "loop")
+        self.chances = torch.tensor([first, *table]).log()
+
+    def step(self, x, fed, state):
+        before = torch.where(fed[0].any(1), fed[0].argmax(1) + 1, 0)
+        return self.chances[before], state, fed
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_a_sequence_that_has_ended_does_not_fall_out_of_the_beam(penalty):
+    """Two continuations of A are likelier than the end (the last token); all that follows is unlikely."""
+    first, table = [0.7, 0.1, 0.2], [[0.49, 0.49, 0.02], [0.49, 0.49, 0.02], [0.0, 0.0, 1.0]]
+    decoder = Chain(first, table)
+    scores = {}
+    for tokens in product(range(3), repeat=4):
+        length = tokens.index(2) + 1 if 2 in tokens else 4
+        p, before = 1.0, first
+        for token in tokens[:length]:
+            p, before = p * before[token], table[token]
+        scores[tokens[:length]] = math.log(p) / ((5 + length) / 6) ** penalty
+    best = max(scores, key=scores.get)
+    assert best == (2,)  # of 0.2; before it in a beam of two come AA and AB, of 0.343 each
+    state = decoder.start(torch.zeros(1, 1, 1), torch.zeros(1, 1), None)
+    outputs, _ = beam_search(decoder, state, steps=4, beam=2, end=2, length_penalty=penalty)
+    assert outputs.argmax(-1).tolist() == [[2, 2, 2, 2]]
+    assert outputs[0, 0, 2].exp().item() == pytest.approx(0.7)  # it has changed places with the likeliest
 
 
 def test_beam_search_goes_by_rows_and_tells_the_truth_of_its_outputs():

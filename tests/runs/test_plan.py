@@ -50,10 +50,13 @@ def test_five_seeds_build_six_models(calls: Counter[str], together: str) -> None
 
 
 def test_the_width_of_a_budget_is_searched_once(calls: Counter[str]) -> None:
-    results = seqbench.train(seqbench.compose([*TINY, "n_seeds=5", "model.param_budget=2000", "model=lstm"]))
+    cfg = seqbench.compose([*TINY, "n_seeds=5", "model.param_budget=2000", "model=clockwork_rnn"])
+    results = seqbench.train(cfg)
     assert len({result.parameters for result in results}) == 1
     assert abs(results[0].parameters - 2000) <= 100
     assert calls["search"] == 1 and calls["model"] <= 6 and calls["check"] <= 12
+    width = results[0].config["model"]["hidden_size"]
+    assert width**2 > 2000  # a clockwork RNN's masked weights count neither in the result nor in the budget
 
 
 def test_after_the_plan_nothing_reads_configuration(monkeypatch: pytest.MonkeyPatch) -> None:

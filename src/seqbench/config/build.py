@@ -82,7 +82,8 @@ class ModelFactory:
         make_model = ModelFactory(cfg, task)
         models = [make_model() for _ in seeds]    # weights are drawn from torch's global generator
 
-    With `model.param_budget` the width is the one whose number of parameters is nearest to the budget.
+    With `model.param_budget` the width is the one whose number of live parameters (see
+    `Model.live_parameters`) is nearest to the budget.
 
     Args:
         cfg: a configuration.
@@ -143,12 +144,14 @@ class ModelFactory:
         return model
 
     def _parameters_at(self, width: int) -> int:
-        """Return the number of parameters of a model with that width; no memory is allocated for it."""
+        """Return the number of live parameters of a model with that width; it takes up no memory."""
         import torch
 
         with torch.device("meta"):
             model = instantiate(self.node | {"hidden_size": width}, "model", **self._given)
-        return sum(p.numel() for p in model.parameters())
+        if hasattr(model, "live_parameters"):
+            return int(model.live_parameters())
+        return sum(p.numel() for p in model.parameters())  # of no Model, which the plan refuses
 
 
 def width_for_budget(budget: int, parameters_at: Callable[[int], int], preset: Mapping[str, Any]) -> int:

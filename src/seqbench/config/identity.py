@@ -120,8 +120,8 @@ def canonical(value: Any, allowed: Sequence[str] = ()) -> Any:
     """Return a configuration without what equals a frozen default, and with revisions.
 
     A class that was corrected says so by an attribute `revisions`, from the parameter whose effect changed to
-    the number of the revision. It counts where the parameter differs from its frozen default. `_target_`
-    stands for the whole class.
+    the number of the revision. It counts where the parameter differs from its frozen default. `name=value`
+    stands for that value of a parameter alone, and `_target_` for the whole class.
 
     Args:
         value: a configuration, or a part of it.
@@ -138,8 +138,13 @@ def canonical(value: Any, allowed: Sequence[str] = ()) -> Any:
     frozen = frozen_defaults().get(node["_target_"], {})
     given = {key: value for key, value in current_defaults(found).items() if key in frozen} | node
     node = {key: value for key, value in given.items() if key not in frozen or value != frozen[key]}
-    revisions = {key: n for key, n in getattr(found, "revisions", {}).items() if key in node}
+    revisions = {key: n for key, n in getattr(found, "revisions", {}).items() if _has(node, key)}
     return node | ({REVISIONS: revisions} if revisions else {})
+
+
+def _has(node: Mapping[str, Any], key: str) -> bool:
+    name, equals, value = key.partition("=")
+    return name in node and (not equals or str(node[name]) == value)
 
 
 def public_name(target: str) -> str:

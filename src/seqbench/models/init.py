@@ -23,7 +23,9 @@ def init_recurrent(weight: Tensor, kind: RecurrentInit) -> None:
     uniform: U(−1/√H, 1/√H), as in torch. The spectral radius is near 1/√3, so that gradients vanish.
     orthogonal: orthogonal matrices (Saxe et al., 2014). In the linear regime nothing vanishes.
     identity: identity matrices (Le et al., 2015).
-    smart_tanh: 15 nonzeros in each row, spectral radius 0.95 (Pascanu, Mikolov & Bengio, 2013).
+    smart_tanh: 15 connections out of each unit (nonzeros of a column), spectral radius 0.95, as in the code
+        of Pascanu, Mikolov & Bengio (2013). A cell's input weights are then from N(0, 0.01²). The code also
+        draws the readout so; here it starts as ever.
     a number: normal, scaled to that spectral radius.
 
     Raises:
@@ -39,7 +41,7 @@ def init_recurrent(weight: Tensor, kind: RecurrentInit) -> None:
             init_uniform(matrix, hidden_size)
         elif kind == "smart_tanh":
             nn.init.normal_(matrix)
-            sparsify(matrix, 15)
+            sparsify(matrix.detach().t(), 15)
             set_spectral_radius(matrix, 0.95)
         elif isinstance(kind, int | float):
             nn.init.normal_(matrix)

@@ -51,6 +51,28 @@ class Model(nn.Module):
         """Set the readout to the solution for all data accumulated so far."""
         raise NotImplementedError(f"{type(self).__name__} has no readout that is solved for.")
 
+    @property
+    def trained_part(self) -> nn.Module:
+        """The part of the model that training sets: all of it, unless a readout is solved for."""
+        return self
+
+    def dead_entries(self) -> dict[str, Tensor]:
+        """Return which entries of the model's own parameters are dead, see `Cell.dead_entries`."""
+        return {}
+
+    def live_parameters(self) -> int:
+        """Return the number of live parameters: trained entries whose gradient is not structurally zero.
+
+        Frozen weights do not count, nor, where a readout is solved for, do any but the readout's. An entry
+        counts if some batch and some weights give it a gradient: that of a token which a task never shows
+        does. The number follows from sizes alone, and so is the same on the meta device.
+        """
+        count = sum(p.numel() for p in self.trained_part.parameters() if p.requires_grad)
+        for module in self.trained_part.modules():
+            if isinstance(module, Cell | Model):
+                count -= sum(int(mask.sum()) for mask in module.dead_entries().values())
+        return count
+
     def check_length(self, steps: int) -> None:
         """Raise a ValueError if the model cannot be used on sequences of `steps` steps."""
 

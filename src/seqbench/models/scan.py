@@ -32,8 +32,8 @@ class LinearCell(Cell):
         """Return the outputs (*steps, H) from the projected input and the states (*steps, N)."""
         return h
 
-    def output_of(self, projected: Tensor, state: State) -> Tensor:
-        return self.read(projected, state[0])
+    def output_of(self, projected: Tensor | None, state: State) -> Tensor | None:
+        return None if projected is None else self.read(projected, state[0])
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         (h,) = state

@@ -100,6 +100,10 @@ class SequenceModel(Model):
     def solves_readout(self) -> bool:
         return isinstance(self.readout, SolvedReadout)
 
+    @property
+    def trained_part(self) -> nn.Module:
+        return self.readout if self.solves_readout else self
+
     def obstacle_to_stepping(self) -> str | None:
         """Return why the state is not that of one step in each layer; None if it is."""
         options = {"bidirectional": self.body.bidirectional, "feedback": self.feedback.beside}

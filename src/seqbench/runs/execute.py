@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from seqbench.errors import ConfigError, SeqbenchError
+from seqbench.models.model import Model
 from seqbench.processes import is_first_process
 from seqbench.runs import devices
 from seqbench.runs.files import to_bytes, write_atomically
@@ -221,8 +222,9 @@ def _fill(job: Plan, result: Result, record: Record, model: nn.Module) -> None:
         finite = {name: math.nan if value is None else value for name, value in at_length.items()}
         result.solved_on_test = task.solved(finite)
     result.baseline_loss = {str(n): task.baseline_loss(n) for n in lengths}
-    result.parameters = sum(p.numel() for p in model.parameters())
-    result.state_size = getattr(model, "state_size", None)
+    assert isinstance(model, Model)  # as the plan has checked
+    result.parameters = model.live_parameters()
+    result.state_size = model.state_size
     result.wall_time_s = round(record.wall_seconds, 3)
     if record.train_seconds > 0:
         result.sequences_per_s = round(result.sequences / record.train_seconds, 1)

@@ -77,6 +77,7 @@ class Result:
     baseline_loss: dict[str, float] = field(default_factory=dict)
     """Test length, as a string, to the loss of the best predictor that ignores the input."""
     parameters: int | None = None
+    """Live parameters: trained entries whose gradient is not structurally zero."""
     state_size: int | None = None
     """Numbers in the state that the model carries from step to step, for one sequence."""
     wall_time_s: float = 0.0

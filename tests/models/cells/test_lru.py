@@ -37,6 +37,12 @@ def test_eigenvalues_start_on_the_ring_and_gamma_keeps_the_state_at_unit_size() 
     torch.testing.assert_close(cell.log_gamma.exp().square(), 1 - radius.square(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("phase", [0.0, -1.0])
+def test_no_angle_is_refused(phase: float) -> None:
+    with pytest.raises(ValueError, match="leaves no angle for an eigenvalue; give one above 0"):
+        LRU(1, 2, max_phase=phase)
+
+
 @pytest.mark.parametrize("radii", [(0.9, 0.5), (-0.1, 0.5), (0.5, 1.1)])
 def test_radii_out_of_range_are_refused(radii: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="must be 0 ≤ min < max ≤ 1"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ class AffineCell(Cell):
 
     Parameters U (n·H, F), W (m·H, H) and b stack one block of H rows for each map. b is zero at the start,
     with as many blocks as the larger of U and W. Without recurrent blocks there is no W. The state is
-    `state_vectors` vectors of size H.
+    `state_vectors` vectors of size H, the first of which is the output, unless `output_of` says otherwise.
 
     Args:
         input_size: F.
@@ -29,6 +31,7 @@ class AffineCell(Cell):
     U: nn.Parameter
     W: nn.Parameter
     b: nn.Parameter
+    revisions: ClassVar[dict[str, int]] = {"recurrent_init=smart_tanh": 2}
     #: Vectors (B, H) in the state.
     state_vectors: int = 1
 
@@ -51,8 +54,14 @@ class AffineCell(Cell):
         self.b = nn.Parameter(torch.zeros(max(n, m) * hidden_size))
 
     def init_weights(self, recurrent_init: RecurrentInit = "uniform") -> None:
-        """Draw U from U(−1/√H, 1/√H), and then each block of W, see `init_recurrent`."""
-        init_uniform(self.U, self.hidden_size)
+        """Draw U and then each block of W, see `init_recurrent`.
+
+        U is from U(−1/√H, 1/√H), with `smart_tanh` from N(0, 0.01²).
+        """
+        if recurrent_init == "smart_tanh":
+            nn.init.normal_(self.U, std=0.01)
+        else:
+            init_uniform(self.U, self.hidden_size)
         if self.recurrent_blocks:
             init_recurrent(self.W, recurrent_init)
 
@@ -66,6 +75,9 @@ class AffineCell(Cell):
 
     def initial_state(self, batch_size: int) -> State:
         return (self.U.new_zeros(batch_size, self.hidden_size),) * self.state_vectors
+
+    def output_of(self, projected: Any, state: State) -> Tensor | None:
+        return state[0] if state else None
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
         if not self.recurrent_blocks:

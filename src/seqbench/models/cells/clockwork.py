@@ -28,8 +28,8 @@ class ClockworkRNN(AffineCell):
     A unit is connected to units of its own and of longer periods only. This replaces edges of length one by
     longer ones.
 
-    Parameters U (H, F), W (H, H), b (H); the entries of W from shorter to longer periods are masked. The
-    state is h and the step t.
+    Parameters U (H, F), W (H, H), b (H); the entries of W from shorter to longer periods are masked, and
+    dead. The state is h and the step t.
 
     Args:
         input_size: F.
@@ -55,12 +55,11 @@ class ClockworkRNN(AffineCell):
             raise ValueError(f"periods={list(periods)} must be whole numbers of at least 1.")
         self.init_weights(recurrent_init)
         # Unit i belongs to group ⌊i G / H⌋; with H < G the longest periods have no unit.
-        ordered = torch.tensor(sorted(periods), dtype=torch.get_default_dtype())
-        groups = len(periods)
-        index = torch.arange(hidden_size) * groups // max(hidden_size, groups)
+        ordered, groups = sorted(periods), len(periods)
+        self._periods = [ordered[i * groups // max(hidden_size, groups)] for i in range(hidden_size)]
         self.period: Tensor
         self.heard: Tensor
-        self.register_buffer("period", ordered[index])
+        self.register_buffer("period", torch.tensor(self._periods, dtype=torch.get_default_dtype()))
         self.register_buffer("heard", (self.period[None, :] >= self.period[:, None]).to(self.W.dtype))
 
     @property
@@ -76,6 +75,10 @@ class ClockworkRNN(AffineCell):
 
     def initial_state(self, batch_size: int) -> State:
         return *super().initial_state(batch_size), self.W.new_zeros(batch_size, 1)
+
+    def dead_entries(self) -> dict[str, Tensor]:
+        period = torch.tensor(self._periods, device="cpu")
+        return {"W": period[None, :] < period[:, None]}
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
         return {"W": self.masked_weight}

@@ -61,9 +61,16 @@ class LeakyRNN(AffineCell):
             raise ValueError(
                 f"alpha={alpha} cannot be learnt from: it must start inside (0, 1), ends excluded."
             )
+        self._frozen = not learn_alpha and min(ends) == 1
         self.logit_alpha = nn.Parameter(torch.logit(start)) if learn_alpha else None
         self.fixed_alpha: Tensor
         self.register_buffer("fixed_alpha", None if learn_alpha else start)
+
+    def dead_entries(self) -> dict[str, Tensor]:
+        if not self._frozen:
+            return {}
+        every = {name: p.shape for name, p in self.named_parameters()}
+        return {name: torch.ones(shape, dtype=torch.bool, device="cpu") for name, shape in every.items()}
 
     @property
     def alpha(self) -> Float[Tensor, " H"]:

@@ -37,10 +37,16 @@ class LRU(LinearCell):
         max_phase: largest angle of λ at the start.
 
     Raises:
-        ValueError: radii that are not 0 ≤ min < max ≤ 1.
+        ValueError: radii that are not 0 ≤ min < max ≤ 1, or no angle above 0.
 
-    Source: Orvieto et al. (2023), "Resurrecting recurrent neural networks for long sequences", section 3,
-    with the gated output of their blocks.
+    Source: Orvieto et al. (2023), "Resurrecting recurrent neural networks for long sequences", section 3, up
+    to y. The paper puts that into a block, of which h is a part only. After Zucchet's reimplementation the
+    block is
+
+        x + (W₁ v + b₁) ⊙ σ(W₂ v + b₂)
+
+    with layer or batch normalisation before or after it, dropout, and a vector D, its inputs being as wide
+    as its outputs. Here W₁ = 1, W₂ = G, there are no biases, no x and no normalisation, and D is a matrix.
     """
 
     vectorizable = True
@@ -56,6 +62,8 @@ class LRU(LinearCell):
         super().__init__(input_size, hidden_size)
         if not 0 <= min_radius < max_radius <= 1:
             raise ValueError(f"min_radius={min_radius}, max_radius={max_radius} must be 0 ≤ min < max ≤ 1.")
+        if not max_phase > 0:
+            raise ValueError(f"max_phase={max_phase} leaves no angle for an eigenvalue; give one above 0.")
         squared = min_radius**2 + torch.rand(hidden_size) * (max_radius**2 - min_radius**2)
         phase = max_phase * torch.rand(hidden_size)
         self.nu = nn.Parameter(torch.log(-0.5 * torch.log(squared)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -69,6 +71,9 @@ class SkipRNN(AffineCell):
             a = torch.addmm(a, state[-1], self.W.t())
         h = torch.tanh(a)
         return h, (*state[1:], h)
+
+    def output_of(self, projected: Any, state: State) -> Tensor:
+        return cast(Tensor, state[-1])
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
         return super().recurrent_matrices() | {"D": self.D}

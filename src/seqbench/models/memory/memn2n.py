@@ -45,7 +45,12 @@ class MemN2N(StoryModel):
     Raises:
         ValueError: a size below 1, or a story longer than the memory.
 
-    The answers have a matrix W of their own: they need not be words of the story.
+    Where it differs from the paper and the authors' code: the answers have a matrix W of their own, as they
+    need not be words of the story. The full stop of a sentence is a word (and the task's question mark too),
+    which counts in J; their code strips both. Their code takes for J the words of the longest sentence and
+    one for the time, whose embedding is weighted with the place of a last word. Training is that of any
+    model: without time noise (up to 10 % of empty memories between sentences), and without a linear start
+    (the first 20 epochs without the softmax of (1)).
 
     Source: Sukhbaatar, Szlam, Weston & Fergus (2015), "End-to-end memory networks".
     """
@@ -73,6 +78,14 @@ class MemN2N(StoryModel):
         self.B = self.weights(input_size, hidden_size) if tying == "layerwise" else None
         self.H = self.weights(hidden_size, hidden_size) if tying == "layerwise" else None
         self.W = self.weights(output_size, hidden_size)
+
+    def dead_entries(self) -> dict[str, Tensor]:
+        """Return the masks of the times of the question and of places never in use, and of B's period."""
+        masks = {} if self.B is None else {"B": self.of_the_period(self.B)}
+        if self.T is not None:
+            masks["T"] = torch.ones(self.T.shape, dtype=torch.bool, device="cpu")
+            masks["T"][:, 1 : self.sentences + 1] = False
+        return masks
 
     def forward(
         self, inputs: Int[Tensor, "B T"], lengths: Int[Tensor, " B"] | None = None

@@ -75,6 +75,7 @@ class MemoryNetwork(StoryModel):
         hops = facts if hops is None else hops
         super().__init__(input_size, period, sentences, hidden_size, hops, encoding, memory_size)
         self.margin = margin
+        self.facts = facts
         #: U, for words of the question, of sentences looked up by each hop, and of candidates.
         self.asked = self.weights(input_size, hidden_size)
         self.looked_up = self.weights(hops, input_size, hidden_size)
@@ -85,6 +86,24 @@ class MemoryNetwork(StoryModel):
         self.answer_asked = self.weights(input_size, hidden_size)
         self.answer_from = self.weights(hops, input_size, hidden_size)
         self.readout = nn.Linear(hidden_size, output_size)
+
+    def dead_entries(self) -> dict[str, Tensor]:
+        """Return the masks of what training never uses.
+
+        No question has a period. What is looked up last is part of no further query; after the last fact
+        nothing is looked up; and before the first the query is as old as the question, which is older than
+        no sentence.
+        """
+        masks = {
+            name: torch.zeros(getattr(self, name).shape, dtype=torch.bool, device="cpu")
+            for name in ("looked_up", "answer_from", "times")
+        }
+        masks["looked_up"][min(self.hops - 1, self.facts) :] = True
+        masks["answer_from"][self.facts :] = True
+        masks["times"][0, :2] = True
+        masks["asked"] = self.of_the_period(self.asked)
+        masks["answer_asked"] = self.of_the_period(self.answer_asked)
+        return masks
 
     def forward(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -192,6 +192,25 @@ class NTM(Cell):
         w = self.w0.softmax(-1).expand(batch_size, -1, -1)
         r, memory = (part.expand(batch_size, -1, -1) for part in (self.r0, self.memory))
         return NTMState(self.controller.initial_state(batch_size), r, w, memory)
+
+    def dead_entries(self) -> dict[str, Tensor]:
+        """Return the masks of what moves no head: the shift of one place, and all where there is one word."""
+        one_word = len(self.memory) == 1
+        if self.shift and not one_word:
+            return {}
+        rows = torch.zeros(len(self.c), dtype=torch.bool, device="cpu")
+        size = sum(self.parts)
+        for head in range(self.read_heads + self.write_heads):
+            first = head * size + (0 if one_word else size - 2)  # the shift is before the last
+            rows[first : (head + 1) * size if one_word else first + 1] = True
+        masks = {"V": rows[:, None].expand(self.V.shape), "c": rows}
+        if one_word:
+            masks["w0"] = torch.ones(self.w0.shape, dtype=torch.bool, device="cpu")
+        return masks
+
+    def output_of(self, projected: Any, state: NTMState) -> Tensor | None:
+        h = self.controller.output_of(None, state.controller)
+        return None if h is None else torch.cat([h, state.read.flatten(1)], dim=1)
 
     def unobservable(self) -> None:
         return None

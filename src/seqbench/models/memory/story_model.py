@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from seqbench.models.memory.sentences import Encoding, Sentences, check_memory, split_into_sentences
@@ -47,6 +47,7 @@ class StoryModel(Model):
         at_least_one(hidden_size=(hidden_size, "unit"), hops=(hops, "hop"))
         self.rows = check_memory(memory_size, sentences) + 1  # row 0 is the question
         self.words = input_size
+        self.sentences = sentences
         self.period = period
         self.hidden_size = hidden_size
         self.hops = hops
@@ -56,6 +57,12 @@ class StoryModel(Model):
     def weights(*size: int) -> nn.Parameter:
         """Return new weights, normal with a standard deviation of 0.1."""
         return nn.Parameter(torch.randn(size) * 0.1)
+
+    def of_the_period(self, words: nn.Parameter) -> Bool[Tensor, "V d"]:
+        """Return the mask of the period's row: it ends sentences of the story, so that no question has it."""
+        mask = torch.zeros(words.shape, dtype=torch.bool, device="cpu")
+        mask[self.period] = True
+        return mask
 
     @property
     def state_size(self) -> int:

@@ -20,7 +20,7 @@ class DecoderState(NamedTuple):
     """What a decoder carries from step to step.
 
     layers: the states of its layers.
-    query: with attention the last layer's output of the step before, s(t−1); zero at first.
+    query: with attention the last layer's output of the step before, s(t−1); empty without.
     source: the fixed context (B, E), or with attention the annotations.
     """
 
@@ -41,6 +41,10 @@ class Decoder(nn.Module):
         attention: its kind; None for a fixed context.
         reads_context: whether the context is an input of each step, of layers and readout.
         engine: how layers unfold, see `unfold`.
+
+    Raises:
+        ValueError: the context would not reach the decoder: it sets the first state alone, and the cell's
+            state has no vector of units.
     """
 
     def __init__(
@@ -62,10 +66,27 @@ class Decoder(nn.Module):
         width = context_size * reads_context
         self.body = Stack(cell, tokens + width, hidden_size, num_layers, engine=engine)
         output_size = self.body.output_size
-        vectors = [part for part in tree_leaves(self.body.initial_state(1)) if self._is_vector(part)]
+        state = self.body.initial_state(1)
+        vectors = [part for part in tree_leaves(state) if self._is_vector(part)]
+        if not vectors and not reads_context:
+            raise ValueError(
+                f"context=start sets the decoder's first state, and the state of {type(self._last).__name__} "
+                "has no vector that it could set; give context=every_step, or another decoder_cell."
+            )
         self.first = nn.ModuleList(nn.Linear(context_size, hidden_size) for _ in vectors)
         self.readout = nn.Linear(output_size + width, tokens)
         self.attention = attention and Attention(attention, output_size, context_size, hidden_size)
+        #: Makes s(0) for cells whose output does not follow from their state.
+        self.first_query = (
+            nn.Linear(context_size, output_size)
+            if self.attention and self._last.output_of(None, state[-1]) is None
+            else None
+        )
+
+    @property
+    def _last(self) -> Cell:
+        """The cell of the last layer, whose output is s."""
+        return self.body.cells[-1]
 
     def _is_vector(self, part: Tensor) -> bool:
         """Say whether a part of a state is a vector of units, whose start the context sets."""
@@ -74,7 +95,11 @@ class Decoder(nn.Module):
     def start(
         self, annotations: Float[Tensor, "B S E"], final: Float[Tensor, "B E"], lengths: Tensor | None
     ) -> DecoderState:
-        """Return the state before the first step, from the encoder's outputs and its last output."""
+        """Return the state before the first step, from the encoder's outputs and its last output.
+
+        The first query s(0) is the output that belongs to the first state: of a GRU the state itself, which
+        the context has set (Bahdanau, Cho & Bengio, 2015, appendix A.2.2).
+        """
         maps = iter(self.first)
 
         def first(part: Tensor) -> Tensor:
@@ -83,7 +108,12 @@ class Decoder(nn.Module):
         layers = tree_map(first, self.body.initial_state(len(final)))
         if self.attention is None:
             return DecoderState(layers, final[:, :0], final)
-        query = final.new_zeros(len(final), self.body.output_size)
+        query = (
+            self._last.output_of(None, layers[-1])
+            if self.first_query is None
+            else torch.tanh(self.first_query(final))
+        )
+        assert query is not None
         return DecoderState(layers, query, self.attention.annotate(annotations, lengths))
 
     def forward(

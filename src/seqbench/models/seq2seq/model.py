@@ -35,13 +35,17 @@ class Seq2Seq(Model):
     A fixed C is the encoder's last output, of both directions if it has two. It sets the decoder's first
     state, through tanh of a linear map. With `context: every_step` it is also an input of each step (Cho et
     al., 2014); with `start` it is not (Sutskever, Vinyals & Le, 2014). With attention the first state is set
-    in the same way, and each step has a context of its own (Bahdanau, Cho & Bengio, 2015, section 3.1):
+    in the same way, and each step has a context of its own (Bahdanau, Cho & Bengio, 2015, section 3.1 and
+    appendix A.2; they set s(0) from the backward direction alone):
 
         e_j(t) = vᵀ tanh(Wₐ s(t−1) + Uₐ h_j)        additive; or dot, s(t−1)·(Uₐ h_j) / √d
         α(t) = softmax e(t)                         over the valid steps of the input
         c(t) = Σ_j α_j(t) h_j
         s(t) = f(s(t−1), [y(t−1), c(t)])
         o(t) = readout [s(t), c(t)]
+
+    As a query s is the output of the decoder's last layer. s(0) is the output that belongs to the first
+    state; of a cell whose output does not follow from its state it is tanh of a linear map of its own.
 
     In training the decoder is fed the true y(t−1) (teacher forcing), or where the teacher mask is false its
     own likeliest token. In use it is always fed its own likeliest token, or what beam search finds.
@@ -62,11 +66,13 @@ class Seq2Seq(Model):
         engine: how layers unfold, see `unfold`.
 
     Raises:
-        ValueError: a size or a beam below 1, or an engine that a cell does not have.
+        ValueError: a size or a beam below 1, an engine that a cell does not have, or a context that would
+            not reach the decoder.
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("two-sequence",)
     feeds_back = True
+    revisions: ClassVar[dict[str, int]] = {"attention": 2, "beam": 2}
 
     def __init__(
         self,

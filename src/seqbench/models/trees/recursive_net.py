@@ -55,6 +55,7 @@ class RecursiveNet(Model):
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("tree",)
+    revisions: ClassVar[dict[str, int]] = {"recurrent_init=smart_tanh": 2}
 
     def __init__(
         self,

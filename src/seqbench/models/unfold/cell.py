@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils._pytree import tree_leaves
@@ -61,7 +61,12 @@ class Cell(nn.Module, ABC):
         raise NotImplementedError(f"{type(self).__name__} has no scan.")
 
     def output_of(self, projected: Any, state: State) -> Tensor | None:
-        """Return the output of a step from the state after it; None if the output is no such function."""
+        """Return the output of a step from the state after it; None if the output is no such function.
+
+        Args:
+            projected: the step's projected input; None for a state that no step has made, such as the first.
+            state: after the step.
+        """
         return None
 
     def check_length(self, steps: int) -> None:
@@ -69,6 +74,18 @@ class Cell(nn.Module, ABC):
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
         """Return the square matrices (H, H) that multiply the state, by the letters of the docstring."""
+        return {}
+
+    def dead_entries(self) -> dict[str, Bool[Tensor, " ..."]]:
+        """Return which entries of the cell's own parameters are dead: their gradient is structurally zero.
+
+        An entry is dead if its gradient is zero whatever the inputs, the weights and the length. Cells within
+        the cell have the same method for theirs.
+
+        Returns:
+            Masks on the CPU, true at dead entries, by the names of the parameters that have some. They are
+            made of sizes and options alone: a weight or a buffer has no values on the meta device.
+        """
         return {}
 
     def unobservable(self) -> str | None:

@@ -1,4 +1,4 @@
-"""The number of parameters of a model."""
+"""The number of live parameters of a model."""
 
 from __future__ import annotations
 

@@ -37,6 +37,7 @@ class BracketMatching(ExtrapolationTask):
         eval_size: sequences to evaluate on.
     """
 
+    solved_when = "99.9 % of the targets right at training lengths (no mark is published for this task)"
     unit = 2
     targets = Classes(2, per_step=False)
 

@@ -38,8 +38,8 @@ class ContinualReber(ReberTask):
     """
 
     solved_when = (
-        "99.9 % of the steps right (good solutions of Gers et al., 2000, run for more than 1,000 symbols "
-        "without an error)"
+        "99.9 % of the steps right (after the good solutions of Gers et al., 2000: more than 1,000 symbols "
+        "before an error, in the mean of ten streams)"
     )
     horizon = 20
     variant = "continual"

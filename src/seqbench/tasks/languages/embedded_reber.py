@@ -34,7 +34,10 @@ class EmbeddedReber(ReberTask):
         eval_size: sequences to evaluate on.
     """
 
-    solved_when = "every step of every string right (Hochreiter & Schmidhuber, 1997)"
+    solved_when = (
+        "every step of every string right (Hochreiter & Schmidhuber, 1997; from memory: it could not be read "
+        "in the paper)"
+    )
     variant = "embedded"
 
     def __init__(

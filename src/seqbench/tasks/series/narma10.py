@@ -40,7 +40,10 @@ class Narma10(SeriesTask):
         eval_size: sequences to evaluate on.
     """
 
-    solved_when = "NMSE under 0.032, the error of the first echo state network on it (Jaeger, 2003)"
+    solved_when = (
+        "NMSE under 0.032, the error of the first echo state network on it (Jaeger, 2003; from memory: it "
+        "could not be read in the paper)"
+    )
     variant = "from zeros, target y(t+1)"
 
     def __init__(

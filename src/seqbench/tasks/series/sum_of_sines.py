@@ -69,7 +69,8 @@ class SumOfSines(SeriesTask):
         self.variant = variant
         self.phases = torch.rand(1, len(PERIODS), generator=torch.Generator().manual_seed(phase_seed))
         self.solved_when = f"{'' if generate else 'closed-loop '}NMSE under 0.007, " + (
-            "the clockwork RNN's mean over audio clips (Koutník et al., 2014)"
+            "the clockwork RNN's mean over audio clips (Koutník et al., 2014; from memory: it could not be "
+            "read in the paper)"
         )
         self.variance = self.baseline_loss(length)
 

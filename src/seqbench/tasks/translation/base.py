@@ -58,7 +58,10 @@ class TwoSequencesTask(Task):
 
     kind: ClassVar[str] = "two-sequence"
     metric = "exact"
-    solved_when = "99 % of the sequences of the greatest training length right, to the last token"
+    solved_when = (
+        "99 % of the sequences of the greatest training length right, to the last token (no mark is "
+        "published)"
+    )
 
     targets: Sequences
 

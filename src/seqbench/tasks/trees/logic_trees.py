@@ -52,7 +52,7 @@ class LogicTrees(ExpressionTask):
         max_tokens: tokens of the longest formula, brackets included.
     """
 
-    solved_when = "99 % right at the greatest depth of training"
+    solved_when = "99 % right at the greatest depth of training (no mark is published for this task)"
     variant = "constants"
     operator_chance = 0.5
     tokens = ("not", *TRUE, *VALUES)
