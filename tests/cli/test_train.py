@@ -178,8 +178,11 @@ def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable
             "engine=native: LeakyRNN has no such engine; it has auto, loop, compile.",
         ),
         (["model=leaky_rnn", "model.cell.alpha=2"], "model: alpha=2.0 must lie in [0, 1]"),
-        (["model._target_=os.system"], "outside the packages allowed (seqbench, torch, lightning)"),
-        (["model._target_=seqbench.nope"], "model._target_=seqbench.nope cannot be found"),
+        (
+            ["model._target_=os.system"],
+            "model._target_=os.system is outside the packages allowed (seqbench, torch, lightning);",
+        ),
+        (["model._target_=seqbench.models.nope"], "model._target_=seqbench.models.nope cannot be found"),
         (["runs_dir=/proc/nowhere"], "cannot write in /proc/nowhere"),
         (["task=mnist_rows", "data_dir=none"], "run `scripts/mirror_data mnist --data-dir none`"),
         (["report", "nowhere"], "no results in nowhere"),

@@ -26,13 +26,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     found = {"check": 0, "model": 0}
     check, make = instantiate.check, instantiate.instantiate
 
-    def count_check(node, where, *rest):
+    def count_check(node, where, *rest, **more):
         found["check"] += 1
-        return check(node, where, *rest)
+        return check(node, where, *rest, **more)
 
-    def count_model(checked, where, **given):
+    def count_model(checked, where, kind, **given):
         found["model"] += where == "model"
-        return make(checked, where, **given)
+        return make(checked, where, kind, **given)
 
     monkeypatch.setattr(instantiate, "check", count_check)
     monkeypatch.setattr(build, "check", count_check)
@@ -139,7 +139,7 @@ def test_a_logger_may_be_switched_off_by_its_name():
         (["logger=mlflow"], "logger.mlflow: Requirement 'mlflow"),
         (
             ["logger=none", "+logger.x._target_=torch.nn.Identity"],
-            "logger.x makes a Identity, which is no Light",
+            "logger.x._target_=torch.nn.Identity makes no Logger: it must be",
         ),
         (
             ["logger=csv", "+logger.csv.flush=1"],
@@ -181,5 +181,5 @@ def test_callbacks_are_lightnings_by_name():
     assert isinstance(callback, LearningRateMonitor) and callback.log_momentum is True
     with open_dict(cfg):
         cfg.callbacks = {"odd": {"_target_": "torch.nn.Identity"}}
-    with pytest.raises(ConfigError, match=r"callbacks.odd makes a Identity, which is no Lightning Callback"):
+    with pytest.raises(ConfigError, match=r"callbacks.odd._target_=torch.nn.Identity makes no Callback"):
         build_callbacks(cfg)

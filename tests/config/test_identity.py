@@ -28,8 +28,8 @@ from seqbench.config.identity import (
     identity,
     resolve,
 )
-from seqbench.config.instantiate import locate
 from seqbench.config.presets import CONF_DIR, preset_names
+from seqbench.config.targets import find
 from seqbench.errors import ConfigError
 from seqbench.models.feedback import Feedback
 from seqbench.models.model import Model
@@ -129,7 +129,7 @@ def version(monkeypatch):
     def of(kind, **given):
         frozen = {"depth": 1, "skip": False}
         monkeypatch.setattr(module, "frozen_defaults", lambda: {"Old": frozen})
-        monkeypatch.setattr(module, "locate", lambda *_: kind)
+        monkeypatch.setattr(module, "find", lambda _: kind)
         return canonical({"model": {"_target_": "seqbench.Old", "width": 3, **given}})["model"]
 
     return of
@@ -158,7 +158,7 @@ def test_a_revision_counts_where_its_parameter_is_given(version):
 
 
 def test_revisions_are_named_by_the_whole_key(monkeypatch):
-    monkeypatch.setattr(locate("seqbench.models.cells.gru.GRU", "", ()), "revisions", {"_target_": 2}, False)
+    monkeypatch.setattr(find("seqbench.models.cells.gru.GRU"), "revisions", {"_target_": 2}, False)
     after = identity_of(*BASE, "model.cell._target_=seqbench.models.cells.gru.GRU")
     assert after.revisions == {"model.cell._target_": 2}
 
@@ -181,7 +181,7 @@ def components() -> dict[str, Any]:
     for group in ("task", "model", "optim", "trainer"):
         for path in (CONF_DIR / group).rglob("*.yaml"):
             for target in targets(OmegaConf.load(path)):
-                found[module.public_name(target)] = locate(target, str(path), ())
+                found[module.public_name(target)] = find(target)
     found |= {f"torch.optim.{kind.__name__}": kind for kind in ELEMENTWISE}
     for package in (seqbench.tasks, seqbench.models):
         for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -258,7 +258,7 @@ def test_the_hashes_of_presets_stay_what_they_were():
 
 
 def test_a_class_of_seqbench_may_move_and_that_of_another_package_not(monkeypatch):
-    monkeypatch.setattr(module, "locate", lambda *_: object)
+    monkeypatch.setattr(module, "find", lambda _: object)
 
     def moved(old: str, new: str) -> bool:
         cfg = OmegaConf.create({"model": {"_target_": old, "cell": {"_target_": "torch.nn.GRU"}}})
@@ -275,7 +275,7 @@ def test_class_names_of_components_are_unique():
     found = defaultdict(set)
     for path in CONF_DIR.rglob("*.yaml"):
         for target in targets(OmegaConf.load(path)):
-            found[module.public_name(target)].add(locate(target, str(path), ()))
+            found[module.public_name(target)].add(find(target))
     assert len(found) > 40
     assert {name: classes for name, classes in found.items() if len(classes) > 1} == {}
 

@@ -166,6 +166,7 @@ def test_every_logger_gets_metrics_and_summary_and_pictures_if_it_can_show_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Board, "made", [])
+    monkeypatch.setattr(Board, "__module__", "boards")
     monkeypatch.setitem(sys.modules, "boards", SimpleNamespace(Board=Board))
     two = ["logger=csv", "+logger.board._target_=boards.Board", "allowed_packages=[boards]"]
     (result,) = seqbench.train(seqbench.compose([*HEADS, *two]))

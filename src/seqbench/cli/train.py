@@ -30,6 +30,7 @@ def main() -> int:
         SeqbenchError: the command line cannot be used. The errors of single jobs are printed.
     """
     import hydra
+    from hydra_plugins.seqbench.loader import preset_loader
 
     from seqbench.config.compose import explain
     from seqbench.config.presets import CONF_DIR
@@ -43,7 +44,8 @@ def main() -> int:
             def task(cfg: DictConfig) -> None:
                 run_job(cfg, log)
 
-            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)()
+            with preset_loader():
+                hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)()
         except Exception as error:  # Hydra's, OmegaConf's, YAML's; `run_job` handles the errors of jobs
             if isinstance(error, OSError) and error.strerror:
                 raise StoreError(f"cannot write {error.filename}: {error.strerror}.") from error
@@ -103,7 +105,7 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
     hydra_config = HydraConfig.get()
     sweep = hydra_config.mode is not None and hydra_config.mode.name == "MULTIRUN"
     try:
-        cfg = named(cfg, hydra_config.runtime.choices)
+        cfg = named(cfg, hydra_config.runtime.choices, hydra_config.overrides.task)
         if sweep and cfg.trainer.devices != 1:
             raise ConfigError(
                 f"trainer.devices={cfg.trainer.devices} does not go with -m, whose jobs share one process; "

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from seqbench.config.instantiate import build, check, instantiate, locate
+from seqbench.config.instantiate import build, check, instantiate
 from seqbench.config.presets import model_accepts, preset_names
+from seqbench.config.targets import find, kind_of, locate
+from seqbench.config.trust import allowed_packages
 from seqbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,12 +27,6 @@ if TYPE_CHECKING:
 
 #: How far, as a share, the number of parameters may be from `model.param_budget`.
 BUDGET_TOLERANCE = 0.05
-
-
-def allowed_packages(cfg: DictConfig) -> list[str]:
-    """Return the packages that a `_target_` may come from, besides the built-in ones."""
-    packages = cfg.get("allowed_packages") or []
-    return [packages] if isinstance(packages, str) else [str(package) for package in packages]
 
 
 def check_counts(cfg: DictConfig) -> None:
@@ -49,19 +45,19 @@ def nodes(cfg: DictConfig, group: str) -> dict[str, Any]:
 
 def build_task(cfg: DictConfig) -> Task:
     """Build the task of a configuration."""
-    task: Task = build(cfg.task, "task", allowed_packages(cfg))
+    task: Task = build(cfg.task, "task", kind_of("task"), allowed_packages(cfg))
     return task
 
 
 def build_optimizer_config(cfg: DictConfig) -> OptimizerConfig:
     """Build the optimizer config of a configuration."""
-    config: OptimizerConfig = build(cfg.optim, "optim", allowed_packages(cfg))
+    config: OptimizerConfig = build(cfg.optim, "optim", kind_of("optim"), allowed_packages(cfg))
     return config
 
 
 def build_settings(cfg: DictConfig) -> TrainerSettings:
     """Build the trainer settings of a configuration."""
-    settings: TrainerSettings = build(cfg.trainer, "trainer", allowed_packages(cfg))
+    settings: TrainerSettings = build(cfg.trainer, "trainer", kind_of("trainer"), allowed_packages(cfg))
     return settings
 
 
@@ -101,16 +97,16 @@ class ModelFactory:
         self._task = task
         node: Any = OmegaConf.to_container(cfg.model, resolve=True)
         budget = node.pop("param_budget", None)
-        allowed = allowed_packages(cfg)
+        self._kind, allowed = kind_of("model"), allowed_packages(cfg)
         self._given: dict[str, Any] = {}
         if "_target_" in node:
-            target = locate(str(node["_target_"]), "model", allowed)
+            target = locate(str(node["_target_"]), "model._target_", self._kind, allowed)
             _check_accepts(cfg, target, task)
             self._given = _asked_for(target, task.model_arguments())
         if budget is None:
-            self.node = check(node, "model", allowed, self._given)
+            self.node = check(node, "model", self._kind, allowed, self._given)
         else:
-            self.node = check(node | {"hidden_size": 1}, "model", allowed, self._given)
+            self.node = check(node | {"hidden_size": 1}, "model", self._kind, allowed, self._given)
             if (
                 isinstance(budget, bool)
                 or not isinstance(budget, int | float)
@@ -130,11 +126,7 @@ class ModelFactory:
         Raises:
             ConfigError: the model's class refuses a value, or the length of the task's sequences.
         """
-        from torch import nn
-
-        model = instantiate(self.node, "model", **self._given)
-        if not isinstance(model, nn.Module):
-            raise ConfigError(f"model._target_ makes a {type(model).__name__}, which is no torch.nn.Module.")
+        model: nn.Module = instantiate(self.node, "model", self._kind, **self._given)
         for name, module in model.named_modules():
             if hasattr(module, "check_length"):
                 try:
@@ -148,10 +140,8 @@ class ModelFactory:
         import torch
 
         with torch.device("meta"):
-            model = instantiate(self.node | {"hidden_size": width}, "model", **self._given)
-        if hasattr(model, "live_parameters"):
-            return int(model.live_parameters())
-        return sum(p.numel() for p in model.parameters())  # of no Model, which the plan refuses
+            model = instantiate(self.node | {"hidden_size": width}, "model", self._kind, **self._given)
+        return int(model.live_parameters())
 
 
 def width_for_budget(budget: int, parameters_at: Callable[[int], int], preset: Mapping[str, Any]) -> int:
@@ -220,14 +210,13 @@ class LoggerFactory:
     """
 
     def __init__(self, cfg: DictConfig) -> None:
-        allowed = allowed_packages(cfg)
+        self._kind, allowed = kind_of("logger"), allowed_packages(cfg)
         self._checked = {
-            name: check(node, f"logger.{name}", allowed, ("info",))
+            name: check(node, f"logger.{name}", self._kind, allowed, ("info",))
             for name, node in nodes(cfg, "logger").items()
         }
         self._parameters = {
-            name: inspect.signature(locate(node["_target_"], f"logger.{name}", allowed)).parameters
-            for name, node in self._checked.items()
+            name: inspect.signature(find(node["_target_"])).parameters for name, node in self._checked.items()
         }
 
     def __call__(self, offered: Mapping[str, Any]) -> list[Logger]:
@@ -239,22 +228,15 @@ class LoggerFactory:
                 `run_name`, `experiment_name`. In `save_dir` each logger has a folder of its node's name.
 
         Raises:
-            ConfigError: a package is missing, or what was built is no Lightning Logger.
+            ConfigError: a package is missing, or a value is refused.
         """
-        from lightning.pytorch.loggers import Logger
-
         loggers: list[Logger] = []
         for name, node in self._checked.items():
             mine = dict(offered) | {"save_dir": str(Path(offered["save_dir"]) / name)}
             given = {
                 key: value for key, value in mine.items() if key in self._parameters[name] and key not in node
             }
-            logger = instantiate(node, f"logger.{name}", **given)
-            if not isinstance(logger, Logger):
-                raise ConfigError(
-                    f"logger.{name} makes a {type(logger).__name__}, which is no Lightning Logger."
-                )
-            loggers.append(logger)
+            loggers.append(instantiate(node, f"logger.{name}", self._kind, **given))
         return loggers
 
 
@@ -262,16 +244,7 @@ def build_callbacks(cfg: DictConfig) -> list[Callback]:
     """Build the callbacks of one run, one for each node of the group `callbacks`.
 
     Raises:
-        ConfigError: a value does not fit, a package is missing, or what was built is no Lightning Callback.
+        ConfigError: a node is no Lightning Callback, a value does not fit, or a package is missing.
     """
-    from lightning.pytorch import Callback
-
-    callbacks: list[Callback] = []
-    for name, node in nodes(cfg, "callbacks").items():
-        callback = build(node, f"callbacks.{name}", allowed_packages(cfg))
-        if not isinstance(callback, Callback):
-            raise ConfigError(
-                f"callbacks.{name} makes a {type(callback).__name__}, which is no Lightning Callback."
-            )
-        callbacks.append(callback)
-    return callbacks
+    kind, allowed = kind_of("callbacks"), allowed_packages(cfg)
+    return [build(node, f"callbacks.{name}", kind, allowed) for name, node in nodes(cfg, "callbacks").items()]

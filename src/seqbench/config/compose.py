@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from seqbench.config.presets import CONF_DIR, GROUPS, LISTS, SUBGROUPS, preset_names
+from seqbench.config.trust import typed
 from seqbench.errors import ConfigError, SeqbenchError, first_line, nearest
 
 
@@ -25,8 +26,9 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
         ConfigError: a preset, key or value is wrong.
     """
     import hydra
+    from hydra_plugins.seqbench.loader import preset_loader
 
-    with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+    with preset_loader(), hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         try:
             cfg = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
         except Exception as error:  # Hydra's, OmegaConf's, YAML's
@@ -34,16 +36,17 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     choices = {group: cfg.hydra.runtime.choices.get(group) for group in GROUPS}
     with open_dict(cfg):
         del cfg["hydra"]
-    return named(cfg, choices)
+    return named(cfg, choices, overrides)
 
 
-def named(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
+def named(cfg: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str]) -> DictConfig:
     """Return `cfg`, resolved, with the names of its presets under the key `preset`.
 
     Args:
         cfg: a configuration as Hydra composed it, without the key `hydra`.
         choices: the preset of each group. Hydra lists none where several were chosen; then `preset` has the
             names of the nodes, such as [wandb, csv].
+        overrides: what was typed; the packages that it allows are trusted from now on.
 
     Raises:
         ConfigError: a key is unknown, has no value, or is not what its place asks for.
@@ -56,6 +59,7 @@ def named(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
             group: list(cfg[group]) if group in LISTS and choices.get(group) is None else choices.get(group)
             for group in GROUPS
         }
+        cfg.allowed_packages = typed(overrides)
     try:
         OmegaConf.resolve(cfg)
         missing = sorted(OmegaConf.missing_keys(cfg))
@@ -91,6 +95,8 @@ def _check_names(group: str, nodes: Any) -> None:
 
 def explain(error: BaseException) -> SeqbenchError:
     """Put an error of Hydra, OmegaConf or YAML into one sentence, with the nearest valid name."""
+    if isinstance(error, SeqbenchError):
+        return error
     text = str(error)
     if isinstance(mark := getattr(error, "problem_mark", None), yaml.Mark):
         return ConfigError(

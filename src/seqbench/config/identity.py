@@ -13,16 +13,18 @@ import dataclasses
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from seqbench.config.build import ModelFactory, allowed_packages, nodes
-from seqbench.config.instantiate import check, locate
+from seqbench.config.build import ModelFactory, nodes
+from seqbench.config.instantiate import check
 from seqbench.config.presets import LISTS
+from seqbench.config.targets import find, kind_of
+from seqbench.config.trust import allowed_packages
 
 #: Keys that do not decide a run's numbers. A `model.param_budget` counts by its outcome, the width; data, by
 #: their fingerprint, wherever they are.
@@ -53,14 +55,14 @@ def resolve(cfg: DictConfig, make_model: ModelFactory) -> DictConfig:
     resolved = cfg.copy()
     with open_dict(resolved):
         for group in ("task", "optim", "trainer"):
-            resolved[group] = check(cfg[group], group, allowed)
+            resolved[group] = check(cfg[group], group, kind_of(group), allowed)
         resolved.model = make_model.node | {
             key: value for key, value in cfg.model.items() if key == "param_budget"
         }
         for group in LISTS:
             given = ("info",) if group == "logger" else ()
             resolved[group] = {
-                name: check(node, f"{group}.{name}", allowed, given)
+                name: check(node, f"{group}.{name}", kind_of(group), allowed, given)
                 for name, node in nodes(cfg, group).items()
             }
     return resolved
@@ -95,14 +97,13 @@ def identity(cfg: DictConfig, data: str | None = None) -> Identity:
         data: the fingerprint of the task's data; None where the configuration alone makes them.
     """
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    allowed = allowed_packages(cfg)
     for dotted in INCIDENTAL:
         *path, last = dotted.split(".")
         node = plain
         for key in path:
             node = node.get(key, {})
         node.pop(last, None)
-    found = canonical(plain, allowed) | ({} if data is None else {"data": data})
+    found = canonical(plain) | ({} if data is None else {"data": data})
     text = json.dumps(found, sort_keys=True, separators=(",", ":"))
     return Identity(hashlib.sha256(text.encode()).hexdigest(), dict(_revisions(found)))
 
@@ -116,7 +117,7 @@ def _revisions(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield from _revisions(value, f"{prefix}{key}.")
 
 
-def canonical(value: Any, allowed: Sequence[str] = ()) -> Any:
+def canonical(value: Any) -> Any:
     """Return a configuration without what equals a frozen default, and with revisions.
 
     A class that was corrected says so by an attribute `revisions`, from the parameter whose effect changed to
@@ -124,17 +125,16 @@ def canonical(value: Any, allowed: Sequence[str] = ()) -> Any:
     stands for that value of a parameter alone, and `_target_` for the whole class.
 
     Args:
-        value: a configuration, or a part of it.
-        allowed: packages that a `_target_` may come from.
+        value: a configuration that was checked, or a part of it.
     """
     if isinstance(value, list):
-        return [canonical(item, allowed) for item in value]
+        return [canonical(item) for item in value]
     if not isinstance(value, Mapping):
         return value
-    node = {key: canonical(item, allowed) for key, item in value.items() if key != "_partial_"}
+    node = {key: canonical(item) for key, item in value.items() if key != "_partial_"}
     if not isinstance(target := node.get("_target_"), str):
         return node
-    node["_target_"], found = public_name(target), locate(target, "", allowed)
+    node["_target_"], found = public_name(target), find(target)
     frozen = frozen_defaults().get(node["_target_"], {})
     given = {key: value for key, value in current_defaults(found).items() if key in frozen} | node
     node = {key: value for key, value in given.items() if key not in frozen or value != frozen[key]}

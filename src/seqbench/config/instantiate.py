@@ -1,94 +1,120 @@
 """Checked instantiation: what a configuration node describes is checked once and may then be made many times.
 
-node = check({"_target_": "torch.optim.SGD", "_partial_": True, "momentum": 0.9}, "optim.optimizer", ())
-optimizer = instantiate(node, "optim.optimizer")
+node = check({"_target_": "torch.optim.SGD", "_partial_": True, "momentum": 0.9}, "optim.optimizer", Optimizer, …)
+optimizer = instantiate(node, "optim.optimizer", Optimizer)
 """
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Collection, Sequence
-from functools import cache
-from importlib import import_module
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
+from seqbench.config.targets import Kind, find, kinds_of, locate
 from seqbench.errors import ConfigError, first_line, nearest
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-#: Packages that a `_target_` may come from, besides those of the key `allowed_packages`.
-ALLOWED_PACKAGES = ("seqbench", "torch", "lightning")
 
-
-def build(node: Any, where: str, allowed: Sequence[str], **given: Any) -> Any:
+def build(node: Any, where: str, kind: type, allowed: Sequence[str], **given: Any) -> Any:
     """Check a configuration node and make the object that it describes.
 
     Args:
         node: `_target_` and values.
         where: the node's key, for messages.
-        allowed: packages that a `_target_` may come from.
+        kind: the class of the object.
+        allowed: packages that a `_target_` may come from, besides the built-in ones.
         given: arguments that are not configuration.
 
     Raises:
-        ConfigError: the target is missing or not allowed, or a value does not fit.
+        ConfigError: the target is missing, not allowed or of another kind, or a value does not fit.
     """
-    return instantiate(check(node, where, allowed, given), where, **given)
+    return instantiate(check(node, where, kind, allowed, given), where, kind, **given)
 
 
-def instantiate(checked: dict[str, Any], where: str, **given: Any) -> Any:
+def instantiate(checked: dict[str, Any], where: str, kind: type, **given: Any) -> Any:
     """Make the object that a checked node describes.
 
     Args:
-        checked: what `check` returned.
+        checked: what `check` returned, and nothing else: its targets are called.
         where: the node's key, for messages.
+        kind: the class of the object.
         given: arguments that are not configuration.
 
     Raises:
-        ConfigError: the target refuses a value, or needs a package that is missing.
+        ConfigError: the target refuses a value, needs a package that is missing, or makes something else than
+            its annotation says.
     """
-    import hydra
-    from hydra.errors import InstantiationException
-
     try:
-        # `given` must not pass through Hydra, which would build whatever in it has a _target_.
-        return hydra.utils.instantiate(checked | {"_partial_": True}, _convert_="all")(**given)
-    except InstantiationException as error:
-        raise ConfigError(f"{where}: {first_line(error.__cause__ or error)}") from error
+        made = _make(checked, given)
     except (ValueError, TypeError, RuntimeError, OverflowError, ImportError) as error:
         raise ConfigError(f"{where}: {first_line(error)}") from error
+    if not isinstance(made, kind):
+        raise ConfigError(f"{where} makes a {type(made).__name__}, which is no {kind.__name__}.")
+    return made
 
 
-def check(node: Any, where: str, allowed: Sequence[str], given: Collection[str] = ()) -> dict[str, Any]:
+def _make(node: dict[str, Any], given: dict[str, Any]) -> Any:
+    values = {key: value for key, value in node.items() if key not in ("_target_", "_partial_")}
+    arguments = {
+        key: _make(value, {}) if isinstance(value, dict) and "_target_" in value else copy.deepcopy(value)
+        for key, value in values.items()
+    }
+    target = find(node["_target_"])
+    return partial(target, **arguments) if node.get("_partial_") else target(**arguments, **given)
+
+
+def check(
+    node: Any,
+    where: str,
+    kind: Kind,
+    allowed: Sequence[str],
+    given: Collection[str] = (),
+    partial: bool = False,
+) -> dict[str, Any]:
     """Return the node with its values as the target's signature has them; the same holds for nodes within it.
+
+    The kind of a node within it is what the annotation of its parameter says: with
+    `cell: Callable[[int, int], Cell]` it must make a Cell.
 
     Args:
         node: `_target_` and values.
         where: the node's key, for messages.
-        allowed: packages that a `_target_` may come from.
+        kind: the class of the object, or several, of which it must be one.
+        allowed: packages that a `_target_` may come from, besides the built-in ones.
         given: names of arguments that are not configuration.
+        partial: whether a function that makes the object is wanted, `_partial_: true`.
 
     Raises:
-        ConfigError: the target is missing or not allowed, or a value does not fit.
+        ConfigError: the target is missing, not allowed or of another kind, or a value does not fit.
     """
     plain: Any = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
     target = plain.get("_target_") if isinstance(plain, dict) else None
     if not isinstance(target, str):
         raise ConfigError(f"{where} has no _target_: it does not say what to build.")
-    hints, takes_any = signature_of(locate(target, where, allowed))
+    if plain.get("_partial_", False) is not partial:
+        raise ConfigError(
+            f"{where}._partial_={plain.get('_partial_', False)} must be {str(partial).lower()}."
+        )
+    hints, takes_any = signature_of(locate(target, f"{where}._target_", kind, allowed))
     checked = {}
     for key, value in plain.items():
         if key in ("_target_", "_partial_"):
             checked[key] = value
-        elif key.startswith("_"):
+        elif str(key).startswith("_"):
             raise ConfigError(f"{where}.{key} is not allowed; name the arguments of {target}.")
         elif key in given or (key not in hints and not takes_any):
-            raise ConfigError(f"{where}.{key} is unknown to {target}.{nearest(key, set(hints) - set(given))}")
+            raise ConfigError(
+                f"{where}.{key} is unknown to {target}.{nearest(str(key), set(hints) - set(given))}"
+            )
         elif isinstance(value, dict) and "_target_" in value:
-            checked[key] = check(value, f"{where}.{key}", allowed)
+            checked[key] = _check_part(value, f"{where}.{key}", hints.get(key, Any), allowed)
         elif _holds_target(value):
             raise ConfigError(f"{where}.{key} has a _target_ deep within, where none is built.")
         else:
@@ -96,29 +122,19 @@ def check(node: Any, where: str, allowed: Sequence[str], given: Collection[str] 
     return checked
 
 
+def _check_part(node: dict[str, Any], where: str, hint: Any, allowed: Sequence[str]) -> dict[str, Any]:
+    """Check a node within a node: its kind is what the annotation of its parameter says."""
+    given = node.get("_partial_", False) is True
+    for partial in (given, not given):
+        if kinds := kinds_of(hint, partial):
+            return check(node, where, kinds, allowed, partial=partial)
+    raise ConfigError(f"{where}._target_={node['_target_']}: no annotation says what is built here.")
+
+
 def _holds_target(value: Any) -> bool:
     if isinstance(value, dict):
         return "_target_" in value or any(map(_holds_target, value.values()))
     return isinstance(value, list) and any(map(_holds_target, value))
-
-
-def locate(target: str, where: str, allowed: Sequence[str]) -> Any:
-    """Return the class or function that a `_target_` names.
-
-    Raises:
-        ConfigError: it is in no allowed package, or does not exist.
-    """
-    package = target.split(".")[0]
-    if package not in (*ALLOWED_PACKAGES, *allowed):
-        raise ConfigError(
-            f"{where}._target_={target} is outside the packages allowed ({', '.join(ALLOWED_PACKAGES)}); "
-            f"add its package with allowed_packages=[{package}]."
-        )
-    module, _, name = target.rpartition(".")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"{where}._target_={target} cannot be found: {first_line(error)}.") from error
 
 
 @cache

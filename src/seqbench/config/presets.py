@@ -70,10 +70,11 @@ def model_accepts(name: str, allowed: Sequence[str] = ()) -> tuple[str, ...]:
 
 @cache
 def _accepts(name: str, folders: tuple[Path, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
-    from seqbench.config.instantiate import locate
+    from seqbench.config.targets import kind_of, locate
 
     try:
-        found: tuple[str, ...] = getattr(locate(_target(name), "model", allowed), "accepts", ("sequence",))
+        target = locate(_target(name), "model._target_", kind_of("model"), allowed)
+        found: tuple[str, ...] = getattr(target, "accepts", ("sequence",))
     except (SeqbenchError, OSError, yaml.YAMLError):
         return ()
     return found
