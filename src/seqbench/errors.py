@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -10,6 +11,10 @@ class SeqbenchError(Exception):
     """Something the user can put right. The command line prints the message and exits with `exit_code`."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        """Return the message. What it quotes may hold anything, and the message goes to a terminal."""
+        return "\n".join(map(printable, super().__str__().split("\n")))
 
 
 class ConfigError(SeqbenchError):
@@ -22,6 +27,18 @@ class DataError(SeqbenchError):
 
 class StoreError(SeqbenchError):
     """A run folder, result or checkpoint that cannot be read or written."""
+
+
+def printable(text: str) -> str:
+    r"""Return a text in one line without control characters, which command a terminal: each reads `\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        else char
+        for char in text
+    )
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

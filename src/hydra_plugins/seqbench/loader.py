@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import hydra._internal.hydra as hydra_application
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -20,9 +21,10 @@ from seqbench.errors import ConfigError
 
 #: The presets that come with seqbench, and the configurations of Hydra and its plugins.
 OWN = (f"file://{CONF_DIR}", "pkg://hydra.conf", "pkg://hydra_plugins.", "structured://")
-#: What other presets may set of the node `hydra`; and the parameters of a sweep, of which these are the names.
+#: What other presets may set of the node `hydra`, besides the parameters of a sweep.
 PRESET_KEYS = ("hydra.mode", "hydra.launcher.n_jobs")
 PARAMS = "hydra.sweeper.params."
+#: The names of such parameters. Each becomes an argument, as if it had been typed.
 PARAM = r"\+{0,2}(?!hydra\b|allowed_packages\b)[A-Za-z][\w./]*"
 #: What the command line may set of it.
 TYPED_KEYS = r"hydra\.(mode|verbose|searchpath|output_subdir|(run|sweep|job|launcher|sweeper)\..+)"
@@ -46,13 +48,9 @@ class PresetLoader(ConfigLoaderImpl):
 
 @contextmanager
 def preset_loader() -> Iterator[None]:
-    """Within this, applications of Hydra start with `PresetLoader`. Hydra has no option that names a loader."""
-    theirs = hydra_application.ConfigLoaderImpl
-    hydra_application.ConfigLoaderImpl = PresetLoader
-    try:
+    """Within this, applications of Hydra use `PresetLoader`. Hydra has no option that names a loader."""
+    with patch.object(hydra_application, "ConfigLoaderImpl", PresetLoader):
         yield
-    finally:
-        hydra_application.ConfigLoaderImpl = theirs
 
 
 def _check_typed(key: str, line: str) -> None:
@@ -73,8 +71,8 @@ def _check_preset(path: str, loaded: Any, package: str | None = None) -> None:
     plain: Any = OmegaConf.to_container(loaded.config, resolve=False)
     if plain.get("allowed_packages"):
         raise ConfigError(
-            f"{file} sets allowed_packages; packages are trusted on the command line alone, allowed_packages=[…], "
-            "or in ~/.config/seqbench/trusted."
+            f"{file} sets allowed_packages; packages are trusted on the command line, allowed_packages=[…], "
+            "or in ~/.config/seqbench/trusted, and nowhere else."
         )
     for key, value in _leaves(plain.get("hydra", {}), "hydra"):
         known = key in PRESET_KEYS or (
@@ -88,7 +86,7 @@ def _check_preset(path: str, loaded: Any, package: str | None = None) -> None:
 
 
 def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """Yield every value under a node with its dotted key; of a sweep, the value of every parameter as it is."""
+    """Yield every value under a node with its dotted key; the value of a sweep's parameter as it is."""
     if isinstance(node, dict) and not key.startswith(PARAMS):
         for name, value in node.items():
             yield from _leaves(value, f"{key}.{name}")

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config.build import build_task
 from seqbench.config.compose import compose, explain
+from seqbench.config.trust import typed
 from seqbench.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -60,11 +61,10 @@ def gradient_flow(argv: list[str]) -> None:
         "--run", action="append", type=Path, metavar="FOLDER", help="a trained run's folder; may be repeated"
     )
     args = parser.parse_intermixed_args(argv)
-    if args.run and args.overrides:
-        raise ConfigError(f"--run takes its configuration from the run; leave {args.overrides[0]} out.")
+    packages = _packages(args.overrides) if args.run else []
     from seqbench.analysis.gradient_flow import GradientFlow, compare
 
-    norms = _norms_of_runs(args.run) if args.run else _norms_at_the_start(args.overrides)
+    norms = _norms_of_runs(args.run, packages) if args.run else _norms_at_the_start(args.overrides)
     weights = (
         "Weights: the best of trained runs." if args.run else "Weights: those that each seed starts from."
     )
@@ -86,13 +86,25 @@ def _norms_at_the_start(overrides: list[str]) -> dict[str, list[Tensor]]:
     return norms
 
 
-def _norms_of_runs(folders: Iterable[Path]) -> dict[str, list[Tensor]]:
+def _packages(overrides: Sequence[str]) -> list[str]:
+    """Return the packages that the command line allows for a run; it can set nothing else of a run.
+
+    Raises:
+        ConfigError: it does.
+    """
+    for override in overrides:
+        if not override.startswith("allowed_packages="):
+            raise ConfigError(f"--run takes its configuration from the run; leave {override} out.")
+    return typed(overrides)
+
+
+def _norms_of_runs(folders: Iterable[Path], packages: Sequence[str]) -> dict[str, list[Tensor]]:
     """Return the gradient norms of trained runs, those of one configuration under its name."""
     from seqbench.runs.trained import load_run
 
     norms = defaultdict(list)
     for folder in folders:
-        name, cfg, task, model = load_run(folder)
+        name, cfg, task, model = load_run(folder, packages)
         norms[name].append(_norms(name, model, task, cfg.batch_size))
     return dict(norms)
 
@@ -120,11 +132,14 @@ def memory(argv: list[str]) -> None:
         "--length", type=int, metavar="N", help="of the test sequences; by default the run's first"
     )
     parser.add_argument("--row", type=int, default=0, metavar="K", help="of the test set, from 0")
-    args = parser.parse_args(argv)
+    parser.add_argument(
+        "overrides", nargs="*", metavar="allowed_packages=[…]", help="packages of others that the run may use"
+    )
+    args = parser.parse_intermixed_args(argv)
     from seqbench.analysis.observations import observe
     from seqbench.runs.trained import load_run
 
-    name, cfg, task, model = load_run(args.run)
+    name, cfg, task, model = load_run(args.run, _packages(args.overrides))
     length = task.eval_lengths[0] if args.length is None else args.length
     batch = _test_set(cfg, task, length)
     if not 0 <= args.row < len(batch.inputs):
@@ -167,6 +182,8 @@ def _parser(name: str, description: str) -> ArgumentParser:
 def _publish(found: Presentation, name: str, argv: Sequence[str], out: Path | None, where: str = "") -> None:
     """Print what was found, and write it as page, numbers and figure where a folder is given."""
     from seqbench.results.pages import write_page
+    from seqbench.results.rendering.data import without_formulas
+    from seqbench.results.rendering.markdown import escape
     from seqbench.results.rendering.terminal import print_table
 
     table, note = found.table(), f"{where} {found.note}".strip()
@@ -174,9 +191,10 @@ def _publish(found: Presentation, name: str, argv: Sequence[str], out: Path | No
     if out is None:
         return
     command = f"seqbench analyse {name} {shlex.join(argv)}"
-    page = f"{note}\n\n![{found.title}]({name}.png)\n\n"
-    page += f"{table.to_markdown(index=False, disable_numparse=True)}\n\nCommand: `{command}`\n"
-    numbers = found.numbers().to_csv(index=False, float_format=f"%.{found.digits}g")
+    page = f"{escape(note)}\n\n![{found.title}]({name}.png)\n\n"
+    cells = table.map(lambda cell: escape(str(cell))).rename(columns=escape)
+    page += f"{cells.to_markdown(index=False, disable_numparse=True)}\n\nCommand: `{command}`\n"
+    numbers = without_formulas(found.numbers()).to_csv(index=False, float_format=f"%.{found.digits}g")
     for path in write_page(out / name, {"md": page, "csv": numbers}, found.draw()):
         print(path, file=sys.stderr)
 

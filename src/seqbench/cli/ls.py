@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from seqbench.config.presets import GROUPS, SUBGROUPS, describe, preset_names
-from seqbench.errors import ConfigError, nearest
+from seqbench.errors import ConfigError, nearest, printable
 
 
 def main(argv: list[str]) -> int:
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     for group, some in presets.items():
         print(f"{group}=")
         for name in some:
-            print(f"  {name:<{width}}  {describe(group, name)}")
+            print(f"  {printable(name):<{width}}  {printable(describe(group, name))}")
     return 0
 
 

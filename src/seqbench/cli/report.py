@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from seqbench.errors import StoreError, nearest
+from seqbench.errors import ConfigError, StoreError, nearest
 from seqbench.results.figures import draw, save
 from seqbench.results.frame import compare, with_metric
 from seqbench.results.rendering.terminal import print_comparison
@@ -19,10 +19,12 @@ def main(argv: list[str]) -> int:
     """Run `seqbench report` with the arguments after that word; return the exit code.
 
     Raises:
-        ConfigError: a summary cannot be found, or has a column that another has.
+        ConfigError: the name is none of a file, a summary cannot be found, or has a column that another has.
         StoreError: there is no result, one cannot be read, or a file cannot be written.
     """
     args = _parser().parse_args(argv)
+    if Path(args.name).name != args.name or "\0" in args.name:
+        raise ConfigError(f"--name={args.name} must be the name of a file alone; --out names its folder.")
     results = _results(args.runs_dir, args.task)
     if args.metric:
         results = with_metric(results, args.metric)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqbench.errors import ConfigError, SeqbenchError, StoreError
+from seqbench.errors import ConfigError, SeqbenchError, StoreError, printable
 from seqbench.processes import is_first_process
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ def main() -> int:
         SeqbenchError: the command line cannot be used. The errors of single jobs are printed.
     """
     import hydra
-    from hydra_plugins.seqbench.loader import preset_loader
 
+    from hydra_plugins.seqbench.loader import preset_loader
     from seqbench.config.compose import explain
     from seqbench.config.presets import CONF_DIR
 
+    _check_options(sys.argv[1:])
     # With this variable Hydra raises its errors instead of printing them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with tempfile.TemporaryDirectory() as folder:
@@ -55,6 +56,13 @@ def main() -> int:
     if len(codes) > 1:
         print(f"seqbench: {len(codes)} jobs of the sweep ended in errors, printed above.", file=sys.stderr)
     return max(codes, default=0)
+
+
+def _check_options(args: list[str]) -> None:
+    """Raise a ConfigError for options of Hydra's that run code: pickles, and modules that hold presets."""
+    for arg in args:
+        if arg.startswith("--exp") or "pkg://" in arg:
+            raise ConfigError(f"{arg} is not allowed: it could make Hydra run code.")
 
 
 class JobLog:
@@ -117,7 +125,7 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
         if any(result.status == "failed" for result in results):
             log.add_error(FAILED)
     except SeqbenchError as error:
-        which = f"{' '.join(hydra_config.overrides.task)}: " if sweep else ""
+        which = f"{printable(' '.join(hydra_config.overrides.task))}: " if sweep else ""
         print(f"seqbench: {which}{error}", file=sys.stderr, flush=True)
         log.add_error(error.exit_code)
     except Exception:  # a fault of seqbench's own; the other jobs of a sweep still run
@@ -130,8 +138,8 @@ def _print_result(log: JobLog, plan: Plan, result: Result, trained: bool) -> Non
     folder = plan.folder(result.seed)
     if is_first_process():
         log.add_run(folder)
-        line = f"{folder}: {_ending(result)}{'' if trained else ' (was done)'}\n"
-        sys.stdout.write(line)  # in one call, because workers share the output
+        line = f"{folder}: {_ending(result)}{'' if trained else ' (was done)'}"
+        sys.stdout.write(f"{printable(line)}\n")  # in one call, because workers share the output
         sys.stdout.flush()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -215,6 +215,10 @@ class LoggerFactory:
             name: check(node, f"logger.{name}", self._kind, allowed, ("info",))
             for name, node in nodes(cfg, "logger").items()
         }
+        for name, node in self._checked.items():
+            _check_stays(f"logger.{name}", name)
+            for key in ("name", "version", "sub_dir"):  # Lightning's loggers make folders of these
+                _check_stays(f"logger.{name}.{key}={node.get(key)}", str(node.get(key, "")))
         self._parameters = {
             name: inspect.signature(find(node["_target_"])).parameters for name, node in self._checked.items()
         }
@@ -238,6 +242,13 @@ class LoggerFactory:
             }
             loggers.append(instantiate(node, f"logger.{name}", self._kind, **given))
         return loggers
+
+
+def _check_stays(what: str, name: str) -> None:
+    """Raise a ConfigError where a name that becomes a folder leaves the folder that it is put in."""
+    path = PurePath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ConfigError(f"{what} would leave the folder of the runs; give a name, or set save_dir.")
 
 
 def build_callbacks(cfg: DictConfig) -> list[Callback]:

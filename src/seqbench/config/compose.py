@@ -26,6 +26,7 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
         ConfigError: a preset, key or value is wrong.
     """
     import hydra
+
     from hydra_plugins.seqbench.loader import preset_loader
 
     with preset_loader(), hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):

@@ -1,7 +1,7 @@
 """Checked instantiation: what a configuration node describes is checked once and may then be made many times.
 
-node = check({"_target_": "torch.optim.SGD", "_partial_": True, "momentum": 0.9}, "optim.optimizer", Optimizer, …)
-optimizer = instantiate(node, "optim.optimizer", Optimizer)
+node = check({"_target_": "torch.nn.Linear", "bias": "no"}, "model", nn.Module, (), given)
+model = instantiate(node, "model", nn.Module, in_features=3, out_features=2)
 """
 
 from __future__ import annotations
@@ -124,10 +124,10 @@ def check(
 
 def _check_part(node: dict[str, Any], where: str, hint: Any, allowed: Sequence[str]) -> dict[str, Any]:
     """Check a node within a node: its kind is what the annotation of its parameter says."""
-    given = node.get("_partial_", False) is True
-    for partial in (given, not given):
-        if kinds := kinds_of(hint, partial):
-            return check(node, where, kinds, allowed, partial=partial)
+    set_ = node.get("_partial_", False) is True
+    for wanted in (set_, not set_):
+        if kinds := kinds_of(hint, wanted):
+            return check(node, where, kinds, allowed, partial=wanted)
     raise ConfigError(f"{where}._target_={node['_target_']}: no annotation says what is built here.")
 
 

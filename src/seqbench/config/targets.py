@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -46,8 +46,8 @@ def kind_of(group: str) -> type:
 def locate(target: str, where: str, kind: Kind, allowed: Sequence[str]) -> Callable[..., Any]:
     """Return what a `_target_` names: a class of a kind, or a function that is annotated to return one.
 
-    Nothing is called, and only modules of seqbench, `MODULES` and the packages allowed are imported. Of torch and
-    Lightning there are classes alone.
+    Nothing is called, and only modules in `MODULES` and in the packages allowed are imported. Of torch and
+    Lightning there are classes alone: their functions reach the shell, files and the network.
 
     Args:
         target: `package.module.Name`.
@@ -81,10 +81,10 @@ def find(target: str) -> Callable[..., Any]:
 
 
 def kinds_of(hint: Any, partial: bool) -> tuple[type, ...]:
-    """Return the classes of which a parameter takes an instance, by its annotation; none where it does not say.
+    """Return the classes of which a parameter takes an instance.
 
     Args:
-        hint: the annotation.
+        hint: its annotation. Where it does not say, there are none.
         partial: return the classes of which it takes a maker instead: Cell for `Callable[[int, int], Cell]`.
     """
     if get_origin(hint) is Annotated:
@@ -134,7 +134,7 @@ class _WorkingDirectory:
         self.packages = packages
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        return PathFinder.find_spec(name, [os.getcwd()]) if name in self.packages else None
+        return PathFinder.find_spec(name, [str(Path.cwd())]) if name in self.packages else None
 
 
 def _makes(found: Any, kind: Kind) -> bool:

@@ -1,7 +1,7 @@
 """Trust: the packages whose code a configuration may run, besides seqbench's own.
 
-They are named on the command line, `allowed_packages=[lab]`, or in the file `~/.config/seqbench/trusted`, a name
-a line. Nothing else is trusted: a preset names none, nor does the configuration in the folder of a run.
+They are named on the command line, `allowed_packages=[lab]`, or line by line in `~/.config/seqbench/trusted`.
+Nothing else counts: a preset names none, nor does the configuration in the folder of a run.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ def allow(packages: str | Iterable[str]) -> list[str]:
 
 
 def typed(overrides: Sequence[str]) -> list[str]:
-    """Return the packages that the overrides of a command line name, `allowed_packages=[lab]`; the last counts.
+    """Return the packages that a command line names, and allow them; of several overrides the last counts.
+
+    Args:
+        overrides: as typed: `allowed_packages=[lab]` among others.
 
     Raises:
         ConfigError: one is no name of a package.

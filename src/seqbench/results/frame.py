@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from seqbench.errors import ConfigError, StoreError, nearest
+from seqbench.errors import ConfigError, StoreError, nearest, printable
 from seqbench.results.labels import label_runs
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary
 from seqbench.results.summaries.note import Note
@@ -71,7 +71,8 @@ def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -
             row["seeds"] = len(cell.seeds)
             for summary in summaries:
                 row |= dict.fromkeys(summary.columns, math.nan) | summary.compute(cell)
-            rows.append(row)
+            # The texts of a result are those of a file that may come from anywhere.
+            rows.append({key: printable(v) if isinstance(v, str) else v for key, v in row.items()})
     counts = [*COUNTS, *(name for summary in summaries for name in summary.counts)]
     return Comparison(pd.DataFrame(rows).astype(dict.fromkeys(counts, "Int64")), summaries)
 

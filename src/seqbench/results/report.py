@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from seqbench.errors import printable
 from seqbench.results.figures import draw
 from seqbench.results.frame import Comparison, compare
 from seqbench.results.pages import write_page
@@ -56,7 +57,7 @@ def write_report(
         StoreError: a file cannot be written.
     """
     texts = {suffix: write(comparison) for suffix, write in WRITERS.items()}
-    lines = [*(f"Command: {command}" for command in commands), provenance(results)]
+    lines = [printable(line) for line in (*(f"Command: {c}" for c in commands), provenance(results))]
     for suffix, added in ADDED_LINE.items():
         texts[suffix] += "".join(added.format(line) for line in lines)
     return write_page(stem, texts, draw(comparison.frame))

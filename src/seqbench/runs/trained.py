@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from seqbench.config.build import build_model, build_task
+from seqbench.config.trust import allow
 from seqbench.errors import StoreError, first_line
 from seqbench.runs.files import DamagedFileError, from_bytes, read_checked
 from seqbench.runs.store import BEST_WEIGHTS, RESULT_FILE, read_result
@@ -31,10 +33,15 @@ class TrainedRun(NamedTuple):
     model: nn.Module
 
 
-def load_run(folder: Path) -> TrainedRun:
+def load_run(folder: Path, allowed_packages: Sequence[str] = ()) -> TrainedRun:
     """Open the folder `<runs_dir>/<task>/<model>-<hash>/seed-<n>` of a trained run.
 
     Torch's global generator is left as it was.
+
+    Args:
+        folder: of the run.
+        allowed_packages: packages that may be used, besides seqbench and those of the user's file
+            (`seqbench.config.trust`). What the run's configuration allows does not count.
 
     Raises:
         StoreError: the folder is not that of a trained run, a file is damaged, the data are others than those
@@ -53,6 +60,7 @@ def load_run(folder: Path) -> TrainedRun:
     weights = from_bytes(content, folder / BEST_WEIGHTS)
     cfg = OmegaConf.create(result.config)
     assert isinstance(cfg, DictConfig)
+    cfg.allowed_packages = allow(allowed_packages)
     task = build_task(cfg)
     task.prepare(cfg.batch_size)
     if result.data != task.fingerprint():

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from seqbench.errors import printable
 from seqbench.training.learner import SequenceLearner
 
 
@@ -22,7 +23,7 @@ class ProgressLine(L.Callback):
     """One line in a terminal: steps, rate, time left, the last evaluation. Nothing is written to a file."""
 
     def __init__(self, title: str, metric: str) -> None:
-        self.title = title
+        self.title = printable(title)
         self.metric = metric
 
     @staticmethod
@@ -33,12 +34,12 @@ class ProgressLine(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SequenceLearner)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
             _Rate(),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[metric]}"),
+            TextColumn("{task.fields[metric]}", markup=False),
             console=Console(stderr=True),
             transient=True,
             refresh_per_second=4,

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import re
+
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
 from seqbench.results.frame import Comparison
+
+#: What of a cell makes it a formula to a spreadsheet, unless it is a number.
+FORMULA = r"(?s)[=+\-@\t\r]."
+NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
 
 def to_csv(comparison: Comparison) -> str:
     """Return the frame as CSV. An infinite number of steps reads `inf`."""
-    return comparison.frame.to_csv(index=False)
+    return without_formulas(comparison.frame).to_csv(index=False)
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which no text is a formula to a spreadsheet: `=1+1` reads `'=1+1`."""
+    texts = [column for column in frame if not is_numeric_dtype(frame[column])]
+    return frame.assign(**{str(column): frame[column].map(_quoted) for column in texts})
+
+
+def _quoted(cell: object) -> object:
+    formula = isinstance(cell, str) and re.match(FORMULA, cell) and not re.fullmatch(NUMBER, cell)
+    return f"'{cell}" if formula else cell
 
 
 def to_json(comparison: Comparison) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from seqbench.results.frame import Comparison
 from seqbench.results.rendering.blocks import blocks, legend
 
@@ -36,4 +38,5 @@ def _cell(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.translate(ESCAPES)
+    # After the end of a row LaTeX takes what is in brackets for a length.
+    return re.sub(r"^\[", "{[}", text.translate(ESCAPES), flags=re.MULTILINE)

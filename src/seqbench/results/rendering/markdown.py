@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from seqbench.errors import printable
 from seqbench.results.frame import Comparison
 from seqbench.results.rendering.blocks import blocks, legend
 
@@ -10,6 +13,13 @@ def to_markdown(comparison: Comparison) -> str:
     """Return the comparison as one Markdown table for every task."""
     parts = []
     for block in blocks(comparison):
-        table = block.table.map(lambda text: text.replace("\n", "<br>"))
-        parts.append(f"**{block.heading}**\n\n{table.to_markdown()}\n")
+        table = block.table.map(lambda text: "<br>".join(map(escape, text.split("\n"))))
+        table = table.rename(index=escape, columns=escape)
+        parts.append(f"**{escape(block.heading)}**\n\n{table.to_markdown()}\n")
     return "\n".join([*parts, legend(comparison)]) + "\n"
+
+
+def escape(text: str) -> str:
+    """Return a text in one line that is no column, element of HTML or link in Markdown."""
+    text = printable(text).replace("|", "&#124;").replace("](", "]\\(")
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from seqbench.errors import printable
 from seqbench.results.frame import Comparison
 from seqbench.results.rendering.blocks import blocks, legend
 
@@ -33,17 +34,17 @@ def print_table(
     console = console or _console()
     shown = _rich(table, index)
     for row in table.itertuples(index=index):
-        shown.add_row(*(Text(str(cell)) for cell in row))
+        shown.add_row(*(_text(str(cell)) for cell in row))
     console.print(shown)
     if notes:
-        console.print(Text(notes, style="dim"))
+        console.print(_text(notes, style="dim"))
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
     """Print a comparison, one block for every task. Lengths that do not fit beside one another go below."""
     console = console or _console()
     for block in blocks(comparison):
-        console.print(Text(f"\n{block.heading}", style="bold"))
+        console.print(_text(f"\n{block.heading}", style="bold"))
         lengths = [column for column in block.table.columns if column not in block.side]
         room = console.width - NAME_WIDTH - SIDE_WIDTH * len(block.side)
         fit = max(1, room // LENGTH_WIDTH)
@@ -57,7 +58,7 @@ def _cells(table: pd.DataFrame, side: Collection[str]) -> Table:
     shown = _rich(table, index=True, right=side)
     shown.show_lines = True
     for name, *cells in table.itertuples():
-        texts = [Text(cell) for cell in (name.replace(" (", "\n("), *cells)]
+        texts = [_text(cell) for cell in (name.replace(" (", "\n("), *cells)]
         for text in texts:
             text.stylize("bold", 0, len(text.plain.partition("\n")[0]))
         shown.add_row(*texts)
@@ -68,8 +69,12 @@ def _rich(table: pd.DataFrame, index: bool, right: Collection[str] = ()) -> Tabl
     """Return an empty table with the columns of `table`, those in `right` aligned to the right."""
     shown = Table(box=box.HORIZONTALS, padding=(0, 2, 0, 0), pad_edge=False)
     for name in [*([""] if index else []), *table.columns]:
-        shown.add_column(Text(name), justify="right" if name in right else "left")
+        shown.add_column(_text(str(name)), justify="right" if name in right else "left")
     return shown
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text("\n".join(map(printable, text.split("\n"))), style=style)
 
 
 def _console() -> Console:
