@@ -3,18 +3,22 @@
 import io
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from handmade import mixed, run
 from rich.console import Console
 
+from seqbench.results.figures import draw, save
 from seqbench.results.frame import compare
 from seqbench.results.rendering.blocks import blocks
-from seqbench.results.rendering.data import to_csv, to_json
+from seqbench.results.rendering.data import to_csv, to_json, without_formulas
 from seqbench.results.rendering.latex import to_latex
 from seqbench.results.rendering.markdown import to_markdown
 from seqbench.results.rendering.terminal import print_comparison, print_table
+from seqbench.results.report import WRITERS
+from seqbench.tasks.metrics import share
 
 
 def printed(results: list, width: int = 110) -> str:
@@ -118,3 +122,36 @@ def test_any_table_on_a_terminal() -> None:
     notes = ["The", "norm", "at", "initialisation."]
     assert lines(index=True) == [["steps", "norm"], ["rnn", "10", "0.5"], ["lstm", "200", "–"], notes]
     assert lines(index=False) == [["steps", "norm"], ["10", "0.5"], ["200", "–"], notes]
+
+
+def test_text_of_a_result_is_text_in_every_format(tmp_path: Path) -> None:
+    bad = {"solved_when": "\x1b]0;x\x07 | <b>[x](y)", "metric": "$x$", "metrics": {"$x$": share("$x$")}}
+    bad["test"] = {"50": {"$x$": 0.5}}
+    results = [
+        run("=1+1", "[a\n\\input{x}", **bad),
+        run("-2", "@SUM(A1)", **bad),
+        run("+1.5e3", "\u202eb", **bad),
+    ]
+    comparison = compare(results)
+    for text in (printed(results), *(write(comparison) for write in WRITERS.values())):
+        assert all(line.isprintable() for line in text.split("\n"))
+        assert r"\x1b]0;x\x07" in text.replace(r"\\", "\\").replace(r"\textbackslash{}", "\\")
+    csv = pd.read_csv(io.StringIO(to_csv(comparison)), dtype=str)
+    assert set(csv["task"]) == {"'=1+1", "-2", "+1.5e3"}  # a number is no formula
+    assert set(csv["model"]) == {r"[a\n\input{x}", "'@SUM(A1)", r"\u202eb"}
+    assert not any(cell.startswith(("=", "@")) for cell in map(str, csv.to_numpy().flat))
+    markdown = to_markdown(comparison)
+    assert "&#124; &lt;b>[x]\\(y)" in markdown and "<b>" not in markdown
+    rows = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert {row.count("|") for row in rows} == {5}
+    latex = to_latex(comparison)
+    assert r"{[}a\textbackslash{}n\textbackslash{}input\{x\} &" in latex and r"\$x\$" in latex
+    for path in save(draw(comparison.frame), tmp_path / "figure"):
+        assert path.stat().st_size > 0
+
+
+def test_a_number_is_no_formula() -> None:
+    frame = pd.DataFrame({"a": ["-1", "+2.5e-3", "-", "=", "-x", "\t=x"], "b": [-1.0, 2, 3, 4, 5, 6]})
+    safe = without_formulas(frame)
+    assert safe["a"].to_list() == ["-1", "+2.5e-3", "-", "=", "'-x", "'\t=x"]
+    assert safe["b"].to_list() == frame["b"].to_list()

@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
         StoreError: there is no result, one cannot be read, or a file cannot be written.
     """
     args = _parser().parse_args(argv)
-    if Path(args.name).name != args.name or "\0" in args.name:
+    if Path(args.name).name != args.name or args.name in ("", "..") or "\0" in args.name:
         raise ConfigError(f"--name={args.name} must be the name of a file alone; --out names its folder.")
     results = _results(args.runs_dir, args.task)
     if args.metric:

@@ -67,8 +67,8 @@ def locate(target: str, where: str, kind: Kind, allowed: Sequence[str]) -> Calla
     if not _makes(found, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         raise ConfigError(
-            f"{where}={target} makes no {' or '.join(k.__name__ for k in kinds)}: it must be a class of "
-            "that kind, or a function of seqbench or an allowed package whose return annotation is one."
+            f"{where}={target} makes no {' or '.join(k.__name__ for k in kinds)}: it is neither a class of "
+            "that kind nor a function annotated to return one."
         )
     _check_module(found.__module__, f"{where}={target}", allowed)
     return found  # type: ignore[no-any-return]
@@ -92,7 +92,8 @@ def kinds_of(hint: Any, partial: bool) -> tuple[type, ...]:
     if get_origin(hint) in (Union, UnionType):
         return tuple(kind for part in get_args(hint) for kind in kinds_of(part, partial))
     if partial:
-        return kinds_of(get_args(hint)[-1], False) if get_origin(hint) is Callable else ()
+        made = get_args(hint)[-1:] if get_origin(hint) is Callable else ()
+        return tuple(kind for part in made for kind in kinds_of(part, False))
     # Every class is an object, and many are a Hashable or a Sized: such a hint says nothing.
     says = inspect.isclass(hint) and hint.__module__.partition(".")[0] not in sys.stdlib_module_names
     return (hint,) if says else ()
@@ -103,12 +104,13 @@ def _check_module(module: str, what: str, allowed: Sequence[str]) -> None:
     package = module.partition(".")[0]
     if package in BUILT_IN:
         if not any(map(_inside(module), MODULES)):
-            raise ConfigError(f"{what} is outside the modules that may be named: {', '.join(MODULES)}.")
+            own = [name for name in MODULES if name.startswith(f"{package}.")]
+            raise ConfigError(f"{what} cannot be built: of {package} only what is in {', '.join(own)} can.")
         return
     homes = [home for home in allowed if _inside(module)(home)]
     if not homes:
-        hint = f" add its package with allowed_packages=[{package}] if you trust it." if package else ""
-        raise ConfigError(f"{what} is outside the packages allowed ({', '.join(BUILT_IN)});{hint}")
+        hint = f"; if you trust it, add its package with allowed_packages=[{package}]" if package else ""
+        raise ConfigError(f"{what} is outside the packages allowed ({', '.join(BUILT_IN)}){hint}.")
     parts = module.removeprefix(homes[0]).split(".")
     if any(re.fullmatch(r"__main__|conftest|tests?|test_.*|.*_test", part) for part in parts):
         raise ConfigError(f"{what} is in a module for tests or to be run, which is not imported.")

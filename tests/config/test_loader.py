@@ -1,0 +1,96 @@
+"""Presets: they define sweeps, and have no say in what Hydra itself builds and calls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from omegaconf import OmegaConf
+
+import seqbench
+from hydra_plugins.seqbench.loader import _check_preset
+from tests.config.conftest import MODULE, TINY, TOUCH, refused, write
+
+pytestmark = pytest.mark.usefixtures("nothing_runs")
+NODE = json.dumps(TOUCH)
+GLOBAL = "# @package _global_\n"
+
+
+def params(**values):
+    return {"sweeper": {"params": values}}
+
+
+#: The node `hydra` of a preset, and what of it is refused.
+OF_HYDRA = [
+    ({"callbacks": {"x": TOUCH}}, "hydra.callbacks.x._target_=subprocess.call"),
+    ({"job_logging": {"handlers": {"x": {"()": "y"}}}}, "hydra.job_logging.handlers.x.()=y"),
+    ({"launcher": {"setup": ["touch ran"]}}, "hydra.launcher.setup=['touch ran']"),
+    ({"launcher": {"n_jobs": TOUCH}}, "hydra.launcher.n_jobs._target_=subprocess.call"),
+    ({"launcher": {"n_jobs": "${evil}"}}, "hydra.launcher.n_jobs=${evil}"),
+    ({"sweeper": TOUCH}, "hydra.sweeper._target_=subprocess.call"),
+    (params(**TOUCH), "hydra.sweeper.params._target_=subprocess.call"),
+    (params(seed=TOUCH), "hydra.sweeper.params.seed={'_target_': 'subprocess.call'"),
+    (params(seed="${evil}"), "hydra.sweeper.params.seed=${evil}"),
+    (params(seed=["${evil}"]), "hydra.sweeper.params.seed=['${evil}']"),
+    (params(allowed_packages="[os]"), "hydra.sweeper.params.allowed_packages=[os]"),
+    (params(**{"++allowed_packages": "[os]"}), "hydra.sweeper.params.++allowed_packages=[os]"),
+    (params(**{"+hydra.callbacks.x": NODE}), "hydra.sweeper.params.+hydra.callbacks.x="),
+    (params(**{"hydra/launcher": "x"}), "hydra.sweeper.params.hydra/launcher=x"),
+    (params(**{"model@hydra.callbacks": "y"}), "hydra.sweeper.params.model@hydra.callbacks=y"),
+    (params(**{"seed=1,allowed_packages": "[os]"}), "hydra.sweeper.params.seed=1,allowed_packages="),
+    ({"job": {"env_set": {"LD_PRELOAD": "x"}}}, "hydra.job.env_set.LD_PRELOAD=x"),
+    ("${evil}", "hydra=${evil}"),
+]
+
+
+@pytest.mark.parametrize(("node", "said"), OF_HYDRA)
+def test_a_preset_has_no_say_in_what_hydra_builds(node, said):
+    config = OmegaConf.create({"evil": {"callbacks": {"x": TOUCH}}, "hydra": node})
+    preset = SimpleNamespace(path="file:///presets", config=config)
+    refused(f"/presets/experiment/x.yaml sets {said}", _check_preset, "experiment/x", preset)
+
+
+#: The file of a preset and its text, what is typed, and what is said.
+AROUND = [
+    ("experiment/x", f"# @package hydra.callbacks.x\n{NODE}", "experiment=x", "The preset experiment/x can"),
+    ("experiment/x", f"{GLOBAL}defaults: [/task@hydra.x: latch]", "experiment=x", "The preset task/latch "),
+    ("experiment/x", f"{GLOBAL}hydra: {{callbacks: {NODE}}}", "experiment=x", "FILE sets hydra.callbacks."),
+    ("task/x", f"{GLOBAL}allowed_packages: [os]", "task=x", "FILE sets allowed_packages; packages are "),
+    ("hydra/launcher/x", NODE, "hydra/launcher=x", "FILE sets hydra.launcher._target_=subprocess.call"),
+    ("hydra/job_logging/none", "a: x", "seed=1", "FILE sets hydra.job_logging.a=x"),
+    ("task/x", "x: !!python/object/apply:os.system [touch ran]", "task=x", "FILE, line 1, is not YAML"),
+    ("config", "hydra: {searchpath: ['pkg://ran_by_import']}", "seed=1", "FILE sets hydra.searchpath="),
+    ("../x", "seed: 1", "model=../../x", "model/../../x leaves the folder of presets"),
+]
+
+
+@pytest.mark.parametrize(("path", "text", "override", "sentence"), AROUND)
+def test_a_preset_is_no_way_around(path, text, override, sentence):
+    write("ran_by_import.py", MODULE)
+    write("presets/model/here.yaml", "defaults: [rnn]\n")
+    write(f"presets/{path}.yaml", f"{text}\n")
+    file = f"{Path.cwd()}/presets/{path}.yaml"
+    refused(sentence.replace("FILE", file), seqbench.compose, [override])
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("+hydra.callbacks.x._target_=os.system", "hydra.callbacks.narrow_sweep._target_=os.system"),
+        *("++hydra={callbacks:{x:{_target_:os.system}}}", "hydra.job_logging.version=1"),
+        *("hydra.launcher._target_=os.system", "+hydra.sweeper.params={x:{_target_:os.system}}"),
+        "hydra.searchpath=[pkg://ran_by_import]",
+    ],
+)
+def test_the_command_line_builds_nothing_of_hydras_either(override):
+    refused(f"{override} is not allowed: it could make Hydra run code.", seqbench.compose, [override])
+
+
+def test_a_preset_may_define_a_sweep_and_choose_a_launcher():
+    node = {"mode": "MULTIRUN", "launcher": {"n_jobs": 2}}
+    node |= params(**{"task.length": "5,6", "model.cell._target_": "a,b", "model": ["rnn", "gru"], "seed": 1})
+    text = {"defaults": [{"override /hydra/launcher": "joblib"}], "hydra": node}
+    write("presets/experiment/mine.yaml", GLOBAL + json.dumps(text))
+    assert seqbench.compose(["experiment=mine", *TINY]).task.length == 5

@@ -1,0 +1,154 @@
+"""Trust: which packages a configuration may use, and who says so."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+import seqbench
+from seqbench.config import trust
+from seqbench.config.build import build_model, build_task
+from seqbench.results.summaries import find
+from seqbench.runs.trained import load_run
+from tests.config.conftest import MODULE, TINY, TOUCH, refused, write
+
+pytestmark = pytest.mark.usefixtures("nothing_runs")
+MINE = """
+import os
+from os import system
+from subprocess import Popen
+from seqbench.tasks.synthetic.latch import Latch
+
+class Mine(Latch):
+    pass
+
+class Theirs(Mine):
+    __module__ = "elsewhere"
+
+def make(**values) -> Latch:
+    return Mine(**values)
+
+def unsaid(**values):
+    os.system("touch ran")
+
+def says_otherwise(**values) -> int:
+    os.system("touch ran")
+
+def lies(**values) -> Latch:
+    return 3
+"""
+
+
+def own(name: str, *overrides: str):
+    """Return a configuration whose task is one of a module in the working directory."""
+    write("mypackage.py", MINE)
+    return seqbench.compose([*TINY, f"task._target_=mypackage.{name}", *overrides])
+
+
+def test_packages_are_allowed_on_the_command_line():
+    refused("task._target_=mypackage.Mine is outside the packages allowed", build_task, own("Mine"))
+    for packages in ("[mypackage]", "mypackage", "[wave,mypackage]"):
+        task = build_task(own("Mine", f"allowed_packages={packages}"))
+        assert type(task).__module__ == "mypackage" and task.length == 5
+    assert type(build_task(own("make", "allowed_packages=[mypackage]"))).__name__ == "Mine"
+    refused("task._target_=mypackage.Mine is outside the packages allowed", build_task, own("Mine"))
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("[a/b]", "allowed_packages=['a/b'] must hold names of packages, and 'a/b' is none."),
+        ("[${task._target_}]", "allowed_packages=['${task._target_}'] must hold names of packages"),
+        ("3", "allowed_packages=[3] must hold names of packages, and 3 is none."),
+        ("[torch]", "allowed_packages=['torch']: torch is built in, and allowing it adds nothing."),
+    ],
+)
+def test_packages_are_named_plainly(value, sentence):
+    refused(sentence, seqbench.compose, [f"allowed_packages={value}"])
+
+
+def test_packages_are_allowed_in_the_users_file(monkeypatch):
+    cfg = own("Mine")
+    write("config/seqbench/trusted", "# mine\n\nwave\n  mypackage  # and this\n")
+    assert type(build_task(cfg)).__name__ == "Mine"
+    write("config/seqbench/trusted", "wave\nmy/package\n")
+    refused(f"{Path.cwd()}/config/seqbench/trusted, line 2: 'my/package' is no name", build_task, cfg)
+    Path("config/seqbench/trusted").write_bytes(b"\xff")
+    refused(f"{Path.cwd()}/config/seqbench/trusted, the list of trusted packages, cannot", build_task, cfg)
+    # By the convention of these folders a relative one is none.
+    monkeypatch.setenv("XDG_CONFIG_HOME", "config")
+    monkeypatch.setenv("HOME", str(Path.cwd() / "home"))
+    write("home/.config/seqbench/trusted", "mypackage\n")
+    assert trust.packages_of_file() == ["mypackage"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("system", "task._target_=mypackage.system makes no Task"),
+        ("Popen", "task._target_=mypackage.Popen makes no Task"),
+        ("os.system", "task._target_=mypackage.os.system cannot be found"),
+        ("unsaid", "task._target_=mypackage.unsaid makes no Task: it is neither"),
+        ("says_otherwise", "task._target_=mypackage.says_otherwise makes no Task"),
+        ("Theirs", "task._target_=mypackage.Theirs is outside the packages allowed (seqbench, torch,"),
+        ("lies", "task makes a int, which is no Task."),
+    ],
+)
+def test_an_allowed_package_gives_the_kind_that_is_asked_for(name, sentence):
+    refused(sentence, build_task, own(name, "allowed_packages=[mypackage]"))
+
+
+def test_only_what_is_named_is_imported_and_the_working_directory_comes_last():
+    write("wave.py", MODULE)  # Python has a module of this name
+    write("helper.py", MODULE)
+    write("careless.py", "import helper\n")
+    write("broken.py", "1 / 0\n")
+    write("mine/__init__.py", "")
+    write("mine/__main__.py", MODULE)
+    write("mine/test_it.py", MODULE)
+    path, finders = list(sys.path), list(sys.meta_path)
+    cfg = seqbench.compose([*TINY, "allowed_packages=[wave,careless,broken,mine]"])
+    for target, sentence in [
+        ("wave.Wave_read", "makes no Task"),
+        ("careless.Task", "cannot be found: No module named 'helper'."),
+        ("broken.Task", "cannot be found: division by zero."),
+        ("helper.Task", "is outside the packages allowed"),
+        ("mine.__main__.Task", "is in a module for tests or to be run, which is not imported."),
+        ("mine.test_it.Task", "is in a module for tests or to be run"),
+    ]:
+        cfg.task._target_ = target
+        refused(f"task._target_={target} {sentence}", build_task, cfg)
+    assert (sys.path, sys.meta_path) == (path, finders)
+
+
+def test_a_configuration_that_was_not_typed_allows_nothing():
+    cfg = own("Mine")
+    cfg.allowed_packages = ["mypackage"]
+    refused("allowed_packages=['mypackage'] was not typed, so that mypackage is not", build_task, cfg)
+
+
+def test_the_folder_of_a_run_allows_nothing():
+    cfg = own("Mine", "allowed_packages=[mypackage]", "batch_size=4")
+    folder = Path("runs/latch/rnn-0/seed-0")
+    (folder / "checkpoints").mkdir(parents=True)
+    OmegaConf.save(cfg, folder / "config.yaml")
+    torch.save(build_model(cfg, build_task(cfg)).state_dict(), folder / "checkpoints" / "best.pt")
+    refused("task._target_=mypackage.Mine is outside the packages allowed", load_run, folder)
+    assert type(load_run(folder, ["mypackage"]).task).__name__ == "Mine"
+    for target in ("subprocess.call", "torch.utils.collect_env.run"):
+        cfg.model.cell = TOUCH | {"_target_": target, "_partial_": True}
+        OmegaConf.save(cfg, folder / "config.yaml")
+        refused(f"model.cell._target_={target} ", load_run, folder, ["mypackage"])
+    (folder / "config.yaml").write_text("task: !!python/object/apply:os.system [touch ran]\n")
+    refused(f"{folder.resolve()}/config.yaml, line 1, is not YAML", load_run, folder)
+
+
+def test_what_is_named_as_a_statistic_is_one():
+    write("mystatistics.py", "from seqbench.results.summaries.note import Note\nclass Mine(Note): pass\n")
+    assert type(find("mystatistics.Mine")).__name__ == "Mine"
+    for name in ("os.system", "subprocess.Popen", "torch.hub.load", "antigravity", "mystatistics.Note2"):
+        refused(f"--summary={name} ", find, name)
