@@ -139,7 +139,7 @@ def test_a_logger_may_be_switched_off_by_its_name():
         (["logger=mlflow"], "logger.mlflow: Requirement 'mlflow"),
         (
             ["logger=none", "+logger.x._target_=torch.nn.Identity"],
-            "logger.x._target_=torch.nn.Identity makes no Logger: it must be",
+            "logger.x._target_=torch.nn.Identity makes no Logger: it is neither",
         ),
         (
             ["logger=csv", "+logger.csv.flush=1"],

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from handmade import failed, mixed, run
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from seqbench.errors import StoreError
-from seqbench.results.figures import draw, save
+from seqbench.results.figures import draw, literal, save
 from seqbench.results.frame import compare
 from seqbench.tasks.metrics import Metric, share
 
@@ -75,3 +76,10 @@ def test_axis_of_a_metric_has_its_unit_and_bounds() -> None:
     assert axis(Metric("failed", "min", "types", 0, 20), 3).get_ylim() == pytest.approx((-0.8, 20.8))
     bits = axis(Metric("bits", "min", "bits", 0), 3)
     assert bits.get_ylim()[1] < 4 and not any("%" in text.get_text() for text in bits.get_yticklabels())
+
+
+def test_a_label_is_no_formula(tmp_path: Path) -> None:
+    assert literal("$x$\x1b[2J") == r"\$x\$\x1b[2J"
+    figure = Figure()
+    figure.text(0, 0, literal(r"$\frac{$"))
+    assert len(save(figure, tmp_path / "figure")) == 2

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from seqbench.analysis.presentation import Presentation
 from seqbench.analysis.states import gradients, row_norms, trace
 from seqbench.models.unfold import last_valid, reverse_valid
-from seqbench.results.figures import COLOURS, MARKERS, STYLE
+from seqbench.results.figures import COLOURS, MARKERS, STYLE, literal
 from seqbench.results.numbers import number
 from seqbench.results.statistics import t_interval
 from seqbench.tasks.batch import Batch
@@ -159,7 +159,7 @@ class GradientFlow(Presentation):
                     linestyle="-" if i < len(COLOURS) else ":",
                     markeredgecolor="white",
                     markeredgewidth=0.6,
-                    label=str(model),
+                    label=literal(str(model)),
                 )
             panel.set_yscale("log")
             panel.set_xlabel("distance d from the loss, in steps")

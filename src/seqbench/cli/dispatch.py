@@ -35,6 +35,7 @@ Keys of every run
   logger=none logger=tensorboard logger=[wandb,csv] logger.wandb.project=mine callbacks=[mine]
 
 Your own presets are in ./presets/<group>/<name>.yaml, in $SEQBENCH_PRESETS, or in --config-dir DIR.
+Your own code is used if you name its package: allowed_packages=[mypackage], or in ~/.config/seqbench/trusted.
 More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra/launcher=joblib (in parallel)
 """
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from seqbench.errors import StoreError
+from seqbench.errors import StoreError, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +36,11 @@ STYLE: Any = {
     "legend.frameon": False,
     "svg.hashsalt": "seqbench",
 }
+
+
+def literal(text: str) -> str:
+    """Return a text that is no formula to Matplotlib, for what comes from a file or a configuration."""
+    return printable(text).replace("$", r"\$")
 
 
 def line_style(index: int) -> dict[str, Any]:
@@ -72,7 +77,7 @@ def draw(frame: pd.DataFrame) -> Figure:
             block = frame[frame["task"] == task]
             at_train_length = block[block["length"] == block["train_length"]]
             upper, lower = panels[:, column]
-            upper.set_title(_plain(task))
+            upper.set_title(literal(task))
             _curves(upper, at_train_length, models, "solve_rate", "solve_low", "solve_high", band=True)
             _unit_axis(upper, "share", 0, 1)
             upper.set_xlabel("training length")
@@ -83,7 +88,7 @@ def draw(frame: pd.DataFrame) -> Figure:
             for panel in panels.flat
             for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
         }
-        labels = [name for name in (*map(_plain, models), "baseline") if name in handles]
+        labels = [name for name in (*map(literal, models), "baseline") if name in handles]
         # A letter of this size is about 0.07 inches wide, a line with its spaces half an inch.
         entry = 0.5 + 0.07 * max((len(str(label)) for label in labels), default=1)
         figure.legend(
@@ -113,15 +118,10 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     return paths
 
 
-def _plain(label: str) -> str:
-    """Return a label that is no formula to Matplotlib."""
-    return label.replace("$", r"\$")
-
-
 def _metric(panel: Axes, block: pd.DataFrame, models: list[str]) -> None:
     """Draw the test metric. A loss has a logarithmic axis and its baseline."""
     metric, unit, least, greatest = block[["metric", "unit", "metric_low", "metric_high"]].iloc[0]
-    panel.set_ylabel(f"test {_plain(metric)}" if metric else "")
+    panel.set_ylabel(f"test {literal(metric)}" if metric else "")
     beyond = (block["length"] != block["train_length"]).any()
     trained = block["train_length"].iloc[0]
     panel.set_xlabel(f"test length (trained at {trained})" if beyond else "training and test length")
@@ -170,7 +170,7 @@ def _curves(
         if band:
             panel.fill_between(x, bottom, top, color=line_style(index)["color"], alpha=0.06, linewidth=0)
         panel.vlines(x, bottom, top, color=line_style(index)["color"], linewidth=1.0, alpha=0.8)
-        panel.plot(x, mean, label=_plain(model), **line_style(index))
+        panel.plot(x, mean, label=literal(model), **line_style(index))
     panel.set_xscale("log", base=2)
     panel.set_xticks(lengths, [f"{length:.0f}" for length in lengths])
     panel.set_xlim(min(lengths) / 1.3, max(lengths) * 1.3)

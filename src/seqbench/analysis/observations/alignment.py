@@ -13,7 +13,7 @@ from torch import Tensor
 from seqbench.analysis.observations.base import plain, present, show_weights, valid_steps, weight_text
 from seqbench.analysis.presentation import Presentation
 from seqbench.models.observations import Alignment
-from seqbench.results.figures import STYLE
+from seqbench.results.figures import STYLE, literal
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 
@@ -66,7 +66,7 @@ class AlignmentPresentation(Presentation):
         with rc_context(STYLE):
             figure = Figure(figsize=(width, 0.26 * steps + 0.9), dpi=150, layout="constrained")
             show_weights(figure.subplots(), self.attention, self.source, self.output)
-            figure.suptitle(self.note, x=0.01, ha="left", fontsize=9)
+            figure.suptitle(literal(self.note), x=0.01, ha="left", fontsize=9)
         return figure
 
 

@@ -18,6 +18,7 @@ from seqbench.analysis.presentation import Presentation
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model
 from seqbench.models.observations import Observation
+from seqbench.results.figures import literal
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 
@@ -121,8 +122,8 @@ def show_weights(panel: Axes, weights: Tensor, columns: list[str], rows: list[st
     """Show weights between 0 and 1 as a table of greys, its columns named above and its rows on the left."""
     show_greys(panel, weights, 0.0, 1.0)
     panel.xaxis.tick_top()
-    panel.set_xticks(range(len(columns)), columns)
-    panel.set_yticks(range(len(rows)), rows)
+    panel.set_xticks(range(len(columns)), [literal(text) for text in columns])
+    panel.set_yticks(range(len(rows)), [literal(text) for text in rows])
     panel.tick_params(which="both", length=0)
     for spine in panel.spines.values():
         spine.set_visible(False)

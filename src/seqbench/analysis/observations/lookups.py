@@ -14,7 +14,7 @@ from seqbench.analysis.observations.base import plain, present, show_weights, va
 from seqbench.analysis.presentation import Presentation
 from seqbench.errors import ConfigError
 from seqbench.models.observations import Lookups
-from seqbench.results.figures import COLOURS, STYLE
+from seqbench.results.figures import COLOURS, STYLE, literal
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 
@@ -96,7 +96,7 @@ class LookupsPresentation(Presentation):
                 for x, weight in enumerate(weights[y].tolist()):
                     ink = "white" if weight > 0.5 else "black"
                     panel.text(x, y, weight_text(weight), ha="center", va="center", color=ink, fontsize=8)
-            figure.suptitle(self.note, x=0.01, ha="left", fontsize=9)
+            figure.suptitle(literal(self.note), x=0.01, ha="left", fontsize=9)
         return figure
 
 
