@@ -108,3 +108,11 @@ def test_import_is_light():
     heavy = "{'numpy', 'torch', 'datasets', 'pandas', 'pyarrow', 'huggingface_hub'}"
     code = f"import sys, seqbench.data; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x"])
+def test_a_data_set_lies_in_its_folder(tmp_path, name):
+    sentence = rf"^dataset={name} leads out of {tmp_path}; it must be the name of a folder in there.$"
+    for read in (load, load_images):
+        with pytest.raises(DataError, match=sentence):
+            read(name, HUB_ID, "test", tmp_path)

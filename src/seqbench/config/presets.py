@@ -42,7 +42,7 @@ def user_presets() -> Path | None:
 
 def preset_names(group: str) -> list[str]:
     """Return the names of a group's presets, with the user's own. A name with a leading `_` is a part."""
-    files = (path for folder in _folders() for path in (folder / group).glob("*.yaml"))
+    files = (path for folder in _folders() for path in (folder / group).glob("*.yaml") if path.is_file())
     return sorted({path.stem for path in files if not path.stem.startswith("_")})
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import ClassVar
+
+from seqbench.errors import DataError
 
 #: The splits of a mirror.
 SPLITS = ("train", "test")
@@ -119,9 +121,20 @@ class PackageSource(Source):
         return f"scripts/mirror_data {folder.name}"
 
 
+def data_folder(name: str, data_dir: str | Path) -> Path:
+    """Return the folder of a data set, whether or not it is there.
+
+    Raises:
+        DataError: the name leads out of `data_dir`.
+    """
+    if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+        raise DataError(f"dataset={name} leads out of {data_dir}; it must be the name of a folder in there.")
+    return Path(data_dir) / name
+
+
 def mirror_file(name: str, split: str, data_dir: str | Path) -> Path:
     """Return where the mirror of a data set has a split, whether or not it is there."""
-    return Path(data_dir) / name / f"{split}.parquet"
+    return data_folder(name, data_dir) / f"{split}.parquet"
 
 
 def is_mirrored(name: str, data_dir: str | Path) -> bool:

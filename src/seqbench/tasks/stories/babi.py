@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from seqbench.data import load
+from seqbench.data.source import data_folder
 from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.stories.base import PADDING, Answers, Story, StoryTask, Text, encode
@@ -147,7 +148,7 @@ class Babi(StoryTask, LazyTask):
 
     @cached_property
     def _texts(self) -> Texts:
-        folder = Path(self.data_dir) / self.dataset
+        folder = data_folder(self.dataset, self.data_dir)
         files = find_files(folder)
         texts = self._read_files(folder, files) if files["train"] else self._read_hub()
         for number, train in texts["train"].items():

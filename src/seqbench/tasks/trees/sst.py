@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from seqbench.data.source import data_folder
 from seqbench.errors import DataError
 from seqbench.tasks.specs import Classes
 from seqbench.tasks.streams.fixed import LazyTask
@@ -75,7 +76,7 @@ class SST(LazyTask, TreeDataTask):
 
     @cached_property
     def examples(self) -> dict[str, list[tuple[Node, int]]]:
-        folder = Path(self.data_dir) / self.dataset
+        folder = data_folder(self.dataset, self.data_dir)
         class_of = CLASSES[self.targets.size]
         known: set[str] = set()
         examples = {}
