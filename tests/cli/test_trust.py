@@ -6,12 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from omegaconf import OmegaConf
 
-from seqbench.config.build import build_model, build_task
 from seqbench.config.compose import compose
-from tests.config.conftest import TINY, TOUCH, nothing_runs, write  # noqa: F401
+from tests.config.conftest import TINY, TOUCH, nothing_runs, stored, write  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("nothing_runs")
 GLOBAL = "# @package _global_\n"
@@ -41,10 +38,7 @@ def test_a_run_is_analysed_with_the_packages_that_the_command_allows(seqbench):
     write("mypackage.py", MINE)
     typed = ["task._target_=mypackage.Mine", "allowed_packages=[mypackage]", "batch_size=4"]
     cfg = compose([*TINY, *typed])
-    folder = Path("runs/latch/rnn-0/seed-0")
-    (folder / "checkpoints").mkdir(parents=True)
-    OmegaConf.save(cfg, folder / "config.yaml")
-    torch.save(build_model(cfg, build_task(cfg)).state_dict(), folder / "checkpoints" / "best.pt")
+    folder = stored(cfg)
     said = seqbench("analyse", "gradient_flow", "--run", folder, "allowed_packages=[mypackage]")
     assert said.code == 0, said.err
     memory = ("analyse", "memory", "--run", folder)

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config import trust
+from seqbench.config.build import build_model, build_task
 from seqbench.errors import ConfigError
+from seqbench.runs.store import BEST_WEIGHTS, Result, write_result
 
 #: What leaves the file `ran`: as a node, and as a module that is imported.
 TOUCH = {"_target_": "subprocess.call", "args": ["touch", "ran"]}
@@ -30,6 +34,17 @@ def refused(sentence: str, call: Callable[..., Any], *args: Any) -> None:
         call(*args)
     said = str(caught.value)
     assert said.startswith(sentence) and "\n" not in said, said
+
+
+def stored(cfg: DictConfig) -> Path:
+    """Store a run of a configuration with the weights that it starts from; return its folder."""
+    folder = Path("runs/latch/rnn-0/seed-0")
+    folder.joinpath("checkpoints").mkdir(parents=True)
+    OmegaConf.save(cfg, folder / "config.yaml")
+    torch.save(build_model(cfg, build_task(cfg)).state_dict(), folder / BEST_WEIGHTS)
+    config: Any = OmegaConf.to_container(cfg)
+    write_result(folder, Result("latch", "rnn", "0", 0, "finished", config))
+    return folder
 
 
 @pytest.fixture

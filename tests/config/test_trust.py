@@ -6,15 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-from omegaconf import OmegaConf
 
 import seqbench
 from seqbench.config import trust
-from seqbench.config.build import build_model, build_task
+from seqbench.config.build import build_task
 from seqbench.results.summaries import find
+from seqbench.runs.store import read_result, write_result
 from seqbench.runs.trained import load_run
-from tests.config.conftest import MODULE, TINY, TOUCH, refused, write
+from tests.config.conftest import MODULE, TINY, TOUCH, refused, stored, write
 
 pytestmark = pytest.mark.usefixtures("nothing_runs")
 MINE = """
@@ -133,18 +132,15 @@ def test_a_configuration_that_was_not_typed_allows_nothing():
 
 def test_the_folder_of_a_run_allows_nothing():
     cfg = own("Mine", "allowed_packages=[mypackage]", "batch_size=4")
-    folder = Path("runs/latch/rnn-0/seed-0")
-    (folder / "checkpoints").mkdir(parents=True)
-    OmegaConf.save(cfg, folder / "config.yaml")
-    torch.save(build_model(cfg, build_task(cfg)).state_dict(), folder / "checkpoints" / "best.pt")
+    folder = stored(cfg)
     refused("task._target_=mypackage.Mine is outside the packages allowed", load_run, folder)
-    assert type(load_run(folder, ["mypackage"]).task).__name__ == "Mine"
+    run = load_run(folder, ["mypackage"])
+    assert type(run.task).__name__ == "Mine" and run.cfg.allowed_packages == ["mypackage"]
+    result = read_result(folder)
     for target in ("subprocess.call", "torch.utils.collect_env.run"):
-        cfg.model.cell = TOUCH | {"_target_": target, "_partial_": True}
-        OmegaConf.save(cfg, folder / "config.yaml")
+        result.config["model"]["cell"] = TOUCH | {"_target_": target, "_partial_": True}
+        write_result(folder, result)
         refused(f"model.cell._target_={target} ", load_run, folder, ["mypackage"])
-    (folder / "config.yaml").write_text("task: !!python/object/apply:os.system [touch ran]\n")
-    refused(f"{folder.resolve()}/config.yaml, line 1, is not YAML", load_run, folder)
 
 
 def test_what_is_named_as_a_statistic_is_one():

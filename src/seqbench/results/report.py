@@ -39,7 +39,7 @@ def print_report(folders: Iterable[Path], console: Console | None = None) -> Non
 
 def say(sentence: str) -> None:
     """Print a sentence about the results to standard error."""
-    print(f"seqbench: {sentence}", file=sys.stderr)
+    print(f"seqbench: {printable(sentence)}", file=sys.stderr)
 
 
 def write_report(

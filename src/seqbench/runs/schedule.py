@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
-from seqbench.errors import StoreError
+from seqbench.errors import StoreError, printable
 from seqbench.processes import is_first_process
 from seqbench.runs.continuation import continuation
 from seqbench.runs.execute import execute
@@ -68,7 +68,7 @@ def _results(job: Plan) -> Iterator[tuple[int, Result, bool]]:
             mine = [seed for seed in wanted if _lock(job, seed, locks)]
             if not mine:  # other processes have them all: wait for the first
                 folder = job.folder(missing[0])
-                print(f"{folder} is being trained by another process; waiting for it.", file=sys.stderr)
+                _say(f"{folder} is being trained by another process; waiting for it.")
                 _lock(job, missing[0], locks, wait=True)
                 mine = missing[:1]
             missing = [seed for seed in missing if seed not in mine]
@@ -103,7 +103,7 @@ def _done(job: Plan, seed: int) -> Result | None:
 
 def _say(sentence: str) -> None:
     if is_first_process():
-        print(f"seqbench: {sentence}", file=sys.stderr, flush=True)
+        print(f"seqbench: {printable(sentence)}", file=sys.stderr, flush=True)
 
 
 def _lock(job: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool:
