@@ -21,7 +21,7 @@ def test_the_command_refuses_it_before_hydra_builds(seqbench):
         said = seqbench(*args, *TINY)
         assert said.code == 2
         assert said.err.startswith(f"seqbench: {Path.cwd()}/cd/experiment/x.yaml sets hydra.callbacks.x.")
-    for option in ("--experimental-rerun=job.pickle", "--config-path=pkg://ran_by_import"):
+    for option in ("--experimental-rerun=job.pickle", "--e=job.pickle", "--config-path=pkg://ran_by_import"):
         said = seqbench(option, *TINY)
         assert said.code == 2
         assert said.err == f"seqbench: {option} is not allowed: it could make Hydra run code.\n"
@@ -47,6 +47,10 @@ def test_a_run_is_analysed_with_the_packages_that_the_command_allows(seqbench):
     assert refused.err.startswith("seqbench: task._target_=mypackage.Mine is outside the packages allowed")
     allowed = seqbench(*memory, "allowed_packages=[mypackage]")
     assert allowed.err == "seqbench: RNN has no memory or attention to look into.\n"
+    broken = seqbench(*memory, "allowed_packages=[mypackage")
+    assert broken.err.startswith(
+        "seqbench: allowed_packages=[mypackage cannot be read; it should be allowed_"
+    )
     more = seqbench(*memory, "task.length=3")
     assert more.err == "seqbench: --run takes its configuration from the run; leave task.length=3 out.\n"
 

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 import seqbench
 from hydra_plugins.seqbench.loader import _check_preset
+from seqbench.config.presets import CONF_DIR
 from tests.config.conftest import MODULE, TINY, TOUCH, refused, write
 
 pytestmark = pytest.mark.usefixtures("nothing_runs")
@@ -48,8 +49,9 @@ OF_HYDRA = [
 @pytest.mark.parametrize(("node", "said"), OF_HYDRA)
 def test_a_preset_has_no_say_in_what_hydra_builds(node, said):
     config = OmegaConf.create({"evil": {"callbacks": {"x": TOUCH}}, "hydra": node})
-    preset = SimpleNamespace(path="file:///presets", config=config)
-    refused(f"/presets/experiment/x.yaml sets {said}", _check_preset, "experiment/x", preset)
+    for folder in ("/presets", f"{CONF_DIR}2", f"{CONF_DIR}/.."):
+        preset = SimpleNamespace(path=f"file://{folder}", config=config)
+        refused(f"{folder}/experiment/x.yaml sets {said}", _check_preset, "experiment/x", preset)
 
 
 #: The file of a preset and its text, what is typed, and what is said.

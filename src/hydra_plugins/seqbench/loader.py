@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
 import hydra._internal.hydra as hydra_application
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -20,7 +19,8 @@ from seqbench.config.presets import CONF_DIR
 from seqbench.errors import ConfigError
 
 #: The presets that come with seqbench, and the configurations of Hydra and its plugins.
-OWN = (f"file://{CONF_DIR}", "pkg://hydra.conf", "pkg://hydra_plugins.", "structured://")
+OWN = (f"file://{CONF_DIR}", "pkg://hydra.conf", "structured://")
+OWN_PLUGINS = "pkg://hydra_plugins."
 #: What other presets may set of the node `hydra`, besides the parameters of a sweep.
 PRESET_KEYS = ("hydra.mode", "hydra.launcher.n_jobs")
 PARAMS = "hydra.sweeper.params."
@@ -49,8 +49,12 @@ class PresetLoader(ConfigLoaderImpl):
 @contextmanager
 def preset_loader() -> Iterator[None]:
     """Within this, applications of Hydra use `PresetLoader`. Hydra has no option that names a loader."""
-    with patch.object(hydra_application, "ConfigLoaderImpl", PresetLoader):
+    application: Any = hydra_application
+    theirs, application.ConfigLoaderImpl = application.ConfigLoaderImpl, PresetLoader
+    try:
         yield
+    finally:
+        application.ConfigLoaderImpl = theirs
 
 
 def _check_typed(key: str, line: str) -> None:
@@ -65,7 +69,8 @@ def _check_preset(path: str, loaded: Any, package: str | None = None) -> None:
         raise ConfigError(f"{path} leaves the folder of presets; a preset is named by its file in there.")
     if re.match(r"hydra\b", package or "") and not path.startswith("hydra/"):
         raise ConfigError(f"The preset {path} cannot be put in {package}.")
-    if loaded.path.startswith(OWN) or not isinstance(loaded.config, DictConfig):
+    own = loaded.path in OWN or loaded.path.startswith(OWN_PLUGINS)
+    if own or not isinstance(loaded.config, DictConfig):
         return
     file = f"{loaded.path.removeprefix('file://')}/{path}.yaml"
     plain: Any = OmegaConf.to_container(loaded.config, resolve=False)

@@ -59,9 +59,12 @@ def main() -> int:
 
 
 def _check_options(args: list[str]) -> None:
-    """Raise a ConfigError for options of Hydra's that run code: pickles, and modules that hold presets."""
+    """Raise a ConfigError for options of Hydra's that run code.
+
+    They are `--experimental-rerun`, which opens a pickle and may be shortened, and modules that hold presets.
+    """
     for arg in args:
-        if arg.startswith("--exp") or "pkg://" in arg:
+        if arg.startswith("--e") or "pkg://" in arg:
             raise ConfigError(f"{arg} is not allowed: it could make Hydra run code.")
 
 

@@ -45,13 +45,18 @@ def typed(overrides: Sequence[str]) -> list[str]:
         overrides: as typed: `allowed_packages=[lab]` among others.
 
     Raises:
-        ConfigError: one is no name of a package.
+        ConfigError: one is no name of a package, or what was typed is no list.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
 
     value: Any = None
     own = [override for override in overrides if "allowed_packages" in override]
-    for override in OverridesParser.create().parse_overrides(own):
+    try:
+        parsed = OverridesParser.create().parse_overrides(own)
+    except HydraException as error:
+        raise ConfigError(f"{own[0]} cannot be read; it should be allowed_packages=[mypackage].") from error
+    for override in parsed:
         if override.key_or_group == "allowed_packages" and not override.is_delete():
             value = override.value()
     return [] if value is None else allow(value if isinstance(value, str | list) else [value])
