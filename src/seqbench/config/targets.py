@@ -75,7 +75,7 @@ def locate(target: str, where: str, kind: Kind, allowed: Sequence[str]) -> Calla
 
 
 def find(target: str) -> Callable[..., Any]:
-    """Return what a `_target_` names that `locate` has returned before."""
+    """Return what a `_target_` names, of a node that was checked: `locate` has returned it before."""
     module, _, name = target.rpartition(".")
     return getattr(import_module(module), name)  # type: ignore[no-any-return]
 
@@ -103,11 +103,11 @@ def _check_module(module: str, what: str, allowed: Sequence[str]) -> None:
     """Raise a ConfigError where nothing of a module may be named."""
     package = module.partition(".")[0]
     if package in BUILT_IN:
-        if not any(map(_inside(module), MODULES)):
+        if not any(_inside(module, home) for home in MODULES):
             own = [name for name in MODULES if name.startswith(f"{package}.")]
             raise ConfigError(f"{what} cannot be built: of {package} only what is in {', '.join(own)} can.")
         return
-    homes = [home for home in allowed if _inside(module)(home)]
+    homes = [home for home in allowed if _inside(module, home)]
     if not homes:
         hint = f"; if you trust it, add its package with allowed_packages=[{package}]" if package else ""
         raise ConfigError(f"{what} is outside the packages allowed ({', '.join(BUILT_IN)}){hint}.")
@@ -116,8 +116,8 @@ def _check_module(module: str, what: str, allowed: Sequence[str]) -> None:
         raise ConfigError(f"{what} is in a module for tests or to be run, which is not imported.")
 
 
-def _inside(module: str) -> Callable[[str], bool]:
-    return lambda package: f"{module}.".startswith(f"{package}.")
+def _inside(module: str, package: str) -> bool:
+    return f"{module}.".startswith(f"{package}.")
 
 
 def _import(module: str, allowed: Sequence[str]) -> Any:
