@@ -93,6 +93,15 @@ def test_data_count_by_their_fingerprint():
     assert len({identity(cfg, data).digest for data in (None, "a", "b")}) == 3
 
 
+def test_the_place_of_data_does_not_count_where_their_content_does():
+    cfg = seqbench.compose(["task=mnist_rows"])
+    there = seqbench.compose(
+        ["task=mnist_rows", "data_dir=elsewhere", "task.dataset=copy", "task.hub_id=me/mine"]
+    )
+    assert identity(cfg, "a") == identity(there, "a")
+    assert identity(cfg) != identity(there)  # a task that reads data and has no fingerprint of them
+
+
 def test_a_budget_counts_by_its_width():
     width = ModelFactory(
         cfg := seqbench.compose([*BASE, "model.param_budget=5000"]), seqbench.build_task(cfg)
@@ -198,7 +207,7 @@ def components() -> dict[str, Any]:
 
 #: Parameters that decide no number, and those of torch's optimisers that decide speed alone or that seqbench
 #: gives.
-UNFROZEN = {dotted.rpartition(".")[2] for dotted in INCIDENTAL}
+UNFROZEN = {dotted.rpartition(".")[2] for dotted in (*INCIDENTAL, "task.data_dir")}
 UNFROZEN_OF_TORCH = {"lr", "weight_decay", "foreach", "fused", "capturable", "differentiable", "maximize"}
 
 

@@ -26,15 +26,16 @@ from seqbench.config.presets import LISTS
 from seqbench.config.targets import find, kind_of
 from seqbench.config.trust import allowed_packages
 
-#: Keys that do not decide a run's numbers. A `model.param_budget` counts by its outcome, the width; data, by
-#: their fingerprint, wherever they are.
+#: Keys that do not decide a run's numbers. A `model.param_budget` counts by its outcome, the width.
 INCIDENTAL = (
     *("seed", "n_seeds", "runs_dir", "data_dir", "callbacks", "logger", "allowed_packages", "preset"),
-    *("task.data_dir", "model.engine", "model.param_budget"),
+    *("model.engine", "model.param_budget"),
     *("trainer.devices", "trainer.accelerator", "trainer.strategy", "trainer.num_threads"),
     *("trainer.seeds_together", "trainer.log_spectrum"),
     *("trainer.checkpoint_every", "trainer.progress"),
 )
+#: Keys that say where data are. They do not count either, where the data do, by their fingerprint.
+PLACES = ("task.data_dir", "task.dataset", "task.hub_id", "task.folder")
 #: The key of a component's revisions in a canonical configuration.
 REVISIONS = "revisions"
 
@@ -97,7 +98,7 @@ def identity(cfg: DictConfig, data: str | None = None) -> Identity:
         data: the fingerprint of the task's data; None where the configuration alone makes them.
     """
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    for dotted in INCIDENTAL:
+    for dotted in INCIDENTAL if data is None else (*INCIDENTAL, *PLACES):
         *path, last = dotted.split(".")
         node = plain
         for key in path:

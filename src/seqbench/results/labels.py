@@ -6,14 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from seqbench.config.identity import INCIDENTAL, with_defaults
+from seqbench.config.identity import INCIDENTAL, PLACES, with_defaults
 from seqbench.config.presets import GROUPS
 from seqbench.runs.store import Result
 
 #: The parts of a configuration that no label names. A `_target_` is not named either: it differs where the
 #: preset or the parts named here differ.
 UNNAMED = (
-    *(key for key in INCIDENTAL if key not in ("preset", "model.param_budget")),
+    *(key for key in (*INCIDENTAL, *PLACES) if key not in ("preset", "model.param_budget")),
     *(f"preset.{group}" for group in GROUPS if group != "optim"),
     *("task.length", "task.eval_lengths"),
 )

@@ -24,7 +24,8 @@ from seqbench.processes import is_first_process
 from seqbench.runs import devices
 from seqbench.runs.files import to_bytes, write_atomically
 from seqbench.runs.plan import Plan
-from seqbench.runs.record import Record, Recorder
+from seqbench.runs.record import Record
+from seqbench.runs.recorder import Recorder
 from seqbench.runs.store import BEST_WEIGHTS, Result, write_result
 from seqbench.training import loggers
 from seqbench.training.batches import STEPS_PER_CALL, TaskData, TrainingStream

@@ -1,0 +1,121 @@
+"""The recorder: Lightning's view of the records of the seeds in training."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from torch import nn
+
+from seqbench.analysis.observations import picture
+from seqbench.analysis.spectrum import largest
+from seqbench.runs.record import Record
+from seqbench.tasks.batch import Batch
+from seqbench.training.learner import SequenceLearner
+from seqbench.training.loggers import show_figure, shows_figures
+
+#: Seconds between two pictures of a run's memory: drawing one takes up to a second, and evaluations may be as
+#: frequent.
+PICTURE_SECONDS = 60.0
+
+
+class Recorder(L.Callback):
+    """Keeps the records of the seeds in training, and decides at each evaluation which seeds continue.
+
+    Attributes:
+        active: the records of the seeds in training, in the order of the learner's models.
+    """
+
+    def __init__(self, records: Sequence[Record], checkpoint_every: int, log_spectrum: bool = False) -> None:
+        self.active = list(records)
+        self.log_spectrum = log_spectrum
+        self.checkpoint_every = checkpoint_every
+        self._mark = time.perf_counter()
+        self._saved_at = records[0].step
+        self._shown_at: dict[int, float] = {}  # by the record's id: when its memory was last drawn
+
+    def _lap(self) -> float:
+        """Divide the seconds since the last lap among the records; return one record's share."""
+        now = time.perf_counter()
+        training = [record for record in self.active if not record.ended]
+        seconds, self._mark = (now - self._mark) / len(training), now
+        for record in training:
+            record.wall_seconds += seconds
+        return seconds
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        checkpoint = self.active[0].checkpoint
+        if checkpoint is not None:
+            torch.set_rng_state(checkpoint["rng"])
+            if checkpoint["cuda_rng"]:
+                torch.cuda.set_rng_state_all(checkpoint["cuda_rng"])
+        for record in self.active:
+            record.checkpoint = None
+        self._mark = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._lap()
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, SequenceLearner)
+        self._means = pl_module.take_training_means()  # waits for the device, so that the lap is true
+        seconds = self._lap()
+        for record in self.active:
+            if not record.ended:
+                record.train_seconds += seconds
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, SequenceLearner)
+        self._lap()
+        lr = trainer.optimizers[0].param_groups[0]["lr"]
+        models = pl_module.stack.models
+        before = sum(record.ended for record in self.active)
+        over = pl_module.step >= pl_module.max_steps
+        for record, means, metrics, model in zip(
+            self.active, self._means, pl_module.evaluation, models, strict=True
+        ):
+            if record.ended:
+                continue
+            row = {"step": pl_module.step, **means, "lr": lr, **metrics}
+            if self.log_spectrum:
+                row |= largest(model)
+            record.add(row | {"seconds": round(record.wall_seconds, 3)}, metrics, model)
+            self._show_memory(trainer, record, model, is_last=record.ended or over)
+        training = [k for k, record in enumerate(self.active) if not record.ended]
+        trainer.should_stop = not training or over
+        due = over or pl_module.step - self._saved_at >= self.checkpoint_every
+        leaving = not trainer.should_stop and len(self.active) - len(training) > before
+        if trainer.is_global_zero and (due or leaving):
+            self._save(pl_module)
+        # Compiled code is for this number of models; there those that have ended stay, and do not count.
+        if leaving and pl_module.mode != (True, "compile"):
+            pl_module.select(training)
+            self.active = [self.active[k] for k in training]
+
+    def _save(self, learner: SequenceLearner) -> None:
+        states = learner.optimizer_states()
+        for record, model, state in zip(self.active, learner.stack.models, states, strict=True):
+            if learner.mode is not None:
+                record.mode = learner.mode.vectorized, learner.mode.engine
+            record.save(model, state)
+        self._saved_at = learner.step
+
+    def _show_memory(self, trainer: L.Trainer, record: Record, model: nn.Module, is_last: bool) -> None:
+        """Show in every logger that can what a model's memory does with the first validation sequence."""
+        loggers = [logger for logger in record.loggers if shows_figures(logger)]
+        now = time.perf_counter()
+        due = is_last or now - self._shown_at.get(id(record), -math.inf) >= PICTURE_SECONDS
+        if not loggers or record.status == "diverged" or not due:
+            return
+        parts: Any = trainer.val_dataloaders
+        first: Batch = next(iter(parts)).rows(0, 1)
+        figure = picture(model, record.task, first)
+        if figure is None:
+            return
+        for logger in loggers:
+            show_figure(logger, "memory", figure, record.step)
+        self._shown_at[id(record)] = now
