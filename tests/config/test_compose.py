@@ -21,7 +21,7 @@ from seqbench.errors import ConfigError
             ["model/readout=deeep"],
             "There is no preset 'deeep' in model/readout. Did you mean 'deep'? There are: deep,",
         ),
-        (["logger=null"], "A group takes the name of a preset, or a list of names"),
+        (["logger=null"], "logger=null must name a preset: logger=none, logger=[…]; `seqbench ls loggers`"),
         (
             ["logger.project=mine"],
             "There is no key 'logger.project' here. Did you mean 'logger.wandb.project'?",

@@ -77,5 +77,5 @@ def test_a_spectral_radius_that_cannot_be_set_is_refused(make_model):
         set_spectral_radius(torch.zeros(3, 3), 0.9)
     with pytest.raises(ConfigError, match=r"A spectral radius of -1\.0 leaves no recurrence"):
         make_model("model=rnn", "model.cell.recurrent_init=-1", "task=latch")
-    with pytest.raises(ConfigError, match="recurrent_init=ortho does not fit"):
+    with pytest.raises(ConfigError, match=r"model\.cell\.recurrent_init=ortho must be uniform, orthogonal"):
         make_model("model=rnn", "model.cell.recurrent_init=ortho", "task=latch")

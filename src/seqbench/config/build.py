@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from seqbench.config.fit import count
 from seqbench.config.instantiate import build, check, instantiate, locate
 from seqbench.config.presets import model_accepts, preset_names
+from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 #: How far, as a share, the number of parameters may be from `model.param_budget`.
 BUDGET_TOLERANCE = 0.05
+#: The least and the most that a top-level key may be which counts something.
+COUNTS = {"seed": (0, 2**63 - 1), "n_seeds": (1, 100_000), "batch_size": (1, 2**31 - 1)}
+#: The most parameters that a model may be given.
+LARGEST_BUDGET = 10**12
 
 
 def allowed_packages(cfg: DictConfig) -> list[str]:
@@ -33,12 +39,16 @@ def allowed_packages(cfg: DictConfig) -> list[str]:
     return [packages] if isinstance(packages, str) else [str(package) for package in packages]
 
 
-def check_counts(cfg: DictConfig) -> None:
-    """Raise a ConfigError where a top-level key that counts something is no count."""
-    for key, least in [("seed", 0), ("n_seeds", 1), ("batch_size", 1)]:
-        value = cfg[key]
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ConfigError(f"{key}={value} must be a whole number, at least {least}.")
+def counted(cfg: DictConfig) -> DictConfig:
+    """Return a configuration with its top-level counts as whole numbers, however they are written.
+
+    Raises:
+        ConfigError: one is no count, or out of its range.
+    """
+    counts = {key: count(cfg.get(key), key, least, most) for key, (least, most) in COUNTS.items()}
+    counted = OmegaConf.merge(cfg, counts)
+    assert isinstance(counted, DictConfig)
+    return counted
 
 
 def nodes(cfg: DictConfig, group: str) -> dict[str, Any]:
@@ -109,14 +119,9 @@ class ModelFactory:
         if budget is None:
             self.node = check(node, "model", allowed, self._given)
         else:
+            budget = count(budget, "model.param_budget", 1, LARGEST_BUDGET)
             self.node = check(node | {"hidden_size": 1}, "model", allowed, self._given)
-            if (
-                isinstance(budget, bool)
-                or not isinstance(budget, int | float)
-                or not 1 <= budget == budget // 1
-            ):
-                raise ConfigError(f"model.param_budget={budget} must be a whole number, at least 1.")
-            self.node["hidden_size"] = width_for_budget(int(budget), self._parameters_at, cfg.preset)
+            self.node["hidden_size"] = width_for_budget(budget, self._parameters_at, cfg.preset)
 
     @property
     def width(self) -> int | None:
@@ -134,12 +139,13 @@ class ModelFactory:
         model = instantiate(self.node, "model", **self._given)
         if not isinstance(model, nn.Module):
             raise ConfigError(f"model._target_ makes a {type(model).__name__}, which is no torch.nn.Module.")
-        for name, module in model.named_modules():
-            if hasattr(module, "check_length"):
+        for module in model.modules():
+            check_length: Any = getattr(module, "check_length", None)
+            if check_length is not None:
                 try:
-                    module.check_length(self._task.steps)
+                    check_length(self._task.steps)
                 except ValueError as error:
-                    raise ConfigError(f"{'model.cell' if name else 'model'}: {error}") from error
+                    raise refusal(error, self.node, "model") from error
         return model
 
     def _parameters_at(self, width: int) -> int:

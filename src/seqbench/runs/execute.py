@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import lightning as L
@@ -30,6 +29,7 @@ from seqbench.training.execution_mode import ExecutionMode
 from seqbench.training.learner import SequenceLearner
 from seqbench.training.progress import ProgressLine
 from seqbench.training.seed_stack import SeedStack
+from seqbench.versions import versions
 
 
 def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
@@ -192,8 +192,7 @@ def _blank(job: Plan, seed: int) -> Result:
         metrics={job.task.metric: job.task.metric_of(job.task.metric)},
         solved_when=job.task.solved_when,
         device=platform.processor() or platform.machine(),
-        versions={name: version(name) for name in ("seqbench", "torch", "lightning")}
-        | {"python": platform.python_version()},
+        versions=versions(),
         commit=devices.commit(),
     )
 

@@ -26,9 +26,10 @@ from seqbench.config.build import (
     build_optimizer_config,
     build_settings,
     build_task,
-    check_counts,
+    counted,
 )
 from seqbench.config.identity import identity, resolve
+from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model
 from seqbench.runs.devices import world_size
@@ -135,7 +136,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     Raises:
         ConfigError: something in it cannot be used.
     """
-    check_counts(cfg)
+    cfg = counted(cfg)
     settings = build_settings(cfg)
     processes = world_size(settings)
     if cfg.batch_size % processes:
@@ -152,7 +153,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
         raise ConfigError(
             f"model._target_ makes a {type(model).__name__}, which is no seqbench.models.model.Model."
         )
-    _check_optimizer(optimizer, model)
+    _check_optimizer(optimizer, model, cfg.optim)
     if model.solves_readout and processes > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
     config: Any = OmegaConf.to_container(cfg, resolve=True)
@@ -216,12 +217,13 @@ def _of_seed(callback: CallbackOrFactory, single: bool, seed: int) -> L.Callback
     return made
 
 
-def _check_optimizer(optimizer: OptimizerConfig, model: Model) -> None:
+def _check_optimizer(optimizer: OptimizerConfig, model: Model, node: DictConfig) -> None:
     """Raise a ConfigError where the model cannot be optimised so."""
     try:
         optimizer.build(model.parameters())
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"optim.optimizer: {error}") from error
+    except (ValueError, TypeError, RuntimeError) as error:
+        options: Any = OmegaConf.to_container(node.optimizer, resolve=True)
+        raise refusal(error, options, "optim.optimizer") from error
     if optimizer.omega:
         try:
             check_omega(model)
