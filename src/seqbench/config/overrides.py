@@ -67,9 +67,7 @@ def choices(overrides: Sequence[str]) -> list[str]:
 def _at_home(found: re.Match[str]) -> str:
     path = os.path.expanduser(found[0])  # noqa: PTH111 - a user's name, `~ada`, too
     if path == found[0]:
-        raise ConfigError(
-            f"{found[0]} names the home folder of somebody who has none here; give a whole path."
-        )
+        raise ConfigError(f"{found[0]} is in no home folder that is known here; give a whole path.")
     return "'" + path.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
