@@ -162,7 +162,7 @@ def _print_result(log: JobLog, plan: Plan, result: Result, trained: bool) -> Non
 
 def _ending(result: Result) -> str:
     if result.status == "failed":
-        return f"failed: {_failure(result.error or '')} (the whole error is in result.json)"
+        return f"failed: {_failure(result.error or 'no message')} (the whole error is in result.json)"
     parts: list[Any] = [result.status]
     if result.solved_at_step is not None:
         parts[0] = f"solved at step {result.solved_at_step}"

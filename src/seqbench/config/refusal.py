@@ -33,10 +33,7 @@ def refusal(error: Exception, node: dict[str, Any], where: str) -> ConfigError:
     if isinstance(error, MemoryError) or re.search(
         r"overflow|n[o']t allocate|not enough memory", text.lower()
     ):
-        sizes = {key: value for key, value in keys.items() if isinstance(value, int)}
-        largest = max(sizes, key=lambda key: sizes[key], default=None)
-        said = where if largest is None else f"{where}.{largest}={shown(sizes[largest])}"
-        return ConfigError(f"{said} is larger than any memory; give less.")
+        return ConfigError(f"{largest({where: node})} is larger than any memory; give less.")
     if not isinstance(error, REFUSING):
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(last.filename).name}, line {last.lineno}"
@@ -52,6 +49,17 @@ def refusal(error: Exception, node: dict[str, Any], where: str) -> ConfigError:
             if name.rstrip("s") == word.rstrip("s") or (len(name) > 2 and word.startswith(name)):
                 return ConfigError(f"{where}.{key}={shown(value)}: {text}.")
     return ConfigError(f"{where}: {text}.")
+
+
+def largest(node: dict[str, Any]) -> str:
+    """Return `key=value` for the largest number in a node, or the key of its first part if there is none."""
+    sizes = {
+        key: value
+        for key, value in _values(node)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 1
+    }
+    key = max(sizes, key=lambda key: sizes[key], default=None)
+    return next(iter(node)) if key is None else f"{key}={shown(sizes[key])}"
 
 
 def _values(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

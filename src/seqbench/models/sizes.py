@@ -12,3 +12,14 @@ def at_least_one(**sizes: tuple[int, str]) -> None:
     for name, (value, noun) in sizes.items():
         if value < 1:
             raise ValueError(f"{name}={value} leaves no {noun}; give at least 1.")
+
+
+#: More layers than anybody trains. A million take hours to make, before their size is known.
+MOST_LAYERS = 1000
+
+
+def at_most_layers(**sizes: int) -> None:
+    """Raise a ValueError if there are more than `MOST_LAYERS` of something: `at_most_layers(depth=depth)`."""
+    for name, value in sizes.items():
+        if value > MOST_LAYERS:
+            raise ValueError(f"{name}={value} is more than can be made; give at most {MOST_LAYERS}.")

@@ -33,6 +33,8 @@ from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model
 from seqbench.runs.devices import world_size
+from seqbench.runs.memory import check_memory
+from seqbench.runs.trial import check_shapes
 from seqbench.tasks.base import Task, generator
 from seqbench.training.callbacks import Observer, check_observes
 from seqbench.training.loggers import RunInfo
@@ -157,6 +159,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     if model.solves_readout and processes > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
     config: Any = OmegaConf.to_container(cfg, resolve=True)
+    check_shapes(model, task, make_model)
     observers = [*build_callbacks(cfg), *_checked(callbacks)]
     together = (
         processes == 1
@@ -165,6 +168,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
         and model.vectorizable
         and isinstance(optimizer.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE)
     )
+    check_memory(model, task, config, cfg.n_seeds if together else 1)
     return Plan(
         task=task,
         make_model=make_model,

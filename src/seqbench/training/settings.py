@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from seqbench.errors import ConfigError
 
+#: More threads than any machine has cores.
+MOST_THREADS = 1024
+
 
 @dataclass(frozen=True)
 class TrainerSettings:
@@ -65,8 +68,10 @@ class TrainerSettings:
                 raise ConfigError(f"trainer.{name}={getattr(self, name)} must be at least 1.")
         if self.devices == 0 or self.devices < -1:
             raise ConfigError(f"trainer.devices={self.devices} must be at least 1, or -1 for all.")
-        if self.num_threads is not None and self.num_threads < 1:
-            raise ConfigError(f"trainer.num_threads={self.num_threads} must be at least 1, or null.")
+        if self.num_threads is not None and not 1 <= self.num_threads <= MOST_THREADS:
+            raise ConfigError(
+                f"trainer.num_threads={self.num_threads} must be from 1 to {MOST_THREADS}, or null."
+            )
 
     @property
     def teacher_rates(self) -> tuple[float, ...]:
