@@ -50,9 +50,9 @@ def test_closed_streams_are_no_error():
             "lab.Oops: The cell failed because it allows: a) one b) two",
         ),
         (
-            'Traceback (most recent call last):\n  File "a.py", line 1\nKeyError: 1\n\nDuring handling of the '
-            'above exception, another exception occurred:\n\nTraceback (most recent call last):\n  File "b.py"'
-            ", line 2\nZeroDivisionError: division by zero\n",
+            'Traceback (most recent call last):\n  File "a.py", line 1\nKeyError: 1\n\nDuring handling of '
+            "the above exception, another exception occurred:\n\nTraceback (most recent call last):\n"
+            '  File "b.py", line 2\nZeroDivisionError: division by zero\n',
             "ZeroDivisionError: division by zero",
         ),
         (

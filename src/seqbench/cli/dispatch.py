@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import logging
+import os
 import sys
 from importlib import import_module
 
@@ -45,6 +48,7 @@ COMMANDS = {name: f"seqbench.cli.{name}" for name in ("report", "analyse", "ls",
 def main() -> None:
     """Run the command line; exit code 0, or 1 if a run failed, or 2 if the input cannot be used."""
     open_streams()
+    _do_without_a_home()
     code = 0
     try:
         with reader_may_leave():
@@ -56,6 +60,15 @@ def main() -> None:
         print("\nseqbench: stopped. The same command resumes it.", file=sys.stderr)
         code = 130
     sys.exit(code)
+
+
+def _do_without_a_home() -> None:
+    """Settle what libraries ask for and some containers lack: a home folder, the name of the user."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it says that it keeps its cache elsewhere
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = f"uid-{os.getuid()}"  # torch's compiler names its cache after the user
 
 
 def _run(args: list[str]) -> int:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -228,10 +229,24 @@ class LoggerFactory:
             name: check(node, f"logger.{name}", allowed, ("info",))
             for name, node in nodes(cfg, "logger").items()
         }
-        self._parameters = {
-            name: inspect.signature(locate(node["_target_"], f"logger.{name}", allowed)).parameters
-            for name, node in self._checked.items()
+        targets = {
+            name: locate(node["_target_"], f"logger.{name}", allowed) for name, node in self._checked.items()
         }
+        self._parameters = {name: inspect.signature(target).parameters for name, target in targets.items()}
+        for name, target in targets.items():
+            self._try(name, target)
+
+    def _try(self, name: str, target: Any) -> None:
+        """Find out what a logger refuses, as far as that can be known without starting it."""
+        node = self._checked[name]
+        if hasattr(target, "check") and node.get("required") is not False:
+            try:
+                target.check(**{key: value for key, value in node.items() if not key.startswith("_")})
+            except ValueError as error:
+                raise refusal(error, node, f"logger.{name}") from error
+        elif str(getattr(target, "__module__", "")).startswith("lightning."):  # made, these do nothing yet
+            with TemporaryDirectory() as folder:
+                self._make(name, {"save_dir": folder, "name": "trial", "version": "trial"})
 
     def __call__(self, offered: Mapping[str, Any]) -> list[Logger]:
         """Make the loggers of one run.
@@ -244,21 +259,20 @@ class LoggerFactory:
         Raises:
             ConfigError: a package is missing, or what was built is no Lightning Logger.
         """
+        return [self._make(name, offered) for name in self._checked]
+
+    def _make(self, name: str, offered: Mapping[str, Any]) -> Logger:
         from lightning.pytorch.loggers import Logger
 
-        loggers: list[Logger] = []
-        for name, node in self._checked.items():
-            mine = dict(offered) | {"save_dir": str(Path(offered["save_dir"]) / name)}
-            given = {
-                key: value for key, value in mine.items() if key in self._parameters[name] and key not in node
-            }
-            logger = instantiate(node, f"logger.{name}", **given)
-            if not isinstance(logger, Logger):
-                raise ConfigError(
-                    f"logger.{name} makes a {type(logger).__name__}, which is no Lightning Logger."
-                )
-            loggers.append(logger)
-        return loggers
+        node = self._checked[name]
+        mine = dict(offered) | {"save_dir": str(Path(offered["save_dir"]) / name)}
+        given = {
+            key: value for key, value in mine.items() if key in self._parameters[name] and key not in node
+        }
+        logger = instantiate(node, f"logger.{name}", **given)
+        if not isinstance(logger, Logger):
+            raise ConfigError(f"logger.{name} makes a {type(logger).__name__}, which is no Lightning Logger.")
+        return logger
 
 
 def build_callbacks(cfg: DictConfig) -> list[Callback]:

@@ -61,6 +61,9 @@ def named(cfg: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str] 
     try:
         for key in ("runs_dir", "data_dir"):  # tasks refer to the second
             cfg[key] = folder(cfg[key], key)
+        for name, node in cfg.logger.items() if isinstance(cfg.logger, DictConfig) else ():
+            if isinstance(node, DictConfig) and "required" in node and node.required is None:
+                node.required = any(o.startswith(("logger=", f"logger.{name!s}")) for o in overrides)
         OmegaConf.resolve(cfg)
         missing = sorted(OmegaConf.missing_keys(cfg))
     except OmegaConfBaseException as error:

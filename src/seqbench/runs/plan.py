@@ -36,7 +36,7 @@ from seqbench.runs.devices import world_size
 from seqbench.runs.memory import check_memory
 from seqbench.runs.trial import check_shapes
 from seqbench.tasks.base import Task, generator
-from seqbench.training.callbacks import Observer, check_observes
+from seqbench.training.callbacks import Observer, check_is_heard, check_observes
 from seqbench.training.loggers import RunInfo
 from seqbench.training.omega import check_omega
 from seqbench.training.optimisation import OptimizerConfig
@@ -161,6 +161,8 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     check_shapes(model, task, make_model)
     observers = [*build_callbacks(cfg), *_checked(callbacks)]
+    for callback in observers if not cfg.logger else ():
+        check_is_heard(callback)
     together = (
         processes == 1
         and settings.seeds_together is not False

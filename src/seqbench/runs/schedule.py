@@ -17,8 +17,10 @@ from seqbench.runs.execute import execute
 from seqbench.runs.plan import CallbackOrFactory, Plan, plan
 from seqbench.runs.record import Record
 from seqbench.runs.store import Result, read_result
+from seqbench.runs.surroundings import own_surroundings
 
 
+@own_surroundings()
 def train(
     cfg: DictConfig,
     callbacks: Sequence[CallbackOrFactory] = (),

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from seqbench.config.build import build_model, build_task
-from seqbench.errors import ConfigError, StoreError
+from seqbench.errors import ConfigError, StoreError, one_line
 from seqbench.tasks.base import Task
 
 
@@ -57,5 +57,5 @@ def load_run(folder: Path) -> TrainedRun:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise ConfigError(f"{name}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{name}: {one_line(error)}.") from error
     return TrainedRun(name, cfg, task, model)
