@@ -35,7 +35,7 @@ from seqbench.errors import ConfigError
         (["task.length=${nope}"], "task.length=${nope}: there is no key 'nope' to refer to."),
         (
             ["runs_dir=${oc.env:NOPE}"],
-            'runs_dir: KeyError raised while resolving interpolation: "Environment',
+            "runs_dir=${oc.env:NOPE}: Environment variable 'NOPE' not found.",
         ),
         (["runs_dir=null"], "runs_dir=null must name a folder, such as runs_dir=runs."),
         (["data_dir="], "data_dir= must name a folder, such as data_dir=data."),

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from seqbench.config.fit import count
 from seqbench.config.instantiate import build, check, instantiate, locate
 from seqbench.config.presets import model_accepts, preset_names
-from seqbench.config.refusal import refusal
+from seqbench.config.refusal import largest, refusal
 from seqbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 #: How far, as a share, the number of parameters may be from `model.param_budget`.
 BUDGET_TOLERANCE = 0.05
-#: The least and the most that a top-level key may be which counts something.
-COUNTS = {"seed": (0, 2**63 - 1), "n_seeds": (1, 100_000), "batch_size": (1, 2**31 - 1)}
+#: The most symbols, classes or numbers of a step that a task may have.
+LARGEST_SIZE = 10**9
 #: The most parameters that a model may be given.
 LARGEST_BUDGET = 10**12
 
@@ -38,18 +38,6 @@ def allowed_packages(cfg: DictConfig) -> list[str]:
     """Return the packages that a `_target_` may come from, besides the built-in ones."""
     packages = cfg.get("allowed_packages") or []
     return [packages] if isinstance(packages, str) else [str(package) for package in packages]
-
-
-def counted(cfg: DictConfig) -> DictConfig:
-    """Return a configuration with its top-level counts as whole numbers, however they are written.
-
-    Raises:
-        ConfigError: one is no count, or out of its range.
-    """
-    counts = {key: count(cfg.get(key), key, least, most) for key, (least, most) in COUNTS.items()}
-    counted = OmegaConf.merge(cfg, counts)
-    assert isinstance(counted, DictConfig)
-    return counted
 
 
 def nodes(cfg: DictConfig, group: str) -> dict[str, Any]:
@@ -116,7 +104,11 @@ class ModelFactory:
         if "_target_" in node:
             target = locate(str(node["_target_"]), "model", allowed)
             _check_accepts(cfg, target, task)
-            self._given = _asked_for(target, task.model_arguments())
+            offered = task.model_arguments()
+            if any(isinstance(size, int) and size > LARGEST_SIZE for size in offered.values()):
+                sizes: Any = OmegaConf.to_container(cfg.task, resolve=True)
+                raise ConfigError(f"{largest({'task': sizes})} is larger than any memory; give less.")
+            self._given = _asked_for(target, offered)
         if budget is None:
             self.node = check(node, "model", allowed, self._given)
         else:

@@ -9,11 +9,16 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from seqbench.config.explain import explain, unknown_key
-from seqbench.config.fit import folder
+from seqbench.config.fit import LARGEST, count, folder
 from seqbench.config.hydra_api import composed
 from seqbench.config.overrides import readable
 from seqbench.config.presets import GROUPS, LISTS, main_config
 from seqbench.errors import ConfigError
+
+#: The least and the most that a top-level key may be which counts something.
+COUNTS = {"seed": (0, LARGEST), "n_seeds": (1, 100_000), "batch_size": (1, 2**31 - 1)}
+#: The top-level keys that name a folder.
+FOLDERS = ("runs_dir", "data_dir")
 
 
 def compose(overrides: Sequence[str] = ()) -> DictConfig:
@@ -59,8 +64,7 @@ def named(cfg: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str] 
         for key in {*main_config()} - {"defaults", "hydra", *GROUPS, *cfg}:
             cfg[key] = main_config()[key]  # `~seed` means the default
     try:
-        for key in ("runs_dir", "data_dir"):  # tasks refer to the second
-            cfg[key] = folder(cfg[key], key)
+        cfg = fitted(cfg)
         for name, node in cfg.logger.items() if isinstance(cfg.logger, DictConfig) else ():
             if isinstance(node, DictConfig) and "required" in node and node.required is None:
                 node.required = any(o.startswith(("logger=", f"logger.{name!s}")) for o in overrides)
@@ -83,6 +87,20 @@ def named(cfg: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str] 
             raise ConfigError(f"{group} is empty; choose a preset with {group}=… (seqbench ls {group}s).")
     for group in LISTS:
         _check_names(group, cfg[group])
+    return cfg
+
+
+def fitted(cfg: DictConfig) -> DictConfig:
+    """Return a configuration with its top-level counts and folders as such, however they are written.
+
+    Raises:
+        ConfigError: one is none, or out of its range.
+    """
+    counts = {key: count(cfg.get(key), key, least, most) for key, (least, most) in COUNTS.items()}
+    folders = {key: folder(cfg.get(key), key) for key in FOLDERS}
+    cfg = cfg.copy()
+    for key, value in (counts | folders).items():
+        cfg[key] = value
     return cfg
 
 

@@ -73,8 +73,9 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> SeqbenchErro
     if found := re.search(r"Interpolation key '(.*)' not found", text):
         typed = next((f"{override}: " for override in overrides if f"{{{found[1]}}}" in override), "")
         return ConfigError(f"{typed}there is no key {found[1]!r} to refer to.")
-    if where := getattr(error, "full_key", None):
-        return ConfigError(f"{where}: {one_line(error)}.")
+    if found := re.search(r"raised while resolving interpolation: (.*)", text):
+        typed = next((f"{override}: " for override in overrides if "${" in override), "")
+        return ConfigError(f"{typed}{found[1].strip(chr(34))}.")
     return ConfigError(f"{one_line(error.__cause__ if not text and error.__cause__ else error)}.")
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The most characters of a value that a message shows.
 SHOWN = 80
+#: The largest whole number that torch takes.
+LARGEST = 2**63 - 1
 #: A type in words: one value of it, several, and examples of these in a list.
 WORDS: dict[Any, tuple[str, str, tuple[str, ...]]] = {
     int: ("a whole number", "whole numbers", ("50", "100", "200")),
@@ -41,8 +43,15 @@ def fit(value: Any, hint: Any, where: str) -> Any:
         where: the whole key, for messages.
 
     Raises:
-        ConfigError: the value is none of this type.
+        ConfigError: the value is none of this type, or larger than torch takes.
     """
+    fitting = _fit(value, hint, where)
+    if any(isinstance(part, int) and abs(part) > LARGEST for part in _parts(fitting)):
+        raise ConfigError(f"{where}={shown(value)} must be at most {LARGEST}.")
+    return fitting
+
+
+def _fit(value: Any, hint: Any, where: str) -> Any:
     from pydantic import ValidationError
 
     _check_finite(value, value, where)
@@ -70,7 +79,7 @@ def count(value: Any, where: str, least: int, most: int) -> int:
         ConfigError: it is none.
     """
     try:
-        number: int = fit(value, int, where)
+        number: int = _fit(value, int, where)
     except ConfigError as error:
         raise ConfigError(f"{where}={shown(value)} must be a whole number, at least {least}.") from error
     if not least <= number <= most:

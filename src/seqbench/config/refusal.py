@@ -13,6 +13,11 @@ from seqbench.errors import ConfigError, one_line
 
 #: The kinds of error by which a constructor refuses a value. Any other is a fault of its code.
 REFUSING = (ValueError, TypeError, RuntimeError, OverflowError, ImportError, MemoryError)
+#: What torch, numpy and Python say to a size beyond any memory.
+TOO_LARGE = re.compile(
+    "overflow|n[o']t allocate|not enough memory|too (large|big) to convert|allowed dimension|sys.maxsize",
+    re.I,
+)
 
 
 def refusal(error: Exception, node: dict[str, Any], where: str) -> ConfigError:
@@ -30,25 +35,29 @@ def refusal(error: Exception, node: dict[str, Any], where: str) -> ConfigError:
     if lacking := re.match(r"(?:\w+\.)*?(\w+)(?:\.__init__)?\(\) missing .*?'(\w+)'", text):
         key = next((f"{key}." for key, name in _targets(node) if name == lacking[1]), "")
         return ConfigError(f"{where}.{key}{lacking[2]} has no value, and {lacking[1]} needs one.")
-    if isinstance(error, MemoryError) or re.search(
-        r"overflow|n[o']t allocate|not enough memory", text.lower()
-    ):
+    if isinstance(error, MemoryError) or TOO_LARGE.search(text):
         return ConfigError(f"{largest({where: node})} is larger than any memory; give less.")
     if not isinstance(error, REFUSING):
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(last.filename).name}, line {last.lineno}"
         return ConfigError(f"{where}: {type(error).__name__} in {place}: {text}.")
-    if own := re.match(r"(\w+)=", text):
-        meant = [key for key in keys if key.rpartition(".")[2] == own[1]]
-        exact = [key for key in meant if text[own.end() :].startswith(shown(keys[key]))]
-        for key in (exact or meant)[:1]:
-            return ConfigError(f"{where}.{key}{text[own.end() - 1 :]}.")
+    if re.match(r"\w+=", text):
+        whole = re.sub(r"\b(\w+)=(?=(\S*))", lambda found: f"{_whole(found, keys, where)}=", text)
+        if whole != text:
+            return ConfigError(f"{whole}.")
     for word in re.findall(r"[a-z_]{3,}", text.lower()):
         for key, value in keys.items():
             name = key.rpartition(".")[2]
             if name.rstrip("s") == word.rstrip("s") or (len(name) > 2 and word.startswith(name)):
                 return ConfigError(f"{where}.{key}={shown(value)}: {text}.")
     return ConfigError(f"{where}: {text}.")
+
+
+def _whole(found: re.Match[str], keys: dict[str, Any], where: str) -> str:
+    """Return the whole key of a parameter in a message: of several of its name, that with the value told."""
+    meant = [key for key in keys if key.rpartition(".")[2] == found[1]]
+    exact = [key for key in meant if found[2].startswith(shown(keys[key]))]
+    return next((f"{where}.{key}" for key in exact or meant), found[1])
 
 
 def largest(node: dict[str, Any]) -> str:

@@ -48,9 +48,9 @@ def check_memory(model: nn.Module, task: Task, config: dict[str, Any], seeds: in
     step = TOKEN if isinstance(task.inputs, Tokens) else NUMBER * task.inputs.size
     batch = seeds * config["batch_size"] * task.steps * step
     if batch > free:
-        factors = {"n_seeds": seeds, "batch_size": config["batch_size"], "task.length": task.length}
-        named = " and ".join(f"{key}={shown(value)}" for key, value in factors.items() if value > 1)
-        raise ConfigError(f"{named} make a batch of {amount(batch)}, {left}; give less.")
+        named = [f"n_seeds={seeds}"] * (seeds > 1) + [f"batch_size={config['batch_size']}"]
+        named.append(largest({"task": {k: v for k, v in config["task"].items() if not k.startswith("eval")}}))
+        raise ConfigError(f"{' and '.join(named)} make a batch of {amount(batch)}, {left}; give less.")
     rows = getattr(task, "eval_size", 0)
     longest = max(task.eval_lengths, default=0)
     if (tests := rows * longest * step) > free:

@@ -26,8 +26,9 @@ from seqbench.config.build import (
     build_optimizer_config,
     build_settings,
     build_task,
-    counted,
 )
+from seqbench.config.compose import fitted
+from seqbench.config.fit import shown
 from seqbench.config.identity import identity, resolve
 from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
@@ -138,7 +139,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     Raises:
         ConfigError: something in it cannot be used.
     """
-    cfg = counted(cfg)
+    cfg = fitted(cfg)
     settings = build_settings(cfg)
     processes = world_size(settings)
     if cfg.batch_size % processes:
@@ -225,11 +226,24 @@ def _of_seed(callback: CallbackOrFactory, single: bool, seed: int) -> L.Callback
 
 def _check_optimizer(optimizer: OptimizerConfig, model: Model, node: DictConfig) -> None:
     """Raise a ConfigError where the model cannot be optimised so."""
+    options: Any = OmegaConf.to_container(node.optimizer, resolve=True)
     try:
         optimizer.build(model.parameters())
+        moves = optimizer.moves()
     except (ValueError, TypeError, RuntimeError) as error:
-        options: Any = OmegaConf.to_container(node.optimizer, resolve=True)
+        if "closure" in str(error):
+            raise ConfigError(
+                f"optim.optimizer._target_={options['_target_']} takes a closure; no step has one."
+            ) from error
         raise refusal(error, options, "optim.optimizer") from error
+    if not moves:
+        given = {key: node[key] for key in ("lr", "weight_decay")} | {
+            f"optimizer.{key}": value for key, value in options.items() if not key.startswith("_")
+        }
+        raise ConfigError(
+            f"{', '.join(f'optim.{key}={shown(value)}' for key, value in given.items())}: two steps end in a "
+            "number that is not finite."
+        )
     if optimizer.omega:
         try:
             check_omega(model)

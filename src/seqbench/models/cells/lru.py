@@ -37,7 +37,7 @@ class LRU(LinearCell):
         max_phase: largest angle of λ at the start.
 
     Raises:
-        ValueError: radii that are not 0 ≤ min < max ≤ 1.
+        ValueError: radii that are not 0 ≤ min < max ≤ 1, or a `max_phase` that is not positive.
 
     Source: Orvieto et al. (2023), "Resurrecting recurrent neural networks for long sequences", section 3,
     with the gated output of their blocks.
@@ -56,6 +56,8 @@ class LRU(LinearCell):
         super().__init__(input_size, hidden_size)
         if not 0 <= min_radius < max_radius <= 1:
             raise ValueError(f"min_radius={min_radius}, max_radius={max_radius} must be 0 ≤ min < max ≤ 1.")
+        if not max_phase > 0:
+            raise ValueError(f"max_phase={max_phase} leaves no angle to draw; give one above 0.")
         squared = min_radius**2 + torch.rand(hidden_size) * (max_radius**2 - min_radius**2)
         phase = max_phase * torch.rand(hidden_size)
         self.nu = nn.Parameter(torch.log(-0.5 * torch.log(squared)))
