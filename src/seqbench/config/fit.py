@@ -8,6 +8,7 @@ import os
 import types
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from seqbench.config.presets import SUBGROUPS
@@ -59,6 +60,8 @@ def _fit(value: Any, hint: Any, where: str) -> Any:
     if adapter is None:
         return value
     try:
+        if value == "" and Path in _members(hint):
+            raise ValueError("an empty path is that of the working directory")
         if not _takes_boolean(hint) and any(isinstance(part, bool) for part in _parts(value)):
             raise ValueError("true and false are numbers to Python alone")
         fitting = adapter.validate_python(_adapted(value, hint))
@@ -117,6 +120,8 @@ def shown(value: Any) -> str:
 def words(hint: Any) -> str:
     """Return what a value of a type is, in words: `a list of whole numbers, such as [50,100], or null`."""
     known = [name for member in _members(hint) for name in _words_of_one(member)]
+    if Path in _members(hint):
+        known = ["a path", *(name for name in known if name != "text")]
     named = list(dict.fromkeys(sorted(known, key=lambda name: name == "null")))
     comma = "," if any("," in name for name in named[:-1]) else ""
     return (

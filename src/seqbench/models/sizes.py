@@ -14,12 +14,12 @@ def at_least_one(**sizes: tuple[int, str]) -> None:
             raise ValueError(f"{name}={value} leaves no {noun}; give at least 1.")
 
 
-#: More layers than anybody trains. A million take hours to make, before their size is known.
-MOST_LAYERS = 1000
+#: More layers, or sequences of a beam, than anybody asks for. A million layers take hours to make.
+MOST = 1000
 
 
-def at_most_layers(**sizes: int) -> None:
-    """Raise a ValueError if there are more than `MOST_LAYERS` of something: `at_most_layers(depth=depth)`."""
+def not_too_many(**sizes: int) -> None:
+    """Raise a ValueError if there are more than `MOST` of something: `not_too_many(depth=depth)`."""
     for name, value in sizes.items():
-        if value > MOST_LAYERS:
-            raise ValueError(f"{name}={value} is more than can be made; give at most {MOST_LAYERS}.")
+        if value > MOST:
+            raise ValueError(f"{name}={value} is more than can be made; give at most {MOST}.")
