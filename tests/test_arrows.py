@@ -13,6 +13,7 @@ SOURCE = Path(seqbench.__file__).parent
 MAY = {
     "errors": set(),
     "processes": set(),
+    "versions": set(),
     "data": {"errors"},
     "tasks": {"data", "errors"},
     "models": {"errors"},
@@ -20,9 +21,9 @@ MAY = {
     "analysis": {"tasks", "models", "results", "errors"},
     "training": {"analysis", "tasks", "models", "errors", "processes"},
     "results": {"runs.store", "runs.files", "config", "errors"},
-    "runs": {"training", "analysis", "tasks", "models", "config", "errors", "processes"},
+    "runs": {"training", "analysis", "tasks", "models", "config", "errors", "processes"} | {"versions"},
     "cli": {"runs", "training", "results", "analysis", "tasks", "models", "data", "config", "errors"}
-    | {"processes"},
+    | {"processes", "versions"},
 }
 #: Frameworks that a package may not import, at any depth of its code.
 BANNED = {

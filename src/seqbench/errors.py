@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable
+
+#: The most characters that are shown of another library's message.
+LONGEST = 600
+#: Lines that OmegaConf adds to its messages.
+ADDED_LINE = re.compile(r"(full_key|object_type|reference_type)[:=]")
 
 
 class SeqbenchError(Exception):
@@ -47,7 +53,27 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message that is not empty, or else the name of its class."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def nearest_key(key: str, valid: Iterable[str]) -> str:
+    """Return ` Did you mean 'optim.lr'?` for the valid dotted key closest to `key`, or an empty string.
+
+    The last parts must be alike; among those that are equally so, the whole keys decide.
+    """
+
+    def likeness(other: str) -> tuple[float, float]:
+        return _alike(key.rpartition(".")[2], other.rpartition(".")[2]), _alike(key, other)
+
+    found = max((name for name in valid if name != key), key=likeness, default=None)
+    return f" Did you mean {found!r}?" if found is not None and likeness(found)[0] >= 0.6 else ""
+
+
+def _alike(a: str, b: str) -> float:
+    return difflib.SequenceMatcher(None, a.lower(), b.lower()).ratio()
+
+
+def one_line(error: BaseException | str) -> str:
+    """Return an error's whole message on one line, without a full stop; its class's name if it has none."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    text = " ".join(line for line in lines if line and not ADDED_LINE.match(line)).removesuffix(".")
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST].rpartition(' ')[0]} …"
+    return text or type(error).__name__

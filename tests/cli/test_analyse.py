@@ -105,7 +105,7 @@ def test_the_weights_of_runs(analyse):
         ),
         (["gradient_flow", "model=rnnn,lstm"], "There is no preset 'rnnn' in model."),
         (["gradient_flow", "task.lenght=5"], "There is no key 'task.lenght' here."),
-        (["gradient_flow", "model"], "An argument cannot be understood; it should read key=value."),
+        (["gradient_flow", "model"], "'model' cannot be read: an argument reads key=value."),
         (["gradient_flow", *TINY, "n_seeds=0"], "n_seeds=0 must be a whole number, at least 1."),
         (["gradient_flow", *TINY, "model=output_rnn"], "output_rnn: feedback=true"),
         (["gradient_flow", "task=latch", "task.length=1"], "task.length=1 is too short"),

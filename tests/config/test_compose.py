@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hydra
 import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobRuntime
+from hydra.version import getbase
 
 from seqbench.config.compose import compose
 from seqbench.errors import ConfigError
@@ -21,7 +26,7 @@ from seqbench.errors import ConfigError
             ["model/readout=deeep"],
             "There is no preset 'deeep' in model/readout. Did you mean 'deep'? There are: deep,",
         ),
-        (["logger=null"], "A group takes the name of a preset, or a list of names"),
+        (["logger=null"], "logger=null must name a preset: logger=none, logger=[…]; `seqbench ls loggers`"),
         (
             ["logger.project=mine"],
             "There is no key 'logger.project' here. Did you mean 'logger.wandb.project'?",
@@ -43,3 +48,29 @@ def test_an_experiment_may_choose_several_loggers():
     (folder / "mine.yaml").write_text("# @package _global_\ndefaults:\n  - override /logger: [csv, wandb]\n")
     assert list(compose(["experiment=mine"]).logger) == ["csv", "wandb"]
     assert list(compose(["experiment=mine", "logger=none"]).logger) == []
+
+
+def test_a_program_that_uses_hydra_itself_keeps_its_own():
+    Path("theirs").mkdir()
+    Path("theirs/app.yaml").write_text("size: 3\n")
+    with hydra.initialize_config_dir(str(Path("theirs").absolute()), version_base="1.2", job_name="app"):
+        HydraConfig.instance().set_config(hydra.compose("app", return_hydra_config=True))
+        kept = GlobalHydra.instance().hydra, HydraConfig.instance().cfg, JobRuntime.instance().get("name")
+        assert compose(["task.length=7"]).task.length == 7
+        with pytest.raises(ConfigError):
+            compose(["task.lenght=7"])
+        now = GlobalHydra.instance().hydra, HydraConfig.instance().cfg, JobRuntime.instance().get("name")
+        assert all(a is b for a, b in zip(kept, now, strict=True)) and str(getbase()) == "1.2"
+        assert hydra.compose("app", ["size=4"]) == {"size": 4}
+    HydraConfig.instance().cfg = None
+    assert compose(["task.length=7"]).task.length == 7 and not GlobalHydra.instance().is_initialized()
+
+
+def test_a_dashboard_is_required_where_it_was_named():
+    def required(*overrides):
+        return compose(overrides).logger.wandb.required
+
+    assert required() is False and required("task=latch") is False
+    assert required("logger=wandb") is True and required("logger=[csv,wandb]") is True
+    assert required("logger.wandb.project=mine") is True
+    assert required("logger=wandb", "logger.wandb.required=false") is False

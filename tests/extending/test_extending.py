@@ -136,7 +136,7 @@ def test_a_family_with_its_own_kind_of_input() -> None:
         train("task=latch", "model=graph_net")
     with pytest.raises(ConfigError, match="degree is a graph task; models that take it: graph_net"):
         train("task=degree", "model=lstm")
-    with pytest.raises(ConfigError, match="model: rounds=0 passes no message"):
+    with pytest.raises(ConfigError, match=r"model\.rounds=0 passes no message"):
         train("task=degree", "model=graph_net", "model.rounds=0")
     budget = train("task=degree", "model=graph_net", "model.param_budget=2000", "trainer.max_steps=1")[0]
     assert abs(budget.parameters - 2000) <= 100

@@ -195,7 +195,7 @@ def test_two_seeds_of_a_tree_model_are_trained_in_turn_as_alone(preset):
 
 @pytest.mark.parametrize("preset", [preset for preset, kind in ALONE if kind == "story"])
 def test_a_story_longer_than_the_memory_is_refused(make_model, preset):
-    with pytest.raises(ConfigError, match=r"model: memory_size=5 holds fewer sentences .* has, 6; give"):
+    with pytest.raises(ConfigError, match=r"model.memory_size=5 holds fewer sentences .* has, 6; give"):
         make_model(f"model={preset}", *TASKS["story"], "model.memory_size=5")
     model, _ = make_model(f"model={preset}", *TASKS["story"], "model.memory_size=6", "model.hidden_size=8")
     assert model.state_size == 6 * 8

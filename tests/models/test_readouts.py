@@ -114,7 +114,9 @@ def test_what_makes_no_sense_is_refused():
         build("model=echo_state", "model.readout.ridge=-1")
     with pytest.raises(ConfigError, match="hidden_size=0 leaves no unit; give at least 1"):
         build("model=rnn", "model/readout=deep", "model.readout.hidden_size=0")
-    with pytest.raises(ConfigError, match=r"model.readout.rigde is unknown to .* Did you mean 'ridge'"):
+    with pytest.raises(
+        ConfigError, match=r"model.readout.rigde is unknown to .* Did you mean 'model.readout.ridge'"
+    ):
         build("model=rnn", "model/readout=ridge", "+model.readout.rigde=1")
     with pytest.raises(NotImplementedError, match="no readout that is solved for"):
         seqbench.models.Seq2Seq(RNN, 3, 3, end=0).solve()

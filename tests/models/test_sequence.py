@@ -102,7 +102,9 @@ def test_both_directions_have_no_state_to_go_on_from_and_no_closed_loop(make_mod
     x = torch.randn(2, 5, 3)
     with pytest.raises(ValueError, match="no state to continue from"):
         model(x, state=model(x)[1])
-    with pytest.raises(ConfigError, match="feedback=true needs a closed loop; give bidirectional=false"):
+    with pytest.raises(
+        ConfigError, match=r"model\.feedback=true needs a closed loop; give model\.bidirectional=false"
+    ):
         make_model("model=output_rnn", "model.bidirectional=true", "task=copy_memory")
     with pytest.raises(ConfigError, match="predicts its next input needs a closed loop"):
         make_model("model=gru", "model.bidirectional=true", "task=mackey_glass")

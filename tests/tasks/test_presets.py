@@ -346,7 +346,7 @@ def test_what_makes_no_sense_is_refused(make_task, name, short):
         make_task(*overrides, f"task.eval_lengths=[{short},0]")
     with pytest.raises(ConfigError, match=r"task.eval_size=0 leaves nothing"):
         make_task(*overrides, "task.eval_size=0")
-    with pytest.raises(ConfigError, match=r"task.length=long does not fit"):
+    with pytest.raises(ConfigError, match=r"task.length=long must be a whole number"):
         make_task(*overrides, "task.length=long")
 
 

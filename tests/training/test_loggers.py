@@ -16,6 +16,10 @@ from matplotlib.figure import Figure
 
 import seqbench
 from seqbench.analysis.observations import observe
+from seqbench.errors import ConfigError
+from seqbench.runs.plan import plan
+from seqbench.training import loggers
+from seqbench.training.loggers import NoLogger, RunInfo, check_wandb
 
 QUICK = ["task=latch", "task.length=6", "task.eval_size=20", "model.hidden_size=4", "batch_size=4"]
 SHORT = [*QUICK, "trainer.max_steps=4", "trainer.eval_every=2"]
@@ -207,3 +211,94 @@ def test_a_csv_logger_keeps_the_evaluations_from_before_a_stop(monkeypatch: pyte
     with path.open() as file:
         steps = [int(row["step"]) for row in csv.DictReader(file) if row["train_loss"]]
     assert steps == [2, 4, 6, 8]
+
+
+def test_the_default_dashboard_that_cannot_start_is_replaced_by_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(loggers, "_given_up", [])
+    monkeypatch.setenv("WANDB_MODE", "bogus")
+    results = seqbench.train(seqbench.compose([*SHORT, "n_seeds=2", "trainer.seeds_together=false"]))
+    assert [result.status for result in results] == ["finished", "finished"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "seqbench: no dashboard, for W&B cannot start: the environment variable WANDB_MODE=bogus is none of "
+        "online, offline, disabled, shared, dryrun, run."
+    )
+    assert not Path("runs/wandb").exists()
+
+
+@pytest.mark.parametrize("named", ["logger=wandb", "logger.wandb.tags=[mine]"])
+def test_one_that_was_named_and_cannot_start_is_refused(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.setattr(loggers, "_start_wandb", lambda *_: 1 / 0)
+    with pytest.raises(ConfigError, match=r"^logger\.wandb: W&B cannot start: division by zero\.$"):
+        seqbench.train(seqbench.compose([*SHORT, named]))
+    assert not list(Path("runs").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "environment", "sentence"),
+    [
+        (
+            ["logger=wandb"],
+            {"WANDB_MODE": "bogus"},
+            "logger.wandb: the environment variable WANDB_MODE=bogus is",
+        ),
+        (
+            ["logger=wandb"],
+            {"HOME": "/proc/nowhere"},
+            "logger.wandb: there is no home folder, where W&B keeps",
+        ),
+        (
+            ["logger.wandb.project=a/b"],
+            {},
+            "logger.wandb.project=a/b must have 1 to 128 characters, none of / ",
+        ),
+        ([f"logger.wandb.project={'p' * 129}"], {}, "logger.wandb.project=ppppp"),
+        (["logger.wandb.project="], {}, "logger.wandb.project= must have 1 to 128 characters,"),
+        ([f"logger.wandb.tags=[a,{'t' * 65}]"], {}, "logger.wandb.tags=ttttt"),
+        (
+            ["logger=tensorboard"],
+            {},
+            "logger.tensorboard: Neither `tensorboard` nor `tensorboardX` is available.",
+        ),
+        (
+            ["logger=none", "+callbacks.rate._target_=lightning.pytorch.callbacks.LearningRateMonitor"],
+            {},
+            "The callback LearningRateMonitor writes to a logger, and there is none; give logger=csv.",
+        ),
+    ],
+)
+def test_what_a_logger_refuses_is_told_by_the_plan(
+    monkeypatch: pytest.MonkeyPatch, overrides: list[str], environment: dict[str, str], sentence: str
+) -> None:
+    for package in ("_TENSORBOARD", "_TENSORBOARDX"):
+        monkeypatch.setattr(f"lightning.fabric.loggers.tensorboard.{package}_AVAILABLE", False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as caught:
+        plan(seqbench.compose([*SHORT, *overrides]))
+    assert str(caught.value).startswith(sentence) and "\n" not in str(caught.value)
+
+
+def test_names_of_presets_that_are_too_long_for_wandb_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    given: dict[str, Any] = {}
+
+    def note(**options: Any) -> None:
+        given.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wandb, "init", note)
+    group, run = "t" * 100 + "/" + "m" * 100 + "-1234abcd", 0
+    with pytest.raises(KeyboardInterrupt):
+        loggers.wandb(RunInfo(group, run, "id", Path("runs"), tags=["t" * 65, "m" * 64]), tags=["mine"])
+    assert len(given["group"]) == len(given["name"]) == 128
+    assert given["group"].startswith("ttt") and given["group"].endswith("mmm-1234abcd")
+    assert [len(tag) for tag in given["tags"]] == [64, 64, 4] and given["name"].endswith("-1234abcd seed 0")
+
+
+def test_what_wandb_takes_is_not_refused() -> None:
+    check_wandb("a b", "auto", ["t" * 64])
+    assert NoLogger().name is None and not loggers.shows_figures(NoLogger())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from argparse import ArgumentParser
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
@@ -13,8 +12,11 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
+from seqbench.cli.arguments import Arguments
 from seqbench.config.build import build_task
-from seqbench.config.compose import compose, explain
+from seqbench.config.compose import compose
+from seqbench.config.explain import explain
+from seqbench.config.overrides import parse, readable
 from seqbench.config.trust import typed
 from seqbench.errors import ConfigError, nearest
 
@@ -173,8 +175,8 @@ ANALYSES: dict[str, tuple[Callable[[list[str]], None], str]] = {
 }
 
 
-def _parser(name: str, description: str) -> ArgumentParser:
-    parser = ArgumentParser(prog=f"seqbench analyse {name}", description=description)
+def _parser(name: str, description: str) -> Arguments:
+    parser = Arguments(prog=f"seqbench analyse {name}", description=description)
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"write {name}.{{md,csv,svg,png}} here")
     return parser
 
@@ -210,18 +212,18 @@ def jobs(overrides: Sequence[str]) -> list[tuple[str, DictConfig]]:
     Raises:
         ConfigError: a preset, key or value is wrong.
     """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
+    overrides = readable(overrides)
+    parsed = parse(overrides)
+    swept = [override.is_sweep_override() for override in parsed]
     try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        swept = [override.is_sweep_override() for override in parsed]
         choices = [
             [f"{arg.partition('=')[0]}={value}" for value in o.sweep_string_iterator()] if sweeps else [arg]
             for o, arg, sweeps in zip(parsed, overrides, swept, strict=True)
         ]
-    except HydraException as error:
-        raise explain(error) from error
+    except HydraException as error:  # a sweep that cannot be listed, such as interval(0,1)
+        raise explain(error, overrides) from error
     named = [i for i, o in enumerate(parsed) if swept[i] and o.key_or_group != "model"]
     found = []
     for job in product(*choices):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from seqbench.cli.arguments import Arguments
 from seqbench.data.catalogue import CATALOGUE, find
 from seqbench.data.hub import cache_folder
 from seqbench.data.loading import place
@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         DataError: a name is unknown.
     """
-    parser = argparse.ArgumentParser(prog="seqbench data", description="Which real data are here.")
+    parser = Arguments(prog="seqbench data", description="Which real data are here.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="show only this data set, in more detail")
     parser.add_argument("--data-dir", default="data", help="where the data are (default: %(default)s)")
     arguments = parser.parse_args(argv)

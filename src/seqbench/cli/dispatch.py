@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
+import logging
 import os
 import sys
 from importlib import import_module
 
+from seqbench.cli.output import open_streams, reader_may_leave
 from seqbench.errors import ConfigError, SeqbenchError, nearest
 
 HELP = """\
@@ -45,33 +48,50 @@ COMMANDS = {name: f"seqbench.cli.{name}" for name in ("report", "analyse", "ls",
 
 def main() -> None:
     """Run the command line; exit code 0, or 1 if a run failed, or 2 if the input cannot be used."""
-    args = sys.argv[1:]
+    open_streams()
+    _do_without_a_home()
+    code = 0
     try:
-        if not args or args[0] == "help" or _asks_for_help(args):
-            print(HELP, end="")
-        elif args[0] == "--version":
-            from importlib.metadata import version
-
-            print(f"seqbench {version('seqbench')}")
-        elif args[0] in COMMANDS:
-            sys.exit(import_module(COMMANDS[args[0]]).main(args[1:]))
-        elif "=" not in args[0] and not args[0].startswith(("-", "~", "+")):
-            raise ConfigError(
-                f"There is no command {args[0]!r}.{nearest(args[0], COMMANDS)} A run is named by key=value; "
-                "`seqbench --help` says more."
-            )
-        elif {"-m", "--multirun"} & {*args[1:]}:
-            raise ConfigError("-m goes first: `seqbench -m model=rnn,gru …`.")
-        else:
-            sys.exit(import_module("seqbench.cli.train").main())
+        with reader_may_leave():
+            code = _run(sys.argv[1:])
     except SeqbenchError as error:
         print(f"seqbench: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = error.exit_code
     except KeyboardInterrupt:
         print("\nseqbench: stopped. The same command resumes it.", file=sys.stderr)
-        sys.exit(130)
+        code = 130
+    sys.exit(code)
+
+
+def _do_without_a_home() -> None:
+    """Settle what libraries ask for and some containers lack: a home folder, the name of the user."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it says that it keeps its cache elsewhere
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = f"uid-{os.getuid()}"  # torch's compiler names its cache after the user
+
+
+def _run(args: list[str]) -> int:
+    """Run a command and return its exit code."""
+    if not args or args[0] == "help" or _asks_for_help(args):
+        print(HELP, end="")
+        return 0
+    if args[0] == "--version":
+        from seqbench.versions import own_version
+
+        print(f"seqbench {own_version()}")
+        return 0
+    if args[0] in COMMANDS:
+        return int(import_module(COMMANDS[args[0]]).main(args[1:]))
+    if "=" not in args[0] and not args[0].startswith(("-", "~", "+")):
+        raise ConfigError(
+            f"There is no command {args[0]!r}.{nearest(args[0], COMMANDS)} A run is named by key=value; "
+            "`seqbench --help` says more."
+        )
+    if {"-m", "--multirun"} & {*args[1:]}:
+        raise ConfigError("-m goes first: `seqbench -m model=rnn,gru …`.")
+    return int(import_module("seqbench.cli.train").main())
 
 
 def _asks_for_help(args: list[str]) -> bool:

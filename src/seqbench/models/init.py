@@ -29,8 +29,10 @@ def init_recurrent(weight: Tensor, kind: RecurrentInit) -> None:
     a number: normal, scaled to that spectral radius.
 
     Raises:
-        ValueError: `kind` is none of these.
+        ValueError: `kind` is none of these, or a spectral radius that is not positive.
     """
+    if isinstance(kind, int | float) and not kind > 0:
+        raise ValueError(f"recurrent_init={kind} leaves no recurrence; give a spectral radius above 0.")
     hidden_size = weight.shape[1]
     for matrix in weight.chunk(len(weight) // hidden_size):
         if kind == "orthogonal":

@@ -12,3 +12,14 @@ def at_least_one(**sizes: tuple[int, str]) -> None:
     for name, (value, noun) in sizes.items():
         if value < 1:
             raise ValueError(f"{name}={value} leaves no {noun}; give at least 1.")
+
+
+#: More layers, or sequences of a beam, than anybody asks for. A million layers take hours to make.
+MOST = 1000
+
+
+def not_too_many(**sizes: int) -> None:
+    """Raise a ValueError if there are more than `MOST` of something: `not_too_many(depth=depth)`."""
+    for name, value in sizes.items():
+        if value > MOST:
+            raise ValueError(f"{name}={value} is more than can be made; give at most {MOST}.")

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -18,6 +17,7 @@ from lightning.pytorch.accelerators import Accelerator, AcceleratorRegistry
 
 from seqbench.errors import ConfigError
 from seqbench.training.settings import TrainerSettings
+from seqbench.versions import versions
 
 
 def world_size(settings: TrainerSettings) -> int:
@@ -115,9 +115,7 @@ def commit() -> str | None:
 @cache
 def made_with() -> dict[str, str]:
     """Return what a process trains with: the commit of the code, and the versions that decide rounding."""
-    facts = {name: version(name) for name in ("seqbench", "torch", "lightning")}
-    facts |= {"python": platform.python_version(), "processor": processor()}
-    return facts | {"commit": commit() or ""}
+    return versions() | {"processor": processor(), "commit": commit() or ""}
 
 
 @cache

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import platform
 import traceback
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +16,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import OmegaConf
 from torch import nn
 
-from seqbench.errors import ConfigError, SeqbenchError
+from seqbench.errors import ConfigError, SeqbenchError, one_line
 from seqbench.models.model import Model
 from seqbench.processes import is_first_process
 from seqbench.runs import devices
@@ -143,8 +141,6 @@ def _trainer(job: Plan, records: dict[int, Record], learner: SequenceLearner) ->
 
 def _lightning_trainer(job: Plan, callbacks: Sequence[L.Callback], loggers: Sequence[Logger]) -> L.Trainer:
     """Return Lightning's trainer; a strategy or precision that it cannot serve is a ConfigError."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning.*")
     settings = job.settings
     precision: Any = settings.precision
     try:
@@ -164,7 +160,7 @@ def _lightning_trainer(job: Plan, callbacks: Sequence[L.Callback], loggers: Sequ
             **settings.lightning,
         )
     except Exception as error:  # Lightning's own are of many kinds
-        raise ConfigError(f"trainer: {str(error).strip().splitlines()[0]}") from error
+        raise ConfigError(f"trainer: {one_line(error)}.") from error
 
 
 def _test(

@@ -26,15 +26,19 @@ from seqbench.config.build import (
     build_optimizer_config,
     build_settings,
     build_task,
-    check_counts,
 )
+from seqbench.config.compose import fitted
+from seqbench.config.fit import shown
 from seqbench.config.identity import Identity, identity, resolve
+from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model
 from seqbench.runs.devices import world_size
+from seqbench.runs.memory import check_memory
 from seqbench.runs.store import run_folder
+from seqbench.runs.trial import check_shapes
 from seqbench.tasks.base import Task, generator
-from seqbench.training.callbacks import Observer, check_observes
+from seqbench.training.callbacks import Observer, check_is_heard, check_observes
 from seqbench.training.loggers import RunInfo
 from seqbench.training.omega import check_omega
 from seqbench.training.optimisation import OptimizerConfig
@@ -145,7 +149,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     Raises:
         ConfigError: something in it cannot be used.
     """
-    check_counts(cfg)
+    cfg = fitted(cfg)
     settings = build_settings(cfg)
     processes = world_size(settings)
     _check_parts(cfg.batch_size, processes, settings.accumulate)
@@ -159,12 +163,15 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
         raise ConfigError(
             f"model._target_ makes a {type(model).__name__}, which is no seqbench.models.model.Model."
         )
-    _check_optimizer(optimizer, model)
+    _check_optimizer(optimizer, model, cfg.optim)
     if model.solves_readout and processes > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
     config: Any = OmegaConf.to_container(cfg, resolve=True)
+    check_shapes(model, task, make_model)
     data = task.fingerprint()
     observers = [*build_callbacks(cfg), *_checked(callbacks)]
+    for callback in observers if not cfg.logger else ():
+        check_is_heard(callback)
     together = (
         processes == 1
         and settings.seeds_together is not False
@@ -172,6 +179,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
         and model.vectorizable
         and isinstance(optimizer.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE)
     )
+    check_memory(model, task, config, cfg.n_seeds if together else 1)
     return Plan(
         task=task,
         make_model=make_model,
@@ -243,12 +251,26 @@ def _check_parts(batch_size: int, processes: int, accumulate: int) -> None:
     )
 
 
-def _check_optimizer(optimizer: OptimizerConfig, model: Model) -> None:
+def _check_optimizer(optimizer: OptimizerConfig, model: Model, node: DictConfig) -> None:
     """Raise a ConfigError where the model cannot be optimised so."""
+    options: Any = OmegaConf.to_container(node.optimizer, resolve=True)
     try:
         optimizer.build(model.parameters())
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"optim.optimizer: {error}") from error
+        moves = optimizer.moves()
+    except (ValueError, TypeError, RuntimeError) as error:
+        if "closure" in str(error):
+            raise ConfigError(
+                f"optim.optimizer._target_={options['_target_']} takes a closure; no step has one."
+            ) from error
+        raise refusal(error, options, "optim.optimizer") from error
+    if not moves:
+        given = {key: node[key] for key in ("lr", "weight_decay")} | {
+            f"optimizer.{key}": value for key, value in options.items() if not key.startswith("_")
+        }
+        raise ConfigError(
+            f"{', '.join(f'optim.{key}={shown(value)}' for key, value in given.items())}: two steps end in a "
+            "number that is not finite."
+        )
     if optimizer.omega:
         try:
             check_omega(model)

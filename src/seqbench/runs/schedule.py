@@ -20,8 +20,10 @@ from seqbench.runs.files import DamagedFileError, set_aside, tidy
 from seqbench.runs.plan import CallbackOrFactory, Plan, plan
 from seqbench.runs.record import CHECKPOINTS, Record
 from seqbench.runs.store import OTHER_FILES, RESULT_FILE, OldSchemaError, Result, read_result
+from seqbench.runs.surroundings import own_surroundings
 
 
+@own_surroundings()
 def train(
     cfg: DictConfig,
     callbacks: Sequence[CallbackOrFactory] = (),

@@ -12,7 +12,7 @@ from torch import nn
 
 from seqbench.config.build import build_model, build_task
 from seqbench.config.trust import allow
-from seqbench.errors import StoreError, first_line
+from seqbench.errors import StoreError, one_line
 from seqbench.runs.files import DamagedFileError, from_bytes, read_checked
 from seqbench.runs.store import BEST_WEIGHTS, RESULT_FILE, read_result
 from seqbench.tasks.base import Task
@@ -71,7 +71,7 @@ def load_run(folder: Path, allowed_packages: Sequence[str] = ()) -> TrainedRun:
         _check_fits(weights, model)
         model.load_state_dict(weights)
     except (RuntimeError, ValueError, AttributeError, TypeError) as error:
-        reason = first_line(error).rstrip(".:")
+        reason = one_line(error)
         raise DamagedFileError(
             f"{folder / BEST_WEIGHTS} does not fit the run's configuration: {reason}."
         ) from error

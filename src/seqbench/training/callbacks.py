@@ -7,6 +7,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch import callbacks as lightning_callbacks
+from lightning.pytorch.callbacks import DeviceStatsMonitor, LearningRateMonitor
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
@@ -37,6 +38,13 @@ def check_observes(callback: L.Callback) -> None:
         if kind is not None and isinstance(callback, kind):
             name = type(callback).__name__
             raise ConfigError(f"The callback {name} acts on training, and callbacks observe: {instead}.")
+
+
+def check_is_heard(callback: object) -> None:
+    """Raise a ConfigError for a callback that does nothing but log; there is no logger."""
+    if isinstance(callback, LearningRateMonitor | DeviceStatsMonitor):
+        name = type(callback).__name__
+        raise ConfigError(f"The callback {name} writes to a logger, and there is none; give logger=csv.")
 
 
 class Observer(L.Callback):

@@ -6,8 +6,8 @@ that depend on the run (`info`, `save_dir`, `name`, `version`, …) are filled i
 
 from __future__ import annotations
 
-import logging
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +17,15 @@ from typing import Any, Literal
 
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from matplotlib.figure import Figure
+
+from seqbench.errors import one_line
+
+#: What the environment variable WANDB_MODE may be.
+WANDB_MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
+#: The most characters that W&B takes.
+LONGEST_TAG, LONGEST_NAME = 64, 128
+#: Why W&B did not start, once it did not.
+_given_up: list[str] = []
 
 
 @dataclass
@@ -57,6 +66,7 @@ def wandb(
     entity: str | None = None,
     mode: Literal["auto", "online", "offline", "disabled"] = "auto",
     tags: Sequence[str] = (),
+    required: bool | None = None,
 ) -> Logger:
     """Log to Weights & Biases: one run for each seed, grouped by configuration.
 
@@ -67,12 +77,49 @@ def wandb(
         mode: auto is online if somebody is logged in and offline otherwise, without a question; the
             environment variable WANDB_MODE takes precedence.
         tags: more tags.
+        required: whether a run is refused where W&B cannot start. If false one line says so, and the run is
+            logged in `metrics.csv` alone.
 
     Files lie in `<runs_dir>/wandb`; `wandb sync` uploads an offline run later.
+
+    Raises:
+        ValueError: W&B refuses a setting, or cannot start and is required.
     """
+    if required is False and _given_up:
+        return NoLogger()
+    try:
+        check_wandb(project, mode, tags)
+        return _start_wandb(info, project, entity, mode, tags)
+    except Exception as error:  # of W&B's many kinds
+        if required is not False:
+            raise ValueError(f"W&B cannot start: {one_line(error)}.") from error
+        _given_up.append(one_line(error))
+        print(f"seqbench: no dashboard, for W&B cannot start: {_given_up[0]}.", file=sys.stderr)
+        return NoLogger()
+
+
+def check_wandb(
+    project: str = "seqbench", mode: str = "auto", tags: Sequence[str] = (), **others: Any
+) -> None:
+    """Raise a ValueError for what W&B refuses, without starting it; parameters are those of `wandb`."""
+    chosen = os.environ.get("WANDB_MODE")
+    if chosen and chosen not in WANDB_MODES:
+        raise ValueError(f"the environment variable WANDB_MODE={chosen} is none of {', '.join(WANDB_MODES)}")
+    if not project or len(project) > LONGEST_NAME or set(project) & set("/\\#?%:"):
+        raise ValueError(f"project={project} must have 1 to {LONGEST_NAME} characters, none of / \\ # ? % :")
+    for tag in tags:
+        if not 1 <= len(tag) <= LONGEST_TAG:
+            raise ValueError(f"tags={tag} must be of 1 to {LONGEST_TAG} characters each")
+    if not Path(os.path.expanduser("~")).is_dir():  # noqa: PTH111 - pathlib raises where nobody has one
+        raise ValueError("there is no home folder, where W&B keeps its settings")
+
+
+wandb.check = check_wandb  # type: ignore[attr-defined]  # called before anything trains
+
+
+def _start_wandb(info: RunInfo, project: str, entity: str | None, mode: str, tags: Sequence[str]) -> Logger:
     import wandb as client
 
-    logging.getLogger("wandb").setLevel(logging.ERROR)
     chosen: Any = mode
     if mode == "auto":
         chosen = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
@@ -80,12 +127,12 @@ def wandb(
     options: dict[str, Any] = {
         "project": project,
         "entity": entity,
-        "name": f"{info.group} seed {info.seed}",
+        "name": _cut(f"{info.group} seed {info.seed}", LONGEST_NAME),
         "id": info.id,
         "dir": str(info.runs_dir.resolve()),  # its server process may run in another folder
-        "group": info.group,
+        "group": _cut(info.group, LONGEST_NAME),
         "job_type": "train",
-        "tags": [*info.tags, *tags],
+        "tags": [*(_cut(tag, LONGEST_TAG) for tag in info.tags), *tags],
         "config": info.config,
         "settings": settings,
         "resume": "allow" if chosen == "online" else None,
@@ -93,10 +140,33 @@ def wandb(
     }
     try:
         run = client.init(mode=chosen, **options)
-    except client.errors.CommError:  # logged in, and no network
-        run = client.init(mode="offline", **options | {"resume": None})
+    except client.errors.CommError:  # logged in, and no network; the id is in use from now on
+        run = client.init(mode="offline", **options | {"resume": None, "id": f"{info.id}-offline"})
     run.define_metric("*", step_metric="trainer/global_step")
     return WandbLogger(experiment=run)
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a text of at most so many characters; of a longer one the middle is left out."""
+    return text if len(text) <= most else f"{text[: most - most // 4]}…{text[1 - most // 4 :]}"
+
+
+class NoLogger(Logger):
+    """Logs nothing."""
+
+    @property
+    def name(self) -> str | None:
+        return None
+
+    @property
+    def version(self) -> str | None:
+        return None
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        pass
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        pass
 
 
 @cache

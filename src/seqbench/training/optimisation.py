@@ -82,6 +82,20 @@ class OptimizerConfig:
         """Return the optimiser of a model's parameters."""
         return self.optimizer(parameters, lr=self.lr, weight_decay=self.weight_decay)
 
+    def moves(self) -> bool:
+        """Whether two steps, from 0 along a gradient of 1, end in a finite number."""
+        parameter = nn.Parameter(torch.zeros(1))
+        optimizer = self.build([parameter])
+        for _ in range(2):
+            parameter.grad = torch.ones(1)
+            try:
+                optimizer.step()
+            except RuntimeError as error:
+                if "overflow" in str(error):
+                    return False
+                raise
+        return bool(parameter.isfinite())
+
     def clip(self, gradients: list[Tensor]) -> Tensor:
         """Clip the gradients (K, …) of K seeds in place, each seed by itself.
 

@@ -8,6 +8,9 @@ from typing import Any, ClassVar, Literal
 
 from seqbench.errors import ConfigError
 
+#: More threads than any machine has cores.
+MOST_THREADS = 1024
+
 
 @dataclass(frozen=True)
 class TrainerSettings:
@@ -77,10 +80,12 @@ class TrainerSettings:
         for name in ("max_steps", "eval_every", "checkpoint_every", "accumulate"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"trainer.{name}={getattr(self, name)} must be at least 1.")
-        for name in ("patience", "num_threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"trainer.{name}={value} must be at least 1, or null.")
+        if self.patience is not None and self.patience < 1:
+            raise ConfigError(f"trainer.patience={self.patience} must be at least 1, or null.")
+        if self.num_threads is not None and not 1 <= self.num_threads <= MOST_THREADS:
+            raise ConfigError(
+                f"trainer.num_threads={self.num_threads} must be from 1 to {MOST_THREADS}, or null."
+            )
         if self.devices == 0 or self.devices < -1:
             raise ConfigError(f"trainer.devices={self.devices} must be at least 1, or -1 for all.")
 

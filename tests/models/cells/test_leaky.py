@@ -72,9 +72,9 @@ BAD = [
     ("1.1", "false", "must lie in"),
     ("[-0.2,0.5]", "false", "must lie in"),
     ("[0.5,1.0]", "false", "never changes"),
-    ("0.0", "true", "cannot be learnt"),
-    ("1.0", "true", "cannot be learnt"),
-    ("[0.0,0.99]", "true", "cannot be learnt"),
+    ("0.0", "true", "learn_alpha=true cannot start"),
+    ("1.0", "true", "learn_alpha=true cannot start"),
+    ("[0.0,0.99]", "true", "learn_alpha=true cannot start"),
     ("[0.1,0.5,0.9]", "false", "alpha"),
     ("slow", "false", "alpha"),
 ]

@@ -87,5 +87,8 @@ def test_forget_bias_finds_its_gate():
 
 @pytest.mark.parametrize("gate", ["input_gate", "forget_gate"])
 def test_coupling_wants_both_gates(make_model, gate):
-    with pytest.raises(ConfigError, match="keep both of them"):
+    with pytest.raises(
+        ConfigError,
+        match=rf"model\.cell\.coupled=true makes one gate of another: it needs .*model\.cell\.{gate}=true",
+    ):
         make_model("model=coupled_lstm", f"model.cell.{gate}=false", "task=latch")

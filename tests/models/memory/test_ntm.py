@@ -222,8 +222,8 @@ def test_the_size_of_the_paper(make_model):
         ("model.cell.memory_size=0", r"memory_size=0 leaves no word"),
         ("model.cell.word_size=0", r"word_size=0 leaves no number in a word"),
         ("model.cell.clip_output=0", r"clip_output=0.* must be above 0; null does not clip"),
-        ("model.cell.controller=gru", r"model.cell.controller=gru does not fit: it should be callable"),
-        ("model.cell.memory_init=zero", r"memory_init=zero does not fit"),
+        ("model.cell.controller=gru", r"model.cell.controller=gru must be a node with a _target_"),
+        ("model.cell.memory_init=zero", r"memory_init=zero must be constant, learnt or random"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_training(make_model, override, message):

@@ -127,5 +127,5 @@ def test_bad_values_are_refused(make_task):
     for power in (0, 1.5):
         with pytest.raises(ConfigError, match=rf"task.power={power} is not a power .* in \(0, 1\]"):
             MQAR(power=power)
-    with pytest.raises(ConfigError, match=r"task.variant=full .*'blank' or 'random'"):
+    with pytest.raises(ConfigError, match=r"task.variant=full must be blank or random"):
         make_task("task=mqar", "task.variant=full")

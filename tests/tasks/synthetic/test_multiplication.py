@@ -68,5 +68,5 @@ def test_the_variance_by_hand():
 def test_an_unknown_operation_is_refused(make_task):
     assert make_task("task=multiplication").operation == "product"
     assert make_task("task=adding").operation == "sum"
-    with pytest.raises(ConfigError, match=r"task.operation=power .*'sum' or 'product'"):
+    with pytest.raises(ConfigError, match=r"task.operation=power must be sum or product"):
         make_task("task=multiplication", "task.operation=power")

@@ -65,5 +65,5 @@ def test_the_baseline_is_that_of_guessing_the_pattern():
 def test_bad_values_are_refused(make_task):
     with pytest.raises(ConfigError, match=r"task.length=0 is too short .* at least 1"):
         NoiselessMemory(length=0)
-    with pytest.raises(ConfigError, match=r"task.variant=6bit .*'5bit' or '20bit'"):
+    with pytest.raises(ConfigError, match=r"task.variant=6bit must be 5bit or 20bit"):
         make_task("task=noiseless_memory", "task.variant=6bit")

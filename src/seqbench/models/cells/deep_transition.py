@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from seqbench.models.cells.affine import AffineCell
 from seqbench.models.init import RecurrentInit, init_recurrent
+from seqbench.models.sizes import not_too_many
 from seqbench.models.unfold import State
 
 
@@ -53,6 +54,7 @@ class DeepTransitionRNN(AffineCell):
     ) -> None:
         if depth < 1:
             raise ValueError(f"depth={depth} leaves no layer from state to state; give at least 1.")
+        not_too_many(depth=depth)
         if skip and depth == 1:
             raise ValueError("skip=true has no layer to skip where depth=1; give a depth of at least 2.")
         layers = tuple(str(i) for i in range(1, depth + 1))

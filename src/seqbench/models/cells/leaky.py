@@ -59,7 +59,7 @@ class LeakyRNN(AffineCell):
         ends = (alpha,) if isinstance(alpha, int | float) else alpha
         if learn_alpha and not all(0 < end < 1 for end in ends):
             raise ValueError(
-                f"alpha={alpha} cannot be learnt from: it must start inside (0, 1), ends excluded."
+                f"learn_alpha=true cannot start from alpha={alpha}: it must lie inside (0, 1), ends excluded."
             )
         self._frozen = not learn_alpha and min(ends) == 1
         self.logit_alpha = nn.Parameter(torch.logit(start)) if learn_alpha else None

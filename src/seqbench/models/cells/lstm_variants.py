@@ -64,9 +64,11 @@ class LSTMVariant(LSTM):
         chrono: int | None = None,
     ) -> None:
         if chrono is not None and not forget_gate:
-            raise ValueError(f"chrono={chrono} sets the forget gate, and forget_gate is false.")
+            raise ValueError(f"chrono={chrono} sets the forget gate, and forget_gate=false removes it.")
         if coupled and not (input_gate and forget_gate):
-            raise ValueError("coupled=true computes the forget gate from the input gate; keep both of them.")
+            raise ValueError(
+                "coupled=true makes one gate of another: it needs input_gate=true, forget_gate=true."
+            )
         present = {"g": input_gate, "f": forget_gate and not coupled, "candidate": True, "q": output_gate}
         blocks = tuple(block for block, is_present in present.items() if is_present)
         # LSTM's own constructor makes all four blocks.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seqbench.models.memory.sentences import Encoding, Sentences, check_memory, split_into_sentences
 from seqbench.models.model import Model
 from seqbench.models.observations import Lookups
-from seqbench.models.sizes import at_least_one
+from seqbench.models.sizes import at_least_one, not_too_many
 
 
 class StoryModel(Model):
@@ -45,6 +45,7 @@ class StoryModel(Model):
     ) -> None:
         super().__init__()
         at_least_one(hidden_size=(hidden_size, "unit"), hops=(hops, "hop"))
+        not_too_many(hops=hops)
         self.rows = check_memory(memory_size, sentences) + 1  # row 0 is the question
         self.words = input_size
         self.sentences = sentences

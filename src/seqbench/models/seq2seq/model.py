@@ -16,7 +16,7 @@ from seqbench.models.observations import Alignment
 from seqbench.models.seq2seq.attention import AttentionKind
 from seqbench.models.seq2seq.beam import beam_search
 from seqbench.models.seq2seq.decoder import Decoder
-from seqbench.models.sizes import at_least_one
+from seqbench.models.sizes import at_least_one, not_too_many
 from seqbench.models.unfold import Cell, Engine, last_valid
 
 
@@ -93,6 +93,7 @@ class Seq2Seq(Model):
     ) -> None:
         super().__init__()
         at_least_one(beam=(beam, "sequence"))
+        not_too_many(beam=beam)
         self.end = end
         self.beam = beam
         self.length_penalty = length_penalty

@@ -71,6 +71,10 @@ class ListOps(ExpressionTask):
     ) -> None:
         if max_arguments < FEWEST:
             raise ConfigError(f"task.max_arguments={max_arguments} leaves no list; give at least {FEWEST}.")
+        if max_arguments > max_tokens:
+            raise ConfigError(
+                f"task.max_arguments={max_arguments} are more than fit in task.max_tokens={max_tokens}."
+            )
         numbers = range(FEWEST, max_arguments + 1)
         arguments = {number: 1 / len(numbers) for number in numbers}
         super().__init__(length, eval_lengths, eval_size, max_tokens, arguments=arguments)

@@ -1,0 +1,125 @@
+"""Explaining: an error of Hydra, OmegaConf or YAML becomes one sentence, with the whole key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from seqbench.config.hydra_api import composed
+from seqbench.config.overrides import choices
+from seqbench.config.presets import CONF_DIR, GROUPS, SUBGROUPS, main_config, preset_names
+from seqbench.errors import ConfigError, SeqbenchError, nearest, nearest_key, one_line
+
+#: The most presets that a message names.
+NAMED = 3
+
+
+def explain(error: BaseException, overrides: Sequence[str] = ()) -> SeqbenchError:
+    """Put an error of Hydra, OmegaConf or YAML into one sentence, with the nearest valid name.
+
+    Args:
+        error: raised while a configuration was composed.
+        overrides: what it was composed of.
+    """
+    text = str(error)
+    if isinstance(error, SeqbenchError):
+        return error
+    if found := re.search(r"ConfigError raised while resolving interpolation: (.*)", text):
+        return ConfigError(found[1])
+    if isinstance(mark := getattr(error, "problem_mark", None), yaml.Mark):
+        return ConfigError(
+            f"{mark.name}, line {mark.line + 1}, is not YAML: {getattr(error, 'problem', '')}."
+        )
+    if found := re.search(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires", text):
+        return ConfigError(f"Several values make a sweep: put -m first. ({found[1] or found[2]})")
+    if "Config group override must be" in text:
+        return ConfigError(
+            "A group takes the name of a preset, or a list of names: logger=none, logger=[csv]."
+        )
+    if found := re.search(r"Could not (?:find|load) '(\S+)/([^/'\s]+)'", text):
+        group, name = found.groups()
+        listed = [option for option in re.findall(r"^\t(\S+)$", text, re.MULTILINE) if option[0] != "_"]
+        valid = listed or preset_names(group)  # Hydra lists none where several were chosen
+        return ConfigError(
+            f"There is no preset {name!r} in {group}.{nearest(name, valid)} There are: {', '.join(valid)}."
+        )
+    if found := re.search(r"(\S+) appears more than once in the final defaults list", text):
+        return ConfigError(
+            f"{found[1]} is chosen twice: a preset that builds on another lists that one alone in its "
+            "defaults, and not also what that one lists."
+        )
+    if found := re.search(r"already at '([^']+)'", text):
+        return ConfigError(f"{found[1]} has a value already; set it without +: {found[1]}=….")
+    if found := re.search(
+        r"Could not (?:override|delete from config\.) '([^']+)'|Key '([^']+)' is not in struct", text
+    ):
+        key = found[1] or found[2]
+        if key in SUBGROUPS:
+            return ConfigError(f"This model has no {key} to choose.")
+        if (CONF_DIR / key).is_dir():
+            plural = f"{key.removesuffix('s')}s"
+            return ConfigError(f"{key} takes the name of a preset; `seqbench ls {plural}` lists them.")
+        full = re.search(r"full_key: (\S+)", text)
+        return unknown_key(full[1] if full and "." in full[1] else key, overrides)
+    if found := re.search(r"Error merging override (.*)", text):
+        return ConfigError(f"{found[1]} does not fit: {one_line(error.__cause__ or error)}.")
+    if found := re.search(r"(Cannot find primary config '.*?')", text):
+        return ConfigError(f"{found[1]}.")
+    if found := re.search(r"Interpolation key '(.*)' not found", text):
+        typed = next((f"{override}: " for override in overrides if f"{{{found[1]}}}" in override), "")
+        return ConfigError(f"{typed}there is no key {found[1]!r} to refer to.")
+    if found := re.search(r"raised while resolving interpolation: (.*)", text):
+        typed = next((f"{override}: " for override in overrides if "${" in override), "")
+        return ConfigError(f"{typed}{found[1].strip(chr(34))}.")
+    return ConfigError(f"{one_line(error.__cause__ if not text and error.__cause__ else error)}.")
+
+
+def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
+    """Return the error for a key that is none, with the key of this configuration that is closest."""
+    known = dict.fromkeys(_keys_of_this(overrides))
+    if key in known:  # Hydra deletes no key whose value is null
+        return ConfigError(f"{key} is null already; leave ~{key} out.")
+    guess = nearest_key(key, known)
+    holders = _presets_with(key)
+    elsewhere = (
+        f" {', '.join(holders[:NAMED])}{' …' * (len(holders) > NAMED)} would have it." if holders else ""
+    )
+    if not guess and not holders:
+        guess = nearest_key(key, (name for name, _ in _keys_of_all_presets()))
+    return ConfigError(
+        f"There is no key {key!r} here.{elsewhere}{guess} `seqbench --cfg job` shows all there are."
+    )
+
+
+def _keys_of_this(overrides: Sequence[str]) -> Iterator[str]:
+    """Yield every dotted key of the configuration with the chosen presets, and of the main one."""
+    with suppress(Exception):  # the presets are those of an error that is being explained
+        yield from _keys(composed(choices(overrides)))
+    yield from _keys(main_config())
+
+
+def _keys_of_all_presets() -> Iterator[tuple[str, str]]:
+    """Yield every dotted key in a preset's own file, with `group=preset`."""
+    for group in GROUPS[:-1]:
+        for path in sorted(
+            (CONF_DIR / group).rglob("*.yaml")
+        ):  # model/readout/deep.yaml: keys of model.readout
+            where = path.relative_to(CONF_DIR).parent
+            for key in _keys(OmegaConf.load(path), f"{'.'.join(where.parts)}."):
+                yield key, f"{where}={path.stem}"
+
+
+def _presets_with(key: str) -> list[str]:
+    return [preset for name, preset in _keys_of_all_presets() if name == key and "=_" not in preset]
+
+
+def _keys(node: Any, prefix: str = "") -> Iterator[str]:
+    for key in map(str, node) if isinstance(node, DictConfig) else ():
+        if key not in ("defaults", "hydra") and not key.startswith("_"):
+            yield f"{prefix}{key}"
+            yield from _keys(node._get_node(key), f"{prefix}{key}.")

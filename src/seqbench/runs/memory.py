@@ -1,0 +1,87 @@
+"""The memory that a job needs at the least, held against what is free: a job without a chance is refused."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from seqbench.config.fit import shown
+from seqbench.config.refusal import largest
+from seqbench.errors import ConfigError
+from seqbench.tasks.base import Task
+from seqbench.tasks.specs import Tokens
+
+#: Copies of a weight while a model trains: the weight, its gradient, and the best one so far.
+COPIES = 3
+#: Bytes of a number, and of a token.
+NUMBER, TOKEN = 4, 8
+
+
+def check_memory(model: nn.Module, task: Task, config: dict[str, Any], seeds: int) -> None:
+    """Raise a ConfigError where weights, batches or test sets alone are more than the memory that is free.
+
+    What is counted is less than what is needed: no states, no activations, no state of an optimiser.
+
+    Args:
+        model: one model, which may be on the device `meta`.
+        task: what it is trained on.
+        config: the resolved configuration.
+        seeds: models that train together.
+    """
+    if (free := free_memory()) is None:
+        return
+    left = f"and {amount(free)} of memory are free"
+    weights = sum(p.numel() * p.element_size() for p in model.parameters()) * COPIES
+    weights += sum(b.numel() * b.element_size() for b in model.buffers())
+    if weights > free:
+        key = largest({part: config[part] for part in ("model", "task")})
+        raise ConfigError(f"{key} makes a model that takes {amount(weights)} to train, {left}; give less.")
+    if seeds * weights > free:
+        raise ConfigError(
+            f"n_seeds={config['n_seeds']} models take {amount(seeds * weights)} to train together, {left}; "
+            "give fewer, or trainer.seeds_together=false."
+        )
+    step = TOKEN if isinstance(task.inputs, Tokens) else NUMBER * task.inputs.size
+    batch = seeds * config["batch_size"] * task.steps * step
+    if batch > free:
+        named = [f"n_seeds={seeds}"] * (seeds > 1) + [f"batch_size={config['batch_size']}"]
+        named.append(largest({"task": {k: v for k, v in config["task"].items() if not k.startswith("eval")}}))
+        raise ConfigError(f"{' and '.join(named)} make a batch of {amount(batch)}, {left}; give less.")
+    rows = getattr(task, "eval_size", 0)
+    longest = max(task.eval_lengths, default=0)
+    if (tests := rows * longest * step) > free:
+        raise ConfigError(
+            f"task.eval_size={shown(rows)} makes a test set of {amount(tests)} at length {longest}, "
+            f"{left}; give less."
+        )
+
+
+def free_memory() -> int | None:
+    """Return the bytes that a process may still take; None where the system does not say."""
+    found: list[int] = []
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        with suppress(OSError, ValueError):  # there is none, or it reads `max`
+            found.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
+    if not found:
+        with suppress(OSError, ValueError, AttributeError):
+            found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return max(min(found), 0) if found else None
+
+
+def amount(size: float) -> str:
+    """Return a number of bytes in words: `4.0 GB`."""
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} EB"

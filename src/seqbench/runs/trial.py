@@ -1,0 +1,113 @@
+"""A trial of a user's own code before anything trains: a step of each cell, a pass of the model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from seqbench.errors import ConfigError, one_line
+from seqbench.models.unfold import Cell
+from seqbench.tasks.base import Task
+from seqbench.tasks.batch import Batch
+
+#: Packages whose own suites test the shapes.
+TRUSTED = ("seqbench.", "torch.")
+#: Rows of a trial.
+ROWS = 2
+
+
+class NeedsValuesError(Exception):
+    """The code reads the values of tensors, and those on the device `meta` have none."""
+
+
+def check_shapes(model: nn.Module, task: Task, make_model: Callable[[], nn.Module]) -> None:
+    """Raise a ConfigError where a user's cell or model makes something of another shape than is due.
+
+    Models and cells of seqbench itself are not tried. No generator moves.
+
+    Args:
+        model: on the device `meta`, where a pass costs next to nothing.
+        task: gives the batch.
+        make_model: makes a model with memory, for code that reads a tensor's values.
+    """
+    if all(f"{type(module).__module__}.".startswith(TRUSTED) for module in model.modules()):
+        return
+    with torch.random.fork_rng(), torch.no_grad():
+        batch = next(task.train_batches(0, ROWS))
+        try:
+            _try(model, task, batch.map(lambda part: part.to("meta")))
+        except NeedsValuesError:
+            _try(make_model(), task, batch)
+
+
+def _try(model: nn.Module, task: Task, batch: Batch) -> None:
+    for cell in model.modules():
+        if isinstance(cell, Cell):
+            try_cell(cell, batch.inputs.device)
+    try_model(model, task, batch)
+
+
+def try_cell(cell: Cell, device: torch.device) -> None:
+    """Take a step of a cell.
+
+    Raises:
+        ConfigError: the step fails, or what it makes has another shape than is due.
+        NeedsValuesError: the step cannot be taken on the device `meta`.
+    """
+    name = type(cell).__name__
+    x = torch.zeros(ROWS, cell.input_size, device=device)
+    state = _called(f"{name}.initial_state({ROWS})", lambda: cell.initial_state(ROWS))
+    projected = _called(f"{name}.project of an input {_shape(x)}", lambda: cell.project(x))
+    made = _called(f"{name}.step from a state {_shape(state)}", lambda: cell.step(projected, state))
+    output, after = _pair(f"{name}.step", made)
+    due = (ROWS, cell.output_size)
+    if isinstance(output, Tensor) and output.shape != due:
+        raise ConfigError(f"{name}.step puts out {_shape(output)}, and {due} is due, rows and output_size.")
+    if _shape(after) != _shape(state):
+        raise ConfigError(
+            f"{name}.step makes a state {_shape(after)} of {_shape(state)}, and its shape must not change."
+        )
+
+
+def try_model(model: nn.Module, task: Task, batch: Batch) -> None:
+    """Pass a batch through a model.
+
+    Raises:
+        ConfigError: the pass fails, or the outputs have another shape than the task's targets ask for.
+        NeedsValuesError: the pass cannot be made on the device `meta`.
+    """
+    name = f"{type(model).__name__}.forward"
+    inputs = f"{name} of inputs {_shape(batch.inputs)}"
+    arguments = batch.arguments(inspect.signature(type(model).forward).parameters)
+    outputs, _ = _pair(name, _called(inputs, lambda: model(**arguments)))
+    due = (*batch.targets.shape[: 1 + task.targets.per_step], task.targets.size)
+    if _shape(outputs) != due:
+        raise ConfigError(f"{inputs} puts out {_shape(outputs)}, and {due} is due.")
+
+
+def _pair(name: str, made: Any) -> tuple[Any, Any]:
+    if not isinstance(made, tuple) or len(made) != 2:
+        raise ConfigError(f"{name} must return a pair, outputs and a state, and returned {_shape(made)}.")
+    return made
+
+
+def _called(what: str, call: Callable[[], Any]) -> Any:
+    """Return what a call returns; whatever it raises becomes a ConfigError that says what was called."""
+    try:
+        return call()
+    except Exception as error:  # whatever a user's code raises
+        if isinstance(error, NotImplementedError) or "meta" in str(error).lower():
+            raise NeedsValuesError from error
+        raise ConfigError(f"{what} fails with {type(error).__name__}: {one_line(error)}.") from error
+
+
+def _shape(parts: Any) -> Any:
+    """Return the shapes of the tensors in a pytree, in its structure; the name of what holds none."""
+    if not any(isinstance(part, Tensor) for part in tree_leaves(parts)):
+        return type(parts).__name__
+    return tree_map(lambda part: tuple(part.shape) if isinstance(part, Tensor) else part, parts)

@@ -1,0 +1,146 @@
+"""Every key of every preset with values that nobody means: one sentence with the whole key, or accepted.
+
+What is accepted stands in `every_key.txt`, which a person has read line by line; below it stands what is
+refused by a sentence about another key. After a change both are written anew by
+
+    python -m tests.config.test_every_key
+
+and the difference is read again.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+import seqbench
+from seqbench.config.fit import shown
+from seqbench.config.presets import model_accepts, preset_names
+from seqbench.data import loading
+from seqbench.data.hub import HubError
+from seqbench.errors import ConfigError, DataError, nearest_key
+from seqbench.runs import memory
+from seqbench.runs.plan import plan
+
+LIST = Path(__file__).with_name("every_key.txt")
+#: A wrong type, a word, zero, a negative, nan, something huge, a fraction, true, null, a list, nothing.
+VALUES = [{"a": 1}, "nonsense", 0, -1, float("nan"), 10**10, 2.5, True, None, [1], ""]
+#: The keys that no preset has.
+TOP_LEVEL = ["seed", "n_seeds", "batch_size", "runs_dir", "data_dir"]
+#: A task of each kind, on which a model is tried, and a model that takes it.
+TASKS = {"sequence": "latch", "two-sequence": "reverse", "tree": "listops", "story": "stories"}
+MODELS = {"sequence": "gru", "two-sequence": "seq2seq", "tree": "tree_lstm", "story": "memn2n"}
+#: Presets that need a package which is not always there.
+LEFT_OUT = ("logger=mlflow", "logger=tensorboard")
+
+
+def bases() -> Iterator[tuple[str, DictConfig, list[str]]]:
+    """Yield every preset, a configuration with it, and the keys that are its own."""
+    yield "", seqbench.compose(["task=latch", "model=gru", "logger=none"]), TOP_LEVEL
+    for group in ("task", "model", "model/readout", "optim", "trainer", "logger"):
+        for name in preset_names(group):
+            chosen = f"{group}={name}"
+            if chosen in LEFT_OUT:
+                continue
+            others = ["task=latch", "model=gru", "logger=none"]
+            if group == "task":
+                kind = seqbench.build_task(seqbench.compose([chosen])).kind
+                others = [f"model={MODELS[kind]}", "logger=none"]
+            elif group == "model":
+                kind = next(kind for kind in TASKS if kind in model_accepts(name))
+                others = [f"task={TASKS[kind]}", "logger=none"]
+            elif group == "logger":
+                others.remove("logger=none")
+            cfg = seqbench.compose([*others, chosen])
+            prefix = group.replace("/", ".")
+            yield chosen, cfg, [key for key in keys(cfg) if key.startswith(f"{prefix}.")]
+
+
+def keys(node: object, prefix: str = "") -> Iterator[str]:
+    """Yield every dotted key of a configuration but those of Hydra and those of a named node itself."""
+    for key in map(str, node) if isinstance(node, DictConfig) else ():
+        if not key.startswith("_"):
+            if f"{prefix}{key}" not in ("logger.wandb", "logger.csv"):
+                yield f"{prefix}{key}"
+            yield from keys(node._get_node(key), f"{prefix}{key}.")
+
+
+def survey() -> tuple[str, list[str]]:
+    """Return the list as text, and what is wrong: no sentence, or none about a key that is in the command."""
+    accepted: dict[str, list[str]] = defaultdict(list)
+    elsewhere: dict[str, list[str]] = defaultdict(list)
+    wrong = []
+    for preset, base, its_keys in bases():
+        name = preset.partition("=")[2]
+        for key in its_keys:
+            for value in VALUES:
+                cfg = base.copy()
+                with open_dict(cfg):
+                    OmegaConf.update(cfg, key, value, merge=False)
+                typed = f"{key}={shown(value)}"
+                try:
+                    plan(cfg)
+                except (ConfigError, DataError) as error:
+                    told = str(error)
+                    if not re.fullmatch(r"[^\n]{10,400}[.?]", told) or "validation error" in told:
+                        wrong.append(f"{preset} {typed}: {told!r} is no sentence")
+                    elif key not in told and not isinstance(error, DataError):
+                        elsewhere[f"{typed}: {told}"].append(name)
+                except Exception as error:
+                    wrong.append(f"{preset} {typed}: {type(error).__name__}: {error}")
+                else:
+                    accepted[typed].append(name)
+    lines = ["Accepted: key=value, and the presets", ""]
+    lines += [f"{typed}  {' '.join(names)}".rstrip() for typed, names in sorted(accepted.items())]
+    lines += ["", "Refused by a sentence about another key: key=value, the sentence, and the presets", ""]
+    lines += [f"{told}  {' '.join(names)}" for told, names in sorted(elsewhere.items())]
+    return "\n".join(lines) + "\n", wrong
+
+
+def isolate(patch: pytest.MonkeyPatch) -> None:
+    """Make what is accepted the same on every machine: no data, no hub, and so much memory."""
+
+    def offline(*_: object) -> None:
+        raise HubError("is out of reach and not cached")
+
+    patch.setattr(loading, "load_from_hub", offline)
+    patch.setattr(memory, "free_memory", lambda: 16 * 10**9)
+
+
+@pytest.mark.slow
+def test_every_key_is_refused_in_one_sentence_or_accepted_knowingly(monkeypatch: pytest.MonkeyPatch) -> None:
+    isolate(monkeypatch)
+    found, wrong = survey()
+    assert not wrong, "\n".join(wrong)
+    expected = LIST.read_text(encoding="utf-8")
+    changes = difflib.unified_diff(expected.splitlines(), found.splitlines(), "every_key.txt", "now", n=0)
+    assert found == expected, "\n".join(changes)
+
+
+@pytest.mark.slow
+def test_every_key_that_is_misspelt_is_found() -> None:
+    for _, cfg, its_keys in bases():
+        known = list(keys(cfg))
+        for key in its_keys:
+            for misspelt in {f"{key}{key[-1]}", key.rpartition(".")[2]} - {key}:
+                guess = nearest_key(misspelt, [*known, *TOP_LEVEL])
+                same_name = [other for other in known if other.rpartition(".")[2] == key.rpartition(".")[2]]
+                assert any(guess == f" Did you mean {other!r}?" for other in (key, *same_name)), misspelt
+
+
+if __name__ == "__main__":
+    os.environ["WANDB_MODE"] = "offline"
+    os.chdir(tempfile.mkdtemp())
+    with pytest.MonkeyPatch.context() as patch:
+        isolate(patch)
+        text, wrong = survey()
+    LIST.write_text(text, encoding="utf-8")
+    print("\n".join(wrong))

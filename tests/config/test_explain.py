@@ -1,0 +1,67 @@
+"""Explaining: a key that is none is told with the one that was meant, of this configuration first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seqbench.config.compose import compose
+from seqbench.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["lr=0.01"], "There is no key 'lr' here. Did you mean 'optim.lr'?"),
+        (
+            ["model.cel.chrono=3"],
+            "There is no key 'model.cel.chrono' here. Did you mean 'model.cell.chrono'?",
+        ),
+        (["model=leaky_rnn", "alph=1"], "There is no key 'alph' here. Did you mean 'model.cell.alpha'?"),
+        (["+foo=1"], "There is no key 'foo' here. `seqbench --cfg job` shows all there are."),
+        (["~nope"], "There is no key 'nope' here. `seqbench --cfg job` shows all there are."),
+        (["seed.x=1"], "There is no key 'seed.x' here."),
+        (
+            ["model=rnn", "model.cell.chrono=3"],
+            "There is no key 'model.cell.chrono' here. model=gru, model=gru_chrono, model=lstm … would",
+        ),
+        (
+            ["logger=none", "logger.wandb.project=x"],
+            "There is no key 'logger.wandb.project' here. logger=wandb would have it.",
+        ),
+        (["+task.length=5"], "task.length has a value already; set it without +: task.length=…."),
+        (["~logger.wandb.entity"], "logger.wandb.entity is null already; leave ~logger.wandb.entity out."),
+        (["task.length=${nope}"], "task.length=${nope}: there is no key 'nope' to refer to."),
+        (
+            ["runs_dir=${oc.env:NOPE}"],
+            "runs_dir=${oc.env:NOPE}: Environment variable 'NOPE' not found.",
+        ),
+        (["runs_dir=null"], "runs_dir=null must name a folder, such as runs_dir=runs."),
+        (["data_dir="], "data_dir= must name a folder, such as data_dir=data."),
+        (["~task"], "task is empty; choose a preset with task=… (seqbench ls tasks)."),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(overrides, sentence):
+    with pytest.raises(ConfigError) as caught:
+        compose(overrides)
+    assert str(caught.value).startswith(sentence) and "\n" not in str(caught.value)
+
+
+def test_a_preset_that_lists_what_another_lists_already():
+    folder = Path("presets/model")
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("defaults: [_sequence, lstm, _self_]\n")
+    with pytest.raises(ConfigError) as caught:
+        compose(["model=mine"])
+    assert str(caught.value).startswith(
+        "model/readout is chosen twice: a preset that builds on another lists"
+    )
+
+
+def test_keys_that_are_deleted_have_their_defaults():
+    cfg = compose(
+        ["~seed", "~n_seeds", "~runs_dir", "~data_dir", "~batch_size", "~allowed_packages", "~logger"]
+    )
+    assert (cfg.seed, cfg.n_seeds, cfg.batch_size, cfg.runs_dir, cfg.data_dir) == (0, 1, 64, "runs", "data")
+    assert cfg.logger == {} and cfg.allowed_packages == []

@@ -1,0 +1,84 @@
+"""What takes more memory than there is: refused in one sentence, and nothing is allocated."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import seqbench
+from seqbench.errors import ConfigError
+from seqbench.runs import memory
+from seqbench.runs.memory import amount, free_memory
+from seqbench.runs.plan import plan
+
+SMALL = ["task=adding", "model=rnn", "logger=none"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (
+            ["model.hidden_size=10000000"],
+            "model.hidden_size=10000000 makes a model that takes 1.2 PB to train,",
+        ),
+        (["model=lstm", "model.param_budget=1e12"], "model.param_budget=1000000000000.0 makes a model that "),
+        (["model.hidden_size=1e12"], "model.hidden_size=1000000000000 is larger than any memory; give less."),
+        (
+            ["model.num_layers=1000000"],
+            "model.num_layers=1000000 is more than can be made; give at most 1000.",
+        ),
+        (
+            ["model=deep_transition_rnn", "model.cell.depth=1e6"],
+            "model.cell.depth=1000000 is more than can be made; give at most 1000.",
+        ),
+        (
+            ["task.length=1e9"],
+            "batch_size=64 and task.length=1000000000 make a batch of 512 GB, and 1 GB of ",
+        ),
+        (
+            ["batch_size=1e9"],
+            "batch_size=1000000000 and task.length=100 make a batch of 800 GB, and 1 GB of ",
+        ),
+        (
+            ["task.eval_size=1e9"],
+            "task.eval_size=1000000000 makes a test set of 800 GB at length 100, and 1 GB",
+        ),
+        (
+            ["task.eval_lengths=[1e12]"],
+            "task.eval_size=1000 makes a test set of 8 PB at length 1000000000000, ",
+        ),
+        (
+            ["n_seeds=1e5"],
+            "n_seeds=100000 models take 5.22 GB to train together, and 1 GB of memory are free; ",
+        ),
+        (["n_seeds=1e9"], "n_seeds=1000000000.0 must be a whole number, at most 100000."),
+        (["batch_size=1e12"], "batch_size=1000000000000.0 must be a whole number, at most 2147483647."),
+        (["seed=1e20"], "seed=1e+20 must be a whole number, at most 9223372036854775807."),
+        (["trainer.num_threads=1e9"], "trainer.num_threads=1000000000 must be from 1 to 1024, or null."),
+    ],
+)
+def test_a_job_without_a_chance_is_refused(monkeypatch, overrides, sentence):
+    monkeypatch.setattr(memory, "free_memory", lambda: 10**9)
+    with pytest.raises(ConfigError) as caught:
+        plan(seqbench.compose([*SMALL, *overrides]))
+    assert str(caught.value).startswith(sentence)
+
+
+def test_what_fits_is_not(monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: 10**7)
+    assert plan(seqbench.compose([*SMALL, "n_seeds=1e2"])).seeds == range(100)
+    monkeypatch.setattr(memory, "free_memory", lambda: None)
+    assert plan(seqbench.compose([*SMALL, "n_seeds=1e5"])).seeds == range(100_000)
+
+
+def test_free_memory_is_that_of_this_machine():
+    free = free_memory()
+    assert free is not None and 10**7 < free < 10**14
+    held = torch.ones(50_000_000)
+    assert free_memory() < free + 100_000_000 and len(held)
+
+
+def test_amounts():
+    assert [amount(size) for size in (0, 999, 1000, 21.9e9, 4.8e15, 5e32)] == [
+        *("0 B", "999 B", "1 kB", "21.9 GB", "4.8 PB", "5e+14 EB")
+    ]
