@@ -130,6 +130,17 @@ def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable
         (["task=addin"], "There is no preset 'addin' in task. Did you mean 'adding'?"),
         (["-m", "model=lstm,gruu"], "There is no preset 'gruu' in model. Did you mean 'gru'?"),
         (["experiment=quick"], "There is no preset 'quick' in experiment. Did you mean 'quickstart'?"),
+        (["lr=0.01"], "There is no key 'lr' here. Did you mean 'optim.lr'?"),
+        (["optim.optimizer.betas=[0.9]"], "optim.optimizer.betas=[0.9] must be a list of 2 numbers, such as"),
+        (["model.param_budget=10k"], "model.param_budget=10k must be a whole number, at least 1."),
+        (["model/readout=ridge", "model.readout.ridge=-1"], "model.readout.ridge=-1.0 must be 0 or more."),
+        (["task=adding,"], "'task=adding,' cannot be read: a value is missing beside a comma."),
+        (["+experiment=quickstart"], "A preset is chosen without +: experiment=quickstart."),
+        (["runs_dir="], "runs_dir= must name a folder, such as runs_dir=runs."),
+        (["-m", "runs_dir=null"], "runs_dir=null must name a folder, such as runs_dir=runs."),
+        (["~optim.lr"], "optim.lr has no value, and OptimizerConfig needs one."),
+        (["~model.cell"], "model.cell has no value, and SequenceModel needs one."),
+        (["task.length=1e9"], "batch_size=64 and task.length=1000000000 make a batch of 512 GB, and "),
         (["task.lenght=5"], "There is no key 'task.lenght' here. Did you mean 'task.length'?"),
         (["model.cell.alpah=2"], "There is no key 'model.cell.alpah' here. Did you mean 'model.cell.alpha'?"),
         (["foo=1"], "There is no key 'foo' here."),
@@ -274,3 +285,18 @@ def test_own_presets_add_to_the_built_in_ones_and_replace_them(seqbench: Callabl
         assert seqbench(*small, f"model={model}").code == 0
         (path,) = Path("runs/latch").glob(f"{model}-*/seed-0/result.json")
         assert json.loads(path.read_text())["state_size"] == width
+
+
+def test_numbers_and_folders_are_taken_however_they_are_written(
+    seqbench: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Path("home").absolute()
+    monkeypatch.setenv("HOME", str(home))
+    small = [arg for arg in QUICK if "batch_size" not in arg]
+    said = seqbench(*small, "batch_size=0.4e1", "seed=1e0", "n_seeds=2.0", "runs_dir=~/mine", "~data_dir")
+    assert said.code == 0, said.err
+    found = [json.loads(path.read_text())["config"] for path in results(str(home / "mine"))]
+    assert [(c["seed"], c["batch_size"], c["data_dir"]) for c in found] == [(1, 4, "data"), (2, 4, "data")]
+    again = seqbench("-m", *QUICK, "seed=1,2", "runs_dir=~/mine")
+    assert again.code == 0 and again.out.count("(was done)") == 2 and (home / "mine" / ".sweeps").is_dir()
+    assert sorted(path.name for path in Path.cwd().iterdir()) == ["home"]

@@ -32,6 +32,7 @@ from seqbench.errors import ConfigError
         ),
         (["+task.length=5"], "task.length has a value already; set it without +: task.length=…."),
         (["~logger.wandb.entity"], "logger.wandb.entity is null already; leave ~logger.wandb.entity out."),
+        (["~seed", "seed=3"], "seed is set too; leave ~seed out."),
         (["task.length=${nope}"], "task.length=${nope}: there is no key 'nope' to refer to."),
         (
             ["runs_dir=${oc.env:NOPE}"],

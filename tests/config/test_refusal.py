@@ -40,6 +40,10 @@ ADAM = {"_target_": "torch.optim.Adam", "betas": [-1.0, 0.9], "eps": 1e-8, "nest
             TypeError("wandb() missing 2 required positional arguments: 'a' and 'b'"),
             "m.a has no value, and wandb",
         ),
+        (
+            TypeError("missing a required argument: 'cell'"),
+            "m.cell has no value, and SequenceModel needs one.",
+        ),
         (MemoryError(), "m.hidden_size=64 is larger than any memory; give less."),
         (
             RuntimeError("Storage size calculation overflowed with sizes=[4]"),

@@ -32,9 +32,10 @@ def refusal(error: Exception, node: dict[str, Any], where: str) -> ConfigError:
         where: the key of the node.
     """
     text, keys = one_line(error), dict(_values(node))
-    if lacking := re.match(r"(?:\w+\.)*?(\w+)(?:\.__init__)?\(\) missing .*?'(\w+)'", text):
-        key = next((f"{key}." for key, name in _targets(node) if name == lacking[1]), "")
-        return ConfigError(f"{where}.{key}{lacking[2]} has no value, and {lacking[1]} needs one.")
+    if lacking := re.match(r"(?:(?:\w+\.)*?(\w+)(?:\.__init__)?\(\) )?missing .*?'(\w+)'", text):
+        needs = lacking[1] or str(node.get("_target_")).rpartition(".")[2]
+        key = next((f"{key}." for key, name in _targets(node) if name == needs), "")
+        return ConfigError(f"{where}.{key}{lacking[2]} has no value, and {needs} needs one.")
     if isinstance(error, MemoryError) or TOO_LARGE.search(text):
         return ConfigError(f"{largest({where: node})} is larger than any memory; give less.")
     if not isinstance(error, REFUSING):
