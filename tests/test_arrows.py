@@ -12,7 +12,7 @@ SOURCE = Path(seqbench.__file__).parent
 #: For each package or module of seqbench, what it may import of the others.
 MAY = {
     "errors": set(),
-    "processes": set(),
+    "processes": {"errors"},
     "data": {"errors"},
     "tasks": {"data", "errors"},
     "models": {"errors"},

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
 from seqbench.errors import StoreError
-from seqbench.processes import is_first_process
+from seqbench.processes import is_first_process, sharing
 from seqbench.runs.execute import execute
 from seqbench.runs.plan import CallbackOrFactory, Plan, plan
 from seqbench.runs.record import Record
@@ -40,10 +40,11 @@ def train(
     """
     job = plan(cfg, callbacks)
     results: dict[int, Result] = {}
-    for seed, result, trained in _results(job):
-        results[seed] = result
-        if on_result is not None:
-            on_result(job, result, trained)
+    with sharing(job.world_size):
+        for seed, result, trained in _results(job):
+            results[seed] = result
+            if on_result is not None:
+                on_result(job, result, trained)
     return [results[seed] for seed in sorted(results)]
 
 
