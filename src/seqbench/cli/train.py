@@ -26,11 +26,14 @@ FAILED = 1
 def main() -> int:
     """Let Hydra compose `sys.argv` and run each job; print the comparison of the runs; return the exit code.
 
+    Experiments that are swept run one after another, because each may be a sweep of its own.
+
     Raises:
         SeqbenchError: the command line cannot be used. The errors of single jobs are printed.
     """
     import hydra
 
+    from seqbench.cli.sweep import each_experiment
     from seqbench.config.compose import explain
     from seqbench.config.presets import CONF_DIR
 
@@ -43,7 +46,10 @@ def main() -> int:
             def task(cfg: DictConfig) -> None:
                 run_job(cfg, log)
 
-            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)()
+            run = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)
+            for argv in each_experiment(sys.argv):
+                sys.argv = argv
+                run()
         except Exception as error:  # Hydra's, OmegaConf's, YAML's; `run_job` handles the errors of jobs
             if isinstance(error, OSError) and error.strerror:
                 raise StoreError(f"cannot write {error.filename}: {error.strerror}.") from error
@@ -65,7 +71,7 @@ class JobLog:
         self.folder = folder
 
     def add_run(self, folder: Path) -> None:
-        """Log the folder of a run that has a result."""
+        """Log the folder of a run that this command asked for and that has a result."""
         self._append("runs", folder.resolve())
 
     def add_error(self, exit_code: int) -> None:
@@ -77,12 +83,15 @@ class JobLog:
         return [int(code) for code in self._read("errors")]
 
     def print_table(self) -> None:
-        """Print the comparison of the runs."""
-        from seqbench.results.report import print_report
+        """Print the comparison of the runs, and of no others that lie in the same folders."""
+        from seqbench.results.frame import compare
+        from seqbench.results.rendering.terminal import print_comparison
+        from seqbench.runs.store import read_result
 
-        if runs := self._read("runs"):
+        results = [read_result(Path(run)) for run in dict.fromkeys(self._read("runs"))]
+        if found := [result for result in results if result is not None]:
             print()
-            print_report(dict.fromkeys(Path(run).parent for run in runs))
+            print_comparison(compare(found))
 
     def _append(self, kind: str, entry: object) -> None:
         with (self.folder / kind).open("a") as file:
