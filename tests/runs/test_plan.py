@@ -50,7 +50,9 @@ def test_five_seeds_build_six_models(calls: Counter[str], together: str) -> None
 
 
 def test_the_width_of_a_budget_is_searched_once(calls: Counter[str]) -> None:
-    results = seqbench.train(seqbench.compose([*TINY, "n_seeds=5", "model.param_budget=2000", "model=lstm"]))
+    results = seqbench.train(
+        seqbench.compose([*TINY, "n_seeds=5", "model.hidden_size=null", "model.param_budget=2000"])
+    )
     assert len({result.parameters for result in results}) == 1
     assert abs(results[0].parameters - 2000) <= 100
     assert calls["search"] == 1 and calls["model"] <= 6 and calls["check"] <= 12

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config.instantiate import build, check, instantiate, locate
-from seqbench.config.presets import model_accepts, preset_names
+from seqbench.config.places import check_places
+from seqbench.config.presets import model_accepts, preset_names, preset_node
 from seqbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -92,14 +93,14 @@ class ModelFactory:
         node: the checked configuration of the model, with the width that the budget leads to.
 
     Raises:
-        ConfigError: the model does not accept the task, a value does not fit, or no width comes within 5 % of
-            the budget.
+        ConfigError: the model does not accept the task, a value does not fit, no width comes within 5 % of
+            the budget, or another width than the budget's was given.
     """
 
     def __init__(self, cfg: DictConfig, task: Task) -> None:
         self._task = task
         node: Any = OmegaConf.to_container(cfg.model, resolve=True)
-        budget = node.pop("param_budget", None)
+        budget, given = node.pop("param_budget", None), node.get("hidden_size")
         allowed = allowed_packages(cfg)
         self._given: dict[str, Any] = {}
         if "_target_" in node:
@@ -116,7 +117,13 @@ class ModelFactory:
                 or not 1 <= budget == budget // 1
             ):
                 raise ConfigError(f"model.param_budget={budget} must be a whole number, at least 1.")
-            self.node["hidden_size"] = width_for_budget(int(budget), self._parameters_at, cfg.preset)
+            width = width_for_budget(int(budget), self._parameters_at, cfg.preset)
+            if given not in (None, width, preset_node("model", cfg.preset.model).get("hidden_size", given)):
+                raise ConfigError(
+                    f"model.hidden_size={given} has no effect beside model.param_budget={budget}, which "
+                    f"leads to {width}; give model.hidden_size=null or model.param_budget=null."
+                )
+            self.node["hidden_size"] = width
 
     @property
     def width(self) -> int | None:
@@ -213,7 +220,7 @@ class LoggerFactory:
         cfg: a configuration.
 
     Raises:
-        ConfigError: a value does not fit.
+        ConfigError: a value does not fit, or several loggers would write the same files or the same run.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
@@ -226,6 +233,7 @@ class LoggerFactory:
             name: inspect.signature(locate(node["_target_"], f"logger.{name}", allowed)).parameters
             for name, node in self._checked.items()
         }
+        check_places(self._checked, self._parameters, cfg.n_seeds)
 
     def __call__(self, offered: Mapping[str, Any]) -> list[Logger]:
         """Make the loggers of one run.
