@@ -27,7 +27,7 @@ from torch import Tensor, nn  # noqa: E402
 from torch.func import functional_call  # noqa: E402
 
 from seqbench import build_model, build_task, compose  # noqa: E402
-from seqbench.config.presets import GROUPS  # noqa: E402
+from seqbench.config.presets import GROUPS, SUBGROUPS  # noqa: E402
 from seqbench.data.cmudict import write_entries  # noqa: E402
 from seqbench.data.source import mirror_file  # noqa: E402
 from seqbench.models import Cell, unfold  # noqa: E402
@@ -40,7 +40,7 @@ _compose_once = functools.cache(lambda *overrides: compose(overrides))
 
 def _configure(overrides: Iterable[str]) -> DictConfig:
     """Compose from presets, once for each choice of them, then set the keys: composing is what is slow."""
-    groups = [override for override in overrides if override.split("=")[0] in GROUPS]
+    groups = [override for override in overrides if override.split("=")[0] in (*GROUPS, *SUBGROUPS)]
     keys = OmegaConf.from_dotlist([override for override in overrides if override not in groups])
     return OmegaConf.merge(_compose_once(*groups), keys)
 

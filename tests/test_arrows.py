@@ -12,8 +12,8 @@ SOURCE = Path(seqbench.__file__).parent
 #: For each package or module of seqbench, what it may import of the others.
 MAY = {
     "errors": set(),
-    "processes": set(),
     "versions": set(),
+    "processes": {"errors"},
     "data": {"errors"},
     "tasks": {"data", "errors"},
     "models": {"errors"},

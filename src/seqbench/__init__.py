@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from seqbench.processes import forget_what_is_no_number
+
 if TYPE_CHECKING:
     from seqbench.config.build import build_model, build_task
     from seqbench.config.compose import compose
@@ -29,6 +31,9 @@ _HOMES = {
     "train": "runs.schedule",
 }
 __all__ = ["Result", "build_model", "build_task", "compose", "load_results", "train"]
+
+
+forget_what_is_no_number()
 
 
 def __getattr__(name: str) -> Any:

@@ -61,6 +61,7 @@ def hash_of(*overrides: str) -> str:
     [
         ["seed=3", "n_seeds=2", "runs_dir=x", "trainer.num_threads=2"],
         ["trainer.log_spectrum=true", "trainer.checkpoint_every=7"],
+        ["+trainer.lightning.profiler=simple", "+trainer.lightning.detect_anomaly=true"],
         ["logger=none", "callbacks=none"],
         ["logger=[csv,wandb]", "logger.wandb.project=mine"],
         ["logger=none", "+callbacks.rate._target_=lightning.pytorch.callbacks.LearningRateMonitor"],

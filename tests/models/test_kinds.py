@@ -181,7 +181,7 @@ def test_a_trees_state_size_is_what_its_root_has(small, preset):
 @pytest.mark.parametrize("preset", [preset for preset, kind in ALONE if kind == "tree"])
 def test_two_seeds_of_a_tree_model_are_trained_in_turn_as_alone(preset):
     args = [f"model={preset}", "model.hidden_size=8", *TASKS["tree"], "task.eval_size=20", "batch_size=8"]
-    args += ["trainer.max_steps=10", "trainer.eval_every=10", "trainer.seeds_together=true", "logger=none"]
+    args += ["trainer.max_steps=10", "trainer.eval_every=10", "logger=none"]
 
     def train(*more):
         return seqbench.train(seqbench.compose([*args, *more]))

@@ -1,17 +1,15 @@
 """The report: what the command prints and writes."""
 
-import io
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from handmade import mixed, run, write
-from rich.console import Console
 
 from seqbench.cli.report import main
 from seqbench.errors import StoreError
 from seqbench.results.frame import compare
-from seqbench.results.report import WRITERS, print_report
+from seqbench.results.report import WRITERS
 from seqbench.runs.store import SCHEMA, read_results, run_folders
 from seqbench.tasks.metrics import share
 
@@ -64,15 +62,6 @@ def test_another_metric(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert main([str(tmp_path / "runs"), "--metric", "f1", "--format", "md"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("**adding: f1 (higher is better). Solved") and "25.0 %<br>1/1" in out
-
-
-def test_print_report_reads_only_its_folders(runs_dir: Path) -> None:
-    console = Console(file=io.StringIO(), width=110)
-    print_report((runs_dir / "copy_memory").iterdir(), console)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "copy_memory" in text and "adding" not in text
-    with pytest.raises(StoreError, match="no results in"):
-        print_report([])
 
 
 def test_errors_are_one_sentence(runs_dir: Path, tmp_path: Path) -> None:

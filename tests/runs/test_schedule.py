@@ -279,7 +279,7 @@ def test_the_hash_is_of_what_decides_the_numbers() -> None:
     other += ["batch_size=9", "trainer.precision=64-true", "model=gru", "model.cell.forget_bias=0"]
     hashes = {hash_of(override) for override in [*other, "seed=0"]}
     assert len(hashes) == len(other) + 1
-    budget = plan(seqbench.compose([*QUICK, "model.param_budget=10000"]))
+    budget = plan(seqbench.compose([*QUICK, "model.hidden_size=null", "model.param_budget=10000"]))
     assert budget.hash == hash_of(f"model.hidden_size={budget.config['model']['hidden_size']}")
 
 

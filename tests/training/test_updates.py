@@ -113,14 +113,6 @@ def test_scheduled_sampling_of_several_seeds_is_each_alone(together):
     assert plain.test["100"]["loss"] != pytest.approx(alone[0].test["100"]["loss"], rel=1e-6)
 
 
-def test_with_one_target_a_sequence_there_is_no_truth_to_feed():
-    common = ["task=latch", "task.length=10", "task.eval_size=20", "model=output_rnn"]
-    plain, sampled = (
-        train(*common, f"trainer.teacher_forcing={rate}", f"runs_dir=at-{rate}")[0] for rate in (1.0, 0.5)
-    )
-    assert plain.test == sampled.test
-
-
 # Truncated back-propagation through time
 
 

@@ -7,9 +7,41 @@ from contextlib import suppress
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
+
+from seqbench.config.presets import preset_names
+from seqbench.errors import ConfigError, nearest
+
+
+def each_experiment(argv: list[str]) -> list[list[str]]:
+    """Return the command lines that `-m experiment=one,two` stands for, with one experiment each.
+
+    Hydra sweeps over one set of keys, and each experiment has its own.
+
+    Raises:
+        ConfigError: there is no experiment of a name.
+    """
+    places = [i for i, argument in enumerate(argv) if argument.startswith("experiment=")]
+    if not places or not {"-m", "--multirun"} & {*argv}:
+        return [argv]
+    i = places[-1]  # what comes last counts
+    with suppress(HydraException):  # Hydra says what is wrong with it
+        override = OverridesParser.create().parse_override(argv[i])
+        value = override.value()
+        if isinstance(value, Glob):
+            names = value.filter(preset_names("experiment"))
+        else:
+            names = list(override.sweep_string_iterator()) if override.is_sweep_override() else []
+        known = preset_names("experiment")
+        for name in names if "--config-dir" not in argv else ():  # which may hold more
+            if name not in known:
+                raise ConfigError(f"There is no preset {name!r} in experiment.{nearest(name, known)}")
+        if names:
+            return [[*argv[:i], f"experiment={name}", *argv[i + 1 :]] for name in names]
+    return [argv]
 
 
 class NarrowSweep(Callback):

@@ -28,6 +28,8 @@ FAILED = 1
 def main() -> int:
     """Let Hydra compose `sys.argv` and run each job; print the comparison of the runs; return the exit code.
 
+    Experiments that are swept run one after another, because each may be a sweep of its own.
+
     Raises:
         SeqbenchError: the command line cannot be used. The errors of single jobs are printed.
     """
@@ -35,6 +37,7 @@ def main() -> int:
     from hydra.core.utils import env_override
 
     from hydra_plugins.seqbench.loader import preset_loader
+    from seqbench.cli.sweep import each_experiment
     from seqbench.config.explain import explain
     from seqbench.config.presets import CONF_DIR
 
@@ -47,9 +50,12 @@ def main() -> int:
             def task(cfg: DictConfig) -> None:
                 run_job(cfg, log)
 
-            # With this variable Hydra raises its errors instead of printing them.
-            with preset_loader(), env_override({"HYDRA_FULL_ERROR": "1"}):
-                hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)()
+            run = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)
+            for argv in each_experiment(sys.argv):
+                sys.argv = argv
+                # With this variable Hydra raises its errors instead of printing them.
+                with preset_loader(), env_override({"HYDRA_FULL_ERROR": "1"}):
+                    run()
         except Exception as error:  # Hydra's, OmegaConf's, YAML's; `run_job` handles the errors of jobs
             if isinstance(error, OSError) and error.strerror:
                 raise StoreError(f"cannot write {error.filename}: {error.strerror}.") from error
@@ -102,7 +108,7 @@ class JobLog:
         self.folder = folder
 
     def add_run(self, folder: Path) -> None:
-        """Log the folder of a run that has a result."""
+        """Log the folder of a run that this command asked for and that has a result."""
         self._append("runs", folder.resolve())
 
     def add_error(self, exit_code: int) -> None:
@@ -114,12 +120,15 @@ class JobLog:
         return [int(code) for code in self._read("errors")]
 
     def print_table(self) -> None:
-        """Print the comparison of the runs."""
-        from seqbench.results.report import print_report
+        """Print the comparison of the runs, and of no others that lie in the same folders."""
+        from seqbench.results.frame import compare
+        from seqbench.results.rendering.terminal import print_comparison
+        from seqbench.runs.store import read_result
 
-        if runs := self._read("runs"):
+        results = [read_result(Path(run)) for run in dict.fromkeys(self._read("runs"))]
+        if found := [result for result in results if result is not None]:
             print()
-            print_report(dict.fromkeys(Path(run).parent for run in runs))
+            print_comparison(compare(found))
 
     def _append(self, kind: str, entry: object) -> None:
         with (self.folder / kind).open("a") as file:

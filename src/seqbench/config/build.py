@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config.fit import count
 from seqbench.config.instantiate import build, check, instantiate
-from seqbench.config.presets import model_accepts, preset_names
+from seqbench.config.places import check_places
+from seqbench.config.presets import model_accepts, preset_names, preset_node
 from seqbench.config.refusal import largest, refusal
 from seqbench.config.targets import find, kind_of, locate
 from seqbench.config.trust import allowed_packages
@@ -88,14 +89,14 @@ class ModelFactory:
         node: the checked configuration of the model, with the width that the budget leads to.
 
     Raises:
-        ConfigError: the model does not accept the task, a value does not fit, or no width comes within 5 % of
-            the budget.
+        ConfigError: the model does not accept the task, a value does not fit, no width comes within 5 % of
+            the budget, or another width than the budget's was given.
     """
 
     def __init__(self, cfg: DictConfig, task: Task) -> None:
         self._task = task
         node: Any = OmegaConf.to_container(cfg.model, resolve=True)
-        budget = node.pop("param_budget", None)
+        budget, given = node.pop("param_budget", None), node.get("hidden_size")
         self._kind, allowed = kind_of("model"), allowed_packages(cfg)
         self._given: dict[str, Any] = {}
         if "_target_" in node:
@@ -111,7 +112,13 @@ class ModelFactory:
         else:
             budget = count(budget, "model.param_budget", 1, LARGEST_BUDGET)
             self.node = check(node | {"hidden_size": 1}, "model", self._kind, allowed, self._given)
-            self.node["hidden_size"] = width_for_budget(budget, self._parameters_at, cfg.preset)
+            width = width_for_budget(budget, self._parameters_at, cfg.preset)
+            if given not in (None, width, preset_node("model", cfg.preset.model).get("hidden_size", given)):
+                raise ConfigError(
+                    f"model.hidden_size={given} has no effect beside model.param_budget={budget}, which "
+                    f"leads to {width}; give model.hidden_size=null or model.param_budget=null."
+                )
+            self.node["hidden_size"] = width
 
     @property
     def width(self) -> int | None:
@@ -205,7 +212,7 @@ class LoggerFactory:
         cfg: a configuration.
 
     Raises:
-        ConfigError: a value does not fit.
+        ConfigError: a value does not fit, or several loggers would write the same files or the same run.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
@@ -220,6 +227,7 @@ class LoggerFactory:
                 _check_stays(f"logger.{name}.{key}={node.get(key)}", str(node.get(key, "")))
         targets = {name: find(node["_target_"]) for name, node in self._checked.items()}
         self._parameters = {name: inspect.signature(target).parameters for name, target in targets.items()}
+        check_places(self._checked, self._parameters, cfg.n_seeds)
         for name, target in targets.items():
             self._try(name, target)
 

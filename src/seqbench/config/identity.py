@@ -33,6 +33,7 @@ INCIDENTAL = (
     *("trainer.devices", "trainer.accelerator", "trainer.strategy", "trainer.num_threads"),
     *("trainer.seeds_together", "trainer.log_spectrum"),
     *("trainer.checkpoint_every", "trainer.progress"),
+    *("trainer.lightning.profiler", "trainer.lightning.detect_anomaly"),
 )
 #: Keys that say where data are. They do not count either, where the data do, by their fingerprint.
 PLACES = ("task.data_dir", "task.dataset", "task.hub_id", "task.folder")

@@ -64,6 +64,27 @@ def describe(group: str, name: str) -> str:
     return ""
 
 
+def default_preset(group: str) -> str:
+    """Return the preset of a group that is taken where none is named."""
+    main: Any = OmegaConf.load(CONF_DIR / "config.yaml")
+    (found,) = (entry[group] for entry in main.defaults if group in entry)
+    return str(found)
+
+
+def preset_node(group: str, name: str) -> DictConfig:
+    """Return what a preset says with those of its group that it builds on; empty if there is no such file."""
+    path = _find(group, name)
+    own: Any = OmegaConf.load(path) if path else None
+    if not isinstance(own, DictConfig):
+        return OmegaConf.create()
+    parts = [part for part in own.pop("defaults", ()) if isinstance(part, str)]
+    if "_self_" not in parts:
+        parts.append("_self_")
+    found = OmegaConf.merge(*(own if part == "_self_" else preset_node(group, part) for part in parts))
+    assert isinstance(found, DictConfig)
+    return found
+
+
 def model_accepts(name: str, allowed: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the kinds of task that a model preset accepts, () for a preset that cannot be read.
 
@@ -81,19 +102,13 @@ def _accepts(name: str, folders: tuple[Path, ...], allowed: tuple[str, ...]) -> 
     from seqbench.config.targets import kind_of, locate
 
     try:
-        target = locate(_target(name), "model._target_", kind_of("model"), allowed)
-        found: tuple[str, ...] = getattr(target, "accepts", ("sequence",))
+        target = str(preset_node("model", name).get("_target_", ""))
+        found: tuple[str, ...] = getattr(
+            locate(target, "model._target_", kind_of("model"), allowed), "accepts", ("sequence",)
+        )
     except (SeqbenchError, OSError, yaml.YAMLError):
         return ()
     return found
-
-
-def _target(name: str) -> str:
-    """Return the `_target_` of a model preset, or of the first preset in its defaults list that has one."""
-    path = _find("model", name)
-    node: Any = OmegaConf.load(path) if path else {}
-    parts = [part for part in node.get("defaults", ()) if isinstance(part, str) and part != "_self_"]
-    return str(node.get("_target_") or next(filter(None, map(_target, parts)), ""))
 
 
 def _folders() -> tuple[Path, ...]:

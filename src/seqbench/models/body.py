@@ -33,7 +33,7 @@ class Stack(nn.Module):
         engine: how layers unfold, see `unfold`.
 
     Raises:
-        ValueError: a size below 1, or an engine that the cell does not have.
+        ValueError: a size below 1, a dilation that has no effect, or an engine that the cell does not have.
     """
 
     def __init__(
@@ -59,6 +59,11 @@ class Stack(nn.Module):
             width = first.output_size * (1 + bidirectional)
             return [first, *(cell(width, hidden_size) for _ in range(num_layers - 1))]
 
+        if dilation > 1 and num_layers == 1:
+            raise ValueError(
+                f"dilation={dilation} acts from the second layer on, and num_layers=1; give more layers, or "
+                "dilation=1."
+            )
         self.layers = nn.ModuleList(layers())
         self.backward_layers = nn.ModuleList(layers() if bidirectional else [])
         self.bidirectional = bidirectional
@@ -66,6 +71,11 @@ class Stack(nn.Module):
         self.engine: Engine = engine
         for layer in self.cells:
             check_engine(layer, engine)
+        if dilation > 1 and not any(cell.state_size for cell in self.cells):
+            raise ValueError(
+                f"dilation={dilation} delays a state, and {type(self.cells[0]).__name__} has none; give "
+                "dilation=1."
+            )
 
     @property
     def cells(self) -> list[Cell]:

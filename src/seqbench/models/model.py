@@ -39,6 +39,11 @@ class Model(nn.Module):
         return None
 
     @property
+    def is_fed_outputs(self) -> bool:
+        """Whether the extra `teacher_mask` has an effect: training feeds true outputs, or the model's own."""
+        return self.feeds_back
+
+    @property
     def solves_readout(self) -> bool:
         """Whether training solves for the readout (`accumulate`, `solve`) and follows no gradient."""
         return False

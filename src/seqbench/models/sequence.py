@@ -97,6 +97,10 @@ class SequenceModel(Model):
         return self.body.state_size + (self.output_size if self.feedback.beside else 0)
 
     @property
+    def is_fed_outputs(self) -> bool:
+        return self.feeds_back or self.feedback.in_place
+
+    @property
     def solves_readout(self) -> bool:
         return isinstance(self.readout, SolvedReadout)
 

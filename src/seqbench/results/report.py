@@ -1,4 +1,4 @@
-"""The report: a comparison printed, or written with a figure in every format."""
+"""The report: a comparison written with a figure in every format."""
 
 from __future__ import annotations
 
@@ -6,35 +6,19 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from seqbench.errors import printable
 from seqbench.results.figures import draw
-from seqbench.results.frame import Comparison, compare
+from seqbench.results.frame import Comparison
 from seqbench.results.pages import write_page
 from seqbench.results.rendering.data import to_csv, to_json
 from seqbench.results.rendering.latex import to_latex
 from seqbench.results.rendering.markdown import to_markdown
-from seqbench.results.rendering.terminal import print_comparison
-from seqbench.runs.store import Result, no_results, read_results
+from seqbench.runs.store import Result
 
 #: Suffix of a file -> how a comparison is written in its format.
 WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "json": to_json}
 #: Suffix of a file -> how a line of text is added to it. CSV and JSON hold no such lines.
 ADDED_LINE = {"md": "\n{}\n", "tex": "% {}\n"}
-
-
-def print_report(folders: Iterable[Path], console: Console | None = None) -> None:
-    """Print the comparison of the runs in the folders `<runs_dir>/<task>/<model>-<hash>`.
-
-    Raises:
-        StoreError: they hold no result, or one that cannot be read.
-    """
-    folders = list(folders)
-    results = read_results(folders, say)
-    if not results:
-        raise no_results(", ".join(map(str, folders)) or "no folder at all")
-    print_comparison(compare(results), console)
 
 
 def say(sentence: str) -> None:

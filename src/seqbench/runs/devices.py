@@ -16,36 +16,59 @@ import torch
 from lightning.pytorch.accelerators import Accelerator, AcceleratorRegistry
 
 from seqbench.errors import ConfigError
+from seqbench.processes import machines
 from seqbench.training.settings import TrainerSettings
 from seqbench.versions import versions
+
+
+def accelerator(settings: TrainerSettings) -> str:
+    """Return the name of the accelerator, as Lightning registers it.
+
+    Raises:
+        ConfigError: there is no such accelerator here.
+    """
+    name = settings.accelerator
+    if name == "gpu":
+        name = "mps" if torch.backends.mps.is_available() else "cuda"
+    if name == "auto":
+        name = next((kind for kind in ("cuda", "mps") if _is_available(kind)), "cpu")
+    if name not in AcceleratorRegistry:
+        known = ", ".join(sorted(("auto", "gpu", *AcceleratorRegistry)))
+        raise ConfigError(f"trainer.accelerator={settings.accelerator} is unknown; there are {known}.")
+    if not _is_available(name):
+        raise ConfigError(f"trainer.accelerator={settings.accelerator} is not available on this machine.")
+    return name
 
 
 def world_size(settings: TrainerSettings) -> int:
     """Return how many processes share each batch, one for each device.
 
     Raises:
-        ConfigError: there is no such accelerator here, or it has fewer devices.
+        ConfigError: there is no such accelerator here, it has fewer devices, or their processes cannot be
+            started.
     """
-    accelerator = settings.accelerator
-    if accelerator == "gpu":
-        accelerator = "mps" if torch.backends.mps.is_available() else "cuda"
-    if accelerator == "auto":
-        accelerator = next((name for name in ("cuda", "mps") if _is_available(name)), "cpu")
-    if accelerator not in AcceleratorRegistry:
-        known = ", ".join(sorted(("auto", "gpu", *AcceleratorRegistry)))
-        raise ConfigError(f"trainer.accelerator={settings.accelerator} is unknown; there are {known}.")
-    if not _is_available(accelerator):
-        raise ConfigError(f"trainer.accelerator={settings.accelerator} is not available on this machine.")
-    there = _class(accelerator).auto_device_count()
-    if accelerator == "cpu":  # as many processes as one asks for
+    name = accelerator(settings)
+    there = _class(name).auto_device_count()
+    if name == "cpu":  # as many processes as one asks for
         devices = max(settings.devices, 1)
-    elif settings.devices > there:
-        raise ConfigError(
-            f"trainer.devices={settings.devices} is more than the {there} that this machine has."
-        )
     else:
         devices = there if settings.devices == -1 else settings.devices
-    return devices * int(settings.lightning.get("num_nodes", 1))
+        if devices > there * machines(devices):
+            raise ConfigError(
+                f"trainer.devices={settings.devices} is more than the {there} that this machine has; "
+                "torchrun starts jobs on several machines."
+            )
+    if devices == 1 and settings.strategy != "auto":
+        raise ConfigError(
+            f"trainer.strategy={settings.strategy} says how devices share batches, and there is one; leave "
+            "it out, or give trainer.devices=2 or more."
+        )
+    if devices > 1 and hasattr(sys, "ps1"):
+        raise ConfigError(
+            f"trainer.devices={settings.devices} starts the program again for each device, which an "
+            "interactive session does not allow; put it into a script."
+        )
+    return devices
 
 
 def _class(accelerator: str) -> type[Accelerator]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +13,15 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.loggers import Logger
 from omegaconf import OmegaConf
 from torch import nn
 
 from seqbench.errors import ConfigError, SeqbenchError, one_line
 from seqbench.models.model import Model
-from seqbench.processes import is_first_process
+from seqbench.processes import is_first_process, machines, started_by_torchrun
 from seqbench.runs import devices
 from seqbench.runs.files import to_bytes, write_atomically
 from seqbench.runs.plan import Plan
@@ -29,6 +32,7 @@ from seqbench.training import loggers
 from seqbench.training.batches import STEPS_PER_CALL, TaskData, TrainingStream
 from seqbench.training.execution_mode import ExecutionMode
 from seqbench.training.learner import SequenceLearner
+from seqbench.training.lightning_arguments import arguments, reports
 from seqbench.training.progress import ProgressLine
 from seqbench.training.seed_stack import SeedStack
 
@@ -46,7 +50,7 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
     results = {seed: _blank(job, seed) for seed in records}
     learner: SequenceLearner | None = None
     try:
-        with _process_settings(job):
+        with _process_settings(job), tempfile.TemporaryDirectory() as empty:
             for seed, record in records.items() if is_first_process() else ():
                 record.loggers = job.loggers(seed, record.logger_id)
                 for logger in record.loggers:
@@ -60,12 +64,14 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
                 vectorize=job.settings.seeds_together,
                 accumulate=job.settings.accumulate,
             )
-            trainer, data = _trainer(job, records, learner)
+            trainer, data = _trainer(job, records, learner, empty)
             of_model = list(zip(records.values(), models, strict=True))
             with _interruptible(trainer):
                 if learner.step < learner.max_steps and not of_model[0][0].ended:
                     trainer.fit(learner, data)
                 _test(learner, trainer, data, of_model)
+            for report in reports(empty) if is_first_process() else ():
+                print(report)
             for seed, (record, model) in zip(records, of_model, strict=True):
                 _fill(job, results[seed], record, model)
                 results[seed].mode = None if learner.mode is None else str(learner.mode)
@@ -97,8 +103,9 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
 
 @contextmanager
 def _process_settings(job: Plan) -> Iterator[None]:
-    """Set threads and memory for a run, and leave the process's threads and generators as they were."""
+    """Set threads and memory for a run, and leave the process's settings and generators as they were."""
     threads = torch.get_num_threads()
+    deterministic, benchmark = torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark
     try:
         with torch.random.fork_rng():
             torch.set_num_threads(job.settings.num_threads or threads)
@@ -108,9 +115,13 @@ def _process_settings(job: Plan) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(threads)
+        torch.set_deterministic_debug_mode(deterministic)
+        torch.backends.cudnn.benchmark = benchmark
 
 
-def _trainer(job: Plan, records: dict[int, Record], learner: SequenceLearner) -> tuple[L.Trainer, TaskData]:
+def _trainer(
+    job: Plan, records: dict[int, Record], learner: SequenceLearner, empty: str
+) -> tuple[L.Trainer, TaskData]:
     """Return Lightning's trainer, with the callbacks of the seeds, and the data that it trains on."""
     settings, first = job.settings, next(iter(records.values()))
     observers = [callback for seed in records for callback in job.make_callbacks(seed)]
@@ -122,7 +133,7 @@ def _trainer(job: Plan, records: dict[int, Record], learner: SequenceLearner) ->
         seeds = "–".join(str(seed) for seed in sorted({min(records), max(records)}))
         title = f"{job.task_name} {job.model_name} seed{'s' * (len(records) > 1)} {seeds}"
         callbacks.append(ProgressLine(title, job.task.metric))
-    trainer = _lightning_trainer(job, callbacks, [log for r in records.values() for log in r.loggers])
+    trainer = _lightning_trainer(job, callbacks, [log for r in records.values() for log in r.loggers], empty)
     learner.step = first.step
     learner.resumed = [r.checkpoint for r in records.values() if r.checkpoint is not None]
     learner.stream = TrainingStream(
@@ -139,26 +150,35 @@ def _trainer(job: Plan, records: dict[int, Record], learner: SequenceLearner) ->
     return trainer, TaskData(job.task, learner.stream)
 
 
-def _lightning_trainer(job: Plan, callbacks: Sequence[L.Callback], loggers: Sequence[Logger]) -> L.Trainer:
-    """Return Lightning's trainer; a strategy or precision that it cannot serve is a ConfigError."""
-    settings = job.settings
-    precision: Any = settings.precision
+def _lightning_trainer(
+    job: Plan, callbacks: Sequence[L.Callback], loggers: Sequence[Logger], empty: str
+) -> L.Trainer:
+    """Return Lightning's trainer; what it cannot serve is a ConfigError.
+
+    How many processes there are, and which this is, the plan says and not the environment, which Lightning
+    would ask.
+    """
+    settings, several = job.settings, job.world_size > 1
+    torchrun = several and started_by_torchrun(job.world_size)
+    number = machines(job.world_size)
+    own = {
+        "accelerator": devices.accelerator(settings),
+        "devices": job.world_size // number,
+        "num_nodes": number,
+        "strategy": "ddp" if several and settings.strategy == "auto" else settings.strategy,
+        "plugins": [TorchElasticEnvironment() if torchrun else LightningEnvironment()],
+        "precision": settings.precision,
+        "logger": list(loggers) or False,
+        "callbacks": list(callbacks),
+        "max_epochs": -1,
+        "num_sanity_val_steps": 0,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "use_distributed_sampler": False,
+    }
     try:
-        return L.Trainer(
-            accelerator=settings.accelerator,
-            devices=settings.devices if settings.devices > 0 else "auto",
-            strategy=settings.strategy,
-            precision=precision,
-            logger=list(loggers) or False,
-            callbacks=list(callbacks),
-            max_epochs=-1,
-            num_sanity_val_steps=0,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            **settings.lightning,
-        )
+        return L.Trainer(**arguments(settings.lightning, empty) | own)
     except Exception as error:  # Lightning's own are of many kinds
         raise ConfigError(f"trainer: {one_line(error)}.") from error
 

@@ -34,6 +34,7 @@ from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model
 from seqbench.runs.devices import world_size
+from seqbench.runs.effects import check_effects
 from seqbench.runs.memory import check_memory
 from seqbench.runs.store import run_folder
 from seqbench.runs.trial import check_shapes
@@ -164,6 +165,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
             f"model._target_ makes a {type(model).__name__}, which is no seqbench.models.model.Model."
         )
     _check_optimizer(optimizer, model, cfg.optim)
+    check_effects(cfg, settings, optimizer, task, model)
     if model.solves_readout and processes > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
     config: Any = OmegaConf.to_container(cfg, resolve=True)
@@ -172,13 +174,21 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     observers = [*build_callbacks(cfg), *_checked(callbacks)]
     for callback in observers if not cfg.logger else ():
         check_is_heard(callback)
-    together = (
-        processes == 1
-        and settings.seeds_together is not False
-        and not observers
-        and model.vectorizable
-        and isinstance(optimizer.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE)
-    )
+    alone = {
+        "the devices share the batches of one seed": processes > 1,
+        "callbacks see one seed each": bool(observers),
+        f"{cfg.preset.model} cannot be vectorised over seeds": not model.vectorizable,
+        "the optimiser does not treat each number by itself": not isinstance(
+            optimizer.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE
+        ),
+    }
+    sequential = alone | {
+        "optim.omega takes every model by itself": optimizer.omega > 0,
+        f"{cfg.preset.model} solves for its readout": model.solves_readout,
+    }
+    for obstacle in (why for why, holds in sequential.items() if holds and settings.seeds_together is True):
+        raise ConfigError(f"trainer.seeds_together=true cannot be, because {obstacle}; leave it out.")
+    together = settings.seeds_together is not False and not any(alone.values())
     check_memory(model, task, config, cfg.n_seeds if together else 1)
     return Plan(
         task=task,
@@ -276,8 +286,3 @@ def _check_optimizer(optimizer: OptimizerConfig, model: Model, node: DictConfig)
             check_omega(model)
         except ValueError as error:
             raise ConfigError(f"optim.omega={optimizer.omega}: {error}") from error
-    if optimizer.truncate is not None and not model.carries_state:
-        raise ConfigError(
-            f"optim.truncate={optimizer.truncate} carries a state from slice to slice of a sequence, and "
-            "this model has none to carry; give optim.truncate=null."
-        )

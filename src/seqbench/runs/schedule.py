@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
 from seqbench.errors import StoreError, printable
-from seqbench.processes import is_first_process
+from seqbench.processes import is_first_process, sharing
 from seqbench.runs.continuation import continuation
 from seqbench.runs.execute import execute
 from seqbench.runs.files import DamagedFileError, set_aside, tidy
@@ -46,10 +46,11 @@ def train(
     """
     job = plan(cfg, callbacks)
     results: dict[int, Result] = {}
-    for seed, result, trained in _results(job):
-        results[seed] = result
-        if on_result is not None:
-            on_result(job, result, trained)
+    with sharing(job.world_size):
+        for seed, result, trained in _results(job):
+            results[seed] = result
+            if on_result is not None:
+                on_result(job, result, trained)
     return [results[seed] for seed in sorted(results)]
 
 

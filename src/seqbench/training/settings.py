@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from seqbench.errors import ConfigError
+from seqbench.training.lightning_arguments import check_arguments
+
+#: The types of numbers, as Lightning names them.
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true", "16-true")
+#: How several devices share batches: DDP, also for models with parameters that a step does not use.
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 
 #: More threads than any machine has cores.
 MOST_THREADS = 1024
@@ -26,18 +32,19 @@ class TrainerSettings:
             at the last, linear in between (scheduled sampling: Bengio, Vinyals, Jaitly & Shazeer, 2015).
         log_spectrum: log the largest spectral radius and singular value of the recurrent matrices at each
             evaluation.
-        precision: as Lightning names it: 32-true, bf16-mixed, 64-true, …
+        precision: one of `PRECISIONS`.
         accumulate: parts in which a device takes its share of each batch, one after another: less memory, and
             the same numbers, as gradients are added up before a step.
-        devices: number of devices that share each batch; -1 takes all there are.
+        devices: number of devices that share each batch, on all machines together; -1 takes all that this
+            machine has.
         seeds_together: whether one pass is vectorised over the models of all seeds (True), or each model has
             its own; auto measures which is faster. False also trains one seed after another.
         accelerator: auto, cpu, gpu, mps, …
-        strategy: as Lightning names it.
+        strategy: one of `STRATEGIES`, for several devices; auto is ddp.
         num_threads: threads of one process on a CPU; None leaves the choice to torch.
         checkpoint_every: steps between checkpoints; each is written at an evaluation.
         progress: show a progress line if the output is a terminal.
-        lightning: further arguments of `lightning.Trainer`.
+        lightning: further arguments of `lightning.Trainer`, see `seqbench.training.lightning_arguments`.
     """
 
     #: Since the second, pieces of a truncated sequence begin with what is due, the truth or the model's own
@@ -62,16 +69,15 @@ class TrainerSettings:
     lightning: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if str(self.precision) in ("16", "16-mixed"):
+        if self.precision == "16-mixed":
             raise ConfigError(
-                f"trainer.precision={self.precision} scales the loss, which clipping and checkpoints do not "
-                "support; use bf16-mixed."
+                "trainer.precision=16-mixed scales the loss, which clipping and checkpoints do not support; "
+                "use bf16-mixed."
             )
-        if self.strategy.startswith(("fsdp", "deepspeed")):
-            raise ConfigError(
-                f"trainer.strategy={self.strategy} splits a model over devices, and here each device has a "
-                "whole one; give ddp, or auto."
-            )
+        for name, known in (("precision", PRECISIONS), ("strategy", STRATEGIES)):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"trainer.{name}={getattr(self, name)} must be one of {', '.join(known)}.")
+        check_arguments(self.lightning)
         ends = self.teacher_rates
         if len(ends) != 2 or not all(0 <= end <= 1 for end in ends):
             raise ConfigError(

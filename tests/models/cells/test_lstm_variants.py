@@ -82,7 +82,7 @@ def test_a_removed_gate_has_no_parameters():
 def test_forget_bias_finds_its_gate():
     cell = LSTMVariant(2, 3, input_gate=False, forget_bias=2.0)
     assert cell.b.tolist() == [2.0] * 3 + [0.0] * 6
-    assert not LSTMVariant(2, 3, forget_gate=False, forget_bias=2.0).b.any()
+    assert not LSTMVariant(2, 3, forget_gate=False).b.any()
 
 
 @pytest.mark.parametrize("gate", ["input_gate", "forget_gate"])

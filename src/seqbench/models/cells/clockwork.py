@@ -12,6 +12,8 @@ from seqbench.models.cells.affine import AffineCell
 from seqbench.models.init import RecurrentInit
 from seqbench.models.unfold import State
 
+PERIODS = (1, 2, 4, 8, 16, 32, 64)
+
 
 class ClockworkRNN(AffineCell):
     """Groups of units, each with a period p: a group is updated only at the steps that p divides.
@@ -38,7 +40,8 @@ class ClockworkRNN(AffineCell):
         recurrent_init: how W starts, see `init_recurrent`.
 
     Raises:
-        ValueError: `periods` is empty or has a number below 1.
+        ValueError: `periods` is empty or has a number below 1; or, from `check_length`, there are fewer units
+            than periods that were given.
 
     Source: Koutník, Greff, Gomez & Schmidhuber (2014), "A clockwork RNN", section 3.
     """
@@ -47,12 +50,13 @@ class ClockworkRNN(AffineCell):
         self,
         input_size: int,
         hidden_size: int,
-        periods: Sequence[int] = (1, 2, 4, 8, 16, 32, 64),
+        periods: Sequence[int] = PERIODS,
         recurrent_init: RecurrentInit = "uniform",
     ) -> None:
         super().__init__(input_size, hidden_size)
         if not periods or min(periods) < 1:
             raise ValueError(f"periods={list(periods)} must be whole numbers of at least 1.")
+        self.periods = tuple(periods)
         self.init_weights(recurrent_init)
         # Unit i belongs to group ⌊i G / H⌋; with H < G the longest periods have no unit.
         ordered, groups = sorted(periods), len(periods)
@@ -61,6 +65,13 @@ class ClockworkRNN(AffineCell):
         self.heard: Tensor
         self.register_buffer("period", torch.tensor(self._periods, dtype=torch.get_default_dtype()))
         self.register_buffer("heard", (self.period[None, :] >= self.period[:, None]).to(self.W.dtype))
+
+    def check_length(self, steps: int) -> None:
+        if self.periods != PERIODS and len(self.periods) > self.hidden_size:
+            raise ValueError(
+                f"periods={list(self.periods)} has {len(self.periods)} numbers for {self.hidden_size} units, "
+                "and the longest have no unit; give fewer, or more units."
+            )
 
     @property
     def masked_weight(self) -> Float[Tensor, "H H"]:

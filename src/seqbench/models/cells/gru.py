@@ -48,7 +48,10 @@ class GRU(AffineCell):
         recurrent_init: how each block of W starts, see `init_recurrent`.
         form: after, before or as_printed.
         chrono: the longest dependency expected. If given, bᵘ starts so that the units' time constants cover
-            that range; `update_bias` is then not used (Tallec & Ollivier, 2018).
+            that range, and `update_bias` must be 0 (Tallec & Ollivier, 2018).
+
+    Raises:
+        ValueError: `chrono` below 3, or with an `update_bias`.
 
     Source: Cho et al. (2014); Goodfellow, Bengio & Courville (2016), section 10.10.2.
     """
@@ -71,6 +74,10 @@ class GRU(AffineCell):
         self.init_weights(recurrent_init)
         self.bias("u").fill_(update_bias)
         if chrono is not None:
+            if update_bias:
+                raise ValueError(
+                    f"update_bias={update_bias} is replaced by what chrono={chrono} draws; give one of them."
+                )
             self.bias("u").copy_(chrono_bias(hidden_size, chrono))
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:

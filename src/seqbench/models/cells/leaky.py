@@ -40,7 +40,8 @@ class LeakyRNN(AffineCell):
         recurrent_init: how W starts, see `init_recurrent`.
 
     Raises:
-        ValueError: α is outside [0, 1], or is 0 or 1 where it is learnt, or 1 where it is spread.
+        ValueError: α is outside [0, 1], or is 0 or 1 where it is learnt, or 1 where it is spread; or a pair
+            is twice the same.
 
     Source: Goodfellow, Bengio & Courville (2016), section 10.9.2.
     """
@@ -89,8 +90,10 @@ def spread_alpha(alpha: float | Sequence[float], units: int) -> Float[Tensor, " 
     ends = (alpha, alpha) if isinstance(alpha, int | float) else tuple(alpha)
     if len(ends) != 2 or not all(0 <= end <= 1 for end in ends):
         raise ValueError(f"alpha={alpha} must lie in [0, 1], as one number or as a pair of them.")
+    if isinstance(alpha, int | float):
+        return torch.full((units,), float(alpha))
     if ends[0] == ends[1]:
-        return torch.full((units,), float(ends[0]))
+        raise ValueError(f"alpha={list(ends)} spreads nothing; give alpha={ends[0]}.")
     if max(ends) == 1:
         raise ValueError(f"alpha={alpha} ends at a unit that never changes; give two numbers below 1.")
     first, last = (math.log(1 / (1 - end)) for end in ends)

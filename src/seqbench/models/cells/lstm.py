@@ -12,6 +12,9 @@ from seqbench.models.init import RecurrentInit, chrono_bias
 from seqbench.models.native import run_native
 from seqbench.models.unfold import State
 
+#: The initial bias of the forget gate, unless another one is given.
+FORGET_BIAS = 1.0
+
 
 class LSTM(AffineCell):
     """A state s with a linear self-loop. Its weight is the forget gate f, which depends on the context.
@@ -39,7 +42,10 @@ class LSTM(AffineCell):
             filling both with 1 gives an effective 2.)
         recurrent_init: how each block of W starts, see `init_recurrent`.
         chrono: the longest dependency expected. If given, bᶠ starts so that the units' time constants cover
-            that range, and bᵍ at −bᶠ; `forget_bias` is then not used (Tallec & Ollivier, 2018).
+            that range, and bᵍ at −bᶠ, and `forget_bias` must be 1 (Tallec & Ollivier, 2018).
+
+    Raises:
+        ValueError: `chrono` below 3, or with another `forget_bias`.
 
     Source: Hochreiter & Schmidhuber (1997); forget gate: Gers, Schmidhuber & Cummins (2000); Goodfellow,
     Bengio & Courville (2016), section 10.10.1.
@@ -52,7 +58,7 @@ class LSTM(AffineCell):
         self,
         input_size: int,
         hidden_size: int,
-        forget_bias: float = 1.0,
+        forget_bias: float = FORGET_BIAS,
         recurrent_init: RecurrentInit = "uniform",
         chrono: int | None = None,
     ) -> None:
@@ -65,6 +71,10 @@ class LSTM(AffineCell):
         if "f" in self.blocks:
             self.bias("f").fill_(forget_bias)
         if chrono is not None:
+            if forget_bias != FORGET_BIAS:
+                raise ValueError(
+                    f"forget_bias={forget_bias} is replaced by what chrono={chrono} draws; give one of them."
+                )
             keep = chrono_bias(self.hidden_size, chrono)
             for gate, start in (("f", keep), ("g", -keep)):
                 if gate in self.blocks:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seqbench.models.cells.affine import AffineCell
-from seqbench.models.cells.lstm import LSTM
+from seqbench.models.cells.lstm import FORGET_BIAS, LSTM
 from seqbench.models.init import RecurrentInit, init_uniform
 from seqbench.models.unfold import State
 
@@ -43,7 +43,8 @@ class LSTMVariant(LSTM):
         chrono: the longest dependency expected, see `LSTM`.
 
     Raises:
-        ValueError: `coupled` without an input or a forget gate; `chrono` without a forget gate.
+        ValueError: `coupled` without an input or a forget gate; `chrono` or another `forget_bias` without a
+            forget gate; `peepholes` without any gate.
 
     Source: Greff et al. (2017), "LSTM: a search space odyssey", section 3.
     """
@@ -52,7 +53,7 @@ class LSTMVariant(LSTM):
         self,
         input_size: int,
         hidden_size: int,
-        forget_bias: float = 1.0,
+        forget_bias: float = FORGET_BIAS,
         recurrent_init: RecurrentInit = "uniform",
         peepholes: bool = False,
         input_gate: bool = True,
@@ -69,6 +70,13 @@ class LSTMVariant(LSTM):
             raise ValueError(
                 "coupled=true makes one gate of another: it needs input_gate=true, forget_gate=true."
             )
+        if forget_bias != FORGET_BIAS and (coupled or not forget_gate):
+            raise ValueError(
+                f"forget_bias={forget_bias} has no gate of its own to act on, as "
+                f"{'coupled is true' if coupled else 'forget_gate is false'}; leave it out."
+            )
+        if peepholes and not (input_gate or forget_gate or output_gate):
+            raise ValueError("peepholes=true lets gates see the state, and there is no gate; keep one.")
         present = {"g": input_gate, "f": forget_gate and not coupled, "candidate": True, "q": output_gate}
         blocks = tuple(block for block, is_present in present.items() if is_present)
         # LSTM's own constructor makes all four blocks.

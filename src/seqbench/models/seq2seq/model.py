@@ -66,8 +66,9 @@ class Seq2Seq(Model):
         engine: how layers unfold, see `unfold`.
 
     Raises:
-        ValueError: a size or a beam below 1, an engine that a cell does not have, or a context that would
-            not reach the decoder.
+        ValueError: a size or a beam below 1, an engine that a cell does not have, a context that would not
+            reach the decoder, a length penalty without a beam, or a place for a fixed context where attention
+            makes one for each step.
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("two-sequence",)
@@ -94,6 +95,16 @@ class Seq2Seq(Model):
         super().__init__()
         at_least_one(beam=(beam, "sequence"))
         not_too_many(beam=beam)
+        if beam == 1 and length_penalty != 1.0:
+            raise ValueError(
+                f"length_penalty={length_penalty} ranks what beam search finds, and beam=1 does not search; "
+                "give a larger beam, or leave it out."
+            )
+        if attention is not None and context != "every_step":
+            raise ValueError(
+                f"context={context} places a fixed context, and attention={attention} makes one for each "
+                "step; give one of them."
+            )
         self.end = end
         self.beam = beam
         self.length_penalty = length_penalty

@@ -43,7 +43,11 @@ class SumOfSines(SeriesTask):
         variant: see above.
         phase_seed: the seed of the waveform's phases; for `generate` only.
         eval_lengths: lengths to test at.
-        eval_size: sequences to evaluate on; None means 1 for `generate`, 1,000 for `continue`.
+        eval_size: sequences to evaluate on; None means 1 for `generate`, which has no other, and 1,000 for
+            `continue`.
+
+    Raises:
+        ConfigError: a length is too small, or a value has no effect in the variant.
     """
 
     def __init__(
@@ -57,6 +61,11 @@ class SumOfSines(SeriesTask):
         if variant not in ("generate", "continue"):
             raise ConfigError(f"task.variant={variant} is unknown; there are generate and continue.")
         generate = variant == "generate"
+        if not generate and phase_seed:
+            raise ConfigError(
+                f"task.phase_seed={phase_seed} has no effect: task.variant=continue draws phases for each "
+                "sequence; leave it out."
+            )
         if not generate:
             self.horizon = max(PERIODS)
         super().__init__(
@@ -66,6 +75,11 @@ class SumOfSines(SeriesTask):
             # At least one period; before the loop is closed the first values must determine the phases.
             min_length=min(PERIODS) if generate else self.horizon + 16,
         )
+        if generate and self.eval_size > 1:
+            raise ConfigError(
+                f"task.eval_size={eval_size} has no effect: all sequences of task.variant=generate are the "
+                "same; leave it out."
+            )
         self.variant = variant
         self.phases = torch.rand(1, len(PERIODS), generator=torch.Generator().manual_seed(phase_seed))
         self.solved_when = f"{'' if generate else 'closed-loop '}NMSE under 0.007, " + (

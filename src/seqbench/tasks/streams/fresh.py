@@ -25,20 +25,25 @@ class SyntheticTask(Task):
         min_length: the length of the shortest meaningful sequence.
 
     Raises:
-        ConfigError: a length or `eval_size` is too small.
+        ConfigError: a length or `eval_size` is too small, or a length to test at occurs twice.
     """
 
     def __init__(
         self, length: int, eval_lengths: Sequence[int] | None, eval_size: int, *, min_length: int
     ) -> None:
         self.length = length
-        self.eval_lengths = tuple(eval_lengths) if eval_lengths else (length,)
+        self.eval_lengths = (length,) if eval_lengths is None else tuple(eval_lengths)
         self.eval_size = eval_size
         for key, value in self._lengths():
             if value < min_length:
                 raise ConfigError(
                     f"task.{key}={value} is too short for this task; it needs at least {min_length} steps."
                 )
+        if not 0 < len(self.eval_lengths) == len({*self.eval_lengths}):
+            raise ConfigError(
+                f"task.eval_lengths={list(self.eval_lengths)} must name at least one length, and each once; "
+                "null tests at task.length."
+            )
         if eval_size < 1:
             raise ConfigError(f"task.eval_size={eval_size} leaves nothing to evaluate on; give at least 1.")
 

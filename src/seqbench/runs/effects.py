@@ -1,0 +1,128 @@
+"""What is accepted has its effect: settings that were given and would do nothing are refused.
+
+A class refuses in its constructor what can have no effect in it. Here is what only the whole configuration
+shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from seqbench.config.presets import default_preset, preset_node
+from seqbench.errors import ConfigError
+from seqbench.models.model import Model
+from seqbench.runs.devices import accelerator
+from seqbench.tasks.base import Task
+from seqbench.training.optimisation import OptimizerConfig
+from seqbench.training.settings import TrainerSettings
+
+
+def check_effects(
+    cfg: DictConfig, settings: TrainerSettings, optimizer: OptimizerConfig, task: Task, model: Model
+) -> None:
+    """Raise a ConfigError for a setting that was given, that is, differs from its default, and has no effect.
+
+    Args:
+        cfg: the configuration.
+        settings: what its `trainer` describes.
+        optimizer: what its `optim` describes.
+        task: what its `task` describes.
+        model: what its `model` describes; it may be without memory, on the device `meta`.
+    """
+    if model.solves_readout:
+        _check_nothing_optimised(cfg)
+    _check_steps(settings, optimizer)
+    _check_truncation(optimizer, task, model)
+    _check_teacher_forcing(settings, cfg, model)
+    if settings.log_spectrum and not model.recurrent_matrices():
+        raise ConfigError(
+            f"trainer.log_spectrum=true has no effect: {cfg.preset.model} has no recurrent matrix; leave it "
+            "out."
+        )
+    if settings.lightning.get("benchmark") and accelerator(settings) != "cuda":
+        raise ConfigError(
+            "trainer.lightning.benchmark=true chooses among the kernels of a GPU, and this run has none; "
+            "leave it out."
+        )
+
+
+def _check_nothing_optimised(cfg: DictConfig) -> None:
+    """Refuse what says how to follow a gradient, where the readout is solved for."""
+    default = default_preset("optim")
+    because = f"has no effect: {cfg.preset.model} solves for its readout, without a gradient; leave it out."
+    if cfg.preset.optim != default:
+        raise ConfigError(f"optim={cfg.preset.optim} {because}")
+    usual = preset_node("optim", default)
+    for key, value in _leaves(cfg.optim):
+        if value != OmegaConf.select(usual, key):
+            raise ConfigError(f"optim.{key}={value} {because}")
+
+
+def _leaves(node: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a node and of those within it, by dotted key."""
+    for name, value in node.items():
+        key = prefix + str(name)
+        if isinstance(value, DictConfig):
+            yield from _leaves(value, f"{key}.")
+        else:
+            yield key, value
+
+
+def _check_steps(settings: TrainerSettings, optimizer: OptimizerConfig) -> None:
+    """Refuse a learning rate over time for which there are too few steps."""
+    steps, warmup = settings.max_steps, optimizer.warmup_steps
+    if warmup >= steps:
+        raise ConfigError(
+            f"optim.warmup_steps={warmup} is as long as the run, trainer.max_steps={steps}, which never "
+            "trains at the rate optim.lr; give fewer."
+        )
+    if warmup == 1 and optimizer.schedule == "constant":
+        raise ConfigError(
+            "optim.warmup_steps=1 has no effect: a warm-up of one step takes it at the rate optim.lr; give "
+            "0, or at least 2."
+        )
+    if optimizer.schedule != "constant" and steps - warmup < 2:
+        raise ConfigError(
+            f"optim.schedule={optimizer.schedule} has no effect: trainer.max_steps={steps} leaves no second "
+            "step after the warm-up, at which the rate has fallen; give constant, or more steps."
+        )
+
+
+def _check_truncation(optimizer: OptimizerConfig, task: Task, model: Model) -> None:
+    if optimizer.truncate is None:
+        return
+    if not model.carries_state:
+        raise ConfigError(
+            f"optim.truncate={optimizer.truncate} carries a state from slice to slice of a sequence, and "
+            "this model has none to carry; give optim.truncate=null."
+        )
+    if optimizer.truncate >= task.steps:
+        raise ConfigError(
+            f"optim.truncate={optimizer.truncate} has no effect: a sequence has at most {task.steps} steps; "
+            "give fewer, or null."
+        )
+
+
+def _check_teacher_forcing(settings: TrainerSettings, cfg: DictConfig, model: Model) -> None:
+    rate = settings.teacher_forcing
+    if isinstance(rate, int | float):
+        if rate == 1:
+            return
+    elif settings.teacher_rates[0] == settings.teacher_rates[1]:
+        raise ConfigError(
+            f"trainer.teacher_forcing={list(rate)} does not change from the first step to the last; give one "
+            "number."
+        )
+    elif settings.max_steps == 1:
+        raise ConfigError(
+            f"trainer.teacher_forcing={list(rate)} goes from one rate to another, and trainer.max_steps=1 "
+            "has one step; give one number."
+        )
+    if model.solves_readout or not model.is_fed_outputs:
+        raise ConfigError(
+            f"trainer.teacher_forcing={rate if isinstance(rate, int | float) else list(rate)} has no effect: "
+            f"{cfg.preset.model} is fed no output for which {cfg.preset.task} has the truth; leave it out."
+        )
