@@ -72,6 +72,10 @@ REFUSED = {
         [*LATCH, "model=rnn", "optim.warmup_steps=10"],
         r"optim.warmup_steps=10 is as long as the run, trainer.max_steps=10, which never trains at the",
     ),
+    "a patience of more evaluations than there are": (
+        [*LATCH, "model=rnn", "trainer.eval_every=4", "trainer.patience=2"],
+        r"trainer.patience=2 has no effect: trainer.max_steps=10 and trainer.eval_every=4 make 3 evaluations",
+    ),
     "a warm-up of one step": (
         [*LATCH, "model=rnn", "optim.warmup_steps=1"],
         r"optim.warmup_steps=1 has no effect",

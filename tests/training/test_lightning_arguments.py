@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import re
 from pathlib import Path
 
@@ -134,7 +135,7 @@ def test_what_is_allowed_has_its_effect_and_leaves_the_process_as_it_was(
         reported = "FIT Profiler Report" in out and "TEST Profiler Report" in out and "training_step" in out
         assert reported == (name == "profiler")
     assert not torch.is_anomaly_enabled() and torch.get_deterministic_debug_mode() == 0
-    assert torch.backends.cudnn.benchmark is False
+    assert torch.backends.cudnn.benchmark is False and "CUBLAS_WORKSPACE_CONFIG" not in os.environ
     assert [path.name for path in Path().iterdir()] == ["runs"]
 
 

@@ -72,12 +72,19 @@ def _leaves(node: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _check_steps(settings: TrainerSettings, optimizer: OptimizerConfig) -> None:
-    """Refuse a learning rate over time for which there are too few steps."""
+    """Refuse a learning rate over time, or a patience, for which there are too few steps."""
     steps, warmup = settings.max_steps, optimizer.warmup_steps
     if warmup >= steps:
         raise ConfigError(
             f"optim.warmup_steps={warmup} is as long as the run, trainer.max_steps={steps}, which never "
             "trains at the rate optim.lr; give fewer."
+        )
+    evaluations = -(-steps // settings.eval_every)
+    if settings.patience is not None and settings.patience + 1 >= evaluations:
+        raise ConfigError(
+            f"trainer.patience={settings.patience} has no effect: trainer.max_steps={steps} and "
+            f"trainer.eval_every={settings.eval_every} make {evaluations} evaluation{'s' * (evaluations > 1)}; "
+            "give less, or null."
         )
     if warmup == 1 and optimizer.schedule == "constant":
         raise ConfigError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import platform
 import tempfile
 import traceback
@@ -106,6 +107,7 @@ def _process_settings(job: Plan) -> Iterator[None]:
     """Set threads and memory for a run, and leave the process's settings and generators as they were."""
     threads = torch.get_num_threads()
     deterministic, benchmark = torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark
+    workspace = {name: os.environ[name] for name in ("CUBLAS_WORKSPACE_CONFIG",) if name in os.environ}
     try:
         with torch.random.fork_rng():
             torch.set_num_threads(job.settings.num_threads or threads)
@@ -117,6 +119,8 @@ def _process_settings(job: Plan) -> Iterator[None]:
         torch.set_num_threads(threads)
         torch.set_deterministic_debug_mode(deterministic)
         torch.backends.cudnn.benchmark = benchmark
+        os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)  # goes with `deterministic`
+        os.environ.update(workspace)
 
 
 def _trainer(
