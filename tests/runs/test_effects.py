@@ -74,7 +74,7 @@ REFUSED = {
     ),
     "a patience of more evaluations than there are": (
         [*LATCH, "model=rnn", "trainer.eval_every=4", "trainer.patience=2"],
-        r"trainer.patience=2 has no effect: trainer.max_steps=10 and trainer.eval_every=4 make 3 evaluations",
+        r"trainer.patience=2 has no effect: trainer.max_steps=10 has no more than 3 evaluations",
     ),
     "a warm-up of one step": (
         [*LATCH, "model=rnn", "optim.warmup_steps=1"],
@@ -104,7 +104,7 @@ REFUSED = {
     ),
     "a dilation of one layer": (
         [*LATCH, "model=gru", "model.dilation=4"],
-        r"dilation=4 acts from the second layer on, and num_layers=1",
+        r"model.dilation=4 acts from the second layer on, and model.num_layers=1",
     ),
     "a dilation of no state": (
         [*WARP, "model=output_rnn", "model.num_layers=2", "model.dilation=2"],
@@ -112,19 +112,19 @@ REFUSED = {
     ),
     "a length penalty without a beam": (
         [*REVERSE, "model=seq2seq", "model.length_penalty=0.5"],
-        r"length_penalty=0.5 ranks what beam search finds, and beam=1 does not search",
+        r"model.length_penalty=0.5 ranks what beam search finds, and model.beam=1 does not search",
     ),
     "a place for the context beside attention": (
         [*REVERSE, "model=seq2seq_attention", "model.context=start"],
-        r"context=start places a fixed context, and attention=additive makes one for each step",
+        r"model.context=start places a fixed context, and model.attention=additive makes one for each step",
     ),
     "a bias that chrono replaces, GRU": (
         [*LATCH, "model=gru_chrono", "model.cell.update_bias=1"],
-        r"update_bias=1.0 is replaced by what chrono=100 draws",
+        r"model.cell.update_bias=1.0 is replaced by what model.cell.chrono=100 draws",
     ),
     "a bias that chrono replaces, LSTM": (
         [*LATCH, "model=lstm_chrono", "model.cell.forget_bias=2"],
-        r"forget_bias=2.0 is replaced by what chrono=100 draws",
+        r"model.cell.forget_bias=2.0 is replaced by what model.cell.chrono=100 draws",
     ),
     "a bias of no forget gate": (
         [*LATCH, "model=lstm", "model.cell.forget_gate=false", "model.cell.forget_bias=0"],
@@ -144,7 +144,7 @@ REFUSED = {
     ),
     "α spread over nothing": (
         [*LATCH, "model=leaky_rnn", "model.cell.alpha=[0.5,0.5]"],
-        r"alpha=\[0.5, 0.5\] spreads nothing; give alpha=0.5",
+        r"alpha=\[0.5, 0.5\] spreads nothing; give model.cell.alpha=0.5",
     ),
     "more periods than units": (
         [*LATCH, "model=clockwork_rnn", "model.hidden_size=2", "model.cell.periods=[1,2,4]"],

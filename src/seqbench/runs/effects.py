@@ -82,9 +82,8 @@ def _check_steps(settings: TrainerSettings, optimizer: OptimizerConfig) -> None:
     evaluations = -(-steps // settings.eval_every)
     if settings.patience is not None and settings.patience + 1 >= evaluations:
         raise ConfigError(
-            f"trainer.patience={settings.patience} has no effect: trainer.max_steps={steps} and "
-            f"trainer.eval_every={settings.eval_every} make {evaluations} evaluation{'s' * (evaluations > 1)}; "
-            "give less, or null."
+            f"trainer.patience={settings.patience} has no effect: trainer.max_steps={steps} has no more than "
+            f"{evaluations} evaluations; give less, or null."
         )
     if warmup == 1 and optimizer.schedule == "constant":
         raise ConfigError(
