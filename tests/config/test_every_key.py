@@ -1,7 +1,7 @@
 """Every key of every preset with values that nobody means: one sentence with the whole key, or accepted.
 
-What is accepted stands in `every_key.txt`, which a person has read line by line; below it stands what is
-refused by a sentence about another key. After a change both are written anew by
+What is accepted is trained for two steps, and stands in `every_key.txt`, which a person has read line by line;
+below it stands what is refused by a sentence about another key. After a change both are written anew by
 
     python -m tests.config.test_every_key
 
@@ -97,12 +97,41 @@ def survey() -> tuple[str, list[str]]:
                 except Exception as error:
                     wrong.append(f"{preset} {typed}: {type(error).__name__}: {error}")
                 else:
+                    if typed not in accepted and (told := failure(cfg, key)):
+                        wrong.append(f"{preset} {typed}: {told}")
                     accepted[typed].append(name)
     lines = ["Accepted: key=value, and the presets", ""]
     lines += [f"{typed}  {' '.join(names)}".rstrip() for typed, names in sorted(accepted.items())]
     lines += ["", "Refused by a sentence about another key: key=value, the sentence, and the presets", ""]
     lines += [f"{told}  {' '.join(names)}" for told, names in sorted(elsewhere.items())]
     return "\n".join(lines) + "\n", wrong
+
+
+#: Keys that decide how long a run is: what was accepted of them is not trained.
+TOO_LONG = ("trainer.max_steps",)
+#: What makes a trial short.
+SHORT = {"trainer.max_steps": 2, "trainer.eval_every": 2, "batch_size": 4, "task.eval_size": 8}
+
+
+def failure(cfg: DictConfig, key: str) -> str:
+    """Train a configuration for two steps, and return how that failed; nothing where it went well.
+
+    A loss that is not finite is no failure: the run ends as diverged.
+    """
+    if key in TOO_LONG:
+        return ""
+    cfg = cfg.copy()
+    for short, value in SHORT.items():
+        if short != key and OmegaConf.select(cfg, short) is not None:
+            OmegaConf.update(cfg, short, value)
+    try:
+        results = seqbench.train(cfg)
+    except (ConfigError, DataError) as error:  # two steps are too few for it
+        return "" if re.fullmatch(r"[^\n]{10,400}[.?]", str(error)) else f"{error!r} is no sentence"
+    except Exception as error:
+        return f"training fails: {type(error).__name__}: {error}"
+    failed = [str(result.error).strip() for result in results if result.status == "failed"]
+    return f"training fails: {failed[0].splitlines()[-1]}" if failed else ""
 
 
 def isolate(patch: pytest.MonkeyPatch) -> None:
