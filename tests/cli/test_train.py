@@ -113,6 +113,27 @@ def test_a_run_that_raises_is_on_record_and_tried_again(
     assert again.code == 0 and again.out.count("(was done)") == 1
 
 
+def test_a_run_without_memory_is_a_failed_run_and_one_sentence(
+    seqbench: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from seqbench.models.cells.gru import GRU
+    from seqbench.tasks.synthetic.latch import Latch
+
+    def allocate(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000 bytes.")
+
+    sentence = (
+        "not enough memory; give a smaller batch_size, task.length or model.hidden_size, or train seeds"
+    )
+    with monkeypatch.context() as broken:
+        broken.setattr(GRU, "native", allocate)
+        said = seqbench(*QUICK, "model=gru")
+    assert said.code == 1 and f"failed: {sentence}" in said.out and said.err == ""
+    monkeypatch.setattr(Latch, "prepare", allocate)
+    said = seqbench(*QUICK, "model=rnn")
+    assert said.code == 1 and said.err.startswith(f"seqbench: {sentence}") and said.err.count("\n") == 1
+
+
 def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable[..., Said]) -> None:
     said = seqbench(
         *["task=adding", "task.length=6", "task.eval_size=20", "model=irnn", "optim=sgd", "optim.lr=1e30"],

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobRuntime
 from hydra.version import getbase
 
-from seqbench.config.compose import compose
+from seqbench.config.compose import compose, fitted
 from seqbench.errors import ConfigError
 
 
@@ -74,3 +74,18 @@ def test_a_dashboard_is_required_where_it_was_named():
     assert required("logger=wandb") is True and required("logger=[csv,wandb]") is True
     assert required("logger.wandb.project=mine") is True
     assert required("logger=wandb", "logger.wandb.required=false") is False
+
+
+def test_top_level_values_are_fitted_also_where_a_program_has_set_them():
+    cfg = compose()
+    cfg.seed, cfg.batch_size, cfg.runs_dir = 1e3, "64", "~"
+    found = fitted(cfg)
+    assert (found.seed, found.batch_size, found.runs_dir) == (1000, 64, str(Path.home()))
+    assert cfg.seed == 1e3
+    cfg.runs_dir = None
+    with pytest.raises(ConfigError, match=r"^runs_dir=null must name a folder, such as runs_dir=runs\.$"):
+        fitted(cfg)
+    with pytest.raises(
+        ConfigError, match=r"^A configuration is what seqbench\.compose returns, and this is a "
+    ):
+        fitted({"seed": 1})

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 #: Exit code of a command with a failed run.
 FAILED = 1
+#: What is in the traceback of a run that asked for more memory than there is, and what is said instead.
+LACKS_MEMORY = re.compile(r"MemoryError|n[o']t allocate memory|out of memory|not enough memory")
+NO_MEMORY = (
+    "not enough memory; give a smaller batch_size, task.length or model.hidden_size, or train seeds one "
+    "after another with trainer.seeds_together=false"
+)
 
 
 def main() -> int:
@@ -166,8 +172,9 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
         which = f"{printable(' '.join(typed))}: " if sweep else ""
         print(f"seqbench: {which}{error}", file=sys.stderr, flush=True)
         log.add_error(error.exit_code)
-    except Exception:  # a fault of seqbench's own; the other jobs of a sweep still run
-        traceback.print_exc()
+    except Exception:  # a fault of seqbench's own, or no memory; the other jobs of a sweep still run
+        fault = traceback.format_exc()
+        print(f"seqbench: {NO_MEMORY}." if LACKS_MEMORY.search(fault) else fault, file=sys.stderr, flush=True)
         log.add_error(FAILED)
 
 
@@ -195,11 +202,8 @@ def _ending(result: Result) -> str:
 
 def _failure(error: str) -> str:
     """Return the whole message of the exception that a traceback ends with, on one line."""
-    if re.search(r"MemoryError|n[o']t allocate memory|out of memory|not enough memory", error):
-        return (
-            "not enough memory; give a smaller batch_size, task.length or model.hidden_size, or train seeds "
-            "one after another with trainer.seeds_together=false"
-        )
+    if LACKS_MEMORY.search(error):
+        return NO_MEMORY
     lines = error.strip().splitlines()
     code = max((i for i, line in enumerate(lines) if line.startswith('  File "')), default=-1)
     message = next((i for i, line in enumerate(lines) if i > code and not line.startswith(" ")), 0)

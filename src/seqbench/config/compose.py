@@ -98,6 +98,10 @@ def fitted(cfg: DictConfig) -> DictConfig:
     Raises:
         ConfigError: one is none, or out of its range.
     """
+    if not isinstance(cfg, DictConfig):
+        raise ConfigError(
+            f"A configuration is what seqbench.compose returns, and this is a {type(cfg).__name__}."
+        )
     counts = {key: count(cfg.get(key), key, least, most) for key, (least, most) in COUNTS.items()}
     folders = {key: folder(cfg.get(key), key) for key in FOLDERS}
     cfg = cfg.copy()
