@@ -104,10 +104,10 @@ def test_the_place_of_data_does_not_count_where_their_content_does():
 
 
 def test_a_budget_counts_by_its_width():
-    width = ModelFactory(
-        cfg := seqbench.compose([*BASE, "model.param_budget=5000"]), seqbench.build_task(cfg)
-    ).width
-    assert hash_of("model.param_budget=5000") == hash_of(f"model.hidden_size={width}") != hash_of()
+    budget = ["model.hidden_size=null", "model.param_budget=5000"]
+    cfg = seqbench.compose([*BASE, *budget])
+    width = ModelFactory(cfg, seqbench.build_task(cfg)).width
+    assert hash_of(*budget) == hash_of(f"model.hidden_size={width}") != hash_of()
 
 
 class Old:

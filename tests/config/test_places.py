@@ -55,7 +55,7 @@ def test_two_runs_or_two_loggers_in_one_place_are_refused(overrides: list[str], 
     "overrides",
     [
         ["logger=csv", "+logger.csv.version=mine"],  # a single seed
-        ["logger=mlflow", "+logger.mlflow.run_name=mine", "n_seeds=2"],  # a name that several runs may have
+        ["logger=csv", "+logger.csv.prefix=mine", "n_seeds=2"],  # what several runs may share
         [
             "logger=[wandb,csv]",
             f"{SECOND}seqbench.training.loggers.wandb",

@@ -331,7 +331,7 @@ def test_a_batch_is_a_sequence_for_each_part_at_least() -> None:
         ),
         (["trainer.devices=3", "trainer.accumulate=3"], "too small for 3 devices with trainer.accumulate=3"),
         (["trainer.accumulate=0"], "trainer.accumulate=0 must be at least 1"),
-        (["trainer.strategy=fsdp", "trainer.devices=2"], "trainer.strategy=fsdp splits a model over devices"),
+        (["trainer.strategy=fsdp", "trainer.devices=2"], "trainer.strategy=fsdp must be one of auto, ddp"),
     ):
         with pytest.raises(ConfigError, match=words):
             plan(seqbench.compose([*QUICK, "trainer.accelerator=cpu", *overrides]))

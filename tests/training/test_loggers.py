@@ -99,18 +99,20 @@ def test_what_a_memory_does_is_seen_once_a_minute_and_at_the_end(overrides: list
 
 
 def test_it_is_the_first_validation_sequence_as_the_model_then_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    from seqbench.runs import record
+    from seqbench.runs import recorder
 
     seen, steps = [], []
-    picture = record.picture
+    picture = recorder.picture
 
     def note(model: Any, task: Any, batch: Any) -> Any:
         seen.extend(observe(model, task, batch.rows(0, 1)))
         return picture(model, task, batch)
 
-    monkeypatch.setattr(record, "picture", note)
-    monkeypatch.setattr(record, "show_figure", lambda logger, name, figure, step: steps.append((name, step)))
-    monkeypatch.setattr(record, "PICTURE_SECONDS", 0.0)
+    monkeypatch.setattr(recorder, "picture", note)
+    monkeypatch.setattr(
+        recorder, "show_figure", lambda logger, name, figure, step: steps.append((name, step))
+    )
+    monkeypatch.setattr(recorder, "PICTURE_SECONDS", 0.0)
     seqbench.train(seqbench.compose(HEADS))
     assert steps == [("memory", 2), ("memory", 4)]
     task = seqbench.build_task(seqbench.compose(HEADS))
@@ -127,10 +129,10 @@ def test_pictures_change_no_number() -> None:
 
 
 def test_without_a_memory_or_with_no_dashboard_there_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    from seqbench.runs import record
+    from seqbench.runs import recorder
 
     results = seqbench.train(seqbench.compose(SHORT))
-    monkeypatch.setattr(record, "picture", lambda *_: 1 / 0)
+    monkeypatch.setattr(recorder, "picture", lambda *_: 1 / 0)
     results += seqbench.train(seqbench.compose([*HEADS, "logger=none"]))
     assert [result.status for result in results] == ["finished", "finished"]
     assert list(pictures().values()) == [[]]
