@@ -1,6 +1,6 @@
 """Every key of every preset with values that nobody means: one sentence with the whole key, or accepted.
 
-What is accepted is trained for two steps, and stands in `every_key.txt`, which a person has read line by line;
+What is accepted is trained for two steps. It stands in `every_key.txt`, which a person has read line by line;
 below it stands what is refused by a sentence about another key. After a change both are written anew by
 
     python -m tests.config.test_every_key
