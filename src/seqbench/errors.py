@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable
 
@@ -45,6 +46,12 @@ def printable(text: str) -> str:
         else char
         for char in text
     )
+
+
+def say(sentence: str) -> None:
+    """Print a sentence for the user to standard error, in one call, because processes share it."""
+    sys.stderr.write(f"seqbench: {printable(sentence)}\n")
+    sys.stderr.flush()
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 import seqbench
 from seqbench.errors import ConfigError
@@ -74,8 +73,17 @@ def test_what_fits_is_not(monkeypatch):
 def test_free_memory_is_that_of_this_machine():
     free = free_memory()
     assert free is not None and 10**7 < free < 10**14
-    held = torch.ones(50_000_000)
-    assert free_memory() < free + 100_000_000 and len(held)
+
+
+def test_cached_files_of_a_control_group_count_as_free(monkeypatch, tmp_path):
+    for name, text in (("memory.max", "9000000"), ("memory.current", "8000000")):
+        (tmp_path / name).write_text(f"{text}\n")
+    (tmp_path / "memory.stat").write_text("anon 1000000\ninactive_file 6500000\nactive_file 5\n")
+    group = (str(tmp_path), "memory.max", "memory.current", "inactive_file")
+    monkeypatch.setattr(memory, "CGROUPS", (group,))
+    assert free_memory() == 7_500_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_memory() > 10**7
 
 
 def test_amounts():

@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 
 from seqbench.cli.output import open_streams, reader_may_leave
-from seqbench.errors import ConfigError, SeqbenchError, nearest
+from seqbench.errors import ConfigError, SeqbenchError, nearest, say
 
 HELP = """\
 seqbench: which sequence model learns a dependency over how long a span, how surely, and at what cost?
@@ -55,7 +55,7 @@ def main() -> None:
         with reader_may_leave():
             code = _run(sys.argv[1:])
     except SeqbenchError as error:
-        print(f"seqbench: {error}", file=sys.stderr)
+        say(str(error))
         code = error.exit_code
     except KeyboardInterrupt:
         print("\nseqbench: stopped. The same command resumes it.", file=sys.stderr)

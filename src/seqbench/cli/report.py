@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from seqbench.cli.arguments import Arguments
-from seqbench.errors import ConfigError, StoreError, nearest
+from seqbench.errors import ConfigError, StoreError, nearest, say
 from seqbench.results.figures import draw, save
 from seqbench.results.frame import compare, with_metric
 from seqbench.results.rendering.terminal import print_comparison
-from seqbench.results.report import WRITERS, say, write_report
+from seqbench.results.report import WRITERS, write_report
 from seqbench.results.summaries import DEFAULT, find
 from seqbench.runs.store import Result, no_results, read_results, run_folders
 
@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
 
     Raises:
         ConfigError: the name is none of a file, a summary cannot be found, or has a column that another has.
-        StoreError: there is no result, one cannot be read, or a file cannot be written.
+        StoreError: there is no result that can be read, or a file cannot be written.
     """
     args = _parser().parse_args(argv)
     if Path(args.name).name != args.name or args.name in ("", "..") or "\0" in args.name:

@@ -36,7 +36,8 @@ def each_experiment(argv: list[str]) -> list[list[str]]:
         else:
             names = list(override.sweep_string_iterator()) if override.is_sweep_override() else []
         known = preset_names("experiment")
-        for name in names if "--config-dir" not in argv else ():  # which may hold more
+        more = any(argument.startswith(("--config-d", "-cd")) for argument in argv)
+        for name in () if more else names:  # a folder of presets may hold others
             if name not in known:
                 raise ConfigError(f"There is no preset {name!r} in experiment.{nearest(name, known)}")
         if names:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from seqbench.cli.arguments import refused
 from seqbench.cli.output import reader_may_leave
-from seqbench.errors import ConfigError, SeqbenchError, StoreError, one_line, printable
+from seqbench.errors import ConfigError, SeqbenchError, StoreError, one_line, printable, say
 from seqbench.processes import is_first_process
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def main() -> int:
         log.print_table()
         codes = log.exit_codes()
     if len(codes) > 1:
-        print(f"seqbench: {len(codes)} jobs of the sweep ended in errors, printed above.", file=sys.stderr)
+        say(f"{len(codes)} jobs of the sweep ended in errors, printed above.")
     return max(codes, default=0)
 
 
@@ -158,23 +158,25 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
     sweep = hydra_config.mode is not None and hydra_config.mode.name == "MULTIRUN"
     try:
         cfg = named(cfg, hydra_config.runtime.choices, typed)
-        if sweep and cfg.trainer.devices != 1:
+        if sweep and cfg.trainer.get("devices", 1) != 1:
             raise ConfigError(
                 f"trainer.devices={cfg.trainer.devices} does not go with -m, whose jobs share one process; "
                 "sweep on one device each, or start the jobs one by one."
             )
         if not sweep and hydra_config.sweeper.get("params"):
-            print("This preset is a sweep; without -m only one run of it is made.", file=sys.stderr)
+            say("this preset is a sweep, and without -m only one run of it is made.")
         results = train(cfg, on_result=partial(_print_result, log))
         if any(result.status == "failed" for result in results):
             log.add_error(FAILED)
     except SeqbenchError as error:
-        which = f"{printable(' '.join(typed))}: " if sweep else ""
-        print(f"seqbench: {which}{error}", file=sys.stderr, flush=True)
+        say(f"{' '.join(typed)}: {error}" if sweep else str(error))
         log.add_error(error.exit_code)
     except Exception:  # a fault of seqbench's own, or no memory; the other jobs of a sweep still run
         fault = traceback.format_exc()
-        print(f"seqbench: {NO_MEMORY}." if LACKS_MEMORY.search(fault) else fault, file=sys.stderr, flush=True)
+        if LACKS_MEMORY.search(fault):
+            say(f"{NO_MEMORY}.")
+        else:
+            print(fault, file=sys.stderr, flush=True)
         log.add_error(FAILED)
 
 

@@ -23,8 +23,8 @@ from seqbench.errors import ConfigError
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
     from lightning.pytorch.loggers import Logger
-    from torch import nn
 
+    from seqbench.models.model import Model
     from seqbench.tasks.base import Task
     from seqbench.training.optimisation import OptimizerConfig
     from seqbench.training.settings import TrainerSettings
@@ -61,7 +61,7 @@ def build_settings(cfg: DictConfig) -> TrainerSettings:
     return settings
 
 
-def build_model(cfg: DictConfig, task: Task) -> nn.Module:
+def build_model(cfg: DictConfig, task: Task) -> Model:
     """Build one model of a configuration for a task. Its weights are drawn from torch's global generator.
 
     Several models of one configuration are made faster by one `ModelFactory`.
@@ -125,13 +125,13 @@ class ModelFactory:
         """The width of the models, `hidden_size`; None for a model that has no such parameter."""
         return self.node.get("hidden_size")
 
-    def __call__(self) -> nn.Module:
+    def __call__(self) -> Model:
         """Make a model.
 
         Raises:
             ConfigError: the model's class refuses a value, or the length of the task's sequences.
         """
-        model: nn.Module = instantiate(self.node, "model", self._kind, **self._given)
+        model: Model = instantiate(self.node, "model", self._kind, **self._given)
         for module in model.modules():
             check_length: Any = getattr(module, "check_length", None)
             if check_length is not None:
@@ -161,23 +161,24 @@ def width_for_budget(budget: int, parameters_at: Callable[[int], int], preset: M
     Raises:
         ConfigError: none comes within 5 % of the budget.
     """
-    count = cache(parameters_at)
+    parameters = cache(parameters_at)
     low, high = 1, 2
-    if count(low) == count(high):
+    if parameters(low) == parameters(high):
         raise ConfigError(
             f"model.param_budget={budget} has no effect on {preset['model']}: its number of parameters does "
             "not depend on hidden_size. Give model.param_budget=null."
         )
-    while count(high) < budget:
+    while parameters(high) < budget:
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if count(middle) < budget else (low, middle)
-    width = low if budget - count(low) <= count(high) - budget else high
-    if abs(count(width) - budget) > BUDGET_TOLERANCE * budget:
+        low, high = (middle, high) if parameters(middle) < budget else (low, middle)
+    width = low if budget - parameters(low) <= parameters(high) - budget else high
+    if abs(parameters(width) - budget) > BUDGET_TOLERANCE * budget:
         raise ConfigError(
             f"model.param_budget={budget} is out of reach of {preset['model']} on {preset['task']}: the "
-            f"nearest are {count(low)} parameters (hidden_size={low}) and {count(high)} (hidden_size={high})."
+            f"nearest are {parameters(low)} parameters (hidden_size={low}) and {parameters(high)} "
+            f"(hidden_size={high})."
         )
     return width
 

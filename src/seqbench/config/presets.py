@@ -66,8 +66,7 @@ def describe(group: str, name: str) -> str:
 
 def default_preset(group: str) -> str:
     """Return the preset of a group that is taken where none is named."""
-    main: Any = OmegaConf.load(CONF_DIR / "config.yaml")
-    (found,) = (entry[group] for entry in main.defaults if group in entry)
+    (found,) = (entry[group] for entry in main_config().defaults if group in entry)
     return str(found)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -19,11 +18,6 @@ from seqbench.runs.store import Result
 WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "json": to_json}
 #: Suffix of a file -> how a line of text is added to it. CSV and JSON hold no such lines.
 ADDED_LINE = {"md": "\n{}\n", "tex": "% {}\n"}
-
-
-def say(sentence: str) -> None:
-    """Print a sentence about the results to standard error."""
-    print(f"seqbench: {printable(sentence)}", file=sys.stderr)
 
 
 def write_report(

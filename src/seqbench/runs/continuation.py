@@ -9,12 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from seqbench.errors import StoreError
 from seqbench.runs import devices
 from seqbench.runs.files import DamagedFileError
 from seqbench.runs.plan import Plan
 from seqbench.runs.record import CHECKPOINTS, load_checkpoint
 from seqbench.runs.store import Result, read_result, run_folder
+from seqbench.versions import versions
 
 
 class Continuation(NamedTuple):
@@ -35,13 +38,15 @@ class Continuation(NamedTuple):
 def continuation(job: Plan, seed: int) -> Continuation | None:
     """Return what a run may go on from: the longest of the runs of fewer steps; None if there is none."""
     shorter = [result for result in _siblings(job, seed) if _is_shorter(job, result)]
-    if not shorter:
-        return None
-    result = max(shorter, key=_steps_asked)
+    found = [_from(job, result) for result in sorted(shorter, key=_steps_asked, reverse=True)]
+    return next((each for each in found if not each.obstacle), found[0]) if found else None
+
+
+def _from(job: Plan, result: Result) -> Continuation:
     folder = run_folder(result.task, result.model, result.hash)
     obstacle, checkpoint = _obstacle(job, result), None
     if not obstacle:
-        run = f"{folder.as_posix()}/seed-{seed}"
+        run = f"{folder.as_posix()}/seed-{result.seed}"
         try:
             checkpoint = load_checkpoint(job.runs_dir / run / CHECKPOINTS[0], run)
             if checkpoint["record"]["step"] != result.steps:
@@ -90,8 +95,12 @@ def _obstacle(job: Plan, result: Result) -> str:
         return "the rate of teacher forcing changes over all steps"
     if result.steps % job.settings.eval_every:
         return "that one ended between two evaluations"
-    mine = devices.made_with()
-    theirs = result.versions | {"commit": result.commit or "", "processor": mine["processor"]}
-    if any(theirs[name] != value for name, value in mine.items()) or devices.processor() not in result.device:
+    device = devices.device_name(torch.device(devices.accelerator(job.settings)), job.world_size)
+    mine = {**versions(), "commit": devices.commit(), "device": device}
+    theirs = {**result.versions, "commit": result.commit, "device": result.device}
+    if mine != theirs:
         return "other code or another machine made that one"
+    for group, key in (("trainer", "num_threads"), ("trainer", "strategy"), ("model", "engine")):
+        if result.config[group].get(key) != job.config[group].get(key):
+            return f"that one had another {group}.{key}"
     return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import os
 import platform
 import resource
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch.accelerators import Accelerator, AcceleratorRegistry
 
+from seqbench.config.presets import CONF_DIR
 from seqbench.errors import ConfigError
 from seqbench.processes import machines
 from seqbench.training.settings import TrainerSettings
@@ -122,17 +124,27 @@ def commit() -> str | None:
 
     Where there are uncommitted changes it ends in + and a hash of them.
     """
-    git = ["git", "-C", str(Path(__file__).parent)]
-    # Fails in a repository into whose folder the package is merely installed.
-    mine = ["ls-files", "--error-unmatch", Path(__file__).name]
+    package = Path(__file__).parents[1]
+    code = ["--", str(package), str(CONF_DIR)]
+
+    def git(*args: str) -> bytes:
+        return subprocess.run(
+            ["git", "-C", str(package), *args], capture_output=True, check=True
+        ).stdout.strip()
+
     try:
-        _, commit, changes = (
-            subprocess.run([*git, *args], capture_output=True, check=True).stdout.strip()
-            for args in (mine, ["rev-parse", "HEAD"], ["diff", "HEAD"])
+        # Fails in a repository into whose folder the package is merely installed.
+        git("ls-files", "--error-unmatch", __file__)
+        commit = git("rev-parse", "HEAD").decode()
+        changes = git("diff", "--no-ext-diff", "HEAD", *code)
+        new = git("ls-files", "--others", "--exclude-standard", "--full-name", "-z", *code)
+        root = Path(git("rev-parse", "--show-toplevel").decode())
+        changes += b"".join(
+            name + (root / os.fsdecode(name)).read_bytes() for name in new.split(b"\0") if name
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return commit.decode() + (f"+{hashlib.sha256(changes).hexdigest()[:6]}" if changes else "")
+    return commit + (f"+{hashlib.sha256(changes).hexdigest()[:6]}" if changes else "")
 
 
 @cache

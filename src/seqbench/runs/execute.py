@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import platform
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
@@ -18,7 +16,6 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.loggers import Logger
 from omegaconf import OmegaConf
-from torch import nn
 
 from seqbench.errors import ConfigError, SeqbenchError, one_line
 from seqbench.models.model import Model
@@ -36,6 +33,7 @@ from seqbench.training.learner import SequenceLearner
 from seqbench.training.lightning_arguments import arguments, reports
 from seqbench.training.progress import ProgressLine
 from seqbench.training.seed_stack import SeedStack
+from seqbench.versions import versions
 
 
 def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
@@ -51,7 +49,7 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
     results = {seed: _blank(job, seed) for seed in records}
     learner: SequenceLearner | None = None
     try:
-        with _process_settings(job), tempfile.TemporaryDirectory() as empty:
+        with _process_settings(job), tempfile.TemporaryDirectory() as scratch:
             for seed, record in records.items() if is_first_process() else ():
                 record.loggers = job.loggers(seed, record.logger_id)
                 for logger in record.loggers:
@@ -65,13 +63,13 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
                 vectorize=job.settings.seeds_together,
                 accumulate=job.settings.accumulate,
             )
-            trainer, data = _trainer(job, records, learner, empty)
+            trainer, data = _trainer(job, records, learner, scratch)
             of_model = list(zip(records.values(), models, strict=True))
             with _interruptible(trainer):
                 if learner.step < learner.max_steps and not of_model[0][0].ended:
                     trainer.fit(learner, data)
                 _test(learner, trainer, data, of_model)
-            for report in reports(empty) if is_first_process() else ():
+            for report in reports(scratch) if is_first_process() else ():
                 print(report)
             for seed, (record, model) in zip(records, of_model, strict=True):
                 _fill(job, results[seed], record, model)
@@ -106,8 +104,6 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
 def _process_settings(job: Plan) -> Iterator[None]:
     """Set threads and memory for a run, and leave the process's settings and generators as they were."""
     threads = torch.get_num_threads()
-    deterministic, benchmark = torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark
-    workspace = {name: os.environ[name] for name in ("CUBLAS_WORKSPACE_CONFIG",) if name in os.environ}
     try:
         with torch.random.fork_rng():
             torch.set_num_threads(job.settings.num_threads or threads)
@@ -117,14 +113,10 @@ def _process_settings(job: Plan) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(threads)
-        torch.set_deterministic_debug_mode(deterministic)
-        torch.backends.cudnn.benchmark = benchmark
-        os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)  # goes with `deterministic`
-        os.environ.update(workspace)
 
 
 def _trainer(
-    job: Plan, records: dict[int, Record], learner: SequenceLearner, empty: str
+    job: Plan, records: dict[int, Record], learner: SequenceLearner, scratch: str
 ) -> tuple[L.Trainer, TaskData]:
     """Return Lightning's trainer, with the callbacks of the seeds, and the data that it trains on."""
     settings, first = job.settings, next(iter(records.values()))
@@ -137,7 +129,9 @@ def _trainer(
         seeds = "–".join(str(seed) for seed in sorted({min(records), max(records)}))
         title = f"{job.task_name} {job.model_name} seed{'s' * (len(records) > 1)} {seeds}"
         callbacks.append(ProgressLine(title, job.task.metric))
-    trainer = _lightning_trainer(job, callbacks, [log for r in records.values() for log in r.loggers], empty)
+    trainer = _lightning_trainer(
+        job, callbacks, [log for r in records.values() for log in r.loggers], scratch
+    )
     learner.step = first.step
     learner.resumed = [r.checkpoint for r in records.values() if r.checkpoint is not None]
     learner.stream = TrainingStream(
@@ -155,7 +149,7 @@ def _trainer(
 
 
 def _lightning_trainer(
-    job: Plan, callbacks: Sequence[L.Callback], loggers: Sequence[Logger], empty: str
+    job: Plan, callbacks: Sequence[L.Callback], loggers: Sequence[Logger], scratch: str
 ) -> L.Trainer:
     """Return Lightning's trainer; what it cannot serve is a ConfigError.
 
@@ -182,13 +176,13 @@ def _lightning_trainer(
         "use_distributed_sampler": False,
     }
     try:
-        return L.Trainer(**arguments(settings.lightning, empty) | own)
+        return L.Trainer(**arguments(settings.lightning, scratch) | own)
     except Exception as error:  # Lightning's own are of many kinds
         raise ConfigError(f"trainer: {one_line(error)}.") from error
 
 
 def _test(
-    learner: SequenceLearner, trainer: L.Trainer, data: TaskData, of_model: list[tuple[Record, nn.Module]]
+    learner: SequenceLearner, trainer: L.Trainer, data: TaskData, of_model: list[tuple[Record, Model]]
 ) -> None:
     """Measure each seed's best weights on the test sets."""
     tested = [(record, model) for record, model in of_model if record.best_step]
@@ -205,7 +199,6 @@ def _test(
 
 def _blank(job: Plan, seed: int) -> Result:
     """Return the result of a run of which nothing is known yet."""
-    made_with = devices.made_with()
     return Result(
         task=job.task_name,
         model=job.model_name,
@@ -219,13 +212,13 @@ def _blank(job: Plan, seed: int) -> Result:
         metric=job.task.metric,
         metrics={job.task.metric: job.task.metric_of(job.task.metric)},
         solved_when=job.task.solved_when,
-        device=platform.processor() or platform.machine(),
-        versions={name: made_with[name] for name in ("seqbench", "torch", "lightning", "python")},
-        commit=made_with["commit"] or None,
+        device=devices.processor(),
+        versions=versions(),
+        commit=devices.commit(),
     )
 
 
-def _fill(job: Plan, result: Result, record: Record, model: nn.Module) -> None:
+def _fill(job: Plan, result: Result, record: Record, model: Model) -> None:
     """Put what a run came to into its result."""
     task, lengths = job.task, job.task.eval_lengths
     result.status = record.status
@@ -237,18 +230,23 @@ def _fill(job: Plan, result: Result, record: Record, model: nn.Module) -> None:
     result.test = {str(n): dict(m) for n, m in zip(lengths, record.tested, strict=False)}
     measured = {name for metrics in (result.validation, *result.test.values()) for name in metrics}
     result.metrics |= {name: task.metric_of(name) for name in sorted(measured)}
-    result.commit = ", ".join(dict.fromkeys(by["commit"] for by in record.made_with if by["commit"])) or None
+    result.commit = _joined("commit", record) or None
+    result.versions = {name: _joined(name, record) for name in result.versions}
     result.continued_from = record.continued_from
     if (at_length := result.test.get(str(task.length))) is not None:
         finite = {name: math.nan if value is None else value for name, value in at_length.items()}
         result.solved_on_test = task.solved(finite)
     result.baseline_loss = {str(n): task.baseline_loss(n) for n in lengths}
-    assert isinstance(model, Model)  # as the plan has checked
     result.parameters = model.live_parameters()
     result.state_size = model.state_size
     result.wall_time_s = round(record.wall_seconds, 3)
     if record.train_seconds > 0:
         result.sequences_per_s = round(result.sequences / record.train_seconds, 1)
+
+
+def _joined(fact: str, record: Record) -> str:
+    """Return what a run was made with; where that changed between its processes, one after another."""
+    return ", ".join(dict.fromkeys(by[fact] for by in record.made_with if by[fact]))
 
 
 def _summary(result: Result) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import io
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ def tidy(folder: Path, names: Iterable[str]) -> None:
         StoreError: a folder lies where a file is to be, or a file where a folder.
     """
     for part in (*folder.glob(".*.part"), *folder.glob("*/.*.part")):
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     for path in [folder / name for name in names]:
         if path.is_dir():
             raise StoreError(f"{path} is a folder, and a file is to be written there; move it away.")
@@ -57,10 +59,17 @@ def tidy(folder: Path, names: Iterable[str]) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a file that cannot be used, so that another can be written; return its new place."""
+    """Rename a file that cannot be used, so that another can be written; return its new place.
+
+    Raises:
+        StoreError: it cannot be renamed.
+    """
     free = (path.with_name(f"unusable-{n}-{path.name}") for n in count(1))
     aside = next(place for place in free if not place.exists())
-    path.replace(aside)
+    try:
+        path.replace(aside)
+    except OSError as error:
+        raise StoreError(f"cannot rename {path}: {error.strerror}.") from error
     return aside
 
 
@@ -102,9 +111,13 @@ def read_checked(path: Path, expected: str) -> bytes:
         DamagedFileError: the checksum is another.
     """
     content = read(path)
+    _verify(content, expected, path)
+    return content
+
+
+def _verify(content: bytes, expected: str, path: Path) -> None:
     if checksum(content) != expected:
         raise DamagedFileError(f"{path} is damaged: it is not what the run wrote.")
-    return content
 
 
 def save_sealed(state: Any, path: Path) -> None:
@@ -121,8 +134,7 @@ def load_sealed(path: Path) -> Any:
         DamagedFileError: it is not what was saved.
     """
     expected, _, content = read(path).partition(b"\n")
-    if checksum(content).encode() != expected:
-        raise DamagedFileError(f"{path} is damaged: it is not what the run wrote.")
+    _verify(content, expected.decode(errors="replace"), path)
     return from_bytes(content, path)
 
 

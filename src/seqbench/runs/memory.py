@@ -17,6 +17,12 @@ from seqbench.tasks.specs import Tokens
 
 #: Copies of a weight while a model trains: the weight, its gradient, and the best one so far.
 COPIES = 3
+#: Of the two versions of control groups: the folder, the limit, what is used of it, and what of that are
+#: cached files, which give way.
+CGROUPS = (
+    ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 #: Bytes of a number, and of a token.
 NUMBER, TOKEN = 4, 8
 
@@ -66,12 +72,12 @@ def free_memory() -> int | None:
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text().splitlines()
         found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        with suppress(OSError, ValueError):  # there is none, or it reads `max`
-            found.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
+    for folder, limit, used, cached in CGROUPS:
+        with suppress(OSError, ValueError, StopIteration):  # there is none, or it reads `max`
+            most, taken = (int(Path(folder, name).read_text()) for name in (limit, used))
+            lines = Path(folder, "memory.stat").read_text().splitlines()
+            cache = int(next(line for line in lines if line.startswith(f"{cached} ")).split()[1])
+            found.append(most - taken + cache)
     if not found:
         with suppress(OSError, ValueError, AttributeError):
             found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

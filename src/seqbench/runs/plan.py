@@ -73,7 +73,7 @@ class Plan:
     """
 
     task: Task
-    make_model: Callable[[], nn.Module]
+    make_model: Callable[[], Model]
     optimizer: OptimizerConfig
     settings: TrainerSettings
     config: dict[str, Any]
@@ -116,7 +116,7 @@ class Plan:
         """Return the configuration of one run."""
         return self.config | {"seed": seed, "n_seeds": 1}
 
-    def model(self, seed: int) -> nn.Module:
+    def model(self, seed: int) -> Model:
         """Return a seed's model with its initial weights; torch's generator goes to the seed's own stream."""
         torch.manual_seed(generator("weights", seed).initial_seed())
         model = self.make_model()
@@ -160,10 +160,6 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     cfg = resolve(cfg, make_model)
     with torch.device("meta"):
         model = make_model()
-    if not isinstance(model, Model):
-        raise ConfigError(
-            f"model._target_ makes a {type(model).__name__}, which is no seqbench.models.model.Model."
-        )
     _check_optimizer(optimizer, model, cfg.optim)
     check_effects(cfg, settings, optimizer, task, model)
     if model.solves_readout and processes > 1:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from seqbench.models.unfold import Engine
 from seqbench.processes import is_first_process
 from seqbench.runs import devices
-from seqbench.runs.files import DamagedFileError, load_sealed, save_sealed
+from seqbench.runs.files import DamagedFileError, load_sealed, save_sealed, set_aside
 from seqbench.tasks.base import Task
 from seqbench.training.loggers import log_row
 
@@ -187,6 +187,8 @@ class Record:
                 continue
             except DamagedFileError as error:
                 warn(f"{error} The run goes on from the checkpoint before it, or else from the beginning.")
+                if is_first_process():  # else the next checkpoint would replace the one before by it
+                    set_aside(path)
                 continue
             self._take(checkpoint)
             break

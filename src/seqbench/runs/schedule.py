@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -12,7 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
-from seqbench.errors import StoreError, printable
+from seqbench.errors import StoreError, say
 from seqbench.processes import is_first_process, sharing
 from seqbench.runs.continuation import continuation
 from seqbench.runs.execute import execute
@@ -58,7 +57,7 @@ def _results(job: Plan) -> Iterator[tuple[int, Result, bool]]:
     """Yield each seed with its result, and whether it was trained here: first those that are done."""
     missing = []
     for seed in job.seeds:
-        if (done := _done(job, seed)) is not None:
+        if (done := _done(job, seed, locked=False)) is not None:
             yield seed, done, False
         else:
             missing.append(seed)
@@ -78,7 +77,7 @@ def _results(job: Plan) -> Iterator[tuple[int, Result, bool]]:
             todo = []
             for seed in mine:
                 # The process that was waited for may have finished it.
-                if (done := _done(job, seed)) is not None:
+                if (done := _done(job, seed, locked=True)) is not None:
                     yield seed, done, False
                 else:
                     todo.append(seed)
@@ -86,8 +85,8 @@ def _results(job: Plan) -> Iterator[tuple[int, Result, bool]]:
                 yield seed, result, True
 
 
-def _done(job: Plan, seed: int) -> Result | None:
-    """Return the result of a run that is done. One that cannot be read is set aside.
+def _done(job: Plan, seed: int, locked: bool) -> Result | None:
+    """Return the result of a run that is done. One that cannot be read is set aside if the folder is locked.
 
     Raises:
         StoreError: the result is that of another run.
@@ -96,7 +95,7 @@ def _done(job: Plan, seed: int) -> Result | None:
     try:
         result = read_result(job.folder(seed))
     except (DamagedFileError, OldSchemaError) as error:
-        if is_first_process():
+        if locked and is_first_process():
             _say(f"{error} It is moved to {set_aside(path).name}, and the run is trained again.")
         return None
     if result is not None and result.identity != job.identity.digest:
@@ -106,7 +105,7 @@ def _done(job: Plan, seed: int) -> Result | None:
 
 def _say(sentence: str) -> None:
     if is_first_process():
-        print(f"seqbench: {printable(sentence)}", file=sys.stderr, flush=True)
+        say(sentence)
 
 
 def _lock(job: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool:
@@ -131,7 +130,8 @@ def _lock(job: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool:
                 f"cannot write in {folder}: {error.strerror}. Choose another place with runs_dir=…."
             ) from error
     locks.callback(_remove_empty, folder)
-    # Unlinked while it is held: after the release another process may hold it.
+    # Unlinked while it is held: after the release another process may hold it. One that waits for it with
+    # the file open finds that the file has no name any more, and begins anew (filelock from 4.2 on).
     locks.callback(lock.release)
     locks.callback((folder / ".lock").unlink, missing_ok=True)
     tidy(folder, (*OTHER_FILES, *CHECKPOINTS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,10 @@ ATTRIBUTES: tuple[tuple[Any, str, Any], ...] = (
 )
 #: Loggers that speak of what a run has no use for.
 QUIET = ("lightning.pytorch", "wandb")
+
+
+#: Lightning sets this variable for deterministic runs.
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 
 
 @contextmanager
@@ -56,6 +61,7 @@ def own_surroundings() -> Iterator[None]:
             stack.callback(setattr, place, name, getattr(place, name))
             if getattr(place, name) != fresh:
                 setattr(place, name, fresh)
+        stack.callback(_set_variable, WORKSPACE, os.environ.get(WORKSPACE))
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         for device in ("cpu", "cuda"):
@@ -64,3 +70,10 @@ def own_surroundings() -> Iterator[None]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         yield
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

@@ -64,7 +64,7 @@ def load_run(folder: Path, allowed_packages: Sequence[str] = ()) -> TrainedRun:
     task = build_task(cfg)
     task.prepare(cfg.batch_size)
     if result.data != task.fingerprint():
-        raise StoreError(f"{folder} was trained with other data than those in data_dir={cfg.data_dir}.")
+        raise StoreError(f"{folder} was trained with other data than those that the task reads now.")
     with torch.random.fork_rng():
         model = build_model(cfg, task)
     try:

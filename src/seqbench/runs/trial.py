@@ -42,7 +42,10 @@ def check_shapes(model: nn.Module, task: Task, make_model: Callable[[], nn.Modul
         try:
             _try(model, task, batch.map(lambda part: part.to("meta")))
         except NeedsValuesError:
-            _try(make_model(), task, batch)
+            try:
+                _try(make_model(), task, batch)
+            except NeedsValuesError as error:
+                raise ConfigError(str(error)) from error
 
 
 def _try(model: nn.Module, task: Task, batch: Batch) -> None:
@@ -101,9 +104,10 @@ def _called(what: str, call: Callable[[], Any]) -> Any:
     try:
         return call()
     except Exception as error:  # whatever a user's code raises
+        told = f"{what} fails with {type(error).__name__}: {one_line(error)}."
         if isinstance(error, NotImplementedError) or "meta" in str(error).lower():
-            raise NeedsValuesError from error
-        raise ConfigError(f"{what} fails with {type(error).__name__}: {one_line(error)}.") from error
+            raise NeedsValuesError(told) from error
+        raise ConfigError(told) from error
 
 
 def _shape(parts: Any) -> Any:

@@ -15,7 +15,7 @@ from seqbench.errors import ConfigError
 
 #: Lightning's own callbacks that act on training, and seqbench's key or reason in their place.
 ACTING = {
-    "EarlyStopping": "trainer.stop_when_solved and trainer.max_steps end a run",
+    "EarlyStopping": "trainer.patience, trainer.stop_when_solved and trainer.max_steps end a run",
     "Timer": "trainer.max_steps ends a run",
     "ModelCheckpoint": "seqbench keeps the best weights and the last checkpoint itself",
     "GradientAccumulationScheduler": "batch_size sets the size of a batch, trainer.accumulate its parts",

@@ -7,7 +7,6 @@ that depend on the run (`info`, `save_dir`, `name`, `version`, …) are filled i
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,14 +17,14 @@ from typing import Any, Literal
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from matplotlib.figure import Figure
 
-from seqbench.errors import one_line
+from seqbench.errors import one_line, say
 
 #: What the environment variable WANDB_MODE may be.
 WANDB_MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
 #: The most characters that W&B takes.
 LONGEST_TAG, LONGEST_NAME = 64, 128
-#: Why W&B did not start, once it did not.
-_given_up: list[str] = []
+#: Groups of runs for which W&B did not start, as one line has said.
+_given_up: set[str] = set()
 
 
 @dataclass
@@ -85,7 +84,7 @@ def wandb(
     Raises:
         ValueError: W&B refuses a setting, or cannot start and is required.
     """
-    if required is False and _given_up:
+    if required is False and info.group in _given_up:
         return NoLogger()
     try:
         check_wandb(project, mode, tags)
@@ -93,8 +92,8 @@ def wandb(
     except Exception as error:  # of W&B's many kinds
         if required is not False:
             raise ValueError(f"W&B cannot start: {one_line(error)}.") from error
-        _given_up.append(one_line(error))
-        print(f"seqbench: no dashboard, for W&B cannot start: {_given_up[0]}.", file=sys.stderr)
+        _given_up.add(info.group)
+        say(f"no dashboard, for W&B cannot start: {one_line(error)}.")
         return NoLogger()
 
 

@@ -34,7 +34,7 @@ class TrainerSettings:
             evaluation.
         precision: one of `PRECISIONS`.
         accumulate: parts in which a device takes its share of each batch, one after another: less memory, and
-            the same numbers, as gradients are added up before a step.
+            the same numbers up to rounding, as gradients are added up before a step.
         devices: number of devices that share each batch, on all machines together; -1 takes all that this
             machine has.
         seeds_together: whether one pass is vectorised over the models of all seeds (True), or each model has

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from seqbench.models.sizes import MOST
+
 Encoding = Literal["position", "bag"]
 
 
@@ -86,8 +88,10 @@ def check_memory(memory_size: int | None, sentences: int) -> int:
     """Return the number of sentences that the memory has room for.
 
     Raises:
-        ValueError: the longest story has more.
+        ValueError: the longest story has more, or the room is beyond any story.
     """
+    if memory_size is not None and memory_size > max(MOST, sentences):
+        raise ValueError(f"memory_size={memory_size} is beyond any story; give at most {MOST}, or null.")
     if memory_size is not None and memory_size < sentences:
         raise ValueError(
             f"memory_size={memory_size} holds fewer sentences than the longest story has, {sentences}; "
