@@ -42,6 +42,14 @@ SMALL = ["task=adding", "model=rnn", "logger=none"]
             "model.cell.depth=1000000 is more than can be made; give at most 1000.",
         ),
         (
+            ["task=repeat_copy", "task.eval_repeats=1e10"],
+            "task.eval_repeats=10000000000 makes endless sequences; give at most 10000.",
+        ),
+        (
+            ["task=stories", "model=memory_network", "model.memory_size=1e10"],
+            "model.memory_size=10000000000 is more than can be made; give at most 10000000.",
+        ),
+        (
             ["task.length=1e9"],
             "batch_size=64 and task.length=1000000000 make a batch of 512 GB, and 1 GB of ",
         ),
