@@ -12,7 +12,6 @@ from seqbench.tasks.batch import Batch
 from seqbench.tasks.streams.mixed import MixedSizesTask, uniform
 from seqbench.tasks.synthetic.base import BitVectorTask, answer_mask
 
-
 #: More repetitions than any sequence has room for.
 MOST_REPEATS = 10_000
 
