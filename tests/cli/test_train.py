@@ -184,7 +184,10 @@ def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable
         (["trainer.precision=16-mixed"], "use bf16-mixed"),
         (["task=mnist_rows", "task.length=9"], "There is no key 'task.length' here."),
         (["-m", "seed=0,1", "runs_dir=/proc/nowhere"], "cannot write /proc/nowhere"),
-        (["model.hidden_size=1000000000000"], "model.hidden_size=1000000000000 is larger than any memory"),
+        (
+            ["model.hidden_size=1000000000000"],
+            "model.hidden_size=1000000000000 is more than can be made; give at most 10000000.",
+        ),
         (["task.length=1"], "task.length=1 is too short for this task; it needs at least 2 steps."),
         (["task.length=abc"], "task.length=abc must be a whole number."),
         (["task.variant=foo"], "task.variant=foo must be halves, anywhere or 1997."),

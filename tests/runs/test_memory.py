@@ -20,8 +20,18 @@ SMALL = ["task=adding", "model=rnn", "logger=none"]
             ["model.hidden_size=10000000"],
             "model.hidden_size=10000000 makes a model that takes 1.2 PB to train,",
         ),
-        (["model=lstm", "model.param_budget=1e12"], "model.param_budget=1000000000000.0 makes a model that "),
-        (["model.hidden_size=1e12"], "model.hidden_size=1000000000000 is larger than any memory; give less."),
+        (
+            ["model=lstm", "model.param_budget=1e9"],
+            "model.param_budget=1000000000.0 makes a model that takes ",
+        ),
+        (
+            ["model.param_budget=1e10"],
+            "model.param_budget=10000000000.0 must be a whole number, at most 1000000000.",
+        ),
+        (
+            ["model.hidden_size=1e12"],
+            "model.hidden_size=1000000000000 is more than can be made; give at most 10000000.",
+        ),
         (
             ["model.num_layers=1000000"],
             "model.num_layers=1000000 is more than can be made; give at most 1000.",
@@ -29,6 +39,14 @@ SMALL = ["task=adding", "model=rnn", "logger=none"]
         (
             ["model=deep_transition_rnn", "model.cell.depth=1e6"],
             "model.cell.depth=1000000 is more than can be made; give at most 1000.",
+        ),
+        (
+            ["task=repeat_copy", "task.eval_repeats=1e10"],
+            "task.eval_repeats=10000000000 makes endless sequences; give at most 10000.",
+        ),
+        (
+            ["task=stories", "model=memory_network", "model.memory_size=1e10"],
+            "model.memory_size=10000000000 is more than can be made; give at most 10000000.",
         ),
         (
             ["task.length=1e9"],

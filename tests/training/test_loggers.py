@@ -218,7 +218,7 @@ def test_a_csv_logger_keeps_the_evaluations_from_before_a_stop(monkeypatch: pyte
 def test_the_default_dashboard_that_cannot_start_is_replaced_by_none(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(loggers, "_given_up", [])
+    monkeypatch.setattr(loggers, "_given_up", set())
     monkeypatch.setenv("WANDB_MODE", "bogus")
     results = seqbench.train(seqbench.compose([*SHORT, "n_seeds=2", "trainer.seeds_together=false"]))
     assert [result.status for result in results] == ["finished", "finished"]

@@ -34,7 +34,7 @@ BUDGET_TOLERANCE = 0.05
 #: The most symbols, classes or numbers of a step that a task may have.
 LARGEST_SIZE = 10**9
 #: The most parameters that a model may be given.
-LARGEST_BUDGET = 10**12
+LARGEST_BUDGET = 10**9
 
 
 def nodes(cfg: DictConfig, group: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from seqbench.models.sizes import MOST
+from seqbench.models.sizes import MOST_UNITS, not_too_many
 
 Encoding = Literal["position", "bag"]
 
@@ -88,13 +88,13 @@ def check_memory(memory_size: int | None, sentences: int) -> int:
     """Return the number of sentences that the memory has room for.
 
     Raises:
-        ValueError: the longest story has more, or the room is beyond any story.
+        ValueError: the longest story has more, or there is no memory for so much room.
     """
-    if memory_size is not None and memory_size > max(MOST, sentences):
-        raise ValueError(f"memory_size={memory_size} is beyond any story; give at most {MOST}, or null.")
     if memory_size is not None and memory_size < sentences:
         raise ValueError(
             f"memory_size={memory_size} holds fewer sentences than the longest story has, {sentences}; "
             "give at least so many, or null for just enough."
         )
-    return sentences if memory_size is None else memory_size
+    room = sentences if memory_size is None else memory_size
+    not_too_many(MOST_UNITS, memory_size=room)
+    return room

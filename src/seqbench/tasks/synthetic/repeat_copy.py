@@ -12,6 +12,9 @@ from seqbench.tasks.batch import Batch
 from seqbench.tasks.streams.mixed import MixedSizesTask, uniform
 from seqbench.tasks.synthetic.base import BitVectorTask, answer_mask
 
+#: More repetitions than any sequence has room for.
+MOST_REPEATS = 10_000
+
 
 class RepeatCopy(BitVectorTask, MixedSizesTask):
     """Repeat a sequence of random vectors as many times as a number says, then output a mark.
@@ -59,6 +62,10 @@ class RepeatCopy(BitVectorTask, MixedSizesTask):
         for name, value in [("repeats", repeats), ("eval_repeats", eval_repeats)]:
             if value is not None and value < 1:
                 raise ConfigError(f"task.{name}={value} leaves nothing to repeat; give at least 1.")
+            if value is not None and value > MOST_REPEATS:
+                raise ConfigError(
+                    f"task.{name}={value} makes endless sequences; give at most {MOST_REPEATS}."
+                )
         self.variant = f"{bits} bits, {repeats} times"
         self.repeats = repeats
         self.eval_repeats = repeats if eval_repeats is None else eval_repeats
