@@ -43,6 +43,8 @@ LEDGER = Path(module.__file__).with_name("frozen_defaults.json")
 HASHES = Path(__file__).with_name("hashes.json")
 #: Cells and models that are made by others and not named by a configuration.
 HELPERS = (Model, Feedback, StateOf)
+#: Every frozen default, as of when it was new: a line is added and never changed.
+FROZEN = Path(__file__).with_name("frozen_defaults.txt")
 #: Defaults that the code has changed since they were frozen: Class.parameter -> the default now.
 CHANGED: dict[str, Any] = {}
 
@@ -224,6 +226,19 @@ def missing() -> dict[str, dict[str, Any]]:
     return found
 
 
+def frozen_lines() -> list[str]:
+    return sorted(
+        f"{name}.{key} = {json.dumps(value, sort_keys=True)}"
+        for name, frozen in frozen_defaults().items()
+        for key, value in frozen.items()
+    )
+
+
+def test_a_frozen_default_is_never_edited():
+    """With an edit the default of old runs would be taken for that of new ones, and no hash would change."""
+    assert frozen_lines() == FROZEN.read_text().splitlines(), "run `python -m tests.config.test_identity`"
+
+
 def test_every_default_is_frozen():
     assert missing() == {}, "run `python -m tests.config.test_identity`"
 
@@ -296,5 +311,10 @@ if __name__ == "__main__":
         ledger[name] = ledger.get(name, {}) | defaults
         print(name, defaults)
     LEDGER.write_text(json.dumps(dict(sorted(ledger.items())), indent=1) + "\n")
+    frozen_defaults.cache_clear()
+    before = FROZEN.read_text().splitlines() if FROZEN.exists() else []
+    if edited := sorted({*before} - {*frozen_lines()}):
+        raise SystemExit(f"Never edit the ledger: {edited[0]}.")
+    FROZEN.write_text("".join(f"{line}\n" for line in frozen_lines()))
     known = json.loads(HASHES.read_text()) if HASHES.exists() else {}
     HASHES.write_text(json.dumps(dict(preset_hashes()) | known, indent=1) + "\n")

@@ -98,6 +98,30 @@ def copied(short: tuple[Path, seqbench.Result]) -> Path:
     return next(Path("runs").glob("*/*/seed-0"))
 
 
+@pytest.mark.parametrize(
+    ("changed", "because"),
+    [
+        ("model.engine=loop", "that one had another model.engine."),
+        ("trainer.num_threads=2", "that one had another trainer.num_threads."),
+        ("device", "other code or another machine made that one."),
+    ],
+)
+def test_another_engine_thread_or_device_rounds_otherwise(
+    changed: str,
+    because: str,
+    short: tuple[Path, seqbench.Result],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    copied(short)
+    if changed == "device":
+        monkeypatch.setattr(devices, "processor", lambda: "another")
+    capsys.readouterr()
+    (result,) = train(*LONG, *([] if changed == "device" else [changed]))
+    assert f"because {because}" in capsys.readouterr().err
+    assert result.continued_from is None and result.steps == 80
+
+
 @pytest.mark.parametrize("damage", ["bit", "gone", "foreign", "code"])
 def test_only_an_intact_checkpoint_of_the_same_code_is_taken(
     damage: str,
