@@ -12,8 +12,8 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
+from seqbench.config.explain import no_preset
 from seqbench.config.presets import preset_names
-from seqbench.errors import ConfigError, nearest
 
 
 def each_experiment(argv: list[str]) -> list[list[str]]:
@@ -30,16 +30,15 @@ def each_experiment(argv: list[str]) -> list[list[str]]:
     i = places[-1]  # what comes last counts
     with suppress(HydraException):  # Hydra says what is wrong with it
         override = OverridesParser.create().parse_override(argv[i])
-        value = override.value()
+        value, known = override.value(), preset_names("experiment")
         if isinstance(value, Glob):
-            names = value.filter(preset_names("experiment"))
+            names = value.filter(known)
         else:
             names = list(override.sweep_string_iterator()) if override.is_sweep_override() else []
-        known = preset_names("experiment")
         more = any(argument.startswith(("--config-d", "-cd")) for argument in argv)
         for name in () if more else names:  # a folder of presets may hold others
             if name not in known:
-                raise ConfigError(f"There is no preset {name!r} in experiment.{nearest(name, known)}")
+                raise no_preset("experiment", name, known)
         if names:
             return [[*argv[:i], f"experiment={name}", *argv[i + 1 :]] for name in names]
     return [argv]

@@ -45,9 +45,7 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> SeqbenchErro
         group, name = found.groups()
         listed = [option for option in re.findall(r"^\t(\S+)$", text, re.MULTILINE) if option[0] != "_"]
         valid = listed or preset_names(group)  # Hydra lists none where several were chosen
-        return ConfigError(
-            f"There is no preset {name!r} in {group}.{nearest(name, valid)} There are: {', '.join(valid)}."
-        )
+        return no_preset(group, name, valid)
     if found := re.search(r"(\S+) appears more than once in the final defaults list", text):
         return ConfigError(
             f"{found[1]} is chosen twice: a preset that builds on another lists that one alone in its "
@@ -77,6 +75,13 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> SeqbenchErro
         typed = next((f"{override}: " for override in overrides if "${" in override), "")
         return ConfigError(f"{typed}{found[1].strip(chr(34))}.")
     return ConfigError(f"{one_line(error.__cause__ if not text and error.__cause__ else error)}.")
+
+
+def no_preset(group: str, name: str, valid: Sequence[str]) -> ConfigError:
+    """Return the error for a preset that a group does not have."""
+    return ConfigError(
+        f"There is no preset {name!r} in {group}.{nearest(name, valid)} There are: {', '.join(valid)}."
+    )
 
 
 def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
