@@ -57,9 +57,9 @@ def test_experiments_that_are_sweeps_are_swept_each_in_its_own_way(seqbench: Cal
 def test_an_experiment_that_does_not_exist_is_told_before_any_trains(seqbench: Callable[..., Said]) -> None:
     said = seqbench("-m", "experiment=my_single,my_singel", *SMALL)
     assert said.code == 2 and not Path("runs").exists()
-    assert (
-        said.err.strip()
-        == "seqbench: There is no preset 'my_singel' in experiment. Did you mean 'my_single'?"
+    (line,) = said.err.splitlines()
+    assert line.startswith(
+        "seqbench: There is no preset 'my_singel' in experiment. Did you mean 'my_single'? There are: "
     )
 
 
