@@ -39,10 +39,17 @@ def test_keys_that_do_not_decide_the_numbers_are_not_named(key: str) -> None:
     assert models([run(seed=0, **{key: "a"}), run(seed=1, **{key: "b"})]) == ["lstm"]
 
 
-def test_targets_are_not_named() -> None:
-    first, second = run(seed=0), run(seed=1)
-    second.config["model"] = {"_target_": "y", "cell": {"_target_": "z"}}
-    assert models([first, second]) == ["lstm"]
+def test_a_class_is_named_where_nothing_else_tells_two_runs_apart() -> None:
+    def of(readout: str, **settings: object) -> Result:
+        result = run(**settings)
+        result.config["model"] = {"_target_": "x", "readout": {"_target_": f"seqbench.{readout}"}}
+        return result
+
+    linear, deep = of("readouts.LinearReadout"), of("readouts.DeepReadout", seed=1)
+    assert models([linear, deep]) == ["lstm (readout=DeepReadout)", "lstm (readout=LinearReadout)"]
+    # A class that has moved is the same, and what another setting tells apart needs no class.
+    assert models([linear, of("elsewhere.LinearReadout", seed=1)]) == ["lstm"]
+    assert models([linear, of("readouts.DeepReadout", optim__lr=3)]) == ["lstm", "lstm (lr=3)"]
 
 
 def test_width_from_a_budget_is_not_named() -> None:

@@ -136,7 +136,7 @@ def test_only_an_intact_checkpoint_of_the_same_code_is_taken(
         because = "its last checkpoint cannot be used: runs/"
     elif damage == "gone":
         last.unlink()
-        because = "its last checkpoint is not there."
+        because = "it kept no last checkpoint"
     elif damage == "foreign":
         train(*RUN, "trainer.max_steps=40", "optim.lr=0.1", "runs_dir=other")
         last.write_bytes(next(Path("other").glob("*/*/*/checkpoints/last.pt")).read_bytes())
@@ -150,6 +150,15 @@ def test_only_an_intact_checkpoint_of_the_same_code_is_taken(
     devices.made_with.cache_clear()
     assert f"and not from {short[1].model}-{short[1].hash}, because {because}" in capsys.readouterr().err
     assert result.continued_from is None and result.steps == 80
+
+
+def test_columns_that_are_new_in_a_continuation_have_a_place_of_their_own() -> None:
+    train(*RUN, "trainer.max_steps=40")
+    train(*LONG, "trainer.log_spectrum=true")
+    found = rows("runs")
+    assert len(found) == 4 and all(len(row) == len(found[0]) for row in found)
+    assert [row["spectral_radius"] == "" for row in found] == [True, True, False, False]
+    assert [float(row["lr"]) for row in found] == [0.003] * 4
 
 
 def test_a_run_ends_when_it_has_waited_long_enough() -> None:

@@ -77,7 +77,7 @@ def test_after_the_plan_nothing_reads_configuration(monkeypatch: pytest.MonkeyPa
     [
         (["trainer.accelerator=abacus"], "trainer.accelerator=abacus is unknown; there are auto, cpu"),
         (["trainer.accelerator=tpu"], "trainer.accelerator=tpu is not available on this machine"),
-        (["trainer.devices=5"], "batch_size=4 is too small for 5 devices"),
+        (["trainer.devices=5"], "batch_size=4 is too small for trainer.devices=5"),
         (["optim.optimizer.betas=[2.0,0.9]"], "optim.optimizer.betas=.2.0,0.9.: Invalid beta parameter"),
         (["model.hidden_size=0"], "model.hidden_size=0 leaves no unit; give at least 1"),
     ],

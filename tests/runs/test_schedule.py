@@ -323,13 +323,13 @@ def test_a_batch_is_a_sequence_for_each_part_at_least() -> None:
     for overrides, words in (
         (
             ["trainer.devices=9"],
-            "batch_size=8 is too small for 9 devices, as each part needs a sequence",
+            "batch_size=8 is too small for trainer.devices=9, as each part needs a sequence",
         ),
         (
             ["trainer.accumulate=9"],
             "small for trainer.accumulate=9, as each part needs a sequence; give at least 9.",
         ),
-        (["trainer.devices=3", "trainer.accumulate=3"], "too small for 3 devices with trainer.accumulate=3"),
+        (["trainer.devices=3", "trainer.accumulate=3"], "too small for trainer.devices=3 with trainer.acc"),
         (["trainer.accumulate=0"], "trainer.accumulate=0 must be at least 1"),
         (["trainer.strategy=fsdp", "trainer.devices=2"], "trainer.strategy=fsdp must be one of auto, ddp"),
     ):

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -110,6 +111,43 @@ def test_a_damaged_result_is_named_and_left_out(tmp_path: Path, text: str) -> No
     with pytest.warns(UserWarning, match=r"seed-0/result.json is damaged: it.* It is left out"):
         frame = load_results(tmp_path)
     assert frame["seed"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"config": {"task": [1]}},
+        {"config": {"task": {"length": "a"}}},
+        {"config": {"task": {"eval_lengths": 7}}},
+        {"config": {"task": {"eval_lengths": ["x"]}}},
+        {"config": {"trainer": {"max_steps": "many"}}},
+        {"config": {"model": {"_target_": "${oc.env:HOME}"}}},
+        {"test": {"x": {"loss": 1.0}}},
+        {"test": {"1" * 30: {"loss": 1.0}}},
+        {"parameters": 10**40},
+    ],
+)
+def test_what_no_run_writes_is_left_out_though_its_checksum_is_right(tmp_path: Path, values: Any) -> None:
+    stored(tmp_path, seed=1)
+    stored(tmp_path, **values)
+    with pytest.warns(UserWarning, match=r"seed-0/result.json is damaged: it is no result\. It is left out"):
+        assert load_results(tmp_path)["seed"].tolist() == [1]
+
+
+def test_damage_to_another_file_is_named_and_the_result_kept(tmp_path: Path) -> None:
+    folder = stored(tmp_path)
+    for name, text in (("config.yaml", "lr: 0.1"), ("metrics.csv", "step,loss")):
+        (folder / name).write_text(text)
+    result = read_result(folder)
+    assert result is not None
+    write_result(folder, result)
+    assert load_results(tmp_path)["seed"].tolist() == [0]
+    (folder / "config.yaml").write_text("lr: 0.2")
+    (folder / "metrics.csv").unlink()  # what was removed is no damage
+    with pytest.warns(UserWarning) as warned:
+        assert load_results(tmp_path)["seed"].tolist() == [0]
+    (warning,) = warned
+    assert str(warning.message).startswith(f"{folder / 'config.yaml'} is damaged; the numbers are those of")
 
 
 def test_every_changed_character_is_found(tmp_path: Path) -> None:

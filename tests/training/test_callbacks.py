@@ -98,6 +98,18 @@ def hurry(trainer, module) -> None:
     trainer.optimizers[0].param_groups[0]["lr"] = 1.0
 
 
+def decay(trainer, module) -> None:
+    trainer.optimizers[0].param_groups[0]["betas"] = (0.5, 0.5)
+
+
+def freeze(trainer, module) -> None:
+    next(module.parameters()).requires_grad_(False)
+
+
+def hook(trainer, module) -> None:
+    module.register_forward_hook(lambda *_: None)
+
+
 @pytest.mark.parametrize(
     ("action", "what"),
     [
@@ -107,6 +119,9 @@ def hurry(trainer, module) -> None:
         (spoil, "changes weights"),
         (drop, "changes gradients"),
         (hurry, "changes learning rates"),
+        (decay, "changes settings of the optimiser"),
+        (freeze, "changes which weights are trained"),
+        (hook, "registers hooks"),
     ],
 )
 def test_one_that_changes_a_run_is_refused_in_a_sentence(action, what: str) -> None:
@@ -162,3 +177,17 @@ def test_what_is_no_callback_is_refused_in_a_sentence(callbacks, words: str) -> 
 def test_one_that_cannot_be_copied_is_refused_for_several_seeds() -> None:
     with pytest.raises(ConfigError, match="The callback Draws cannot be copied for each seed"):
         train("n_seeds=2", callbacks=[Draws(sys.stdout)])
+
+
+@pytest.mark.parametrize("when", ["on_train_batch_start", "on_validation_batch_start"])
+def test_a_callback_that_writes_into_a_batch_is_refused(when: str) -> None:
+    class Erases(L.Callback):
+        pass
+
+    def erase(self, trainer, pl_module, batch, *rest) -> None:
+        for one in batch if isinstance(batch, list) else [batch]:
+            one.inputs.zero_()
+
+    setattr(Erases, when, erase)
+    with pytest.raises(ConfigError, match=f"Erases changes a batch in {when}"):
+        train(callbacks=[Erases()])

@@ -87,8 +87,8 @@ def no_preset(group: str, name: str, valid: Sequence[str]) -> ConfigError:
 def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
     """Return the error for a key that is none, with the key of this configuration that is closest."""
     known = dict.fromkeys(_keys_of_this(overrides))
-    if key in known:  # Hydra deletes no key whose value is null, and sets none that was deleted
-        deleted = f"~{key}" in overrides and any(o.lstrip("+").startswith(f"{key}=") for o in overrides)
+    if key in known and f"~{key}" in overrides:  # Hydra deletes no key whose value is null
+        deleted = any(o.lstrip("+").startswith(f"{key}=") for o in overrides)
         return ConfigError(f"{key} is {'set too' if deleted else 'null already'}; leave ~{key} out.")
     guess = nearest_key(key, known)
     holders = _presets_with(key)

@@ -97,7 +97,8 @@ def folder(value: Any, where: str) -> str:
     Raises:
         ConfigError: it names no folder.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+    named = not isinstance(value, bool) and isinstance(value, str | int) and "\0" not in str(value)
+    if not named or not str(value).strip():
         raise ConfigError(
             f"{where}={shown(value)} must name a folder, such as {where}={where.partition('_')[0]}."
         )

@@ -12,7 +12,7 @@ from seqbench.config.fit import shown
 from seqbench.errors import ConfigError, one_line
 
 #: The kinds of error by which a constructor refuses a value. Any other is a fault of its code.
-REFUSING = (ValueError, TypeError, RuntimeError, OverflowError, ImportError, MemoryError)
+REFUSING = (ValueError, TypeError, AssertionError, RuntimeError, OverflowError, ImportError, MemoryError)
 #: What torch, numpy and Python say to a size beyond any memory.
 TOO_LARGE = re.compile(
     "overflow|n[o']t allocate|not enough memory|too (large|big) to convert|allowed dimension|sys.maxsize",

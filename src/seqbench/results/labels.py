@@ -6,12 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from seqbench.config.identity import INCIDENTAL, PLACES, with_defaults
+from seqbench.config.identity import INCIDENTAL, PLACES, public_name, with_defaults
 from seqbench.config.presets import GROUPS
 from seqbench.runs.store import Result
 
-#: The parts of a configuration that no label names. A `_target_` is not named either: it differs where the
-#: preset or the parts named here differ.
+#: The end of the key that says which class a part is.
+TARGET = "._target_"
+#: The parts of a configuration that no label names.
 UNNAMED = (
     *(key for key in (*INCIDENTAL, *PLACES) if key not in ("preset", "model.param_budget")),
     *(f"preset.{group}" for group in GROUPS if group != "optim"),
@@ -35,22 +36,33 @@ def label_runs(results: Sequence[Result]) -> list[tuple[str, str]]:
 
 
 def _distinguish(names: list[str], settings: list[dict[str, str]], groups: list[str]) -> list[str]:
-    """Return each name with the settings that differ between runs of that name in the same group."""
+    """Return each name with the settings that differ between runs of that name in the same group.
+
+    The class of a part is named only where the other settings do not tell two runs apart.
+    """
     namesakes: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
     for name, mine, group in zip(names, settings, groups, strict=True):
         namesakes[name, group].append(mine)
     differing: dict[str, set[str]] = defaultdict(set)
     for (name, _), of_name in namesakes.items():
-        keys = set().union(*of_name)
-        differing[name] |= {key for key in keys if len({mine.get(key) for mine in of_name}) > 1}
+        found = _differing(of_name)
+        differing[name] |= {key for key in found if not key.endswith(TARGET)}
+        alike: dict[tuple[str | None, ...], list[dict[str, str]]] = defaultdict(list)
+        for mine in of_name:
+            alike[tuple(mine.get(key) for key in sorted(differing[name]))].append(mine)
+        differing[name] |= {key for some in alike.values() for key in _differing(some)}
     return [_label(name, mine, differing[name]) for name, mine in zip(names, settings, strict=True)]
+
+
+def _differing(settings: Sequence[Mapping[str, str]]) -> set[str]:
+    return {key for key in set().union(*settings) if len({mine.get(key) for mine in settings}) > 1}
 
 
 def _label(name: str, settings: Mapping[str, str], keys: Iterable[str]) -> str:
     """Return `name (key=value, …)`, with the last part of a key where that is enough to tell keys apart."""
-    short = {key: key.rpartition(".")[2] for key in sorted(keys)}
+    short = {key: key.removesuffix(TARGET).rpartition(".")[2] for key in sorted(keys)}
     uses = Counter(short.values())
-    shown = {key: last if uses[last] == 1 else key for key, last in short.items()}
+    shown = {key: last if uses[last] == 1 else key.removesuffix(TARGET) for key, last in short.items()}
     named = [f"{shown[key]}={settings[key]}" for key in shown if key in settings]
     return f"{name} ({', '.join(named)})" if named else name
 
@@ -62,14 +74,18 @@ def _settings(result: Result) -> dict[str, str]:
     after it. Other data make another task.
     """
     settings = {
-        key: str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+        key: public_name(value) if key.endswith(TARGET) and isinstance(value, str) else _text(value)
         for key, value in _flat(with_defaults(result.config) | {"task.data": result.data})
-        if value is not None and "_target_" not in key
+        if value is not None
         if not any(key == part or key.startswith(f"{part}.") for part in UNNAMED)
     }
     if "model.param_budget" in settings:
         settings.pop("model.hidden_size", None)  # derived from the budget, for each task anew
     return settings
+
+
+def _text(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

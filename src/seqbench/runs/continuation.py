@@ -52,7 +52,7 @@ def _from(job: Plan, result: Result) -> Continuation:
             if checkpoint["record"]["step"] != result.steps:
                 obstacle = "its last checkpoint is of another step"
         except FileNotFoundError:
-            obstacle = "its last checkpoint is not there"
+            obstacle = "it kept no last checkpoint, as a run does that has ended early"
         except DamagedFileError as error:
             obstacle = f"its last checkpoint cannot be used: {str(error).rstrip('.')}"
     return Continuation(folder.name, result.steps, None if obstacle else checkpoint, obstacle)

@@ -83,7 +83,7 @@ def _check_steps(settings: TrainerSettings, optimizer: OptimizerConfig) -> None:
     if settings.patience is not None and settings.patience + 1 >= evaluations:
         raise ConfigError(
             f"trainer.patience={settings.patience} has no effect: trainer.max_steps={steps} has no more than "
-            f"{evaluations} evaluations; give less, or null."
+            f"{evaluations} evaluation{'s' * (evaluations > 1)}; give null, or more steps."
         )
     if warmup == 1 and optimizer.schedule == "constant":
         raise ConfigError(

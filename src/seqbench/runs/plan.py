@@ -167,7 +167,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     check_shapes(model, task, make_model)
     data = task.fingerprint()
-    observers = [*build_callbacks(cfg), *_checked(callbacks)]
+    observers = _checked([*build_callbacks(cfg), *_listed(callbacks)])
     for callback in observers if not cfg.logger else ():
         check_is_heard(callback)
     alone = {
@@ -211,10 +211,14 @@ def _identity_at(cfg: DictConfig, data: str | None, max_steps: int) -> Identity:
     return identity(other, data)
 
 
-def _checked(callbacks: Sequence[CallbackOrFactory]) -> list[CallbackOrFactory]:
-    """Return callbacks that observe, or functions that make some; anything else is a ConfigError."""
+def _listed(callbacks: Sequence[CallbackOrFactory]) -> Sequence[CallbackOrFactory]:
     if isinstance(callbacks, L.Callback) or not isinstance(callbacks, Sequence):
         raise ConfigError("callbacks must be a list: seqbench.train(cfg, callbacks=[…]).")
+    return callbacks
+
+
+def _checked(callbacks: Sequence[CallbackOrFactory]) -> list[CallbackOrFactory]:
+    """Return callbacks that observe, or functions that make some; anything else is a ConfigError."""
     for callback in callbacks:
         if isinstance(callback, L.Callback):
             check_observes(callback)
@@ -250,7 +254,8 @@ def _check_parts(batch_size: int, processes: int, accumulate: int) -> None:
     """Raise a ConfigError if there is not a sequence for each part of a batch."""
     if batch_size >= processes * accumulate:
         return
-    by = [f"{processes} devices"] * (processes > 1) + [f"trainer.accumulate={accumulate}"] * (accumulate > 1)
+    parts = {"trainer.devices": processes, "trainer.accumulate": accumulate}
+    by = [f"{key}={count}" for key, count in parts.items() if count > 1]
     raise ConfigError(
         f"batch_size={batch_size} is too small for {' with '.join(by)}, as each part needs a sequence; "
         f"give at least {processes * accumulate}."

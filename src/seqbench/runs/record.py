@@ -73,6 +73,7 @@ class Record:
         self.train_seconds = 0.0
         self.wall_seconds = 0.0
         self.rows: list[dict[str, float]] = []
+        self._columns: list[str] = []
         self.mode: tuple[bool, Engine | None] | None = None
         self.tested: list[dict[str, float]] = []
         self.made_with: list[dict[str, str]] = []
@@ -118,13 +119,18 @@ class Record:
         return sign * metrics[self.task.metric], -metrics["loss"]
 
     def _write(self, row: dict[str, float]) -> None:
+        """Add a row to `metrics.csv`; one with other columns than those so far writes the file anew."""
         path = self.folder / "metrics.csv"
-        fresh = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if fresh:
+        columns = list(dict.fromkeys(name for each in self.rows for name in each))
+        anew = columns != self._columns or not path.exists()
+        with path.open("w" if anew else "a", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=columns, restval="")
+            if anew:
                 writer.writeheader()
-            writer.writerow(row)
+                writer.writerows(self.rows)
+            else:
+                writer.writerow(row)
+        self._columns = columns
 
     def discard(self) -> None:
         """Remove what a run that was refused has written, unless it has a checkpoint to continue from."""
@@ -209,7 +215,7 @@ class Record:
             self.made_with.append(made_with)
         if is_first_process():  # drop what a killed run wrote after its last checkpoint
             (self.folder / "metrics.csv").unlink(missing_ok=True)
-            for row in self.rows:
+            for row in self.rows[-1:]:
                 self._write(row)
 
 

@@ -18,7 +18,15 @@ from seqbench.runs.execute import execute
 from seqbench.runs.files import DamagedFileError, set_aside, tidy
 from seqbench.runs.plan import CallbackOrFactory, Plan, plan
 from seqbench.runs.record import CHECKPOINTS, Record
-from seqbench.runs.store import OTHER_FILES, RESULT_FILE, OldSchemaError, Result, read_result
+from seqbench.runs.store import (
+    OTHER_FILES,
+    RESULT_FILE,
+    OldSchemaError,
+    Result,
+    damage,
+    damaged_files,
+    read_result,
+)
 from seqbench.runs.surroundings import own_surroundings
 
 
@@ -100,6 +108,8 @@ def _done(job: Plan, seed: int, locked: bool) -> Result | None:
         return None
     if result is not None and result.identity != job.identity.digest:
         raise StoreError(f"{path} is the result of another configuration with the same hash; move it away.")
+    for file in damaged_files(path.parent, result) if result is not None and not locked else ():
+        _say(damage(file))
     return None if result is None or result.status == "failed" else result
 
 

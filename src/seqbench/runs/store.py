@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from seqbench.errors import StoreError
-from seqbench.runs.files import DamagedFileError, checksum, read, write_atomically
+from seqbench.runs.files import DamagedFileError, checksum, read, read_checked, write_atomically
 from seqbench.tasks.metrics import Direction, Metric
 
 if TYPE_CHECKING:
@@ -149,6 +149,10 @@ def _schema() -> TypeAdapter[Result]:
     return TypeAdapter(Result)
 
 
+class _ChecksumError(ValueError):
+    """A text that is not what was written."""
+
+
 class OldSchemaError(StoreError):
     """A result that was stored under another schema."""
 
@@ -170,15 +174,16 @@ def read_result(folder: Path) -> Result | None:
                 f"{path} was stored under schema {schema}, and this version of seqbench reads {SCHEMA}."
             )
         if data.pop("checksum") != checksum(_text(data)):
-            raise ValueError("its checksum is another")
+            raise _ChecksumError("its checksum is another")
         data["metrics"] = {name: {"name": name} | metric for name, metric in data["metrics"].items()}
         result: Result = _schema().validate_python(
             {f.name: data[f.name] for f in fields(Result) if f.name in data}
         )
+        _check_config(result)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = str(error) if type(error) is ValueError else "it is no result"
+        reason = str(error) if isinstance(error, _ChecksumError) else "it is no result"
         raise DamagedFileError(f"{path} is damaged: {reason}.") from error
     own = Path(run_folder(result.task, result.model, result.hash), f"seed-{result.seed}")
     if folder.resolve().parts[-3:] != own.parts:
@@ -186,6 +191,39 @@ def read_result(folder: Path) -> Result | None:
             f"{path} is the result of {own} and lies in another folder. Move it there or delete it."
         )
     return result
+
+
+def _check_config(result: Result) -> None:
+    """Raise an error of `read_result`'s where a configuration or a number is of a kind that no run writes."""
+    config = result.config
+    for group in ("task", "model", "optim", "trainer", "preset"):
+        if not isinstance(config.get(group, {}), dict):
+            raise TypeError
+    task, steps = config.get("task", {}), config.get("trainer", {}).get("max_steps", 1)
+    lengths = [steps, task.get("length") or 1, *(task.get("eval_lengths") or []), *map(int, result.test)]
+    counts = [*lengths, result.parameters or 0, result.state_size or 0, result.seed]
+    if not all(isinstance(count, int) and abs(count) < 2**53 for count in counts):
+        raise TypeError
+    if "${" in json.dumps(config):  # what is stored is resolved; a reader must not resolve anything
+        raise TypeError
+
+
+def damaged_files(folder: Path, result: Result) -> list[Path]:
+    """Return the other files of a run's folder that are there and are not what the run wrote."""
+    found = []
+    for name, expected in result.sha256.items():
+        try:
+            read_checked(folder / name, expected)
+        except FileNotFoundError:  # such as weights that were removed to save space
+            continue
+        except StoreError:
+            found.append(folder / name)
+    return found
+
+
+def damage(path: Path) -> str:
+    """Return the sentence about a damaged file beside a result that is whole."""
+    return f"{path} is damaged; the numbers are those of {RESULT_FILE}, which is whole."
 
 
 def run_folder(task: str, model: str, hash: str) -> Path:
@@ -222,7 +260,9 @@ def read_results(
         except StoreError as error:
             on_unreadable(f"{error} It is left out.")
         else:
-            results += [result] if result else []
+            results += [] if result is None else [result]
+            for path in [] if result is None else damaged_files(seed, result):
+                on_unreadable(damage(path))
     if old:
         groups = ", ".join(sorted({"/".join(seed.parts[-3:-1]) for seed in old}))
         on_unreadable(

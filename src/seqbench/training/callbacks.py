@@ -28,6 +28,8 @@ ACTING = {
     "BaseFinetuning": "it changes which weights are trained",
     "ProgressBar": "trainer.progress shows the progress",
 }
+#: Hooks of a torch module, which could change what it computes.
+MODULE_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 HOOKS = [name for name in vars(L.Callback) if name.startswith(("on_", "setup", "teardown"))]
 
 
@@ -51,8 +53,8 @@ class Observer(L.Callback):
     """Calls the hooks of a callback, which may read everything and change nothing.
 
     A hook runs with random numbers of its own. After each hook that the callback defines, the following must
-    be as before: weights, buffers, gradients, the state of the optimiser, learning rates, the number of
-    steps, and whether training continues.
+    be as before: weights, buffers, gradients, which weights are trained, the hooks of modules, the batch, the
+    state and the settings of the optimiser, the number of steps, and whether training continues.
 
     Raises:
         ConfigError: the callback acts on training; or, when a hook runs, it changed something.
@@ -70,7 +72,7 @@ class Observer(L.Callback):
         function = getattr(self.callback, hook)
         if getattr(function, "__func__", None) is getattr(L.Callback, hook):
             return None
-        before = _state(trainer, module)
+        before = _state(trainer, module, (args, kwargs))
         vars(self.callback).update(log=module.log, log_dict=module.log_dict)  # as Lightning does
         try:
             with torch.random.fork_rng():
@@ -78,7 +80,7 @@ class Observer(L.Callback):
         finally:
             for name in ("log", "log_dict"):
                 vars(self.callback).pop(name, None)
-        after = _state(trainer, module)
+        after = _state(trainer, module, (args, kwargs))
         for what, old in before.items():
             if not _same(old, after[what]):
                 raise ConfigError(
@@ -100,7 +102,8 @@ for _hook in HOOKS:
     setattr(Observer, _hook, _forward(_hook))
 
 
-def _state(trainer: L.Trainer, module: L.LightningModule) -> dict[str, list[Any]]:
+def _state(trainer: L.Trainer, module: L.LightningModule, given: Any) -> dict[str, list[Any]]:
+    """Return what a callback must not change; `given` is what its hook is given."""
     parameters = list(module.parameters())
     groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
     optimizer_state = tree_leaves([optimizer.state_dict()["state"] for optimizer in trainer.optimizers])
@@ -111,6 +114,13 @@ def _state(trainer: L.Trainer, module: L.LightningModule) -> dict[str, list[Any]
         "changes buffers": [buffer.detach().clone() for buffer in module.buffers()],
         "changes gradients": [None if p.grad is None else p.grad.detach().clone() for p in parameters],
         "changes learning rates": [group["lr"] for group in groups],
+        "changes settings of the optimiser": [
+            (name, value) for group in groups for name, value in group.items() if name != "params"
+        ],
+        "changes which weights are trained": [parameter.requires_grad for parameter in parameters],
+        # What is written in place counts up a tensor's version.
+        "changes a batch": [part._version for part in tree_leaves(given) if isinstance(part, Tensor)],
+        "registers hooks": [len(getattr(part, name)) for part in module.modules() for name in MODULE_HOOKS],
         "changes the optimiser's state": [
             part.clone() if isinstance(part, Tensor) else part for part in optimizer_state
         ],

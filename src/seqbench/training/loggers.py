@@ -226,6 +226,6 @@ def finish(loggers: Sequence[Logger], summary: dict[str, Any], failed: bool) -> 
             run.summary.update(summary)
             run.finish(exit_code=1 if failed else 0)
         else:
-            with suppress(OSError):  # a disk that is full must not hide how the run ended
+            with suppress(Exception):  # a disk that is full must not hide how the run ended
                 logger.log_metrics({k: v for k, v in summary.items() if isinstance(v, int | float)})
                 logger.finalize("failed" if failed else "success")

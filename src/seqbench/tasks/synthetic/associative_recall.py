@@ -67,7 +67,8 @@ class AssociativeRecall(BitVectorTask, MixedSizesTask):
         if not least <= item_length * bits <= MOST_BITS:
             raise ConfigError(
                 f"task.item_length={item_length} and task.bits={bits} make items of {item_length * bits} "
-                f"bits; give {least}, so that {most} items can differ, to {MOST_BITS}."
+                f"bits; give {least}, so that {most} items can differ (task.length, task.eval_lengths), to "
+                f"{MOST_BITS}."
             )
         self.variant = f"items of {item_length} × {bits} bits"
         self.item_length = item_length

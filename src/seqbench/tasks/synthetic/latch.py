@@ -53,7 +53,10 @@ class Latch(SyntheticTask):
             raise ConfigError(f"task.cue_length={cue_length} leaves nothing to remember; give at least 1.")
         if noise_variance < 0:
             raise ConfigError(f"task.noise_variance={noise_variance} is negative; a variance is 0 or more.")
-        super().__init__(length, eval_lengths, eval_size, min_length=cue_length + 1)
+        super().__init__(length, eval_lengths, eval_size, min_length=2)
+        key, shortest = min(self._lengths(), key=lambda pair: pair[1])
+        if cue_length >= shortest:
+            raise ConfigError(f"task.cue_length={cue_length} must be below every length, and task.{key}={shortest}.")
         self.cue_length = cue_length
         self.noise_variance = noise_variance
 

@@ -48,8 +48,8 @@ class PrioritySort(BitVectorTask):
         fewest = min(length, *self.eval_lengths)
         if not 1 <= sorted <= fewest:
             raise ConfigError(
-                f"task.sorted={sorted} vectors cannot be due of the {fewest} that a sequence has; "
-                f"give 1 to {fewest}."
+                f"task.sorted={sorted} vectors cannot be due of the {fewest} that a sequence has "
+                f"(task.length, task.eval_lengths); give 1 to {fewest}."
             )
         self.variant = f"{sorted} of {bits} bits"
         self.sorted = sorted

@@ -61,7 +61,10 @@ class TimeWarp(SyntheticTask):
         if alphabet < 3:
             raise ConfigError(f"task.alphabet={alphabet} leaves no choice of the next one; give at least 3.")
         # A shorter sequence may hold a single character, which has no previous one.
-        super().__init__(length, eval_lengths, eval_size, min_length=warp + 1)
+        super().__init__(length, eval_lengths, eval_size, min_length=2)
+        key, shortest = min(self._lengths(), key=lambda pair: pair[1])
+        if warp >= shortest:
+            raise ConfigError(f"task.warp={warp} must be below every length, and task.{key}={shortest}.")
         self.variant = variant
         self.warp = warp
         self.alphabet = alphabet

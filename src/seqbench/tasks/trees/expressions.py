@@ -157,8 +157,8 @@ class ExpressionTask(TreeTask, MixedSizesTask):
         least = deepest * (OPERATOR + min(arguments) - 1) + 1
         if max_tokens < least:
             raise ConfigError(
-                f"task.max_tokens={max_tokens} is too few for trees of depth {deepest}; give at least"
-                f" {least}."
+                f"task.max_tokens={max_tokens} is too few for trees of depth {deepest} (task.length, "
+                f"task.eval_lengths); give at least {least}."
             )
         self.max_tokens = max_tokens
         self.vocabulary = {token: number for number, token in enumerate([*MARKS, *self.tokens])}
