@@ -56,7 +56,9 @@ class Latch(SyntheticTask):
         super().__init__(length, eval_lengths, eval_size, min_length=2)
         key, shortest = min(self._lengths(), key=lambda pair: pair[1])
         if cue_length >= shortest:
-            raise ConfigError(f"task.cue_length={cue_length} must be below every length, and task.{key}={shortest}.")
+            raise ConfigError(
+                f"task.cue_length={cue_length} must be below every length, and task.{key}={shortest}."
+            )
         self.cue_length = cue_length
         self.noise_variance = noise_variance
 
