@@ -40,6 +40,11 @@ from seqbench.errors import ConfigError
         ),
         (["runs_dir=null"], "runs_dir=null must name a folder, such as runs_dir=runs."),
         (["data_dir="], "data_dir= must name a folder, such as data_dir=data."),
+        (
+            ["trainer.lightning={profiler:simple}"],
+            "trainer.lightning is empty, and a key is added to it with a +: +trainer.lightning.name=value.",
+        ),
+        (["trainer.lightning.profiler=simple"], "trainer.lightning is empty, and a key is added to it with"),
         (["~task"], "task is empty; choose a preset with task=… (seqbench ls tasks)."),
     ],
 )

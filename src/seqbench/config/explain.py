@@ -87,6 +87,8 @@ def no_preset(group: str, name: str, valid: Sequence[str]) -> ConfigError:
 def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
     """Return the error for a key that is none, with the key of this configuration that is closest."""
     known = dict.fromkeys(_keys_of_this(overrides))
+    if (empty := _empty_node(key, overrides)) is not None:
+        return ConfigError(f"{empty} is empty, and a key is added to it with a +: +{empty}.name=value.")
     if key in known and f"~{key}" in overrides:  # Hydra deletes no key whose value is null
         deleted = any(o.lstrip("+").startswith(f"{key}=") for o in overrides)
         return ConfigError(f"{key} is {'set too' if deleted else 'null already'}; leave ~{key} out.")
@@ -100,6 +102,17 @@ def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
     return ConfigError(
         f"There is no key {key!r} here.{elsewhere}{guess} `seqbench --cfg job` shows all there are."
     )
+
+
+def _empty_node(key: str, overrides: Sequence[str]) -> str | None:
+    """Return the key of a node that holds nothing yet, such as trainer.lightning: this key or the one above."""
+    with suppress(Exception):
+        cfg = composed(choices(overrides))
+        for name in (key, key.rpartition(".")[0]):
+            node = OmegaConf.select(cfg, name) if name else None
+            if isinstance(node, DictConfig) and not node:
+                return name
+    return None
 
 
 def _keys_of_this(overrides: Sequence[str]) -> Iterator[str]:
