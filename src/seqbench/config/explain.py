@@ -105,7 +105,7 @@ def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
 
 
 def _empty_node(key: str, overrides: Sequence[str]) -> str | None:
-    """Return the key of a node that holds nothing yet, such as trainer.lightning: this key or the one above."""
+    """Return the key of a node that is empty, such as trainer.lightning: this key or the one above."""
     with suppress(Exception):
         cfg = composed(choices(overrides))
         for name in (key, key.rpartition(".")[0]):
