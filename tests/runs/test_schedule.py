@@ -224,6 +224,10 @@ def test_nothing_is_left_lying(stopped: tuple[list[str], seqbench.Result, Path])
         *("checkpoints", "checkpoints/best.pt", "checkpoints/last.pt"),
         *("config.yaml", "metrics.csv", "result.json"),
     }
+    for name in ("../.result.json.77.part", "../.lock"):  # in the folder of a run that is done
+        (checkpoints / name).touch()
+    train(*args)
+    assert found == {str(path.relative_to(checkpoints.parent)) for path in checkpoints.parent.rglob("*")}
 
 
 def test_a_lock_is_never_held_twice(tmp_path: Path) -> None:

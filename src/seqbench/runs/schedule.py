@@ -66,6 +66,7 @@ def _results(job: Plan) -> Iterator[tuple[int, Result, bool]]:
     missing = []
     for seed in job.seeds:
         if (done := _done(job, seed, locked=False)) is not None:
+            _clear(job, seed)
             yield seed, done, False
         else:
             missing.append(seed)
@@ -146,6 +147,14 @@ def _lock(job: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool:
     locks.callback((folder / ".lock").unlink, missing_ok=True)
     tidy(folder, (*OTHER_FILES, *CHECKPOINTS))
     return True
+
+
+def _clear(job: Plan, seed: int) -> None:
+    """Remove what a killed process has left in the folder of a run that is done."""
+    folder = job.folder(seed)
+    if (folder / ".lock").exists() or any(folder.rglob(".*.part")):
+        with ExitStack() as locks, suppress(StoreError):  # in a folder that cannot be written they stay
+            _lock(job, seed, locks)
 
 
 def _remove_empty(folder: Path) -> None:
