@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from torch import Tensor, nn  # noqa: E402
 from torch.func import functional_call  # noqa: E402
 
 from seqbench import build_model, build_task, compose  # noqa: E402
+from seqbench.config import trust  # noqa: E402
 from seqbench.config.presets import GROUPS, SUBGROUPS  # noqa: E402
 from seqbench.data.cmudict import write_entries  # noqa: E402
 from seqbench.data.source import mirror_file  # noqa: E402
@@ -131,3 +133,15 @@ def assert_parity() -> Callable[..., None]:
             torch.testing.assert_close(a, b, rtol=0, atol=tolerance[dtype])
 
     return check
+
+
+@pytest.fixture
+def nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Trust no package at first. At the end forget the modules of the test, and see that no payload ran."""
+    monkeypatch.setattr(trust, "_allowed", set())
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    yield
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+    assert not Path("ran").exists()

@@ -20,7 +20,7 @@ MAY = {
     "config": {"errors"},
     "analysis": {"tasks", "models", "results", "errors"},
     "training": {"analysis", "tasks", "models", "errors", "processes"},
-    "results": {"runs.store", "runs.files", "config", "errors"},
+    "results": {"runs.store", "runs.files", "runs.result", "config", "errors"},
     "runs": {"training", "analysis", "tasks", "models", "config", "errors", "processes"} | {"versions"},
     "cli": {"runs", "training", "results", "analysis", "tasks", "models", "data", "config", "errors"}
     | {"processes", "versions"},

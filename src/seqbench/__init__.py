@@ -19,14 +19,15 @@ from seqbench.processes import forget_what_is_no_number
 if TYPE_CHECKING:
     from seqbench.config.build import build_model, build_task
     from seqbench.config.compose import compose
+    from seqbench.runs.result import Result
     from seqbench.runs.schedule import train
-    from seqbench.runs.store import Result, load_results
+    from seqbench.runs.store import load_results
 
 _HOMES = {
     "build_model": "config.build",
     "build_task": "config.build",
     "compose": "config.compose",
-    "Result": "runs.store",
+    "Result": "runs.result",
     "load_results": "runs.store",
     "train": "runs.schedule",
 }

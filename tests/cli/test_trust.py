@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seqbench.config.compose import compose
-from tests.config.conftest import TINY, TOUCH, nothing_runs, stored, write  # noqa: F401
+from tests.payloads import TINY, TOUCH, stored, write
 
 pytestmark = pytest.mark.usefixtures("nothing_runs")
 GLOBAL = "# @package _global_\n"

@@ -12,7 +12,7 @@ import pkgutil
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from omegaconf import OmegaConf
@@ -127,11 +127,11 @@ class WithOtherDefault:
 
 
 class Corrected(Old):
-    revisions = {"depth": 2, "skip=True": 5}  # noqa: RUF012
+    revisions: ClassVar = {"depth": 2, "skip=True": 5}
 
 
 class CorrectedWhole(Old):
-    revisions = {"_target_": 3}  # noqa: RUF012
+    revisions: ClassVar = {"_target_": 3}
 
 
 @pytest.fixture

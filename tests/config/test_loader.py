@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 import seqbench
 from hydra_plugins.seqbench.loader import _check_preset
 from seqbench.config.presets import CONF_DIR
-from tests.config.conftest import MODULE, TINY, TOUCH, refused, write
+from tests.payloads import MODULE, TINY, TOUCH, refused, write
 
 pytestmark = pytest.mark.usefixtures("nothing_runs")
 NODE = json.dumps(TOUCH)

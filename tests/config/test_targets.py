@@ -14,7 +14,7 @@ from seqbench.config.build import (
     build_settings,
     build_task,
 )
-from tests.config.conftest import MODULE, TINY, TOUCH, refused, write
+from tests.payloads import MODULE, TINY, TOUCH, refused, write
 
 pytestmark = pytest.mark.usefixtures("nothing_runs")
 LIGHTNING = "lightning.pytorch"

@@ -13,7 +13,7 @@ from seqbench.config.build import build_task
 from seqbench.results.summaries import find
 from seqbench.runs.store import read_result, write_result
 from seqbench.runs.trained import load_run
-from tests.config.conftest import MODULE, TINY, TOUCH, refused, stored, write
+from tests.payloads import MODULE, TINY, TOUCH, refused, stored, write
 
 pytestmark = pytest.mark.usefixtures("nothing_runs")
 MINE = """

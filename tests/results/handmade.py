@@ -4,7 +4,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from seqbench.runs.store import Result, write_result
+from seqbench.runs.result import Result
+from seqbench.runs.store import write_result
 from seqbench.tasks.metrics import Metric, loss, share
 
 

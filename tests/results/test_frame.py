@@ -10,7 +10,7 @@ from handmade import failed, mixed, run
 from seqbench.errors import ConfigError, StoreError
 from seqbench.results.frame import compare, records, with_metric
 from seqbench.results.summaries.solve_rate import SolveRate
-from seqbench.runs.store import Result
+from seqbench.runs.result import Result
 from seqbench.tasks.metrics import Metric, loss, share
 
 

@@ -4,7 +4,7 @@ import pytest
 from handmade import run
 
 from seqbench.results.labels import label_runs
-from seqbench.runs.store import Result
+from seqbench.runs.result import Result
 
 
 def tasks(results: list[Result]) -> list[str]:

@@ -10,7 +10,8 @@ from seqbench.cli.report import main
 from seqbench.errors import StoreError
 from seqbench.results.frame import compare
 from seqbench.results.report import WRITERS
-from seqbench.runs.store import SCHEMA, read_results, run_folders
+from seqbench.runs.result import SCHEMA
+from seqbench.runs.store import read_results, run_folders
 from seqbench.tasks.metrics import share
 
 

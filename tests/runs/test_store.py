@@ -10,10 +10,9 @@ import pytest
 
 from seqbench.errors import StoreError
 from seqbench.runs.files import DamagedFileError
+from seqbench.runs.result import SCHEMA, Result
 from seqbench.runs.store import (
     MOST_BYTES,
-    SCHEMA,
-    Result,
     load_results,
     read_result,
     read_results,

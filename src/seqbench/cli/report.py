@@ -12,7 +12,8 @@ from seqbench.results.frame import compare, with_metric
 from seqbench.results.rendering.terminal import print_comparison
 from seqbench.results.report import WRITERS, write_report
 from seqbench.results.summaries import DEFAULT, find
-from seqbench.runs.store import Result, no_results, read_results, run_folders
+from seqbench.runs.result import Result
+from seqbench.runs.store import no_results, read_results, run_folders
 
 
 def main(argv: list[str]) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from seqbench.runs.plan import Plan
-    from seqbench.runs.store import Result
+    from seqbench.runs.result import Result
 
 #: Exit code of a command with a failed run.
 FAILED = 1

@@ -61,7 +61,7 @@ def locate(target: str, where: str, kind: Kind, allowed: Sequence[str]) -> Calla
     module, _, name = target.rpartition(".")
     _check_module(module, f"{where}={target}", allowed)
     try:
-        found = getattr(_import(module, allowed), name)
+        found: Callable[..., Any] = getattr(_import(module, allowed), name)
     except Exception as error:  # whatever the code of an allowed package raises
         raise ConfigError(f"{where}={target} cannot be found: {one_line(error)}.") from error
     if not _makes(found, kind):
@@ -71,13 +71,14 @@ def locate(target: str, where: str, kind: Kind, allowed: Sequence[str]) -> Calla
             "that kind nor a function annotated to return one."
         )
     _check_module(found.__module__, f"{where}={target}", allowed)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def find(target: str) -> Callable[..., Any]:
     """Return what a `_target_` names, of a node that was checked: `locate` has returned it before."""
     module, _, name = target.rpartition(".")
-    return getattr(import_module(module), name)  # type: ignore[no-any-return]
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
 
 
 def kinds_of(hint: Any, partial: bool) -> tuple[type, ...]:

@@ -14,7 +14,7 @@ from seqbench.errors import ConfigError, StoreError, nearest, printable
 from seqbench.results.labels import label_runs
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary
 from seqbench.results.summaries.note import Note
-from seqbench.runs.store import Result
+from seqbench.runs.result import Result
 
 #: The columns that belong to no summary, and those of them that hold whole numbers.
 COLUMNS = (

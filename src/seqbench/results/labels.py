@@ -8,7 +8,7 @@ from typing import Any
 
 from seqbench.config.identity import INCIDENTAL, PLACES, public_name, with_defaults
 from seqbench.config.presets import GROUPS
-from seqbench.runs.store import Result
+from seqbench.runs.result import Result
 
 #: The end of the key that says which class a part is.
 TARGET = "._target_"

@@ -12,7 +12,7 @@ from seqbench.results.pages import write_page
 from seqbench.results.rendering.data import to_csv, to_json
 from seqbench.results.rendering.latex import to_latex
 from seqbench.results.rendering.markdown import to_markdown
-from seqbench.runs.store import Result
+from seqbench.runs.result import Result
 
 #: Suffix of a file -> how a comparison is written in its format.
 WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "json": to_json}

@@ -16,7 +16,8 @@ from seqbench.runs import devices
 from seqbench.runs.files import DamagedFileError
 from seqbench.runs.plan import Plan
 from seqbench.runs.record import CHECKPOINTS, load_checkpoint
-from seqbench.runs.store import Result, read_result, run_folder
+from seqbench.runs.result import Result
+from seqbench.runs.store import read_result, run_folder
 from seqbench.versions import versions
 
 

@@ -25,7 +25,8 @@ from seqbench.runs.files import to_bytes, write_atomically
 from seqbench.runs.plan import Plan
 from seqbench.runs.record import Record
 from seqbench.runs.recorder import Recorder
-from seqbench.runs.store import BEST_WEIGHTS, Result, write_result
+from seqbench.runs.result import Result
+from seqbench.runs.store import BEST_WEIGHTS, write_result
 from seqbench.training import loggers
 from seqbench.training.batches import STEPS_PER_CALL, TaskData, TrainingStream
 from seqbench.training.execution_mode import ExecutionMode

@@ -18,15 +18,8 @@ from seqbench.runs.execute import execute
 from seqbench.runs.files import DamagedFileError, set_aside, tidy
 from seqbench.runs.plan import CallbackOrFactory, Plan, plan
 from seqbench.runs.record import CHECKPOINTS, Record
-from seqbench.runs.store import (
-    OTHER_FILES,
-    RESULT_FILE,
-    OldSchemaError,
-    Result,
-    damage,
-    damaged_files,
-    read_result,
-)
+from seqbench.runs.result import Result
+from seqbench.runs.store import OTHER_FILES, RESULT_FILE, OldSchemaError, damage, damaged_files, read_result
 from seqbench.runs.surroundings import own_surroundings
 
 

@@ -10,14 +10,14 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from seqbench.errors import StoreError
 from seqbench.runs.files import DamagedFileError, checksum, read, read_checked, write_atomically
-from seqbench.tasks.metrics import Direction, Metric
+from seqbench.runs.result import SCHEMA, Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,89 +27,8 @@ RESULT_FILE = "result.json"
 BEST_WEIGHTS = "checkpoints/best.pt"
 #: The other files of a finished run, whose checksums its result holds.
 OTHER_FILES = ("config.yaml", "metrics.csv", BEST_WEIGHTS)
-#: Raised when the meaning of a field changes.
-SCHEMA = 3
 #: The greatest size of a result, in bytes.
 MOST_BYTES = 64 * 2**20
-
-Status = Literal["solved", "finished", "diverged", "failed"]
-Metrics = dict[str, float | None]
-
-
-@dataclass
-class Result:
-    """How one run, that is one configuration with one seed, ended.
-
-    A metric that is not finite is stored as null (None), so that every reader of JSON can read the file.
-    """
-
-    task: str
-    model: str
-    hash: str
-    seed: int
-    status: Status
-    config: dict[str, Any]
-    identity: str = ""
-    """The whole hash of what decides the numbers; `hash` is its beginning."""
-    data: str | None = None
-    """The fingerprint of the task's data; None where the configuration alone makes them."""
-    revisions: dict[str, int] = field(default_factory=dict)
-    """Component and parameter to the revision of its numbers, `optim.omega: 2`, where there is one."""
-    metric: str | None = None
-    """The name of the task's headline metric, a key of `validation` and of each entry of `test`."""
-    metrics: dict[str, Metric] = field(default_factory=dict)
-    """Name to meaning, for every metric in `validation` and `test`."""
-    solved_when: str | None = None
-    """The task's condition for a solved run, in words, with its source."""
-    solved_at_step: int | None = None
-    """The optimisation step of the first evaluation on the validation set that met `solved_when`."""
-    solved_on_test: bool | None = None
-    """Whether the test at the training length met `solved_when`; None where there is no such test."""
-    steps: int = 0
-    """Optimisation steps taken."""
-    sequences: int = 0
-    """Training sequences seen."""
-    best_step: int | None = None
-    """The optimisation step of the evaluation whose weights were tested."""
-    validation: Metrics = field(default_factory=dict)
-    test: dict[str, Metrics] = field(default_factory=dict)
-    """Test length, as a string, to metrics."""
-    baseline_loss: dict[str, float] = field(default_factory=dict)
-    """Test length, as a string, to the loss of the best predictor that ignores the input."""
-    parameters: int | None = None
-    """Live parameters: trained entries whose gradient is not structurally zero."""
-    state_size: int | None = None
-    """Numbers in the state that the model carries from step to step, for one sequence."""
-    wall_time_s: float = 0.0
-    """Seconds of training and evaluation over all restarts. Seeds trained together divide their time."""
-    sequences_per_s: float | None = None
-    """Training throughput in this run's part of the time, without evaluations."""
-    peak_memory_bytes: int | None = None
-    """Peak memory of the process, or of the device, with all seeds that train in it."""
-    mode: str | None = None
-    """The execution mode, which decides speed and rounding."""
-    device: str = ""
-    versions: dict[str, str] = field(default_factory=dict)
-    commit: str | None = None
-    """The commit of the code, with + and a hash of uncommitted changes; several, where the code changed."""
-    continued_from: str | None = None
-    """The folder `<model>-<hash>` of the run of fewer steps whose last checkpoint this one went on from."""
-    error: str | None = None
-    finished_at: str = ""
-    """UTC, ISO 8601."""
-    sha256: dict[str, str] = field(default_factory=dict)
-    """File to checksum, for the other files of the folder."""
-    schema: int = SCHEMA
-
-    @property
-    def headline(self) -> Metric | None:
-        """The headline metric; None where the run failed before it was known."""
-        return self.metrics.get(self.metric or "")
-
-    @property
-    def direction(self) -> Direction | None:
-        """Whether the headline metric is better larger (max) or smaller (min)."""
-        return None if self.headline is None else self.headline.direction
 
 
 def _plain(value: Any) -> Any:

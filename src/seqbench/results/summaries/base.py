@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from seqbench.runs.store import Result, Status
+from seqbench.runs.result import Result, Status
 
 Row = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from seqbench.results.summaries.base import Cell, Row, Summary
-from seqbench.runs.store import Result
+from seqbench.runs.result import Result
 
 #: What the runs of a cell should share, by what a note calls it.
 SHARED: dict[str, Callable[[Result], object]] = {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,10 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from seqbench.config import trust
 from seqbench.config.build import build_model, build_task
 from seqbench.errors import ConfigError
-from seqbench.runs.store import BEST_WEIGHTS, Result, write_result
+from seqbench.runs.result import Result
+from seqbench.runs.store import BEST_WEIGHTS, write_result
 
 #: What leaves the file `ran`: as a node, and as a module that is imported.
 TOUCH = {"_target_": "subprocess.call", "args": ["touch", "ran"]}
@@ -45,15 +44,3 @@ def stored(cfg: DictConfig) -> Path:
     config: Any = OmegaConf.to_container(cfg)
     write_result(folder, Result("latch", "rnn", "0", 0, "finished", config))
     return folder
-
-
-@pytest.fixture
-def nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Trust no package at first. At the end forget the modules of the test, and see that no payload ran."""
-    monkeypatch.setattr(trust, "_allowed", set())
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    yield
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
-            del sys.modules[name]
-    assert not Path("ran").exists()
