@@ -206,11 +206,11 @@ def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable
         ),
         (
             ["model.engine=fast"],
-            "model.engine=fast must be auto, native, scan, loop or compile.",
+            "model.engine=fast must be auto, fused, native, scan or loop.",
         ),
         (
             ["model=leaky_rnn", "model.engine=native"],
-            "engine=native: LeakyRNN has no such engine; it has auto, loop, compile.",
+            "engine=native: LeakyRNN has no such engine; it has auto, fused, loop.",
         ),
         (["model=leaky_rnn", "model.cell.alpha=2"], "model.cell.alpha=2.0 must lie in [0, 1]"),
         (["model._target_=os.system"], "model._target_=os.system is outside the packages allowed"),

@@ -31,6 +31,7 @@ class Stack(nn.Module):
         bidirectional: a second cell in each layer goes from the last valid step to the first (Fig. 10.11).
         dilation: the state of layer i comes from `dilation`^(i−1) steps before (Chang et al., 2017).
         engine: how layers unfold, see `unfold`.
+        checkpoint_steps: steps between states that are kept for the backward pass, see `unfold`.
 
     Raises:
         ValueError: a size below 1, a dilation that has no effect, or an engine that the cell does not have.
@@ -45,12 +46,14 @@ class Stack(nn.Module):
         bidirectional: bool = False,
         dilation: int = 1,
         engine: Engine = "auto",
+        checkpoint_steps: int | None = None,
     ) -> None:
         super().__init__()
         at_least_one(
             hidden_size=(hidden_size, "unit"),
             num_layers=(num_layers, "layer"),
             dilation=(dilation, "step back"),
+            **({} if checkpoint_steps is None else {"checkpoint_steps": (checkpoint_steps, "step")}),
         )
         not_too_many(num_layers=num_layers)
 
@@ -69,6 +72,7 @@ class Stack(nn.Module):
         self.bidirectional = bidirectional
         self.dilations = [dilation**i for i in range(num_layers)]
         self.engine: Engine = engine
+        self.checkpoint_steps = checkpoint_steps
         for layer in self.cells:
             check_engine(layer, engine)
         if dilation > 1 and not any(cell.state_size for cell in self.cells):
@@ -99,7 +103,15 @@ class Stack(nn.Module):
         return all(cell.vectorizable for cell in self.cells)
 
     def check_length(self, steps: int) -> None:
-        """Raise a ValueError if a layer reaches back further than a sequence of `steps` steps."""
+        """Raise a ValueError if a layer reaches back further than a sequence of `steps` steps.
+
+        So does a number of steps between kept states that keeps none.
+        """
+        if self.checkpoint_steps is not None and self.checkpoint_steps >= steps:
+            raise ValueError(
+                f"checkpoint_steps={self.checkpoint_steps} keeps all of the {steps} steps of a sequence; give "
+                "fewer, or null."
+            )
         if self.dilations[-1] >= steps:
             raise ValueError(
                 f"layer {len(self.dilations)} reaches {self.dilations[-1]} steps back, and a sequence has "
@@ -131,6 +143,7 @@ class Stack(nn.Module):
                 "last": last and i == len(self.layers) - 1,
                 "dilation": dilation,
                 "engine": self.engine,
+                "checkpoint_steps": self.checkpoint_steps,
             }
             h, end = unfold(cell, x, None if states is None else states[i], **options)
             if self.bidirectional:

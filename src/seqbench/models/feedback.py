@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from seqbench.models.body import Stack
-from seqbench.models.unfold import Cell, State, unfold
+from seqbench.models.unfold import Cell, Engine, State, unfold
 from seqbench.models.unfold.valid import last_valid
 
 #: What a network is fed of its previous output: tensors (B, …).
@@ -59,6 +59,11 @@ class Feedback(Cell):
 
     def initial_state(self, batch_size: int) -> State:
         raise NotImplementedError("`unfold` needs the state of a Feedback: it holds what is fed first.")
+
+
+def closed_loop_engine(engine: Engine) -> Engine:
+    """Return the engine of a network with feedback, from that of its layers: compiled, or the loop."""
+    return "auto" if engine in ("auto", "fused") else "loop"
 
 
 class Carried(NamedTuple):
@@ -174,7 +179,8 @@ class OutputFeedback(nn.Module):
             (body.initial_state(len(x)) if before.states is None else before.states, before.own),
             lengths=lengths,
             last=last,
-            engine="compile" if body.engine == "compile" else "loop",
+            engine=closed_loop_engine(body.engine),
+            checkpoint_steps=body.checkpoint_steps,
         )
         return outputs, Carried(states, own, truth)
 

@@ -34,7 +34,7 @@ class SequenceModel(Model):
         per_step: an output at every step (Fig. 10.3), or one after the last valid step (Fig. 10.5).
         classes: whether outputs are unnormalised log-probabilities, ŷ = softmax o, or numbers, ŷ = o.
         predicts: whether the target of a step is the input of the next one.
-        hidden_size, num_layers, bidirectional, dilation, engine: of the body, see `Stack`.
+        hidden_size, num_layers, bidirectional, dilation, engine, checkpoint_steps: of the body, see `Stack`.
         readout: makes the readout: `readout(body.output_size, output_size)`.
         feedback: the output of a step is an input of the next, in training the true one (Figs. 10.4, 10.6).
 
@@ -62,6 +62,7 @@ class SequenceModel(Model):
         readout: Callable[[int, int], nn.Module] = LinearReadout,
         feedback: bool = False,
         engine: Engine = "auto",
+        checkpoint_steps: int | None = None,
     ) -> None:
         super().__init__()
         if bidirectional and (feedback or predicts):
@@ -73,7 +74,8 @@ class SequenceModel(Model):
         if predicts and input_size != output_size:
             raise ValueError(f"Outputs of {output_size} numbers cannot be the next inputs of {input_size}.")
         width = input_size + output_size * feedback
-        self.body = Stack(cell, width, hidden_size, num_layers, bidirectional, dilation, engine)
+        layers = hidden_size, num_layers, bidirectional, dilation, engine, checkpoint_steps
+        self.body = Stack(cell, width, *layers)
         self.readout = readout(self.body.output_size, output_size)
         self.feedback = OutputFeedback(
             output_size, beside=feedback, in_place=predicts, classes=classes, tokens=tokens

@@ -12,13 +12,18 @@ from torch import nn
 from seqbench.models import Cell, unfold
 from seqbench.models.cells.gru import GRU
 from seqbench.models.cells.leaky import LeakyRNN
+from seqbench.models.cells.lru import LRU
 from seqbench.models.cells.lstm import LSTM
 from seqbench.models.cells.rnn import RNN
-from seqbench.models.unfold import check_engine, reverse_valid
+from seqbench.models.unfold import check_engine, chosen_engine, reverse_valid
+from seqbench.models.unfold.fused import library
 
 CELLS = [RNN, LeakyRNN, LSTM, GRU]
 ENGINES = [
-    (cell, engine) for cell in CELLS for engine in ("loop", "native") if engine == "loop" or cell.has_native
+    (cell, engine)
+    for cell in CELLS
+    for engine in ("loop", "fused", "native")
+    if engine != "native" or cell.has_native
 ]
 
 
@@ -76,7 +81,7 @@ def test_inputs_states_and_outputs_may_be_pytrees(ragged, given):
         (state["h"], h),
         (state["others"][0], s),
     ]:
-        assert torch.equal(found, wanted)
+        torch.testing.assert_close(found, wanted, rtol=1e-13, atol=1e-13)
     assert cell.state_size == cell.lstm.state_size == 6
 
 
@@ -144,20 +149,23 @@ def test_past_its_length_a_row_stands_still(kind, engine):
         torch.testing.assert_close(part[1], expected[0], rtol=0, atol=1e-6)
 
 
-def test_auto_takes_the_native_engine_where_it_is(monkeypatch):
+def test_auto_takes_the_first_engine_that_a_cell_has_on_a_device(monkeypatch):
+    assert [chosen_engine(kind(2, 3)) for kind in (*CELLS, LRU)] == [*["fused"] * len(CELLS), "scan"]
     for kind in CELLS:
-        cell, calls = kind(2, 3), []
-        monkeypatch.setattr(
-            kind, "native", lambda *_, calls=calls: calls.append(1) or (torch.zeros(4, 1, 3), ())
-        )
-        unfold(cell, torch.randn(1, 4, 2))
-        unfold(cell, torch.randn(1, 4, 2), engine="loop")
-        assert len(calls) == kind.has_native
+        first = "native" if kind.has_native else "scan" if kind.has_scan else "loop"
+        assert chosen_engine(kind(2, 3), device="cuda") == first
+        assert chosen_engine(kind(2, 3), half=True) == first
+        assert chosen_engine(kind(2, 3), "loop") == "loop"
+    monkeypatch.setattr(library, "compiler", lambda: None)
+    library.library.cache_clear()
+    assert chosen_engine(LSTM(2, 3)) == "native" and chosen_engine(LeakyRNN(2, 3)) == "loop"
 
 
 def test_errors_say_what_is_wrong():
     x = torch.randn(1, 3, 2)
-    with pytest.raises(ValueError, match="engine=fast: RNN has no such engine; it has auto, native, loop"):
+    with pytest.raises(
+        ValueError, match="engine=fast: RNN has no such engine; it has auto, fused, native, loop"
+    ):
         inspect.unwrap(check_engine)(RNN(2, 3), "fast")
     with pytest.raises(ValueError, match="LeakyRNN has no such engine"):
         unfold(LeakyRNN(2, 3), x, engine="native")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.models.body import Stack, States
-from seqbench.models.feedback import Fed, Feedback, FeedbackInput
+from seqbench.models.feedback import closed_loop_engine, Fed, Feedback, FeedbackInput
 from seqbench.models.seq2seq.attention import Attention, AttentionKind
 from seqbench.models.unfold import Cell, Engine, unfold
 
@@ -142,10 +142,8 @@ class Decoder(nn.Module):
         teacher = truth.new_full((rows, steps), targets is not None, dtype=torch.bool)
         given = FeedbackInput((), (truth,), teacher if teacher_mask is None else teacher_mask)
         start = state, (weight.new_zeros(rows, self.tokens),)
-        # A compiled slice is for one size of state, and there are as many annotations as the input has steps.
-        compiles = self.body.engine == "compile" and self.attention is None
         outputs, _ = unfold(
-            Feedback(self, self.tokens), given, start, engine="compile" if compiles else "loop"
+            Feedback(self, self.tokens), given, start, engine=closed_loop_engine(self.body.engine)
         )
         return (outputs, None) if self.attention is None else outputs
 

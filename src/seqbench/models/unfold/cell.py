@@ -14,7 +14,7 @@ from seqbench.models.observations import Observation
 
 #: A pytree of tensors (B, …): a tuple, a named tuple, or these nested.
 State = Any
-Engine = Literal["auto", "native", "scan", "loop", "compile"]
+Engine = Literal["auto", "fused", "native", "scan", "loop"]
 
 
 class Cell(nn.Module, ABC):

@@ -9,6 +9,7 @@ A recurrent network is one step f with one set of parameters θ, applied τ time
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.models.unfold.cell import Cell, Engine, State
-from seqbench.models.unfold.compiled import run_compiled
+from seqbench.models.unfold.fused import CompileError, NotCoveredError, kernel, run_fused
 from seqbench.models.unfold.loop import loop
 from seqbench.models.unfold.valid import last_valid, like, reverse_valid
 
@@ -34,6 +35,7 @@ def unfold(
     last: bool = False,
     dilation: int = 1,
     engine: Engine = "auto",
+    checkpoint_steps: int | None = None,
 ) -> tuple[Any, State]:
     """Apply a cell at every step of a batch of sequences.
 
@@ -49,10 +51,9 @@ def unfold(
         last: return only the last valid output (with `reverse` that of the first step), which is cheaper.
         dilation: d, for a state that comes from d steps before, h(t) = f(h(t−d), x(t)). The tensors of the
             state are then (B, d, …): the states for the next d steps, in order.
-        engine: `native` is torch's own kernel, if it computes what the cell does; `scan` runs linear cells
-            in parallel over time; `loop` is Python; `compile` is that loop in compiled slices; `auto` takes
-            the first of `native`, `scan` and `loop` that the cell has, but not `native` under vmap. They
-            differ only in speed.
+        engine: see `chosen_engine`. Engines differ only in speed and in the order of summation.
+        checkpoint_steps: recompute: only every `checkpoint_steps`-th state is kept for the way back, and the steps between are
+            computed again, so that memory for long sequences is small. None keeps all.
 
     Returns:
         The outputs (B, T, H), or the last one (B, H); and the state after the last valid step. A cell whose
@@ -73,37 +74,111 @@ def unfold(
             return tree_map(lambda part: reverse_valid(part, lengths), parts)
 
         outputs, state = unfold(
-            *(cell, turned(x), state), lengths=lengths, last=last, dilation=dilation, engine=engine
+            *(cell, turned(x), state),
+            lengths=lengths,
+            last=last,
+            dilation=dilation,
+            engine=engine,
+            checkpoint_steps=checkpoint_steps,
         )
         return outputs if last else turned(outputs), state
     if dilation > 1:
-        return _dilated(cell, x, state, lengths, last, dilation, engine)
+        return _dilated(cell, x, state, lengths, last, dilation, engine, checkpoint_steps)
     like_x = tree_leaves(x)[0]
     rows, steps = like_x.shape[:2]
     if state is None:
         state = cell.initial_state(rows)
-    # vmap has no rule for torch's kernels.
-    if engine == "native" or (engine == "auto" and cell.has_native and not _under_vmap(cell, like_x)):
+    if engine == "auto":
+        engine = _engine_now(cell, x, state, checkpoint_steps is not None)
+    if engine == "fused":
+        return run_fused(cell, x, state, lengths, last, checkpoint_steps)
+    if engine == "native":
         outputs, state = _native(cell, x, state, lengths)
         return last_valid(outputs, lengths) if last else outputs, state
     projected = cell.project(_swapped(x))
     valid = None if lengths is None else torch.arange(steps, device=like_x.device)[:, None] < lengths
-    if engine in ("auto", "scan") and cell.has_scan:
+    if engine == "scan":
         outputs, state = cell.scan(projected, state, None if valid is None else valid[..., None])
         outputs = outputs.transpose(0, 1)
         return last_valid(outputs, lengths) if last else outputs, state
     before = like_x.new_zeros(rows, cell.output_size) if last else None
-    run = run_compiled if engine == "compile" else loop
-    outputs, state = run(cell, projected, state, valid, last=before)
+    outputs, state = loop(cell, projected, state, valid, last=before, checkpoint_steps=checkpoint_steps)
     return outputs if last else _swapped(outputs), state
+
+
+#: The order in which `auto` takes engines, for each kind of device.
+ORDER: dict[str, tuple[Engine, ...]] = {"cpu": ("fused", "native", "scan", "loop")}
+ELSEWHERE: tuple[Engine, ...] = ("native", "scan", "loop")
+
+
+def chosen_engine(cell: Cell, engine: Engine = "auto", device: str = "cpu", half: bool = False) -> Engine:
+    """Return the engine that unfolds a cell, by rule.
+
+    `fused` runs all steps in one call of C, compiled for the cell (see `seqbench.models.unfold.fused`);
+    `native` is torch's own kernel, if it computes what the cell does; `scan` runs linear cells in parallel
+    over time; `loop` is Python, which every cell has. `auto` takes the first that the cell has: on a CPU
+    `fused`, unless there is no compiler, then `native`, `scan`, `loop`.
+
+    Args:
+        cell: what is unfolded.
+        engine: one of these, or auto.
+        device: the kind, `cpu` or another.
+        half: whether numbers have half precision, or may have under autocast.
+    """
+    if engine != "auto":
+        return engine
+    has = {"native": cell.has_native, "scan": cell.has_scan, "loop": True}
+    order = ORDER.get(device, ELSEWHERE)
+    return next(
+        e for e in order if (not half and obstacle_to_fusing(cell) is None if e == "fused" else has[e])
+    )
 
 
 def check_engine(cell: Cell, engine: Engine) -> None:
     """Raise a ValueError if the cell does not have the engine."""
-    has = {"auto": True, "native": cell.has_native, "scan": cell.has_scan, "loop": True, "compile": True}
-    if not has.get(engine, False):
-        mine = ", ".join(name for name, there in has.items() if there)
-        raise ValueError(f"engine={engine}: {type(cell).__name__} has no such engine; it has {mine}.")
+    has = {"auto": True, "native": cell.has_native, "scan": cell.has_scan, "loop": True}
+    why = obstacle_to_fusing(cell) if engine == "fused" else None
+    if why is not None or not has.get(engine, engine == "fused"):
+        mine = [name for name, there in has.items() if there]
+        if engine != "fused" and obstacle_to_fusing(cell) is None:
+            mine.insert(1, "fused")
+        raise ValueError(
+            f"engine={engine}: {type(cell).__name__} has no such engine{f' ({why})' if why else ''}; it has "
+            f"{', '.join(mine)}."
+        )
+
+
+def obstacle_to_fusing(cell: Cell) -> str | None:
+    """Return why a cell that reads vectors cannot be compiled, or None if it can."""
+    try:
+        kernel(cell, _input_of(cell), cell.initial_state(1))
+    except (NotCoveredError, CompileError) as error:
+        return str(error)
+    return None
+
+
+def _input_of(cell: Cell) -> Tensor:
+    """Return an input of one step, of the type and on the device of the cell's weights."""
+    like = next((part for part in tree_leaves(cell.initial_state(1)) if part.is_floating_point()), None)
+    return torch.zeros(1, 1, cell.input_size) if like is None else like.new_zeros(1, 1, cell.input_size)
+
+
+def _engine_now(cell: Cell, x: Any, state: State, checkpoints: bool) -> Engine:
+    """Return the engine of this call: the chosen one, if the tensors allow it."""
+    leaves = [*tree_leaves(x), *tree_leaves(state)]
+    device = leaves[0].device.type
+    tensors = [*leaves, *cell.parameters()]
+    transformed = any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors))
+    if device == "cpu" and not transformed and not torch.is_autocast_enabled("cpu"):
+        with suppress(NotCoveredError, CompileError):
+            kernel(cell, x, state)
+            return "fused"
+    if checkpoints:
+        return "loop"
+    # vmap has no rule for torch's kernels.
+    if cell.has_native and not (transformed and any(map(torch._C._functorch.is_batchedtensor, tensors))):
+        return "native"
+    return "scan" if cell.has_scan else "loop"
 
 
 def _native(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
@@ -124,8 +199,9 @@ def _native(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tuple[T
 
 
 def _dilated(
-    cell: Cell, x: Any, state: State | None, lengths: Tensor | None, last: bool, d: int, engine: Engine
-) -> tuple[Tensor, State]:
+    cell: Cell, x: Any, state: State | None, lengths: Tensor | None, last: bool, d: int, engine: Engine,
+    checkpoint_steps: int | None,
+) -> tuple[Tensor, State]:  # fmt: skip
     """Unfold steps 0, d, 2d, …, steps 1, d + 1, …, and so on, as rows of one batch (Chang et al., 2017)."""
     rows, steps = x.shape[:2]
     turns = -(-steps // d)
@@ -138,7 +214,7 @@ def _dilated(
         None if lengths is None and steps == turns * d else ((valid[:, None] - phase + d - 1) // d).flatten()
     )
     start = None if state is None else tree_map(lambda part: part.flatten(0, 1), state)
-    outputs, end = unfold(cell, phases, start, lengths=mine, engine=engine)
+    outputs, end = unfold(cell, phases, start, lengths=mine, engine=engine, checkpoint_steps=checkpoint_steps)
     outputs = outputs.view(rows, d, turns, -1).transpose(1, 2).flatten(1, 2)[:, :steps]
     # The next step need not belong to the first phase.
     order = (phase + valid[:, None]) % d
@@ -153,7 +229,3 @@ def _dilated(
 def _swapped(parts: Any) -> Any:
     """Return tensors (B, T, …) as (T, B, …), or the other way round."""
     return tree_map(lambda part: part.transpose(0, 1), parts)
-
-
-def _under_vmap(cell: Cell, x: Tensor) -> bool:
-    return any(map(torch._C._functorch.is_batchedtensor, [x, *cell.parameters()]))

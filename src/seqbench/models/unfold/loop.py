@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
+from torch.utils.checkpoint import checkpoint
 
 from seqbench.models.unfold.cell import Cell, State
 from seqbench.models.unfold.valid import like
@@ -21,6 +23,7 @@ def loop(
     *,
     steps: int = 0,
     last: Tensor | None = None,
+    checkpoint_steps: int | None = None,
 ) -> tuple[Any, State]:
     """Run steps one after another.
 
@@ -31,10 +34,13 @@ def loop(
         valid: (T, B), true where a row has a step; elsewhere its state does not change. None: everywhere.
         steps: T if there is no input.
         last: the last valid output (B, H) before the first step, if only the new last one is wanted.
+        checkpoint_steps: steps between states that are kept for the way back; the others are computed again.
 
     Returns:
         The outputs (T, B, …), or the last valid one (B, H); and the state.
     """
+    if checkpoint_steps is not None and torch.is_grad_enabled():
+        return _in_pieces(cell, projected, state, valid, last, checkpoint_steps)
     inputs = [None] * steps if projected is None else per_step(projected)
     valids = None if valid is None else valid.unbind(0)
     outputs = []
@@ -53,6 +59,23 @@ def loop(
     if last is not None:
         return last, state
     return stacked(outputs), state
+
+
+def _in_pieces(
+    cell: Cell, projected: Any, state: State, valid: Tensor | None, last: Tensor | None, size: int
+) -> tuple[Any, State]:
+    """Run pieces of `size` steps, of each of which only the first state is kept for the way back."""
+    outputs = []
+    for start in range(0, len(tree_leaves(projected)[0]), size):
+        piece = tree_map(lambda part, at=slice(start, start + size): part[at], projected)
+        now = None if valid is None else valid[start : start + size]
+        run = partial(loop, cell, piece, valid=now)
+        output, state = checkpoint(
+            lambda state, last, run=run: run(state=state, last=last), state, last, use_reentrant=False
+        )
+        outputs.append(output)
+        last = None if last is None else output
+    return outputs[-1] if last is not None else tree_map(lambda *parts: torch.cat(parts), *outputs), state
 
 
 def per_step(projected: Any) -> Iterable[Any]:

@@ -1,0 +1,18 @@
+"""The engine of compiled cells.
+
+trace       a cell's step as a graph: products with weights, pointwise operations
+graph       the nodes of such graphs
+derivative  the graph of the gradient
+source      the C functions that go through all steps, forward and back
+write       the C source of one step
+kernel.h    what they are built on: products in registers, exp, tanh
+library     compiles, caches and loads
+function    the C functions as a function of torch
+engine      unfolds a cell by it
+"""
+
+from seqbench.models.unfold.fused.engine import kernel, run_fused
+from seqbench.models.unfold.fused.graph import NotCoveredError
+from seqbench.models.unfold.fused.library import CompileError
+
+__all__ = ["CompileError", "NotCoveredError", "kernel", "run_fused"]
