@@ -109,8 +109,8 @@ class Stack(nn.Module):
         """
         if self.checkpoint_steps is not None and self.checkpoint_steps >= steps:
             raise ValueError(
-                f"checkpoint_steps={self.checkpoint_steps} keeps all of the {steps} steps of a sequence; give "
-                "fewer, or null."
+                f"checkpoint_steps={self.checkpoint_steps} keeps all of the {steps} steps of a sequence; "
+                "give fewer, or null."
             )
         if self.dilations[-1] >= steps:
             raise ValueError(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.models.body import Stack, States
-from seqbench.models.feedback import closed_loop_engine, Fed, Feedback, FeedbackInput
+from seqbench.models.feedback import Fed, Feedback, FeedbackInput, closed_loop_engine
 from seqbench.models.seq2seq.attention import Attention, AttentionKind
 from seqbench.models.unfold import Cell, Engine, unfold
 

@@ -52,8 +52,8 @@ def unfold(
         dilation: d, for a state that comes from d steps before, h(t) = f(h(t−d), x(t)). The tensors of the
             state are then (B, d, …): the states for the next d steps, in order.
         engine: see `chosen_engine`. Engines differ only in speed and in the order of summation.
-        checkpoint_steps: recompute: only every `checkpoint_steps`-th state is kept for the way back, and the steps between are
-            computed again, so that memory for long sequences is small. None keeps all.
+        checkpoint_steps: of so many steps only the first state is kept for the way back, and the others are
+            computed again, so that long sequences take little memory. None keeps all.
 
     Returns:
         The outputs (B, T, H), or the last one (B, H); and the state after the last valid step. A cell whose

@@ -12,7 +12,7 @@ engine      unfolds a cell by it
 """
 
 from seqbench.models.unfold.fused.engine import kernel, run_fused
-from seqbench.models.unfold.fused.graph import NotCoveredError
 from seqbench.models.unfold.fused.library import CompileError
+from seqbench.models.unfold.fused.nodes import NotCoveredError
 
 __all__ = ["CompileError", "NotCoveredError", "kernel", "run_fused"]

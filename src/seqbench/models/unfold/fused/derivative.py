@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from seqbench.models.unfold.fused.graph import (
-    Graph,
+from seqbench.models.unfold.fused.graph import Graph
+from seqbench.models.unfold.fused.nodes import (
     Input,
     Join,
     Node,
@@ -45,6 +45,7 @@ RULES: dict[str, Rule] = {
     "exp": lambda g, y, a: (g * y,),
     "log": lambda g, y, a: (g / a,),
     "log1p": lambda g, y, a: (g / (1 + a),),
+    "softplus": lambda g, y, a: (g * _of("sigmoid", a),),
     "sqrt": lambda g, y, a: (g / (2 * y),),
     "rsqrt": lambda g, y, a: (-0.5 * (g * (y / a)),),
     "sin": lambda g, y, a: (g * _of("cos", a),),

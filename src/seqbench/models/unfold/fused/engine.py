@@ -12,8 +12,8 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from seqbench.models.unfold.cell import Cell, State
 from seqbench.models.unfold.fused.function import DTYPES, Call, Kernel, Unfold
-from seqbench.models.unfold.fused.graph import NotCoveredError
 from seqbench.models.unfold.fused.library import CompileError
+from seqbench.models.unfold.fused.nodes import NotCoveredError
 from seqbench.models.unfold.fused.source import program
 from seqbench.models.unfold.fused.trace import trace
 
@@ -61,12 +61,11 @@ def flat(tree: Any) -> tuple[list[Tensor], Any]:
 
 def _options(cell: Cell) -> list[tuple[dict[str, Any], str, Any]]:
     """Return the values in the modules of a cell that its step may depend on, with where they stand."""
-    plain = bool | int | float | str | type(None) | torch.dtype
     return [
         (vars(module), name, value)
         for module in cell.modules()
         for name, value in vars(module).items()
-        if isinstance(value, plain)
+        if isinstance(value, bool | int | float | str | None | torch.dtype)
     ]
 
 
@@ -123,7 +122,7 @@ def run_fused(
     # The last output follows from the last state, where it is one.
     wanted = tuple(not last or place is None for place in made.program.output_state)
     call = Call(made, rows, lengths, wanted, checkpoint_steps or steps)
-    found = Unfold.apply(call, (len(xs), len(before)), *xs, *before, *weights)
+    found: tuple[Any, ...] = Unfold.apply(call, (len(xs), len(before)), *xs, *before, *weights)  # type: ignore[no-untyped-call]
     ends, outputs = found[: len(before)], list(found[len(before) :])
     after = [
         end.view(rows, *shape).to(part.dtype)

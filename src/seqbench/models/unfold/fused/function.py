@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqbench.models.unfold.fused.library import library
-from seqbench.models.unfold.fused.source import Function, Program
+from seqbench.models.unfold.fused.program import Function, Program
 
 DTYPES = {torch.float32: "float", torch.float64: "double"}
 
@@ -82,7 +82,7 @@ class Unfold(torch.autograd.Function):
             ends = forward(call, xs, states, weights, stored)
             ctx.save_for_backward(*tensors, *stored.states, stored.tape)
         else:
-            stored, ends, starts = _empty(call, xs[0], False), states, []
+            stored, ends, starts = _empty(call, xs[0], False), [*states], list[Tensor]()
             for t in range(0, steps, call.checkpoint_steps if saves else steps):
                 starts += ends
                 piece = slice(t, t + (call.checkpoint_steps if saves else steps))
@@ -174,8 +174,6 @@ def forward(
         if made.output_state[i] is None:
             place(f"OUT{i}", output, at)
     place("TAPE", stored.tape, at)
-    if len(xs[0]) == 1 and len(stored.tape) == 1:
-        numbers["TAPE_step"] = 0
     for name, tensors in (("X", xs), ("S", states), ("END", ends)):
         pointers |= {f"{name}{i}": tensor.data_ptr() for i, tensor in enumerate(tensors)}
     call.kernel.call(made.forward, pointers, numbers)

@@ -1,124 +1,29 @@
-"""The graph of one step: what is computed in each row of a batch.
+"""The graph of one step: it makes nodes, equal ones once.
 
-A step of a cell works on rows: no row of a batch depends on another. A value of the graph is therefore a
-vector of `width` numbers in each row. Nodes are
-
-    Input       columns of an input, of the state, or of a gradient that arrives
-    Vector      columns of a vector of weights, the same in every row
-    Number      a constant
-    Product     Σ a W over pairs of a value a and a block W of a matrix of weights
-    Pointwise   an operation on each number; an operand of width 1 counts in every column
-    Reduction   the sum, the maximum or the place of the maximum of a row, of width 1
-    Join        values side by side
-
-Equal nodes are one object. Columns are cut out of inputs, vectors and matrices, and joins are taken apart, so
-that all work is done on whole blocks: the four gates of an LSTM are four products.
+Columns are cut out of inputs, vectors and matrices, and joins are taken apart, so that all work is done on
+whole blocks: the four gates of an LSTM are four products. A sum of products is one product of several pairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from seqbench.models.unfold.fused.nodes import (
+    Block,
+    Input,
+    Join,
+    Node,
+    NotCoveredError,
+    Number,
+    Operand,
+    Pointwise,
+    Product,
+    Reduction,
+    Vector,
+)
 
-class NotCoveredError(Exception):
-    """The step has a part that the engine cannot express; the message says which."""
-
-
-@dataclass(frozen=True, eq=False)
-class Node:
-    """A value; arithmetic on nodes makes nodes."""
-
-    graph: Graph
-    width: int
-
-    def __add__(self, other: Operand) -> Node:
-        return self.graph.add(self, self.graph.node(other))
-
-    def __radd__(self, other: Operand) -> Node:
-        return self + other
-
-    def __mul__(self, other: Operand) -> Node:
-        return self.graph.pointwise("mul", self, other)
-
-    def __rmul__(self, other: Operand) -> Node:
-        return self * other
-
-    def __sub__(self, other: Operand) -> Node:
-        return self.graph.pointwise("sub", self, other)
-
-    def __rsub__(self, other: Operand) -> Node:
-        return self.graph.pointwise("sub", other, self)
-
-    def __truediv__(self, other: Operand) -> Node:
-        return self.graph.pointwise("div", self, other)
-
-    def __neg__(self) -> Node:
-        return self.graph.pointwise("neg", self)
-
-
-Operand = Node | float
-
-
-@dataclass(frozen=True, eq=False)
-class Input(Node):
-    name: str
-    start: int
-
-
-@dataclass(frozen=True, eq=False)
-class Vector(Node):
-    index: int
-    start: int
-
-
-@dataclass(frozen=True, eq=False)
-class Number(Node):
-    value: float
-
-
-@dataclass(frozen=True, eq=False)
-class Pointwise(Node):
-    op: str
-    args: tuple[Node, ...]
-
-
-@dataclass(frozen=True)
-class Block:
-    """A block of a matrix of weights (K, N): `rows` × `columns`, from (`row`, `column`); or its transpose."""
-
-    index: int
-    row: int
-    rows: int
-    column: int
-    columns: int
-    transposed: bool = False
-
-    @property
-    def t(self) -> Block:
-        """The transpose."""
-        return Block(self.index, self.row, self.rows, self.column, self.columns, not self.transposed)
-
-
-#: A value and the block that it is multiplied by.
-Pair = tuple[Node, Block]
-
-
-@dataclass(frozen=True, eq=False)
-class Product(Node):
-    pairs: tuple[Pair, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Reduction(Node):
-    op: str
-    arg: Node
-
-
-@dataclass(frozen=True, eq=False)
-class Join(Node):
-    parts: tuple[Node, ...]
+N = TypeVar("N", bound=Node)
 
 
 class Graph:
@@ -127,11 +32,11 @@ class Graph:
     def __init__(self) -> None:
         self._nodes: dict[Any, Node] = {}
 
-    def _made(self, kind: Callable[..., Node], width: int, *fields: Any) -> Any:
+    def _made(self, kind: Callable[..., N], width: int, *fields: Any) -> N:
         key = (kind, width, *fields)
         if key not in self._nodes:
             self._nodes[key] = kind(self, width, *fields)
-        return self._nodes[key]
+        return self._nodes[key]  # type: ignore[return-value]
 
     def node(self, value: Operand) -> Node:
         """Return a number as a node, and a node as it is."""
@@ -177,11 +82,10 @@ class Graph:
 
     def product(self, a: Node, block: Block) -> Node:
         """Return a value (…, K) times a block (K, N)."""
-        inner, outer = (block.columns, block.rows) if block.transposed else (block.rows, block.columns)
+        inner, outer = block.shape
         if isinstance(a, Join):
-            return _sum(
-                self, [self.product(part, _rows(block, *place)) for part, place in zip(a.parts, _places(a))]
-            )
+            rows = [block.t.cut(*place).t for place in _places(a)]
+            return _sum([self.product(part, its) for part, its in zip(a.parts, rows, strict=True)])
         if a.width != inner or isinstance(a, Number):
             raise NotCoveredError("a product with a constant")
         return self._made(Product, outer, ((a, block),))
@@ -191,7 +95,7 @@ class Graph:
         if isinstance(arg, Join):
             if op != "sum":
                 raise NotCoveredError(f"{op} of joined values")
-            return _sum(self, [self.reduction(op, part) for part in arg.parts])
+            return _sum([self.reduction(op, part) for part in arg.parts])
         return arg if arg.width == 1 and op != "argmax" else self._made(Reduction, 1, op, arg)
 
     def join(self, parts: Sequence[Node]) -> Node:
@@ -200,11 +104,14 @@ class Graph:
         merged: list[Node] = []
         for part in flat:
             before = merged[-1] if merged else None
-            if isinstance(part, Input) and isinstance(before, Input) and part.name == before.name:
-                if before.start + before.width == part.start:
-                    merged[-1] = self.input(part.name, before.width + part.width, before.start)
-                    continue
-            merged.append(part)
+            if (
+                isinstance(part, Input)
+                and isinstance(before, Input)
+                and (before.name, before.start + before.width) == (part.name, part.start)
+            ):
+                merged[-1] = self.input(part.name, before.width + part.width, before.start)
+            else:
+                merged.append(part)
         if len(merged) == 1:
             return merged[0]
         return self._made(Join, sum(part.width for part in merged), tuple(merged))
@@ -230,7 +137,7 @@ class Graph:
                 args = (arg if arg.width == 1 else self.cut(arg, start, width) for arg in a.args)
                 return self.pointwise(a.op, *args)
             case Product():
-                pairs = tuple((value, _columns(block, start, width)) for value, block in a.pairs)
+                pairs = tuple((value, block.cut(start, width)) for value, block in a.pairs)
                 return self._made(Product, width, pairs)
             case Join():
                 parts = []
@@ -256,7 +163,7 @@ def _simplified(graph: Graph, op: str, args: tuple[Node, ...]) -> Node | None:
     return None
 
 
-def _sum(graph: Graph, nodes: Sequence[Node]) -> Node:
+def _sum(nodes: Sequence[Node]) -> Node:
     total = nodes[0]
     for node in nodes[1:]:
         total = total + node
@@ -279,45 +186,3 @@ def _places(join: Join) -> list[tuple[int, int]]:
         places.append((at, part.width))
         at += part.width
     return places
-
-
-def _columns(block: Block, start: int, width: int) -> Block:
-    """Return columns of a block, as it enters a product."""
-    if block.transposed:
-        return Block(block.index, block.row + start, width, block.column, block.columns, True)
-    return Block(block.index, block.row, block.rows, block.column + start, width)
-
-
-def _rows(block: Block, start: int, width: int) -> Block:
-    """Return rows of a block, as it enters a product."""
-    return _columns(block.t, start, width).t
-
-
-def operands(node: Node) -> tuple[Node, ...]:
-    """Return the nodes that a node is computed from."""
-    match node:
-        case Pointwise():
-            return node.args
-        case Product():
-            return tuple(a for a, _ in node.pairs)
-        case Reduction():
-            return (node.arg,)
-        case Join():
-            return node.parts
-    return ()
-
-
-def ordered(ends: Sequence[Node], stop: Callable[[Node], bool]) -> list[Node]:
-    """Return the nodes that `ends` are computed from, operands first; what `stop` holds for is left out."""
-    found: dict[Node, None] = {}
-
-    def visit(node: Node) -> None:
-        if node in found or stop(node):
-            return
-        for operand in operands(node):
-            visit(operand)
-        found[node] = None
-
-    for end in ends:
-        visit(end)
-    return list(found)

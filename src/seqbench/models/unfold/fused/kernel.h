@@ -96,6 +96,7 @@ INLINE real sigmoid_of(real x) { return 1 / (1 + exp_of(-x)); }
 FUNCTION(log) FUNCTION(log1p) FUNCTION(sqrt) FUNCTION(sin) FUNCTION(cos) FUNCTION(erf) FUNCTION(floor)
 FUNCTION(ceil) FUNCTION(trunc)
 INLINE real pow_of(real x, real y) { return REAL_IS_FLOAT ? powf(x, y) : pow(x, y); }
+INLINE real softplus_of(real x) { return (x > 0 ? x : 0) + log1p_of(exp_of(x > 0 ? -x : x)); }
 INLINE real remainder_of(real x, real y) {
   const real r = x - y * floor_of(x / y);
   return r != 0 && (r < 0) != (y < 0) ? r + y : r == y ? 0 : r;

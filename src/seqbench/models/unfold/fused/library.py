@@ -59,8 +59,8 @@ def cache_folder() -> Path:
     Raises:
         CompileError: it cannot be made, or belongs to another user.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = Path(base) / "seqbench" / "kernels"
+    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    folder = base / "seqbench" / "kernels"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
@@ -139,5 +139,5 @@ def _compile(source: str, compiler: str, flags: list[str], file: Path) -> None:
         made.chmod(0o700)
         checksum = Path(scratch, "kernel.sha256")
         checksum.write_text(hashlib.sha256(made.read_bytes()).hexdigest(), encoding="ascii")
-        os.replace(made, file)
-        os.replace(checksum, _checksum(file))
+        made.replace(file)
+        checksum.replace(_checksum(file))

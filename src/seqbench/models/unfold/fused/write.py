@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from seqbench.models.unfold.fused.graph import (
+from seqbench.models.unfold.fused.nodes import (
     Input,
     Join,
     Node,
@@ -30,7 +30,8 @@ from seqbench.models.unfold.fused.graph import (
 OPERATORS = {"add": "{} + {}", "sub": "{} - {}", "mul": "{} * {}", "div": "{} / {}", "neg": "-{}",
              "lt": "(real)({} < {})", "le": "(real)({} <= {})", "gt": "(real)({} > {})",
              "ge": "(real)({} >= {})", "eq": "(real)({} == {})", "ne": "(real)({} != {})",
-             "and": "(real)({} != 0 && {} != 0)", "or": "(real)({} != 0 || {} != 0)", "not": "(real)({} == 0)",
+             "and": "(real)({} != 0 && {} != 0)", "or": "(real)({} != 0 || {} != 0)",
+             "not": "(real)({} == 0)",
              "where": "({} != 0 ? {} : {})", "spread": "{}", "relu": "({0} <= 0 ? 0 : {0})",
              "abs": "({0} < 0 ? -{0} : {0})", "sign": "(real)(({0} > 0) - ({0} < 0))", "round": "nearest({})",
              "maximum": "({0} > {1} || {0} != {0} ? {0} : {1})",
@@ -154,15 +155,14 @@ class Writer:
         found: dict[Node, None] = {}
         for node in nodes:
             for operand in operands(node):
+                place = self.place(operand)
+                computed = place is None and isinstance(operand, Pointwise)
                 if isinstance(node, Product | Reduction):
-                    place = self.place(operand) if self._is_there(operand) else None
-                    if isinstance(operand, Pointwise | Number | Vector) and place is None:
+                    is_local = place is not None and place.stride is not None
+                    if computed or not (is_local or isinstance(operand, Product | Reduction)):
                         found[operand] = None
-                    elif place is not None and place.stride is None:
-                        found[operand] = None
-                elif isinstance(operand, Pointwise) and not self._is_there(operand):
-                    if (level[operand], operand.width) != (level[node], node.width):
-                        found[operand] = None
+                elif computed and (level[operand], operand.width) != (level[node], node.width):
+                    found[operand] = None
         return list(found)
 
     def _products(self, products: Sequence[Product]) -> None:
@@ -183,7 +183,8 @@ class Writer:
                 terms.append(f"{{{place.array} + {place.start}, {place.stride}, {value.width}}}")
             self.lines += [
                 f"{{ const struct term terms[] = {{{', '.join(terms)}}};",
-                f"  product(m, {columns}, {result.array}, {result.stride}, {len(terms)}, terms, {packed}); }}",
+                f"  product(m, {columns}, {result.array}, {result.stride}, {len(terms)}, terms, {packed});",
+                "}",
             ]
 
     def _reduction(self, node: Reduction) -> None:
