@@ -47,6 +47,11 @@ class Feedback(Cell):
         super().__init__(0, output_size)
         self.network: Any = network
 
+    @property
+    def owner(self) -> nn.Module:
+        owner: nn.Module = self.network  # of which there is one, and of these one for each call
+        return owner
+
     def project(self, x: Any) -> Any:
         return x
 

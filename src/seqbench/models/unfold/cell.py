@@ -38,6 +38,11 @@ class Cell(nn.Module, ABC):
         self.input_size = input_size
         self.hidden_size = hidden_size
 
+    @property
+    def owner(self) -> nn.Module:
+        """The module for whose life is kept what is compiled for the cell: mostly the cell itself."""
+        return self
+
     @abstractmethod
     def project(self, x: Float[Tensor, "*steps F"]) -> Any:
         """Do all that does not depend on the state, for every step at once; return tensors (*steps, …)."""

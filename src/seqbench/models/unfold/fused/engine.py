@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     options: list[tuple[dict[str, Any], str, Any]]
 
 
-_ENTRIES: WeakKeyDictionary[Cell, dict[Any, Entry]] = WeakKeyDictionary()
+_ENTRIES: WeakKeyDictionary[torch.nn.Module, dict[Any, Entry]] = WeakKeyDictionary()
 
 
 def kernel(cell: Cell, x: Any, state: State) -> Kernel:
@@ -42,10 +42,11 @@ def kernel(cell: Cell, x: Any, state: State) -> Kernel:
     """
     (inputs, input_spec), (states, state_spec) = flat(x), flat(state)
     key = (
+        type(cell),
         (input_spec, *[(part.dtype, part.shape[2:]) for part in inputs]),
         (state_spec, *[(part.dtype, part.shape[1:]) for part in states]),
     )
-    mine = _ENTRIES.setdefault(cell, {})
+    mine = _ENTRIES.setdefault(cell.owner, {})
     entry = mine.get(key)
     if entry is None or any(values.get(name) != value for values, name, value in entry.options):
         entry = mine[key] = Entry(_made(cell, x, state, [*inputs, *states]), _options(cell))

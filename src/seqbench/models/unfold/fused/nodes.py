@@ -54,6 +54,9 @@ class Node:
     def __truediv__(self, other: Operand) -> Node:
         return self.graph.pointwise("div", self, other)
 
+    def __rtruediv__(self, other: Operand) -> Node:
+        return self.graph.pointwise("div", other, self)
+
     def __neg__(self) -> Node:
         return self.graph.pointwise("neg", self)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch._ops import OpOverload
 from torch.utils._pytree import tree_leaves
 
 from seqbench.models.unfold.fused.graph import Graph
-from seqbench.models.unfold.fused.nodes import Block, Node, NotCoveredError
+from seqbench.models.unfold.fused.nodes import Block, Node, NotCoveredError, Number
 
 aten = torch.ops.aten
 
@@ -39,6 +39,7 @@ COMPOSED: dict[Any, Callable[..., Node]] = {
     ),
     aten.addcmul: lambda a, b, c: a + b * c,
 }  # fmt: skip
+ARITHMETIC = {aten.add, aten.sub, aten.rsub, aten.clamp, aten.clamp_min, aten.clamp_max}
 #: Operations that change the shape of a value, or its type, and none of its numbers.
 SAME = {aten.view, aten._unsafe_view, aten.reshape, aten.unsqueeze, aten.squeeze, aten.clone, aten.alias,
         aten.contiguous, aten.expand, aten._to_copy, aten._reshape_alias}  # fmt: skip
@@ -55,6 +56,7 @@ CONSTANT = {aten.zeros_like: 0.0, aten.ones_like: 1.0, aten.new_zeros: 0.0, aten
 ALONG = {aten.sum, aten.mean, aten.argmax, aten._softmax, aten._log_softmax}
 
 
+@runtime_checkable
 class Watch(Protocol):
     """Knows the nodes of tensors, see `seqbench.models.unfold.fused.trace`."""
 
@@ -82,7 +84,8 @@ def translate(watch: Watch, func: OpOverload, args: Any, kwargs: Any, made: Any)
     op, graph = func.overloadpacket, watch.graph
     if op in (aten.mm, aten.addmm):
         return [_affine(watch, args, kwargs)]
-    if op in SAME:
+    # (Torch detaches a new constant by itself.)
+    if op in SAME or (op is aten.detach and isinstance(watch.node(args[0]), Number)):
         return [_same(watch, func, args[0], made)]
     if op is aten.cat:
         if (*args[1:], *kwargs.values(), 0)[0] % made.ndim != 1:
@@ -119,6 +122,8 @@ def _pointwise(watch: Watch, func: OpOverload, args: Sequence[Any], kwargs: Any,
         alpha = given.pop()
     if {*kwargs} - {"alpha"} or (op is aten.softplus and len(given) > 1):
         raise NotCoveredError(f"{func} with options")
+    if op not in POINTWISE and op not in COMPOSED and op not in ARITHMETIC:
+        raise NotCoveredError(f"the operation {func}")
     clamps = op in (aten.clamp, aten.clamp_min, aten.clamp_max)
     if clamps:
         low, high = [None, given[1]] if op is aten.clamp_max else [*given[1:], None][:2]
@@ -140,8 +145,6 @@ def _pointwise(watch: Watch, func: OpOverload, args: Sequence[Any], kwargs: Any,
         return operands[0] * operands[0]
     if op in COMPOSED:
         return COMPOSED[op](*operands)
-    if op not in POINTWISE:
-        raise NotCoveredError(f"the operation {func}")
     return graph.pointwise(POINTWISE[op], *operands)
 
 

@@ -44,7 +44,7 @@ class Recipe:
         """Take up a call, whose operands are weights, numbers, or made of these."""
         held = tree_map(lambda a: Place(self.place(a)) if isinstance(a, Tensor) else a, (args, kwargs))
         places = []
-        for tensor in tree_leaves(made):
+        for tensor in [] if made is None else tree_leaves(made):
             places.append(len(self._values))
             self._places[id(tensor)] = len(self._values)
             self._values.append(None)

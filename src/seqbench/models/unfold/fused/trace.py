@@ -136,7 +136,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise NotCoveredError(f"{func}, which draws random numbers")
         made = func(*args, **kwargs)
         self._alive.append(made)
-        parts = tree_leaves(made)
+        parts = [] if made is None else tree_leaves(made)
         if not all(isinstance(part, Tensor) for part in parts):
             raise NotCoveredError(f"{func}, which reads a number")
         if not any(map(self.is_value, tree_leaves((args, kwargs)))):

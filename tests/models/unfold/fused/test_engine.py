@@ -1,0 +1,213 @@
+"""The engine of compiled cells against the loop over the same steps."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import starmap
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from seqbench.models import Cell, unfold
+from seqbench.models.cells.clockwork import ClockworkRNN
+from seqbench.models.cells.deep_transition import DeepTransitionRNN
+from seqbench.models.cells.echo_state import EchoState
+from seqbench.models.cells.gru import GRU
+from seqbench.models.cells.leaky import LeakyRNN
+from seqbench.models.cells.lstm import LSTM
+from seqbench.models.cells.lstm_variants import LSTMVariant
+from seqbench.models.cells.mgu import MGU
+from seqbench.models.cells.min_gru import MinGRU
+from seqbench.models.cells.mut1 import MUT1
+from seqbench.models.cells.rnn import RNN
+from seqbench.models.cells.skip import SkipRNN
+from seqbench.models.feedback import Feedback
+from seqbench.models.sequence import SequenceModel
+from seqbench.models.unfold.fused import engine
+
+CELLS = {
+    "rnn": RNN,
+    "irnn": lambda f, h: RNN(f, h, activation="relu"),
+    "leaky": LeakyRNN,
+    "leaky, learnt": lambda f, h: LeakyRNN(f, h, alpha=(0.1, 0.9), learn_alpha=True),
+    "lstm": LSTM,
+    "gru": GRU,
+    "gru, before": lambda f, h: GRU(f, h, form="before"),
+    "gru, as printed": lambda f, h: GRU(f, h, form="as_printed"),
+    "peepholes": lambda f, h: LSTMVariant(f, h, peepholes=True),
+    "coupled": lambda f, h: LSTMVariant(f, h, coupled=True),
+    "no gates": lambda f, h: LSTMVariant(
+        f, h, input_gate=False, output_gate=False, candidate="sigmoid", output="identity"
+    ),
+    "mgu": MGU,
+    "mut1": MUT1,
+    "skip": lambda f, h: SkipRNN(f, h, delay=3),
+    "skip alone": lambda f, h: SkipRNN(f, h, delay=2, single=False),
+    "clockwork": ClockworkRNN,
+    "deep": lambda f, h: DeepTransitionRNN(f, h, depth=3, skip=True),
+    "min_gru": MinGRU,
+    "echo": lambda f, h: EchoState(f, h, alpha=0.3),
+}
+RAGGED = [3, 7, 0, 1, 5]
+
+
+def passes(cell: Cell, x: Tensor, engine: str, **options) -> list[Tensor]:
+    """Return outputs, last states and all gradients, from states that are not those of the start."""
+    x = x.clone().requires_grad_()
+    draw = torch.Generator().manual_seed(1)
+
+    def randn_like(part: Tensor) -> Tensor:
+        return torch.randn(part.shape, dtype=part.dtype, generator=draw)
+
+    state = tree_map(
+        lambda part: part.detach() + 0.3 * randn_like(part) * (part.shape[1] > 1),
+        cell.initial_state(len(x)),
+    )
+    leaves = [part.requires_grad_() for part in tree_leaves(state)]
+    outputs, end = unfold(cell, x, state, engine=engine, **options)
+    found = [*tree_leaves(outputs), *tree_leaves(end)]
+    loss = sum((part * randn_like(part)).sum() for part in found)
+    trained = [p for p in cell.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(loss, [x, *leaves, *trained], allow_unused=True, materialize_grads=True)
+    return [part.detach() for part in (*found, *gradients)]
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_compiled_cell_is_its_loop(name: str) -> None:
+    for sizes in ((3, 20), (1, 1)):
+        cell = CELLS[name](*sizes).double()
+        lengths = torch.tensor(RAGGED)
+        for options in (
+            {},
+            {"last": True},
+            {"lengths": lengths},
+            {"lengths": lengths, "last": True, "reverse": True},
+            {"checkpoint_steps": 3},
+            {"lengths": lengths, "checkpoint_steps": 2},
+        ):
+            x = torch.randn(5, 7, sizes[0]).double()
+            ours, theirs = (passes(cell, x, engine, **options) for engine in ("fused", "loop"))
+            torch.testing.assert_close(
+                ours, theirs, rtol=1e-12, atol=1e-12, msg=lambda m, o=options: f"{o} {m}"
+            )
+        x = torch.randn(41, 4, sizes[0]).double()  # more rows than go through the steps together
+        torch.testing.assert_close(*(passes(cell, x, e) for e in ("fused", "loop")), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["leaky", "lstm", "gru", "mut1"])
+def test_in_single_precision_only_the_rounding_differs(name: str) -> None:
+    cell, x = CELLS[name](2, 64), torch.randn(32, 100, 2)
+    ours, theirs = (passes(cell, x, engine) for engine in ("fused", "loop"))
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a - b).abs().max() <= 1e-5 * b.abs().max()
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru, before", "skip"])
+def test_a_row_has_the_bits_that_it_has_alone(name: str) -> None:
+    cell, x = CELLS[name](3, 7), torch.randn(40, 9, 3)
+    whole = unfold(cell, x)[0]
+    for row in (0, 1, 31, 32, 39):
+        assert torch.equal(unfold(cell, x[row : row + 1])[0][0], whole[row])
+    lengths = torch.randint(0, 10, (40,))
+    ragged = unfold(cell, x, lengths=lengths)[0]
+    for row in range(40):
+        assert torch.equal(ragged[row, : lengths[row]], whole[row, : lengths[row]])
+        assert not ragged[row, lengths[row] :].any()
+
+
+def test_calls_in_threads_have_the_bits_of_calls_in_turn() -> None:
+    pairs = [(CELLS[name](2, 33), torch.randn(8, 50, 2)) for name in ("lstm", "gru", "leaky", "mgu") * 3]
+    alone = [passes(cell, x, "fused") for cell, x in pairs]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda pair: passes(*pair, "fused"), pairs))
+    for a, b in zip(alone, together, strict=True):
+        assert all(starmap(torch.equal, zip(a, b, strict=True)))
+
+
+def test_recomputation_and_no_gradient_change_no_bit_of_the_outputs() -> None:
+    cell, x = LSTM(2, 12), torch.randn(4, 23, 2)
+    outputs, (h, s) = unfold(cell, x)
+    kept, (h2, s2) = unfold(cell, x, checkpoint_steps=5)
+    with torch.no_grad():
+        free, (h3, s3) = unfold(cell, x)
+    for ours in ((kept, h2, s2), (free, h3, s3)):
+        assert all(starmap(torch.equal, zip(ours, (outputs, h, s), strict=True)))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_diverged_state_is_seen(bad: float) -> None:
+    for kind in (RNN, LSTM, GRU, LeakyRNN):
+        cell, x = kind(2, 5), torch.randn(3, 6, 2)
+        cell.W.data[0, 0] = bad
+        ours, theirs = unfold(cell, x)[0], unfold(cell, x, engine="loop")[0]
+        assert torch.equal(ours.isnan(), theirs.isnan())
+        x[1, 2, 0] = bad
+        cell = kind(2, 5)
+        ours, theirs = unfold(cell, x)[0], unfold(cell, x, engine="loop")[0]
+        assert torch.equal(ours.isnan(), theirs.isnan()) and not ours[0].isnan().any()
+
+
+def test_the_weights_are_those_that_the_cell_has_now() -> None:
+    cell, x = GRU(2, 4), torch.randn(3, 5, 2)
+    unfold(cell, x)
+    other = GRU(2, 4)
+    wanted = unfold(other, x)[0]
+    cell.load_state_dict(other.state_dict())
+    assert torch.equal(unfold(cell, x)[0], wanted)
+    cell = GRU(2, 4)
+    unfold(cell, x)
+    cell.W = nn.Parameter(other.W.detach().clone())
+    for name in ("U", "b", "d"):
+        getattr(cell, name).data = getattr(other, name).data
+    assert torch.equal(unfold(cell, x)[0], wanted)
+    found = torch.func.functional_call(
+        SequenceOf(GRU(2, 4)), dict(SequenceOf(other).named_parameters()), (x,)
+    )
+    assert torch.equal(found, wanted)
+
+
+class SequenceOf(nn.Module):
+    def __init__(self, cell: Cell) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: Tensor) -> Tensor:
+        return unfold(self.cell, x)[0]
+
+
+def test_an_option_that_changes_makes_another_kernel() -> None:
+    cell, x = RNN(2, 4), torch.randn(3, 5, 2)
+    first = unfold(cell, x)[0]
+    cell.activation = "relu"
+    assert (unfold(cell, x)[0] >= 0).all() and (first < 0).any()
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_a_closed_loop_is_compiled_with_its_readout(classes: bool) -> None:
+    """A softmax of each output is fed back, or the output itself; in training the truth, where a coin says so."""
+    models = [
+        SequenceModel(CELLS["lstm"], 3, 4, feedback=True, classes=classes, hidden_size=6, engine=e).double()
+        for e in ("auto", "loop")
+    ]
+    models[1].load_state_dict(models[0].state_dict())
+    x, lengths = torch.randn(5, 7, 3).double(), torch.tensor(RAGGED)
+    targets = torch.randint(4, (5, 7)) if classes else torch.randn(5, 7, 4).double()
+    coins = torch.rand(5, 7) < 0.5
+    results = []
+    for model in models:
+        outputs, _ = model(x, lengths, targets=targets, teacher_mask=coins)
+        (outputs * torch.linspace(-1, 1, outputs.numel()).view_as(outputs)).sum().backward()
+        results.append([outputs.detach(), *(p.grad for p in model.parameters())])
+    torch.testing.assert_close(*results, rtol=1e-12, atol=1e-12)
+    assert any(key[0] is Feedback for key in engine._ENTRIES[models[0]])
+
+
+def test_under_vmap_and_autocast_the_loop_runs() -> None:
+    cell, x = LeakyRNN(2, 4), torch.randn(6, 3, 5, 2)
+    mapped = torch.func.vmap(lambda x: unfold(cell, x)[0])(x)
+    torch.testing.assert_close(mapped, torch.stack([unfold(cell, each)[0] for each in x]))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = unfold(cell, x[0])[0]
+    assert 1e-4 < (half - unfold(cell, x[0])[0]).abs().max() < 0.1
