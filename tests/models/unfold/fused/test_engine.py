@@ -186,7 +186,7 @@ def test_an_option_that_changes_makes_another_kernel() -> None:
 
 @pytest.mark.parametrize("classes", [False, True])
 def test_a_closed_loop_is_compiled_with_its_readout(classes: bool) -> None:
-    """A softmax of each output is fed back, or the output itself; in training the truth, where a coin says so."""
+    """What is fed back is the softmax of an output, or the output itself; where a coin says so, the truth."""
     models = [
         SequenceModel(CELLS["lstm"], 3, 4, feedback=True, classes=classes, hidden_size=6, engine=e).double()
         for e in ("auto", "loop")

@@ -142,7 +142,8 @@ def test_functions_are_as_exact_as_torch() -> None:
 
     names = ("tanh", "sigmoid", "exp", "softplus")
     text = '#include "kernel.h"\n' + "".join(
-        f"void all_{n}(const real *x, real *y, long n) {{ for (long i = 0; i < n; i++) y[i] = {n}_of(x[i]); }}\n"
+        f"void all_{n}(const real *x, real *y, long n)\n"
+        f"{{ for (long i = 0; i < n; i++) y[i] = {n}_of(x[i]); }}\n"
         for n in names
     )
     sizes = torch.cat(
