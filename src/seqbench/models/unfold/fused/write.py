@@ -81,7 +81,8 @@ class Packed(NamedTuple):
 
 def padded(columns: int) -> int:
     """Return the columns of a local array, with room for whole vectors."""
-    return -(-columns // 16) * 16
+    size = -(-columns // 16) * 16
+    return size + 16 * (size % 128 == 0)
 
 
 class Writer:
