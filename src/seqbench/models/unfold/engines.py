@@ -98,6 +98,19 @@ def unfold(
     return outputs if last else _swapped(outputs), state
 
 
+def chosen_engine(cell: Cell, engine: Engine, device: str) -> Engine:
+    """Return the engine that unfolds a cell, outside vmap: by rule, whatever the load or the sizes.
+
+    Args:
+        cell: the step f.
+        engine: what was asked for.
+        device: the kind of device, `cpu` or `cuda`.
+    """
+    if engine != "auto":
+        return engine
+    return "native" if cell.has_native else "scan" if cell.has_scan else "loop"
+
+
 def check_engine(cell: Cell, engine: Engine) -> None:
     """Raise a ValueError if the cell does not have the engine."""
     has = {"auto": True, "native": cell.has_native, "scan": cell.has_scan, "loop": True, "compile": True}
