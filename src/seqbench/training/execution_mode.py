@@ -46,7 +46,7 @@ class ExecutionMode(NamedTuple):
             f"{self.threads} threads" if self.threads > 1 else "",
             f"{self.devices} devices" if self.devices > 1 else "",
         ]
-        return ", ".join(filter(None, parts)) or "plain"
+        return ", ".join(filter(None, parts)) or "eager"
 
 
 def execution_mode(
