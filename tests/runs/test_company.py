@@ -130,13 +130,15 @@ def test_seeds_that_end_leave_the_others_as_they_are_alone() -> None:
         assert differences(folder("alone", result.seed), folder("together", result.seed)) == []
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_the_number_of_workers_changes_nothing(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    train(*arguments("gru"), "n_seeds=3", "runs_dir=usual")
-    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda pid: range(count), raising=False)
-    train(*arguments("gru"), "n_seeds=3", "runs_dir=other")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_number_of_workers_changes_nothing(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    args = [*PROTOCOL, "task=adding", "task.length=50", "model=gru", "n_seeds=3", "batch_size=32"]
+    for cores in (1, 2, 6):
+        monkeypatch.setattr(workers.os, "sched_getaffinity", lambda pid: range(cores), raising=False)  # noqa: B023
+        train(*args, f"runs_dir={cores}", f"trainer.num_threads={threads}")
     for seed in range(3):
-        assert differences(folder("usual", seed), folder("other", seed)) == []
+        for cores in (2, 6):
+            assert differences(folder("1", seed), folder(str(cores), seed)) == []
 
 
 def test_neither_does_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:

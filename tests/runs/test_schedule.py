@@ -21,10 +21,10 @@ import torch
 import seqbench
 from seqbench.errors import ConfigError
 from seqbench.runs import devices
+from seqbench.runs.differences import OF_RESULT, differences
 from seqbench.runs.files import load_sealed
 from seqbench.runs.plan import plan
 from seqbench.runs.record import Record
-from seqbench.runs.differences import OF_RESULT, differences
 from seqbench.runs.schedule import _lock
 
 TINY = ["task=temporal_order", "task.length=10", "task.eval_size=100", "model.hidden_size=8", "batch_size=8"]

@@ -32,7 +32,9 @@ def test_on_a_gpu_seeds_share_one_where_cells_have_no_kernel_of_torchs_own() -> 
     assert mode_of(*LATCH, "model=lstm", "trainer.seeds_together=true", device="cuda") == ExecutionMode(
         "loop", vectorized=True
     )
-    assert mode_of(*LATCH, "model=lru", "trainer.seeds_together=false", device="cuda") == ExecutionMode("scan")
+    assert mode_of(*LATCH, "model=lru", "trainer.seeds_together=false", device="cuda") == ExecutionMode(
+        "scan"
+    )
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def fed_models(tokens: bool, classes: bool, beside: bool, in_place: bool) -> lis
 
 
 def sampled_batches(tokens: bool, classes: bool, in_place: bool, ragged: bool) -> list[Batch]:
-    """Return the batches of two seeds, with the truth fed at about half of the steps, and not at the first."""
+    """Return the batches of two seeds: the truth is fed at about half of the steps, and not at the first."""
     seeds = []
     for seed in range(2):
         draw = generator("train", seed, 7)

@@ -29,7 +29,7 @@ from seqbench.runs.recorder import Recorder
 from seqbench.runs.result import Result
 from seqbench.runs.store import BEST_WEIGHTS, write_result
 from seqbench.training import loggers
-from seqbench.training.batches import STEPS_PER_CALL, TaskData, TrainingStream
+from seqbench.training.batches import TaskData, TrainingStream
 from seqbench.training.learner import SequenceLearner
 from seqbench.training.lightning_arguments import arguments, reports
 from seqbench.training.progress import ProgressLine
@@ -143,8 +143,6 @@ def _trainer(
     )
     learner.step = first.step
     learner.resumed = [r.checkpoint for r in records.values() if r.checkpoint is not None]
-    # Processes that share batches meet after every step, and observers see every step.
-    learner.observed = job.world_size > 1 or bool(observers)
     learner.stream = TrainingStream(
         job.task,
         learner.per_pass(records),
@@ -153,9 +151,9 @@ def _trainer(
         settings.eval_every,
         settings.max_steps,
         stacked=job.mode.vectorized,
-        steps_per_call=1 if learner.observed else STEPS_PER_CALL,
-        # Lightning moves batches to a GPU, and shows them to observers.
-        drawn=learner.observed or devices.accelerator(settings) != "cpu",
+        # Processes that share batches meet after every step, and observers see every step.
+        observed=job.world_size > 1 or bool(observers),
+        drawn=devices.accelerator(settings) != "cpu",  # Lightning moves batches to a GPU
         teacher_forcing=settings.teacher_rate_at,
     )
     return trainer, TaskData(job.task, learner.stream)

@@ -20,7 +20,8 @@ EVAL_BATCH = 250
 class TrainingStream:
     """The training batches of the passes of a job; one round ends at the next evaluation.
 
-    It yields for each pass an iterator of batches, one for each optimisation step.
+    It yields, for several steps, an iterator for each pass, of a batch for each step. If the job is observed
+    it has one pass, and the stream yields each batch itself.
 
     Args:
         task: what is learnt.
@@ -30,7 +31,7 @@ class TrainingStream:
         eval_every: steps between evaluations.
         max_steps: the last step.
         stacked: whether the models of a pass are stacked, and their batches with them.
-        steps_per_call: batches of one iterator.
+        observed: whether callbacks, or other processes, take part in every step.
         drawn: whether lists are yielded, of batches that are drawn, and not iterators that draw them when
             they are asked for.
         teacher_forcing: returns the rate of teacher forcing at a step, for models that are fed their outputs.
@@ -45,7 +46,7 @@ class TrainingStream:
         eval_every: int,
         max_steps: int,
         stacked: bool = False,
-        steps_per_call: int = STEPS_PER_CALL,
+        observed: bool = False,
         drawn: bool = False,
         teacher_forcing: Callable[[int], float] | None = None,
     ) -> None:
@@ -53,7 +54,7 @@ class TrainingStream:
         self.eval_every = eval_every
         self.max_steps = max_steps
         self.stacked = stacked
-        self.steps_per_call = steps_per_call
+        self.observed = observed
         self.drawn = drawn
         rate_at = teacher_forcing or (lambda step: 1.0)
         self._streams = [
@@ -66,13 +67,16 @@ class TrainingStream:
         chosen = [[streams[k] for k in its] for streams, its in zip(self._streams, rows, strict=True)]
         self._streams = [streams for streams in chosen if streams]
 
-    def __iter__(self) -> Iterator[list[Iterable[Batch]]]:
+    def __iter__(self) -> Iterator[Batch | list[Iterable[Batch]]]:
         stop = min(self.max_steps, self.step + self.eval_every - self.step % self.eval_every)
         while self.step < stop:
-            count = min(self.steps_per_call, stop - self.step)
+            count = 1 if self.observed else min(STEPS_PER_CALL, stop - self.step)
             self.step += count
             batches = [self._batches(streams, count) for streams in self._streams]
-            yield [list(each) for each in batches] if self.drawn else list(batches)
+            if self.observed:
+                yield next(batches[0])
+            else:
+                yield [list(each) for each in batches] if self.drawn else list(batches)
 
     def _batches(self, streams: Sequence[Iterator[Batch]], count: int) -> Iterator[Batch]:
         for _ in range(count):

@@ -6,6 +6,7 @@ load of the machine. So it decides the rounding of a run's numbers, and is part 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -112,7 +113,7 @@ def _engines(model: Model, device: str, vectorized: bool = False) -> set[Engine]
         if not hasattr(module, "engine"):
             continue
         asked = cast(Engine, module.engine)
-        for cell in (each for child in module.children() for each in _cells(child)):
+        for cell in _cells(module):
             engine = chosen_engine(cell, asked, kind)
             if vectorized and engine == "native":  # which vmap has no rule for
                 engine = "scan" if cell.has_scan else "loop"
@@ -120,6 +121,10 @@ def _engines(model: Model, device: str, vectorized: bool = False) -> set[Engine]
     return found
 
 
-def _cells(module: nn.Module) -> list[Cell]:
-    """Return the cells of a list of layers; not those that a cell is made of."""
-    return [layer for layer in module.children() if isinstance(layer, Cell)]
+def _cells(module: nn.Module) -> Iterator[Cell]:
+    """Yield the cells in a module, but not those that a cell is made of."""
+    for child in module.children():
+        if isinstance(child, Cell):
+            yield child
+        else:
+            yield from _cells(child)

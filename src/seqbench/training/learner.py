@@ -25,8 +25,9 @@ from seqbench.training.workers import Workers
 class SequenceLearner(L.LightningModule):
     """Trains the models of several seeds on a task, all at the same step.
 
-    A call of `training_step` takes several optimisation steps, so that they share Lightning's overhead per
-    batch; nothing in it waits for the device.
+    A call of `training_step` takes several optimisation steps, which share Lightning's overhead; nothing in
+    it waits for the device. Only where callbacks or other processes take part does it take a single step,
+    through Lightning.
 
     Args:
         models: those of the seeds.
@@ -35,8 +36,6 @@ class SequenceLearner(L.LightningModule):
         max_steps: the last step.
         vectorized: whether seeds share a pass, `WIDTH` at most, and do not have one each.
         accumulate: see `Update`.
-        observed: whether callbacks, or other processes, take part in every step, through Lightning. Without
-            them a step does without Lightning.
         workers: through which the passes go.
 
     Attributes:
@@ -59,7 +58,6 @@ class SequenceLearner(L.LightningModule):
         *,
         vectorized: bool = False,
         accumulate: int = 1,
-        observed: bool = False,
         workers: Workers | None = None,
     ) -> None:
         super().__init__()
@@ -69,7 +67,6 @@ class SequenceLearner(L.LightningModule):
         self.task = task
         self.max_steps = max_steps
         self.step = 0
-        self.observed = observed
         self.workers = workers or Workers(1)
         self.evaluation: list[dict[str, float]] = []
         self.tested: list[list[dict[str, float]]] = []
@@ -134,12 +131,14 @@ class SequenceLearner(L.LightningModule):
         self.passes = passes
         self.trainer.strategy.optimizers = [each.optimizer for each in passes]
 
-    def training_step(self, batches: list[Iterable[Batch]], batch_idx: int) -> dict[str, Tensor] | None:
-        ready = self.trainer.precision_plugin.convert_input
-        if self.observed:
+    def training_step(
+        self, batches: Batch | list[Iterable[Batch]], batch_idx: int
+    ) -> dict[str, Tensor] | None:
+        if isinstance(batches, Batch):
             (one,) = self.passes
-            self.step += one.train(batches[0], self.step, cast(Any, self.optimizers()), self._backward)
-            return None if one.last is None else {"loss": one.last[0]}
+            self.step += one.train([batches], self.step, cast(Any, self.optimizers()), self._backward)
+            return None if one.last is None else {"loss": one.last[0]}  # for the user's callbacks
+        ready = self.trainer.precision_plugin.convert_input
 
         def train(which: tuple[Pass, Iterable[Batch]]) -> int:
             return which[0].train(map(ready, which[1]), self.step)
