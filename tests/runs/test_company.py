@@ -132,7 +132,7 @@ def test_seeds_that_end_leave_the_others_as_they_are_alone() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_number_of_workers_changes_nothing(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    args = [*PROTOCOL, "task=adding", "task.length=50", "model=gru", "n_seeds=3", "batch_size=32"]
+    args = [*PROTOCOL, "task=adding", "task.length=50", "task.eval_size=50", "model=lstm", "n_seeds=3"]
     for cores in (1, 2, 6):
         monkeypatch.setattr(workers.os, "sched_getaffinity", lambda pid: range(cores), raising=False)  # noqa: B023
         train(*args, f"runs_dir={cores}", f"trainer.num_threads={threads}")
@@ -156,8 +156,9 @@ def test_nor_what_the_machine_does_else_or_has_set(monkeypatch: pytest.MonkeyPat
     end = threading.Event()
 
     def load() -> None:
+        matrix = torch.full((300, 300), 0.5)
         while not end.is_set():
-            torch.randn(300, 300) @ torch.randn(300, 300)
+            matrix @ matrix
 
     beside = [threading.Thread(target=load) for _ in range(2)]
     for thread in beside:
@@ -180,7 +181,7 @@ def test_what_differs_is_found(tmp_path: Path) -> None:
     one, other = folder("runs", 0), folder("runs", 1)
     assert differences(one, one) == []
     found = differences(one, other)
-    assert {"result.json: seed", "metrics.csv: loss at step 2", "checkpoints/best.pt: readout.V"} <= {*found}
+    assert {"result.json: seed", "metrics.csv: loss at step 2", "checkpoints/best.pt: readout.weight"} <= {*found}
     assert not [line for line in found if "seconds" in line or "wall_time_s" in line]
     with pytest.raises(StoreError, match="has no result to compare"):
         differences(one, tmp_path)
