@@ -181,7 +181,8 @@ def test_what_differs_is_found(tmp_path: Path) -> None:
     one, other = folder("runs", 0), folder("runs", 1)
     assert differences(one, one) == []
     found = differences(one, other)
-    assert {"result.json: seed", "metrics.csv: loss at step 2", "checkpoints/best.pt: readout.weight"} <= {*found}
+    expected = {"result.json: seed", "metrics.csv: loss at step 2", "checkpoints/best.pt: readout.weight"}
+    assert expected <= {*found}
     assert not [line for line in found if "seconds" in line or "wall_time_s" in line]
     with pytest.raises(StoreError, match="has no result to compare"):
         differences(one, tmp_path)

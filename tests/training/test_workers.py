@@ -59,9 +59,10 @@ def test_values_come_in_order_and_an_error_as_itself() -> None:
 
     with Workers(3) as pool:
         assert pool.map(lambda i: late(2 * i), range(2)) == [0, 2]
+        assert not pool.stopping
         with pytest.raises(ZeroDivisionError, match="on purpose"):
             pool.map(late, range(3))
-        assert sorted(done) == [0, 0, 2, 2], "nothing is at work any more"
+        assert pool.stopping and sorted(done) == [0, 0, 2, 2], "nothing is at work any more"
 
 
 def test_as_many_as_there_are_seeds_and_cores(monkeypatch: pytest.MonkeyPatch) -> None:

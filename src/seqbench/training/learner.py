@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from functools import partial
+from itertools import takewhile
 from typing import Any, cast
 
 import lightning as L
@@ -141,7 +142,8 @@ class SequenceLearner(L.LightningModule):
         ready = self.trainer.precision_plugin.convert_input
 
         def train(which: tuple[Pass, Iterable[Batch]]) -> int:
-            return which[0].train(map(ready, which[1]), self.step)
+            its, given = which
+            return its.train(takewhile(lambda _: not self.workers.stopping, map(ready, given)), self.step)
 
         self.step += self.workers.map(train, zip(self.passes, batches, strict=True))[0]
         return None

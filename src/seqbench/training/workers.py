@@ -26,10 +26,13 @@ class Workers:
     Args:
         count: how many.
         threads: torch's threads for each worker.
+
+    Attributes:
+        stopping: whether an item has failed, or the user has interrupted: what still runs may end early.
     """
 
     def __init__(self, count: int, threads: int = 1) -> None:
-        self.count = count
+        self.stopping = False
         # The number of threads is that of the thread which sets it: without this each worker would use all.
         self._pool = (
             ThreadPoolExecutor(count, "seed", torch.set_num_threads, (threads,)) if count > 1 else None
@@ -62,6 +65,7 @@ class Workers:
         try:
             return [future.result() for future in futures]
         except BaseException:
+            self.stopping = True
             for future in futures:
                 future.cancel()
             for future in futures:
