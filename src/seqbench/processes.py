@@ -8,6 +8,7 @@ that Lightning starts from the first one.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
 from collections.abc import Iterator
@@ -35,6 +36,11 @@ _rank = 0
 def is_first_process() -> bool:
     """Whether this is the process that writes: of those that share the batches of the job, the first."""
     return _rank == 0
+
+
+def is_parallel_job() -> bool:
+    """Whether another process of Python has started this one, to run several jobs of a sweep at once."""
+    return multiprocessing.parent_process() is not None
 
 
 @contextmanager

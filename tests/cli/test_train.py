@@ -39,7 +39,7 @@ def test_a_run_that_is_done_is_read(seqbench: Callable[..., Said]) -> None:
     seqbench(*QUICK)
     (path,) = results()
     before = path.stat().st_mtime_ns
-    said = seqbench(*QUICK, "trainer.num_threads=2", "runs_dir=./runs", "model.engine=loop")
+    said = seqbench(*QUICK, "trainer.checkpoint_every=7", "runs_dir=./runs", "trainer.seeds_together=false")
     assert "(was done)" in said.out and said.code == 0
     assert path.stat().st_mtime_ns == before and len(results()) == 1
 

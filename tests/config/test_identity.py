@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 import seqbench
 from seqbench.config import identity as module
-from seqbench.config.build import ModelFactory
+from seqbench.config.build import ModelFactory, build_optimizer_config, build_settings
 from seqbench.config.identity import (
     INCIDENTAL,
     canonical,
@@ -35,6 +36,7 @@ from seqbench.models.feedback import Feedback
 from seqbench.models.model import Model
 from seqbench.models.unfold import Cell, StateOf
 from seqbench.tasks.base import Task
+from seqbench.training.execution_mode import execution_mode
 from seqbench.training.seed_stack import ELEMENTWISE
 
 BASE = ["task=latch", "task.length=6", "model=gru", "model.hidden_size=4"]
@@ -50,8 +52,15 @@ CHANGED: dict[str, Any] = {}
 
 
 def identity_of(*overrides: str) -> module.Identity:
+    """Return the identity of a run on a CPU; data do not count."""
     cfg = seqbench.compose(overrides)
-    return identity(resolve(cfg, ModelFactory(cfg, seqbench.build_task(cfg))))
+    make_model = ModelFactory(cfg, seqbench.build_task(cfg))
+    with torch.device("meta"):
+        model = make_model()
+    mode = execution_mode(
+        model, build_optimizer_config(cfg), build_settings(cfg), processes=max(1, cfg.trainer.devices)
+    )
+    return identity(resolve(cfg, make_model), None, mode.canonical)
 
 
 def hash_of(*overrides: str) -> str:
@@ -61,8 +70,9 @@ def hash_of(*overrides: str) -> str:
 @pytest.mark.parametrize(
     "same",
     [
-        ["seed=3", "n_seeds=2", "runs_dir=x", "trainer.num_threads=2"],
-        ["trainer.log_spectrum=true", "trainer.checkpoint_every=7"],
+        ["seed=3", "n_seeds=2", "runs_dir=x", "trainer.num_threads=1", "trainer.devices=1"],
+        ["trainer.num_threads=null"],  # of tests torch has one
+        ["trainer.log_spectrum=true", "trainer.checkpoint_every=7", "trainer.seeds_together=false"],
         ["+trainer.lightning.profiler=simple", "+trainer.lightning.detect_anomaly=true"],
         ["logger=none", "callbacks=none"],
         ["logger=[csv,wandb]", "logger.wandb.project=mine"],
@@ -86,8 +96,22 @@ def test_what_decides_a_number_is():
         ["trainer.eval_every=50"],
         ["trainer.patience=3"],
         ["optim.optimizer.betas=[0.9,0.99]"],
+        ["model.engine=loop"],
+        ["trainer.num_threads=2"],
+        ["trainer.devices=2"],
+        ["trainer.precision=bf16-mixed"],
     ]
     assert len({hash_of(*overrides) for overrides in differing}) == len(differing)
+
+
+def test_an_engine_counts_by_what_it_resolves_to():
+    leaky = [*BASE, "model=clockwork_rnn"]
+    assert identity_of(*leaky, "model.engine=loop") == identity_of(*leaky)
+    assert identity_of(*leaky, "trainer.seeds_together=false") == identity_of(*leaky)
+    cfg = seqbench.compose(BASE)
+    cfg = resolve(cfg, ModelFactory(cfg, seqbench.build_task(cfg)))
+    modes = ({}, {"engine": "loop"}, {"engine": "loop", "vectorized": True}, {"engine": "loop", "threads": 2})
+    assert len({identity(cfg, None, mode).digest for mode in modes}) == len(modes)
 
 
 def test_data_count_by_their_fingerprint():
@@ -271,7 +295,7 @@ def preset_hashes() -> Iterator[tuple[str, str]]:
                 cfg = seqbench.compose([f"task={task}", f"model={model}"])
                 built = seqbench.build_task(cfg)
                 if built.fingerprint.__func__ is Task.fingerprint:
-                    yield f"task={task} model={model}", identity(resolve(cfg, ModelFactory(cfg, built))).hash
+                    yield f"task={task} model={model}", identity_of(f"task={task}", f"model={model}").hash
                 break
             except ConfigError:
                 continue

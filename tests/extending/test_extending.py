@@ -125,13 +125,13 @@ def test_a_callback() -> None:
 def test_a_family_with_its_own_kind_of_input() -> None:
     """lab/graphs/degree.py, lab/graphs/graph_net.py, their two presets, and a test such as this."""
     results = train(
-        *("task=degree", "model=graph_net", "n_seeds=2", "trainer.seeds_together=true"),
+        *("task=degree", "model=graph_net", "n_seeds=2"),
         *("optim.lr=0.01", "batch_size=64", "trainer.max_steps=600"),
     )
     assert [result.status for result in results] == ["solved", "solved"], results[0].error
     for result in results:
         assert result.test["6"]["accuracy"] > 0.97 and result.state_size == 6 * 32
-        assert result.mode == "seeds vectorized"
+        assert result.mode == "eager"
     with pytest.raises(ConfigError, match="takes graph tasks, and latch is a sequence task"):
         train("task=latch", "model=graph_net")
     with pytest.raises(ConfigError, match="degree is a graph task; models that take it: graph_net"):

@@ -60,6 +60,10 @@ REFUSED = {
         ],
         r"trainer.seeds_together=true cannot be, because tree_lstm cannot be vectorised",
     ),
+    "seeds together on a CPU": (
+        [*LATCH, "model=rnn", "trainer.seeds_together=true", "n_seeds=2", "trainer.accelerator=cpu"],
+        r"trainer.seeds_together=true cannot be, because on a CPU each seed has a pass of its own; leave it",
+    ),
     "slices as long as the sequence": (
         [*LATCH, "model=rnn", "optim.truncate=8"],
         r"optim.truncate=8 has no effect: a sequence has at most 8 steps",
@@ -196,7 +200,7 @@ def test_what_would_do_nothing_is_refused_when_the_plan_is_made(overrides: list[
         [*LATCH, "model=dilated_rnn", "model.num_layers=2"],
         [*LATCH, "model=lstm_chrono", "model.cell.input_gate=false", "model.cell.peepholes=true"],
         [*LATCH, "model=clockwork_rnn", "model.hidden_size=2"],  # the default periods are for any width
-        [*LATCH, "model=rnn", "trainer.seeds_together=true", "n_seeds=2"],
+        [*LATCH, "model=rnn", "trainer.seeds_together=false", "n_seeds=2"],
     ],
     ids=lambda overrides: overrides[-1],
 )

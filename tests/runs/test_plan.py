@@ -38,7 +38,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counted
 
 
-@pytest.mark.parametrize("together", ["true", "false"])
+@pytest.mark.parametrize("together", ["auto", "false"])
 def test_five_seeds_build_six_models(calls: Counter[str], together: str) -> None:
     results = seqbench.train(
         seqbench.compose([*TINY, "n_seeds=5", f"trainer.seeds_together={together}", "model=rnn"])
@@ -46,7 +46,7 @@ def test_five_seeds_build_six_models(calls: Counter[str], together: str) -> None
     assert [result.status for result in results] == ["finished"] * 5, results[0].error
     assert calls["model"] <= 6  # one to check the configuration on, without memory
     assert calls["check"] <= 12, "each part of the configuration is checked once, nodes within it likewise"
-    assert calls["trainer"] == (1 if together == "true" else 5), "no trainer is built to ask a question"
+    assert calls["trainer"] == (1 if together == "auto" else 5), "no trainer is built to ask a question"
 
 
 def test_the_width_of_a_budget_is_searched_once(calls: Counter[str]) -> None:

@@ -1,4 +1,4 @@
-"""The choice of an execution mode: by measurement, and of nothing but speed."""
+"""The execution mode: by rule, from the configuration and the kind of device."""
 
 from __future__ import annotations
 
@@ -6,75 +6,88 @@ import pytest
 import torch
 
 import seqbench
-from seqbench.config.build import build_optimizer_config
-from seqbench.training import execution_mode
-from seqbench.training.batches import TrainingStream
-from seqbench.training.execution_mode import ExecutionMode, fastest_mode
-from seqbench.training.seed_stack import SeedStack
-from seqbench.training.updates import GradientDescent
+from seqbench.config.build import build_optimizer_config, build_settings
+from seqbench.errors import ConfigError
+from seqbench.training.execution_mode import ExecutionMode, execution_mode
+
+LATCH = ("task=latch", "task.length=6", "model.hidden_size=4")
 
 
-def setting(preset: str, seeds: int, *overrides: str):
-    cfg = seqbench.compose([f"model={preset}", "task=adding", "task.length=20", *overrides])
-    task = seqbench.build_task(cfg)
-    stack = SeedStack([seqbench.build_model(cfg, task) for _ in range(seeds)])
-    if seeds > 1:
-        stack.stack_parameters()
-    update = GradientDescent(stack, task.targets, build_optimizer_config(cfg))
-    return update, TrainingStream(task, range(seeds), 8, 0, 10, 10).example()
+def mode_of(*overrides: str, device: str = "cpu", **options) -> ExecutionMode:
+    cfg = seqbench.compose(overrides)
+    with torch.device("meta"):
+        model = seqbench.build_model(cfg, seqbench.build_task(cfg))
+    settings, optimizer = build_settings(cfg), build_optimizer_config(cfg)
+    return execution_mode(model, optimizer, settings, device=device, name=cfg.preset.model, **options)
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch):
-    """Let each mode take the seconds that are given."""
-
-    def set(seconds: dict[ExecutionMode, float]) -> None:
-        def measured(update, batch, asked):
-            return {mode: seconds[mode] for mode in asked if mode in seconds}
-
-        monkeypatch.setattr(execution_mode, "_measure", measured)
-
-    return set
+def test_on_a_cpu_every_seed_has_a_pass_of_its_own() -> None:
+    for model in ("rnn", "leaky_rnn", "lstm", "lru"):
+        assert not mode_of(*LATCH, f"model={model}").vectorized
 
 
-def test_the_fastest_is_taken_where_it_is_clearly_so(clock) -> None:
-    update, batch = setting("rnn", 3)
-    plain, together, compiled = (
-        ExecutionMode(False, "auto"),
-        ExecutionMode(True, "auto"),
-        ExecutionMode(True, "compile"),
+def test_on_a_gpu_seeds_share_one_where_cells_have_no_kernel_of_torchs_own() -> None:
+    assert mode_of(*LATCH, "model=leaky_rnn", device="cuda") == ExecutionMode("loop", vectorized=True)
+    assert mode_of(*LATCH, "model=lstm", device="cuda") == ExecutionMode("native")
+    assert mode_of(*LATCH, "model=lstm", "trainer.seeds_together=true", device="cuda") == ExecutionMode(
+        "loop", vectorized=True
     )
-    clock({plain: 1e-3, together: 0.5e-3})
-    assert fastest_mode(update, batch, 10, "auto") == together
-    clock({plain: 1e-3, together: 0.95e-3})
-    assert fastest_mode(update, batch, 10, "auto") == plain
-    clock({plain: 1e-3, together: 0.5e-3, compiled: 0.1e-3})
-    assert fastest_mode(update, batch, 10, "auto") == together, "it is not worth to compile for 10 steps"
-    if execution_mode.can_compile(torch.device("cpu")):
-        assert fastest_mode(update, batch, 10**6, "auto") == compiled
-        assert fastest_mode(update, batch, 10**6, True) == compiled
-
-
-def test_what_is_given_is_not_measured(clock) -> None:
-    clock({})
-    assert fastest_mode(*setting("rnn", 2, "model.engine=loop"), 10, True) == ExecutionMode(True, "loop")
-    assert fastest_mode(*setting("rnn", 1, "model.engine=native"), 10, "auto") == ExecutionMode(
-        False, "native"
+    assert mode_of(*LATCH, "model=lru", "trainer.seeds_together=false", device="cuda") == ExecutionMode(
+        "scan"
     )
 
 
-def test_measuring_leaves_weights_and_generators_as_they_were() -> None:
-    update, batch = setting("gru", 3)
-    before = [p.detach().clone() for p in update.stack.trainable()]
-    state = torch.get_rng_state()
-    mode = fastest_mode(update, batch, 10, "auto")
-    assert mode.engine == "auto"
-    assert torch.equal(torch.get_rng_state(), state)
-    assert all(map(torch.equal, before, update.stack.trainable()))
-    assert all(not gradient.any() for gradient in update.stack.gradients())
+@pytest.mark.parametrize(
+    ("overrides", "options", "because"),
+    [
+        (["model=rnn"], {"device": "cpu"}, "on a CPU each seed has a pass of its own"),
+        (["model=rnn"], {"processes": 2}, "the devices share the batches of one seed"),
+        (["model=rnn"], {"observed": True}, "callbacks see one seed each"),
+        (["model=rnn", "optim=sgd_omega"], {}, "optim.omega takes every model by itself"),
+        (["model=echo_state"], {}, "echo_state solves for its readout"),
+        (["model=rnn", "model.engine=native"], {}, "vmap has no rule for model.engine=native"),
+        (
+            ["model=rnn", "optim.optimizer._target_=torch.optim.NAdam"],
+            {},
+            "the optimiser does not treat each number by itself",
+        ),
+    ],
+)
+def test_what_cannot_share_a_pass_is_refused_where_it_is_asked_for(
+    overrides: list[str], options: dict, because: str
+) -> None:
+    given = [*LATCH, *overrides]
+    options = {"device": "cuda"} | options
+    assert not mode_of(*given, **options).vectorized
+    with pytest.raises(ConfigError, match=f"trainer.seeds_together=true cannot be, because {because}; leave"):
+        mode_of(*given, "trainer.seeds_together=true", **options)
 
 
-def test_native_kernels_are_kept_where_vmap_cannot_take_them() -> None:
-    """A mode that fails is left out."""
-    update, batch = setting("lstm", 2, "model.engine=native")
-    assert fastest_mode(update, batch, 10, "auto") == ExecutionMode(False, "native")
+def test_the_engine_is_that_of_every_body() -> None:
+    assert mode_of(*LATCH, "model=leaky_rnn").engine == "loop"
+    assert mode_of(*LATCH, "model=gru", "model.bidirectional=true", "model.engine=loop").engine == "loop"
+    assert mode_of("task=reverse", "model=seq2seq", "model.hidden_size=4").engine is not None
+    assert mode_of("task=stories", "model=memn2n").engine is None
+
+
+def test_what_is_plain_is_not_in_the_identity() -> None:
+    assert ExecutionMode("loop").canonical == {"engine": "loop"}
+    assert ExecutionMode().canonical == {}
+    given = {"engine": "scan", "vectorized": True, "threads": 2, "devices": 3}
+    assert ExecutionMode(**given).canonical == given
+
+
+def test_a_number_of_threads_that_is_left_to_torch_counts() -> None:
+    torch.set_num_threads(2)
+    try:
+        assert mode_of(*LATCH, "trainer.num_threads=null").threads == 2
+    finally:
+        torch.set_num_threads(1)
+    assert mode_of(*LATCH, "trainer.num_threads=3").threads == 3
+
+
+def test_a_mode_is_named() -> None:
+    assert str(ExecutionMode("loop")) == "engine loop"
+    assert str(ExecutionMode("loop", True)) == "seeds vectorized, engine loop"
+    assert str(ExecutionMode(None, threads=2, devices=3)) == "2 threads, 3 devices"
+    assert str(ExecutionMode()) == "eager"

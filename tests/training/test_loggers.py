@@ -86,7 +86,7 @@ def pictures() -> dict[str, list[Path]]:
 
 @pytest.mark.parametrize("overrides", [HEADS, LOOKS_UP])
 def test_what_a_memory_does_is_seen_once_a_minute_and_at_the_end(overrides: list[str]) -> None:
-    together = [*overrides, "trainer.eval_every=1", "n_seeds=2", "trainer.seeds_together=true"]
+    together = [*overrides, "trainer.eval_every=1", "n_seeds=2"]
     results = seqbench.train(seqbench.compose(together))
     assert [result.status for result in results] == ["finished", "finished"], results[0].error
     found = pictures()

@@ -15,10 +15,9 @@ import seqbench
 from seqbench.models.model import Model
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Values
-from seqbench.training.batches import stack_batches
 from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.parts import Processes, count, share
-from seqbench.training.seed_stack import SeedStack
+from seqbench.training.seed_stack import WIDTH, OneModel, SeedStack, stack_batches
 from seqbench.training.updates import GradientDescent, update_for
 
 REBER = ("task=embedded_reber", "task.length=16", "model.hidden_size=5")
@@ -44,41 +43,40 @@ SIZE = 7
 
 
 class Case:
-    """A configuration in float64: its batches, and updates of its models."""
+    """A configuration in float64: its batches, and updates of its model, or of two that are stacked."""
 
-    def __init__(self, overrides: tuple[str, ...], seeds: int = 1) -> None:
+    def __init__(self, overrides: tuple[str, ...], stacked: bool = False) -> None:
         from seqbench.config.build import build_optimizer_config, build_settings
         from seqbench.training.batches import batches_with_teacher
 
         self.cfg = seqbench.compose([*overrides, "optim=sgd", "optim.lr=0.5", "optim.clip_norm=0.1"])
         self.task = seqbench.build_task(self.cfg)
         self.config = build_optimizer_config(self.cfg)
-        self.seeds = range(seeds)
+        self.stacked = stacked
+        self.seeds = range(1 + stacked)
         rate = build_settings(self.cfg).teacher_rate_at
         streams = [batches_with_teacher(self.task, seed, SIZE, rate_at=rate) for seed in self.seeds]
-        steps = [stack_batches([next(stream) for stream in streams]) for _ in range(2)]
+        drawn = [[next(stream) for stream in streams] for _ in range(2)]
+        steps = [stack_batches(batches) if stacked else batches[0] for batches in drawn]
         self.batches = [
             batch.map(lambda part: part.double() if part.is_floating_point() else part) for batch in steps
         ]
 
-    def update(self, accumulate: int = 1, vectorized: bool = False) -> GradientDescent:
+    def update(self, accumulate: int = 1) -> GradientDescent:
         models = []
         for seed in self.seeds:
             torch.manual_seed(seed)
             models.append(seqbench.build_model(self.cfg, self.task).double())
-        stack = SeedStack(models)
-        if len(models) > 1:
-            stack.stack_parameters()
-            stack.set_mode(vectorized, "auto")
-        update = update_for(stack, self.task.targets, self.config, accumulate)
+        pass_of = SeedStack(models) if self.stacked else OneModel(*models)
+        update = update_for(pass_of, self.task.targets, self.config, accumulate)
         assert isinstance(update, GradientDescent)
         return update
 
     def train(self, update: GradientDescent) -> tuple[Tensor, list[Tensor]]:
-        """Take two steps; return losses and norms of gradients (2, 2, K), and the weights."""
-        optimizer = self.config.build(update.stack.trainable())
+        """Take two steps; return losses and norms of gradients (2, 2) or (2, 2, W), and the weights."""
+        optimizer = self.config.build(update.models.parameters())
         found = [update.step(batch, optimizer, torch.autograd.backward) for batch in self.batches]
-        return torch.stack(found), [p.detach() for p in update.stack.trainable()]
+        return torch.stack(found), [p.detach() for p in update.models.parameters()]
 
 
 def together(processes: int, run: Callable[[Processes], Any]) -> list[Any]:
@@ -118,11 +116,12 @@ def test_several_processes_take_the_steps_of_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", RAGGED)
 def test_parts_one_after_another_take_the_steps_of_the_whole(name: str) -> None:
-    case = Case(RAGGED[name], seeds=2)
-    expected = case.train(case.update())
-    for accumulate, vectorized in ((3, True), (SIZE, False)):
-        if not (vectorized and case.config.omega):  # Ω takes models one by one
-            found = case.train(case.update(accumulate, vectorized))
+    for stacked, accumulate in ((True, 3), (False, SIZE)):
+        case = Case(RAGGED[name], stacked)
+        if not (stacked and case.config.omega):  # Ω takes models one by one
+            expected = case.train(case.update())
+            found = case.train(case.update(accumulate))
+            assert found[0].shape == ((2, 2, WIDTH) if stacked else (2, 2))
             torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
@@ -131,7 +130,7 @@ def test_a_mean_of_the_means_of_parts_would_be_another_number() -> None:
     (batch, *_), update = case.batches, case.update(accumulate=2)
     first, second = (part.batch.mask for part in update.parts(batch))
     assert first is not None and second is not None
-    assert [first.shape[1], second.shape[1]] == [3, 4] and first.sum() / 3 != second.sum() / 4
+    assert [len(first), len(second)] == [3, 4] and first.sum() / 3 != second.sum() / 4
     whole = count(batch, per_step=True)
     assert [part.total for part in update.parts(batch)] == [whole, whole] == [first.sum() + second.sum()] * 2
 
@@ -150,13 +149,13 @@ class Sparing(Model):
 
 
 def test_a_parameter_that_one_process_uses_is_trained_and_one_that_none_uses_is_left_alone() -> None:
-    inputs = torch.tensor([1.0, 2.0, -1.0, -3.0, -2.0]).double().view(1, 5, 1, 1)
-    batch = Batch(inputs, torch.zeros(1, 5, 1, dtype=torch.float64))
+    inputs = torch.tensor([1.0, 2.0, -1.0, -3.0, -2.0]).double().view(5, 1, 1)
+    batch = Batch(inputs, torch.zeros(5, 1, dtype=torch.float64))
     config = OptimizerConfig(torch.optim.SGD, lr=0.1, weight_decay=0.5)
 
     def train(its: Processes) -> tuple[Tensor, list[Tensor | None]]:
         model = Sparing()
-        update = GradientDescent(SeedStack([model]), Values(1, per_step=False), config)
+        update = GradientDescent(OneModel(model), Values(1, per_step=False), config)
         update.processes = its
         found = update.step(batch, config.build(model.parameters()), torch.autograd.backward)
         return found, [model.a.grad, model.b.grad, model.c.grad, model.c.detach()]
@@ -187,7 +186,7 @@ def train(*overrides: str) -> list[seqbench.Result]:
 @pytest.mark.parametrize(
     "overrides",
     [
-        (*REBER, "model=lstm", "trainer.seeds_together=true", "optim.truncate=9"),
+        (*REBER, "model=lstm", "optim.truncate=9"),
         ("task=narma10", "task.length=40", "model=echo_state", "model.hidden_size=9"),  # a solved readout
     ],
 )

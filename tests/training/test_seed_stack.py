@@ -1,4 +1,4 @@
-"""Many seeds in one job: each has the numbers that it has alone."""
+"""Many seeds in one job: each has the numbers that it has alone, and in a stack those that it has in any."""
 
 from __future__ import annotations
 
@@ -20,9 +20,19 @@ from omegaconf import DictConfig
 import seqbench
 from seqbench.config.build import build_optimizer_config
 from seqbench.config.presets import preset_names
+from seqbench.runs import plan as plans
+from seqbench.runs.differences import differences
 from seqbench.tasks.base import Task
-from seqbench.training.batches import stack_batches
-from seqbench.training.seed_stack import ELEMENTWISE, SeedStack, optimizer_of_all, optimizer_of_one
+from seqbench.training.execution_mode import ExecutionMode
+from seqbench.training.seed_stack import (
+    ELEMENTWISE,
+    WIDTH,
+    OneModel,
+    SeedStack,
+    optimizer_of_one,
+    optimizer_of_stack,
+    stack_batches,
+)
 from seqbench.training.updates import GradientDescent
 from tests.models.test_presets import SMALL as SMALL_MODELS
 from tests.models.test_presets import accepts
@@ -43,6 +53,17 @@ def train(*overrides: str) -> list[seqbench.Result]:
 def curves(runs_dir: str, seed: int) -> list[list[float]]:
     (path,) = Path(runs_dir).glob(f"*/*/seed-{seed}/metrics.csv")
     return [[float(x) for x in line.split(",")[:-1]] for line in path.read_text().splitlines()[1:]]
+
+
+@pytest.fixture
+def vectorized(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train in stacks, as on a GPU."""
+    monkeypatch.setattr(plans, "execution_mode", lambda *_, **__: ExecutionMode("loop", vectorized=True))
+
+
+def folder(runs_dir: str, seed: int) -> Path:
+    (found,) = Path(runs_dir).glob(f"*/*/seed-{seed}")
+    return found
 
 
 @contextmanager
@@ -69,8 +90,8 @@ def configured(preset: str) -> tuple[DictConfig, Task]:
     return cfg, seqbench.build_task(cfg)
 
 
-def curves_of(preset: str, seeds: Sequence[int], vectorized: bool, steps: int = 50) -> torch.Tensor:
-    """Return loss and norm of the gradient in steps of float64, (steps, 2, K).
+def curves_of(preset: str, seeds: Sequence[int], stacked: bool) -> torch.Tensor:
+    """Return loss and norm of the gradient in 50 steps of float64, (50, 2, K).
 
     In float64 rounding is not enough to send a run another way.
     """
@@ -80,63 +101,65 @@ def curves_of(preset: str, seeds: Sequence[int], vectorized: bool, steps: int = 
     for seed in seeds:
         torch.manual_seed(seed)
         models.append(seqbench.build_model(cfg, task).double())
-    stack = SeedStack(models)
-    if len(seeds) > 1:
-        stack.stack_parameters()
-        stack.set_mode(vectorized, "auto")
-    update = GradientDescent(stack, task.targets, config)
-    optimizer = config.build(stack.trainable())
+    together = SeedStack(models) if stacked else OneModel(*models)
+    update = GradientDescent(together, task.targets, config)
+    optimizer = config.build(together.parameters())
     streams = [task.train_batches(seed, 8) for seed in seeds]
     found = []
-    for _ in range(steps):
-        batch = stack_batches([next(stream) for stream in streams])
+    for _ in range(50):
+        batches = [next(stream) for stream in streams]
+        batch = stack_batches(batches) if stacked else batches[0]
         found.append(update.step(batch, optimizer, torch.autograd.backward))
-    return torch.stack(found)
+    return torch.stack(found).view(50, 2, -1)[..., : len(seeds)]
 
 
 @every_preset
-def test_three_seeds_are_each_alone_vectorised_and_in_sequence(preset: str) -> None:
-    alone = torch.cat([curves_of(preset, [seed], False) for seed in (4, 0, 2)], dim=-1)
-    for vectorized, steps in ((True, 50), (False, 10)):  # in sequence each runs the code that it runs alone
-        together = curves_of(preset, [4, 0, 2], vectorized, steps)
-        torch.testing.assert_close(together, alone[:steps], rtol=1e-7, atol=1e-7)
+def test_seeds_of_a_stack_are_each_alone(preset: str) -> None:
+    alone = torch.cat([curves_of(preset, [seed], False) for seed in (4, 0)], dim=-1)
+    torch.testing.assert_close(curves_of(preset, [4, 0], True), alone, rtol=1e-7, atol=1e-7)
     assert (alone[-1, 0, 0] - alone[-1, 0, 1]).abs() > 1e-6
 
 
-@pytest.mark.parametrize(
-    ("optim", "together"),
-    [
-        *((optim, "true") for optim in preset_names("optim") if optim != "sgd_omega"),
-        *(("adam", "auto"), ("sgd_omega", "auto")),
-    ],
-)
-def test_the_platform_trains_seeds_side_by_side_as_alone(optim: str, together: str) -> None:
+@pytest.mark.parametrize("optim", [optim for optim in preset_names("optim") if optim != "sgd_omega"])
+def test_the_platform_trains_a_stack_as_its_seeds_alone(
+    optim: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     args = [f"optim={optim}", "optim.schedule=cosine", "optim.warmup_steps=3", "trainer.max_steps=60"]
     args += ["trainer.eval_every=20", "model=leaky_rnn", "trainer.stop_when_solved=false"]
-    ours = train(*args, "n_seeds=3", "runs_dir=together", f"trainer.seeds_together={together}")
-    assert [result.seed for result in ours] == [0, 1, 2]
-    for seed, result in enumerate(ours):
-        (alone,) = train(*args, f"seed={seed}", "runs_dir=alone")
-        assert alone.hash == result.hash and alone.best_step == result.best_step
-        assert result.test["12"] == pytest.approx(alone.test["12"], rel=1e-6)
-        for a, b in zip(curves("together", seed), curves("alone", seed), strict=True):
+    alone = train(*args, "n_seeds=2", "runs_dir=alone")
+    request.getfixturevalue("vectorized")
+    ours = train(*args, "n_seeds=2", "runs_dir=together")
+    assert {result.mode for result in ours} == {"seeds vectorized, engine loop"}
+    for result, other in zip(ours, alone, strict=True):
+        assert other.hash != result.hash and other.best_step == result.best_step
+        assert result.test["12"] == pytest.approx(other.test["12"], rel=1e-6)
+        for a, b in zip(curves("together", result.seed), curves("alone", result.seed), strict=True):
             assert a == pytest.approx(b, rel=1e-6)
-    if together == "true":
-        assert {result.mode for result in ours} == {"seeds vectorized, engine auto"}
-    if optim == "sgd_omega":  # Ω takes models one by one
-        assert {result.mode for result in ours} == {"seeds sequential, engine auto"}
 
 
-def test_a_seed_that_ends_leaves_the_others_as_they_would_be_alone() -> None:
+@pytest.mark.usefixtures("vectorized")
+@pytest.mark.parametrize("task", [[], ["task=latch", "task.length=7"]])
+def test_the_company_in_a_stack_changes_nothing(task: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone, among three, among more than a stack holds, after others have ended, resumed."""
+    args = [*task, "model=leaky_rnn", "model.hidden_size=7", "trainer.max_steps=60", "trainer.eval_every=20"]
+    args += ["trainer.precision=32-true", "trainer.checkpoint_every=1", "optim.lr=0.01"]
+    train(*args, "seed=2", "runs_dir=alone")
+    train(*args, "n_seeds=3", "runs_dir=three")
+    train(*args, f"n_seeds={WIDTH + 2}", "runs_dir=many")
+    with interrupted_at_40(monkeypatch):
+        train(*args, "n_seeds=4", "runs_dir=stopped")
+    train(*args, "seed=2", "runs_dir=stopped")
+    for company in ("three", "many", "stopped"):
+        assert differences(folder("alone", 2), folder(company, 2)) == [], company
+
+
+@pytest.mark.usefixtures("vectorized")
+def test_a_seed_that_ends_leaves_the_others_of_its_stack() -> None:
     args = ["optim.lr=0.02", "trainer.max_steps=400", "trainer.eval_every=10", "model=gru"]
-    ours = train(*args, "n_seeds=4", "runs_dir=together", "trainer.seeds_together=true")
-    alone = [train(*args, f"seed={seed}", "runs_dir=alone")[0] for seed in range(4)]
+    ours = train(*args, "n_seeds=4", "runs_dir=together")
     assert len({result.steps for result in ours}) >= 3, "this test wants seeds that end at different steps"
-    for a, b in zip(ours, alone, strict=True):
-        assert (a.status, a.steps, a.solved_at_step, a.sequences) == (
-            *(b.status, b.steps, b.solved_at_step, b.sequences),
-        )
-        assert a.test["12"] == pytest.approx(b.test["12"], rel=1e-4)
+    train(*args, "seed=3", "runs_dir=alone")
+    assert differences(folder("alone", 3), folder("together", 3)) == []
 
 
 def test_a_seed_that_diverges_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,26 +169,26 @@ def test_a_seed_that_diverges_leaves_the_others(monkeypatch: pytest.MonkeyPatch)
 
     def spoilt(stream: TrainingStream):
         for batches in through(stream):
-            if stream.step == 40 and len(batches[0].inputs) == 3:
-                batches[-1].inputs[1] = torch.nan
+            if stream.step == 40 and len(batches) == 3:
+                batches[1] = [b._replace(inputs=b.inputs * torch.nan) for b in batches[1]]
             yield batches
 
     args = ["task=adding", "task.length=5", "task.eval_size=60", "trainer.max_steps=80"]
-    args += ["trainer.eval_every=20", "trainer.seeds_together=true"]
-    clean = train(*args, "n_seeds=3", "runs_dir=clean")
+    args += ["trainer.eval_every=20"]
+    train(*args, "n_seeds=3", "runs_dir=clean")
     with monkeypatch.context() as patch:
         patch.setattr(TrainingStream, "__iter__", spoilt)
         ours = train(*args, "n_seeds=3")
     assert [result.status for result in ours] == ["finished", "diverged", "finished"]
     assert ours[1].steps == 40 and ours[1].best_step == 20
     for k in (0, 2):
-        assert ours[k].validation == pytest.approx(clean[k].validation, rel=1e-9)
+        assert differences(folder("clean", k), folder("runs", k)) == []
 
 
 def test_seeds_that_were_killed_go_on_bit_for_bit() -> None:
     args = ["optim.lr=0.01", "trainer.eval_every=20", "trainer.checkpoint_every=1", "model=leaky_rnn"]
-    args += ["trainer.max_steps=600", "n_seeds=3", "trainer.seeds_together=true"]
-    whole = train(*args, "runs_dir=whole", "trainer.stop_when_solved=false")
+    args += ["trainer.max_steps=300", "n_seeds=3"]
+    train(*args, "runs_dir=whole", "trainer.stop_when_solved=false")
     process = subprocess.Popen(
         [
             sys.executable,
@@ -186,43 +209,16 @@ def test_seeds_that_were_killed_go_on_bit_for_bit() -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not list(Path("killed").glob("*/*/*/result.json"))
-    resumed = train(*args, "runs_dir=killed", "trainer.stop_when_solved=false")
+    train(*args, "runs_dir=killed", "trainer.stop_when_solved=false")
     for seed in range(3):
-        assert curves("killed", seed) == curves("whole", seed) and len(curves("whole", seed)) == 30
-        assert resumed[seed].test == whole[seed].test
+        assert differences(folder("killed", seed), folder("whole", seed)) == []
+        assert len(curves("whole", seed)) == 15
     assert not list(Path("killed").glob("*/*/*/checkpoints/previous.pt"))
 
 
-def test_more_seeds_join_those_that_are_done_or_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    args = [
-        "trainer.max_steps=60",
-        "trainer.eval_every=20",
-        "trainer.checkpoint_every=1",
-        "model=leaky_rnn",
-    ]
-    args += ["trainer.seeds_together=true", "trainer.stop_when_solved=false"]
-    train(*args, "seed=3")
-    with interrupted_at_40(monkeypatch):
-        train(*args, "n_seeds=2")
-    results = train(*args, "n_seeds=5")
-    whole = train(*args, "n_seeds=5", "runs_dir=whole")
-    assert [result.seed for result in results] == [0, 1, 2, 3, 4]
-    for a, b in zip(results, whole, strict=True):
-        assert a.steps == b.steps == 60 and a.validation == pytest.approx(b.validation, rel=1e-9)
-
-
-def test_one_seed_of_several_goes_on_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    args = ["trainer.max_steps=60", "trainer.eval_every=20", "trainer.checkpoint_every=1", "model=rnn"]
-    args += ["trainer.stop_when_solved=false"]
-    with interrupted_at_40(monkeypatch):
-        train(*args, "n_seeds=2", "trainer.seeds_together=true")
-    (whole,) = train(*args, "runs_dir=whole")
-    (result,) = train(*args)
-    assert result.status == "finished" and result.steps == 60
-    assert result.validation == pytest.approx(whole.validation, rel=1e-9)
-
-
-def test_frozen_and_scalar_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frozen_and_scalar_parameters(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     from torch import nn
 
     from seqbench.models import SequenceModel
@@ -241,11 +237,12 @@ def test_frozen_and_scalar_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SequenceModel, "__init__", with_more)
     monkeypatch.setattr(SequenceModel, "forward", scaled)
     args = ["trainer.max_steps=20", "trainer.eval_every=20", "optim=adamw", "optim.weight_decay=0.5"]
-    together = train(*args, "n_seeds=2", "trainer.seeds_together=true", "runs_dir=together")
+    alone = train(*args, "n_seeds=2", "runs_dir=alone")
+    request.getfixturevalue("vectorized")
+    together = train(*args, "n_seeds=2", "runs_dir=together")
     for seed, result in enumerate(together):
-        (alone,) = train(*args, f"seed={seed}", "runs_dir=alone")
-        assert result.mode == "seeds vectorized, engine auto"
-        assert result.validation == pytest.approx(alone.validation, rel=1e-9)
+        assert result.mode == "seeds vectorized, engine loop"
+        assert result.validation == pytest.approx(alone[seed].validation, rel=1e-9)
         weights = torch.load(next(Path("together").glob(f"*/*/seed-{seed}/checkpoints/best.pt")))
         assert weights["frozen"].tolist() == [1, 1, 1] and weights["temperature"] != 1.5
 
@@ -267,7 +264,7 @@ def test_models_that_draw_random_numbers_train_one_by_one(monkeypatch: pytest.Mo
     assert [result.status for result in results] == ["finished", "finished"]
     for seed, result in enumerate(results):
         (alone,) = train(*args, f"seed={seed}", "runs_dir=alone")
-        assert result.validation == pytest.approx(alone.validation, rel=1e-9)
+        assert result.validation == alone.validation
 
 
 def test_each_seed_has_its_share_of_the_time() -> None:
@@ -281,7 +278,8 @@ def test_each_seed_has_its_share_of_the_time() -> None:
 @pytest.mark.parametrize("optimizer", ELEMENTWISE)
 def test_an_optimisers_state_comes_apart_and_together(optimizer: type[torch.optim.Optimizer]) -> None:
     """The optimiser of stacked parameters does what one for each seed does, and so does its state."""
-    start = torch.randn(3, 4, 2)
+    start = torch.randn(WIDTH, 4, 2)
+    start[3:] = start[2]
     stacked = [torch.nn.Parameter(start.clone()), torch.nn.Parameter(start[:, 0, 0].clone())]
     rows = [
         [torch.nn.Parameter(start[k].clone()), torch.nn.Parameter(start[k, 0, 0].clone())] for k in range(3)
@@ -291,6 +289,7 @@ def test_an_optimisers_state_comes_apart_and_together(optimizer: type[torch.opti
     for _ in range(3):
         for i, parameter in enumerate(stacked):
             parameter.grad = torch.randn_like(parameter)
+            parameter.grad[3:] = parameter.grad[2]
             for k in range(3):
                 rows[k][i].grad = parameter.grad[k].clone()
         for each in (ours, *theirs):
@@ -299,25 +298,11 @@ def test_an_optimisers_state_comes_apart_and_together(optimizer: type[torch.opti
         torch.testing.assert_close(stacked[0][k], rows[k][0])
         mine, alone = optimizer_of_one(ours.state_dict(), k)["state"], theirs[k].state_dict()["state"]
         torch.testing.assert_close(mine, alone)
-    joined = optimizer_of_all([each.state_dict() for each in theirs])
+    joined = optimizer_of_stack([each.state_dict() for each in theirs])
     torch.testing.assert_close(joined["state"], ours.state_dict()["state"])
 
 
 def test_results_say_how_they_were_trained() -> None:
-    train("trainer.max_steps=20", "n_seeds=2", "trainer.seeds_together=true", "model=rnn")
+    train("trainer.max_steps=20", "n_seeds=2", "model=leaky_rnn", "model.engine=loop")
     data = json.loads(next(Path("runs").glob("*/*/seed-1/result.json")).read_text())
-    assert data["mode"] == "seeds vectorized, engine auto" and data["config"]["n_seeds"] == 1
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("unchecked")
-def test_compiled_seeds_that_end_go_along_and_do_not_count() -> None:
-    args = ["optim.lr=0.02", "trainer.max_steps=400", "trainer.eval_every=10", "model=leaky_rnn"]
-    args += ["task.length=24", "trainer.precision=32-true"]
-    ours = train(*args, "n_seeds=3", "runs_dir=c", "trainer.seeds_together=true", "model.engine=compile")
-    assert {result.mode for result in ours} == {"seeds vectorized, engine compile"}
-    alone = [train(*args, f"seed={seed}", "runs_dir=alone")[0] for seed in range(3)]
-    assert len({result.steps for result in ours}) > 1
-    assert [r.status for r in ours] == [r.status for r in alone] == ["solved"] * 3
-    for result in ours:
-        assert result.steps == result.solved_at_step == len(curves("c", result.seed)) * 10
+    assert data["mode"] == "engine loop" and data["config"]["n_seeds"] == 1

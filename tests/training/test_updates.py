@@ -16,10 +16,10 @@ from seqbench.errors import ConfigError
 from seqbench.tasks.base import generator
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Classes, Target, Values
-from seqbench.training.batches import batches_with_teacher, stack_batches
+from seqbench.training.batches import batches_with_teacher
 from seqbench.training.omega import Omega
 from seqbench.training.optimisation import OptimizerConfig
-from seqbench.training.seed_stack import SeedStack
+from seqbench.training.seed_stack import OneModel, SeedStack, stack_batches
 from seqbench.training.updates import GradientDescent
 
 SMALL = [
@@ -95,7 +95,7 @@ def test_scheduled_sampling_goes_from_the_first_rate_to_the_last():
         train("trainer.teacher_forcing=1.5")
 
 
-@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("together", [[], ["trainer.seeds_together=false"]])
 def test_scheduled_sampling_of_several_seeds_is_each_alone(together):
     common = [
         "task=mackey_glass",
@@ -105,7 +105,7 @@ def test_scheduled_sampling_of_several_seeds_is_each_alone(together):
         "trainer.precision=64-true",
     ]
     common += ["trainer.teacher_forcing=[1.0,0.0]", "trainer.max_steps=8", "trainer.eval_every=8"]
-    both = train(*common, "n_seeds=2", f"trainer.seeds_together={together}")
+    both = train(*common, "n_seeds=2", *together)
     alone = [train(*common, f"seed={seed}", "runs_dir=alone")[0] for seed in range(2)]
     for a, b in zip(both, alone, strict=True):
         assert a.test["100"] == pytest.approx(b.test["100"], rel=1e-7)
@@ -116,7 +116,28 @@ def test_scheduled_sampling_of_several_seeds_is_each_alone(together):
 # Truncated back-propagation through time
 
 
-def update_of(target, per_step: bool, truncate: int | None, vectorized: bool) -> GradientDescent:
+class Updates:
+    """The gradient descent of several models: of a stack, or of each by itself."""
+
+    def __init__(self, models: list, target: Target, config: OptimizerConfig, vectorized: bool) -> None:
+        passes = [SeedStack(models)] if vectorized else [OneModel(model) for model in models]
+        self.models = models
+        self.updates = [GradientDescent(each, target, config) for each in passes]
+        self.vectorized = vectorized
+
+    def gradients(self, batches: list[Batch]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return losses (K,), and gradients (K, …) by name."""
+        names = [name for name, _ in self.models[0].named_parameters()]
+        given = [stack_batches(batches)] if self.vectorized else batches
+        losses = [each.losses(batch) for each, batch in zip(self.updates, given, strict=True)]
+        found = [[p.grad for p in each.models.parameters()] for each in self.updates]
+        if self.vectorized:
+            count = len(self.models)
+            return losses[0][:count], {n: g[:count] for n, g in zip(names, found[0], strict=True)}
+        return torch.stack(losses), {n: torch.stack(g) for n, *g in zip(names, *found, strict=True)}
+
+
+def updates_of(target, per_step: bool, truncate: int | None, vectorized: bool) -> Updates:
     from seqbench.models.cells.gru import GRU
     from seqbench.models.sequence import SequenceModel
 
@@ -125,19 +146,10 @@ def update_of(target, per_step: bool, truncate: int | None, vectorized: bool) ->
         torch.manual_seed(seed)
         model = SequenceModel(GRU, 3, target.size, per_step=per_step, hidden_size=4, num_layers=2)
         models.append(model.double())
-    stack = SeedStack(models)
-    stack.stack_parameters()
-    stack.set_mode(vectorized, "auto")
-    return GradientDescent(stack, target, OptimizerConfig(torch.optim.SGD, lr=0.1, truncate=truncate))
+    return Updates(models, target, OptimizerConfig(torch.optim.SGD, lr=0.1, truncate=truncate), vectorized)
 
 
-def gradients(update: GradientDescent, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    losses = update.losses(batch)
-    names = [name for name, _ in update.stack.models[0].named_parameters()]
-    return losses, dict(zip(names, (g.clone() for g in update.stack.gradients()), strict=True))
-
-
-def batch_of(per_step: bool, ragged: bool) -> Batch:
+def batches_of(per_step: bool, ragged: bool) -> list[Batch]:
     draw = generator("train", 5)
     lengths = torch.tensor([11, 3, 7, 4]) if ragged else None
     mask = None
@@ -146,23 +158,22 @@ def batch_of(per_step: bool, ragged: bool) -> Batch:
     targets = torch.randn(4, 11, 2, generator=draw) if per_step else torch.randn(4, 2, generator=draw)
     inputs = torch.randn(4, 11, 3, generator=draw).double()
     one = Batch(inputs, targets.double(), mask, lengths)
-    return stack_batches([one, one._replace(inputs=inputs.flip(0))])
+    return [one, one._replace(inputs=inputs.flip(0))]
 
 
 @pytest.mark.parametrize("vectorized", [True, False])
 @pytest.mark.parametrize("per_step", [True, False])
 @pytest.mark.parametrize("ragged", [True, False])
 def test_slices_carry_their_state_and_cut_the_gradient(vectorized, per_step, ragged):
-    target, batch = Values(2, per_step), batch_of(per_step, ragged)
-    whole, full = gradients(update_of(target, per_step, None, vectorized), batch)
-    one_slice = gradients(update_of(target, per_step, 11, vectorized), batch)
-    losses, cut = gradients(update_of(target, per_step, 4, vectorized), batch)
+    target, batches = Values(2, per_step), batches_of(per_step, ragged)
+    whole, full = updates_of(target, per_step, None, vectorized).gradients(batches)
+    one_slice = updates_of(target, per_step, 11, vectorized).gradients(batches)
+    losses, cut = updates_of(target, per_step, 4, vectorized).gradients(batches)
     torch.testing.assert_close(one_slice, (whole, full))
     torch.testing.assert_close(losses, whole)  # the state is carried over
     # By hand: the state that enters a slice is a constant.
-    stack = update_of(target, per_step, None, False).stack
-    for k, model in enumerate(stack.models):
-        mine, state, outputs = batch.of_seed(k), None, []
+    for k, model in enumerate(updates_of(target, per_step, None, False).models):
+        mine, state, outputs = batches[k], None, []
         for start in (0, 4, 8):
             part = mine.time_slice(start, min(start + 4, 11), per_step)
             state = None if state is None else tree_map(torch.detach, state)
@@ -185,17 +196,15 @@ def test_slices_feed_what_is_due_wherever_they_are_cut(name, ragged):
     """Scheduled sampling by a loop over steps: where a slice ends, a gradient does, and nothing else."""
     tokens, classes = name == "tokens in place", name.split()[0] in ("classes", "tokens")
     beside, in_place = not name.endswith("in place"), not name.endswith("beside")
-    batch = sampled_batch(tokens, classes, in_place, ragged)
+    batches = sampled_batches(tokens, classes, in_place, ragged)
     target: Target = Classes(3, True) if classes else Values(3, True)
     for size in (1, 3, 9):
         for vectorized in (True, False) if size == 3 else (False,):
-            stack = SeedStack(fed_models(tokens, classes, beside, in_place))
-            stack.stack_parameters()
-            stack.set_mode(vectorized, "auto")
+            models = fed_models(tokens, classes, beside, in_place)
             config = OptimizerConfig(torch.optim.SGD, lr=0.1, truncate=size)
-            losses, found = gradients(GradientDescent(stack, target, config), batch)
+            losses, found = Updates(models, target, config, vectorized).gradients(batches)
             for k, model in enumerate(fed_models(tokens, classes, beside, in_place)):
-                loss = by_hand(model, batch.of_seed(k), target, size)
+                loss = by_hand(model, batches[k], target, size)
                 torch.testing.assert_close(losses[k], loss.detach(), rtol=0, atol=1e-12)
                 expected = torch.autograd.grad(loss, list(model.parameters()))
                 for parameter, gradient in zip(found.values(), expected, strict=True):
@@ -217,8 +226,8 @@ def fed_models(tokens: bool, classes: bool, beside: bool, in_place: bool) -> lis
     return models
 
 
-def sampled_batch(tokens: bool, classes: bool, in_place: bool, ragged: bool) -> Batch:
-    """Return a batch of two seeds, with the truth fed at about half of the steps, and not at the first."""
+def sampled_batches(tokens: bool, classes: bool, in_place: bool, ragged: bool) -> list[Batch]:
+    """Return the batches of two seeds: the truth is fed at about half of the steps, and not at the first."""
     seeds = []
     for seed in range(2):
         draw = generator("train", seed, 7)
@@ -232,7 +241,7 @@ def sampled_batch(tokens: bool, classes: bool, in_place: bool, ragged: bool) -> 
         teacher = torch.rand(4, 9, generator=draw) < 0.5
         teacher[:, 0] = False
         seeds.append(Batch(series[:, :9], targets, mask, lengths).with_extras(teacher_mask=teacher))
-    return stack_batches(seeds)
+    return seeds
 
 
 def by_hand(model: torch.nn.Module, batch: Batch, target: Target, size: int) -> Tensor:
@@ -269,11 +278,11 @@ def test_omega_is_added_to_the_loss_with_its_weight():
     torch.manual_seed(3)
     model = seqbench.build_model(cfg, task)
     config = OptimizerConfig(torch.optim.SGD, lr=0.1, omega=0.7)
-    update = GradientDescent(SeedStack([model]), task.targets, config)
+    update = GradientDescent(OneModel(model), task.targets, config)
     batch = next(task.train_batches(0, 5))
-    (loss,) = update.losses(stack_batches([batch]))
+    loss = update.losses(batch)
     found = {name: p.grad.clone() for name, p in model.named_parameters()}
-    update.stack.zero_grad()
+    model.zero_grad()
     omega = Omega(model)
     plain = omega.loss(lambda outputs: task.targets.loss(outputs, batch), batch.inputs)
     plain.backward()

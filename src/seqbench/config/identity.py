@@ -26,7 +26,8 @@ from seqbench.config.presets import LISTS
 from seqbench.config.targets import find, kind_of
 from seqbench.config.trust import allowed_packages
 
-#: Keys that do not decide a run's numbers. A `model.param_budget` counts by its outcome, the width.
+#: Keys that do not decide a run's numbers. Some count by their outcome: `model.param_budget` by the width,
+#: and those of how a run is executed by the execution mode.
 INCIDENTAL = (
     *("seed", "n_seeds", "runs_dir", "data_dir", "callbacks", "logger", "allowed_packages", "preset"),
     *("model.engine", "model.param_budget"),
@@ -86,17 +87,22 @@ class Identity(NamedTuple):
         return self.digest[:8]
 
 
-def identity(cfg: DictConfig, data: str | None = None) -> Identity:
+def identity(
+    cfg: DictConfig, data: str | None = None, execution: Mapping[str, Any] | None = None
+) -> Identity:
     """Return what a run is.
 
-    It covers the task and its data, the model, optimisation, the training protocol and the batch size, and
-    leaves out what `INCIDENTAL` lists. A class of seqbench enters by its name alone, so that a run is found
-    again after the class has moved to another module; the class of another package enters by its full path.
+    It covers the task and its data, the model, optimisation, the training protocol, the batch size and the
+    execution mode, and leaves out what `INCIDENTAL` lists. A class of seqbench enters by its name alone, so
+    that a run is found again after the class has moved to another module; the class of another package enters
+    by its full path.
     What a component has corrected enters by the number of the revision, see `canonical`.
 
     Args:
         cfg: a configuration that `resolve` returned.
         data: the fingerprint of the task's data; None where the configuration alone makes them.
+        execution: what is not plain in the execution mode: engine, threads, devices, whether seeds are
+            vectorised.
     """
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     for dotted in INCIDENTAL if data is None else (*INCIDENTAL, *PLACES):
@@ -106,6 +112,7 @@ def identity(cfg: DictConfig, data: str | None = None) -> Identity:
             node = node.get(key, {})
         node.pop(last, None)
     found = canonical(plain) | ({} if data is None else {"data": data})
+    found |= {"execution": dict(execution)} if execution else {}
     text = json.dumps(found, sort_keys=True, separators=(",", ":"))
     return Identity(hashlib.sha256(text.encode()).hexdigest(), dict(_revisions(found)))
 

@@ -73,6 +73,11 @@ class Stack(nn.Module):
         self.dilations = [dilation**i for i in range(num_layers)]
         self.engine: Engine = engine
         self.checkpoint_steps = checkpoint_steps
+        if checkpoint_steps is not None and engine in ("native", "scan"):
+            raise ValueError(
+                f"checkpoint_steps={checkpoint_steps} saves nothing where engine={engine} keeps every state; "
+                "give engine=auto."
+            )
         for layer in self.cells:
             check_engine(layer, engine)
         if dilation > 1 and not any(cell.state_size for cell in self.cells):

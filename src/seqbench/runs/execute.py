@@ -16,6 +16,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.loggers import Logger
 from omegaconf import OmegaConf
+from torch import nn
 
 from seqbench.errors import ConfigError, SeqbenchError, one_line
 from seqbench.models.model import Model
@@ -28,12 +29,11 @@ from seqbench.runs.recorder import Recorder
 from seqbench.runs.result import Result
 from seqbench.runs.store import BEST_WEIGHTS, write_result
 from seqbench.training import loggers
-from seqbench.training.batches import STEPS_PER_CALL, TaskData, TrainingStream
-from seqbench.training.execution_mode import ExecutionMode
+from seqbench.training.batches import TaskData, TrainingStream
 from seqbench.training.learner import SequenceLearner
 from seqbench.training.lightning_arguments import arguments, reports
 from seqbench.training.progress import ProgressLine
-from seqbench.training.seed_stack import SeedStack
+from seqbench.training.workers import Workers, workers_for
 from seqbench.versions import versions
 
 
@@ -50,19 +50,22 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
     results = {seed: _blank(job, seed) for seed in records}
     learner: SequenceLearner | None = None
     try:
-        with _process_settings(job), tempfile.TemporaryDirectory() as scratch:
+        with (
+            _process_settings(job),
+            _workers(job, records) as workers,
+            tempfile.TemporaryDirectory() as scratch,
+        ):
             for seed, record in records.items() if is_first_process() else ():
                 record.loggers = job.loggers(seed, record.logger_id)
                 for logger in record.loggers:
                     loggers.restore(logger, record.rows, record.unlogged)
                 write_atomically(record.folder / "config.yaml", OmegaConf.to_yaml(job.config_of(seed)))
             models = [job.model(seed) for seed in records]
-            mode = next(iter(records.values())).mode
             learner = SequenceLearner(
                 *(models, job.task, job.optimizer, job.settings.max_steps),
-                mode=None if mode is None else ExecutionMode(*mode),
-                vectorize=job.settings.seeds_together,
+                vectorized=job.mode.vectorized,
                 accumulate=job.settings.accumulate,
+                workers=workers,
             )
             trainer, data = _trainer(job, records, learner, scratch)
             of_model = list(zip(records.values(), models, strict=True))
@@ -74,7 +77,6 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
                 print(report)
             for seed, (record, model) in zip(records, of_model, strict=True):
                 _fill(job, results[seed], record, model)
-                results[seed].mode = None if learner.mode is None else str(learner.mode)
                 results[seed].peak_memory_bytes = devices.peak_memory(trainer.strategy.root_device)
                 results[seed].device = devices.device_name(trainer.strategy.root_device, job.world_size)
     except (SeqbenchError, KeyboardInterrupt) as end:
@@ -107,13 +109,19 @@ def _process_settings(job: Plan) -> Iterator[None]:
     threads = torch.get_num_threads()
     try:
         with torch.random.fork_rng():
-            torch.set_num_threads(job.settings.num_threads or threads)
+            torch.set_num_threads(job.mode.threads)
             devices.keep_freed_memory()
             devices.release_freed_memory()
             devices.reset_peak_memory()
             yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _workers(job: Plan, records: dict[int, Record]) -> Workers:
+    """Return the workers through which the seeds of a group go on a CPU; a GPU takes one after another."""
+    several = devices.accelerator(job.settings) == "cpu" and job.settings.precision != "bf16-mixed"
+    return Workers(workers_for(len(records) if several else 1, job.mode.threads), job.mode.threads)
 
 
 def _trainer(
@@ -137,13 +145,15 @@ def _trainer(
     learner.resumed = [r.checkpoint for r in records.values() if r.checkpoint is not None]
     learner.stream = TrainingStream(
         job.task,
-        list(records),
+        learner.per_pass(records),
         job.batch_size,
         learner.step,
         settings.eval_every,
         settings.max_steps,
+        stacked=job.mode.vectorized,
         # Processes that share batches meet after every step, and observers see every step.
-        steps_per_call=1 if job.world_size > 1 or observers else STEPS_PER_CALL,
+        observed=job.world_size > 1 or bool(observers),
+        drawn=devices.accelerator(settings) != "cpu",  # Lightning moves batches to a GPU
         teacher_forcing=settings.teacher_rate_at,
     )
     return trainer, TaskData(job.task, learner.stream)
@@ -189,7 +199,7 @@ def _test(
     tested = [(record, model) for record, model in of_model if record.best_step]
     if not tested:
         return
-    learner.stack = SeedStack([model for _, model in tested])
+    learner.models = nn.ModuleList(model for _, model in tested)
     learner.best_weights = [record.best_weights for record, _ in tested]
     trainer.test(learner, data, verbose=False)
     for (record, _), metrics in zip(tested, learner.tested, strict=True):
@@ -213,6 +223,7 @@ def _blank(job: Plan, seed: int) -> Result:
         metric=job.task.metric,
         metrics={job.task.metric: job.task.metric_of(job.task.metric)},
         solved_when=job.task.solved_when,
+        mode=str(job.mode),
         device=devices.processor(),
         versions=versions(),
         commit=devices.commit(),

@@ -1,4 +1,7 @@
-"""The memory that a job needs at the least, held against what is free: a job without a chance is refused."""
+"""The memory that a job needs at the least, held against what is free.
+
+It says how many seeds train together, and a job without a chance is refused.
+"""
 
 from __future__ import annotations
 
@@ -27,36 +30,37 @@ CGROUPS = (
 NUMBER, TOKEN = 4, 8
 
 
-def check_memory(model: nn.Module, task: Task, config: dict[str, Any], seeds: int) -> None:
-    """Raise a ConfigError where weights, batches or test sets alone are more than the memory that is free.
+def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any]) -> int:
+    """Return how many of a job's seeds train together, as their weights, batches and test sets fit in memory.
 
-    What is counted is less than what is needed: no states, no activations, no state of an optimiser.
+    Those that do not fit train after them. What is counted is less than what is needed: no states, no
+    activations, no state of an optimiser.
 
     Args:
         model: one model, which may be on the device `meta`.
         task: what it is trained on.
         config: the resolved configuration.
-        seeds: models that train together.
+
+    Raises:
+        ConfigError: not even one fits.
     """
+    seeds: int = config["n_seeds"]
     if (free := free_memory()) is None:
-        return
+        return seeds
     left = f"and {amount(free)} of memory are free"
     weights = sum(p.numel() * p.element_size() for p in model.parameters()) * COPIES
     weights += sum(b.numel() * b.element_size() for b in model.buffers())
     if weights > free:
         key = largest({part: config[part] for part in ("model", "task")})
         raise ConfigError(f"{key} makes a model that takes {amount(weights)} to train, {left}; give less.")
-    if seeds * weights > free:
-        raise ConfigError(
-            f"n_seeds={config['n_seeds']} models take {amount(seeds * weights)} to train together, {left}; "
-            "give fewer, or trainer.seeds_together=false."
-        )
     step = TOKEN if isinstance(task.inputs, Tokens) else NUMBER * task.inputs.size
-    batch = seeds * config["batch_size"] * task.steps * step
+    batch = config["batch_size"] * task.steps * step
     if batch > free:
-        named = [f"n_seeds={seeds}"] * (seeds > 1) + [f"batch_size={config['batch_size']}"]
-        named.append(largest({"task": {k: v for k, v in config["task"].items() if not k.startswith("eval")}}))
-        raise ConfigError(f"{' and '.join(named)} make a batch of {amount(batch)}, {left}; give less.")
+        named = largest({"task": {k: v for k, v in config["task"].items() if not k.startswith("eval")}})
+        raise ConfigError(
+            f"batch_size={config['batch_size']} and {named} make a batch of {amount(batch)}, {left}; give "
+            "less."
+        )
     rows = getattr(task, "eval_size", 0)
     longest = max(task.eval_lengths, default=0)
     if (tests := rows * longest * step) > free:
@@ -64,6 +68,8 @@ def check_memory(model: nn.Module, task: Task, config: dict[str, Any], seeds: in
             f"task.eval_size={shown(rows)} makes a test set of {amount(tests)} at length {longest}, "
             f"{left}; give less."
         )
+    fit = (free - tests) // (weights + batch)
+    return max(1, min(seeds, int(fit)))
 
 
 def free_memory() -> int | None:

@@ -17,7 +17,6 @@ import lightning as L
 import torch
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
 
 from seqbench.config.build import (
     LoggerFactory,
@@ -33,17 +32,17 @@ from seqbench.config.identity import Identity, identity, resolve
 from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model
-from seqbench.runs.devices import world_size
+from seqbench.runs.devices import accelerator, world_size
 from seqbench.runs.effects import check_effects
-from seqbench.runs.memory import check_memory
+from seqbench.runs.memory import seeds_at_once
 from seqbench.runs.store import run_folder
 from seqbench.runs.trial import check_shapes
 from seqbench.tasks.base import Task, generator
 from seqbench.training.callbacks import Observer, check_is_heard, check_observes
+from seqbench.training.execution_mode import ExecutionMode, execution_mode
 from seqbench.training.loggers import RunInfo
 from seqbench.training.omega import check_omega
 from seqbench.training.optimisation import OptimizerConfig
-from seqbench.training.seed_stack import ELEMENTWISE
 from seqbench.training.settings import TrainerSettings
 
 #: A callback, which is copied for each seed; or a function that makes one for a seed.
@@ -66,8 +65,8 @@ class Plan:
         seeds: the runs.
         batch_size: sequences of one optimisation step, all devices together.
         runs_dir: where runs are stored.
-        world_size: processes that share each batch.
-        together: whether seeds may train in one stack.
+        mode: how passes are executed.
+        at_once: seeds that train together, at most.
         make_loggers: the loggers of one run.
         make_callbacks: the user's callbacks of one seed.
     """
@@ -83,10 +82,15 @@ class Plan:
     seeds: range
     batch_size: int
     runs_dir: Path
-    world_size: int
-    together: bool
+    mode: ExecutionMode
+    at_once: int
     make_loggers: Callable[[dict[str, Any]], list[Logger]]
     make_callbacks: Callable[[int], list[L.Callback]]
+
+    @property
+    def world_size(self) -> int:
+        """Processes that share each batch."""
+        return self.mode.devices
 
     @property
     def hash(self) -> str:
@@ -170,45 +174,40 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     observers = _checked([*build_callbacks(cfg), *_listed(callbacks)])
     for callback in observers if not cfg.logger else ():
         check_is_heard(callback)
-    alone = {
-        "the devices share the batches of one seed": processes > 1,
-        "callbacks see one seed each": bool(observers),
-        f"{cfg.preset.model} cannot be vectorised over seeds": not model.vectorizable,
-        "the optimiser does not treat each number by itself": not isinstance(
-            optimizer.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE
-        ),
-    }
-    sequential = alone | {
-        "optim.omega takes every model by itself": optimizer.omega > 0,
-        f"{cfg.preset.model} solves for its readout": model.solves_readout,
-    }
-    for obstacle in (why for why, holds in sequential.items() if holds and settings.seeds_together is True):
-        raise ConfigError(f"trainer.seeds_together=true cannot be, because {obstacle}; leave it out.")
-    together = settings.seeds_together is not False and not any(alone.values())
-    check_memory(model, task, config, cfg.n_seeds if together else 1)
+    mode = execution_mode(
+        *(model, optimizer, settings),
+        device=accelerator(settings),
+        processes=processes,
+        observed=bool(observers),
+        name=cfg.preset.model,
+    )
+    at_once = seeds_at_once(model, task, config)
+    # Each seed has its own callbacks, and models that are not vectorizable may draw from one random stream.
+    if processes > 1 or observers or not model.vectorizable or settings.seeds_together is False:
+        at_once = 1
     return Plan(
         task=task,
         make_model=make_model,
         optimizer=optimizer,
         settings=settings,
         config=config,
-        identity=identity(cfg, data),
-        identify=partial(_identity_at, cfg, data),
+        identity=identity(cfg, data, mode.canonical),
+        identify=partial(_identity_at, cfg, data, mode),
         data=data,
         seeds=range(cfg.seed, cfg.seed + cfg.n_seeds),
         batch_size=cfg.batch_size,
         runs_dir=Path(str(cfg.runs_dir)),
-        world_size=processes,
-        together=together,
+        mode=mode,
+        at_once=at_once,
         make_loggers=LoggerFactory(cfg),
         make_callbacks=partial(_observers, observers, cfg.n_seeds == 1),
     )
 
 
-def _identity_at(cfg: DictConfig, data: str | None, max_steps: int) -> Identity:
+def _identity_at(cfg: DictConfig, data: str | None, mode: ExecutionMode, max_steps: int) -> Identity:
     other = cfg.copy()
     other.trainer.max_steps = max_steps
-    return identity(other, data)
+    return identity(other, data, mode.canonical)
 
 
 def _listed(callbacks: Sequence[CallbackOrFactory]) -> Sequence[CallbackOrFactory]:

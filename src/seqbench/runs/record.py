@@ -12,7 +12,6 @@ import torch
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
-from seqbench.models.unfold import Engine
 from seqbench.processes import is_first_process
 from seqbench.runs import devices
 from seqbench.runs.files import DamagedFileError, load_sealed, save_sealed, set_aside
@@ -27,8 +26,7 @@ class Record:
     """One run, as far as it has been trained.
 
     A checkpoint holds everything that the further course of a run depends on, or it follows from the seed and
-    the step: a run that was killed continues from there bit for bit. (Seeds that are compiled together do so
-    up to rounding once some of them have ended, because fewer are then compiled.)
+    the step: a run that was killed continues from there bit for bit, alone or among others.
 
     Attributes:
         step: optimisation steps taken, as of the last evaluation or checkpoint.
@@ -38,7 +36,6 @@ class Record:
             one with the lowest loss.
         train_seconds, wall_seconds: time spent training, and in all, over every restart; a run that trains
             together with others has its share.
-        mode: the execution mode, see `seqbench.training.execution_mode`; None until it is chosen.
         loggers: what logs the run besides `metrics.csv`.
         logger_id: stays the same when the run continues after a stop.
         tested: metrics of the best weights on the test set of each of the task's `eval_lengths`.
@@ -74,7 +71,6 @@ class Record:
         self.wall_seconds = 0.0
         self.rows: list[dict[str, float]] = []
         self._columns: list[str] = []
-        self.mode: tuple[bool, Engine | None] | None = None
         self.tested: list[dict[str, float]] = []
         self.made_with: list[dict[str, str]] = []
         self.continued_from: str | None = None
@@ -142,7 +138,7 @@ class Record:
 
     _kept = (
         *("step", "status", "solved_at_step", "best_step", "best_metrics", "best_weights"),
-        *("train_seconds", "wall_seconds", "rows", "logger_id", "mode", "made_with", "continued_from"),
+        *("train_seconds", "wall_seconds", "rows", "logger_id", "made_with", "continued_from"),
     )
 
     @property

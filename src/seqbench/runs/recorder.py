@@ -41,9 +41,8 @@ class Recorder(L.Callback):
     def _lap(self) -> float:
         """Divide the seconds since the last lap among the records; return one record's share."""
         now = time.perf_counter()
-        training = [record for record in self.active if not record.ended]
-        seconds, self._mark = (now - self._mark) / len(training), now
-        for record in training:
+        seconds, self._mark = (now - self._mark) / len(self.active), now
+        for record in self.active:
             record.wall_seconds += seconds
         return seconds
 
@@ -65,22 +64,16 @@ class Recorder(L.Callback):
         self._means = pl_module.take_training_means()  # waits for the device, so that the lap is true
         seconds = self._lap()
         for record in self.active:
-            if not record.ended:
-                record.train_seconds += seconds
+            record.train_seconds += seconds
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SequenceLearner)
         self._lap()
-        lr = trainer.optimizers[0].param_groups[0]["lr"]
-        models = pl_module.stack.models
-        before = sum(record.ended for record in self.active)
         over = pl_module.step >= pl_module.max_steps
         for record, means, metrics, model in zip(
-            self.active, self._means, pl_module.evaluation, models, strict=True
+            self.active, self._means, pl_module.evaluation, pl_module.models, strict=True
         ):
-            if record.ended:
-                continue
-            row = {"step": pl_module.step, **means, "lr": lr, **metrics}
+            row = {"step": pl_module.step, **means, "lr": pl_module.lr, **metrics}
             if self.log_spectrum:
                 row |= largest(model)
             record.add(row | {"seconds": round(record.wall_seconds, 3)}, metrics, model)
@@ -88,19 +81,16 @@ class Recorder(L.Callback):
         training = [k for k, record in enumerate(self.active) if not record.ended]
         trainer.should_stop = not training or over
         due = over or pl_module.step - self._saved_at >= self.checkpoint_every
-        leaving = not trainer.should_stop and len(self.active) - len(training) > before
+        leaving = not trainer.should_stop and len(training) < len(self.active)
         if trainer.is_global_zero and (due or leaving):
             self._save(pl_module)
-        # Compiled code is for this number of models; there those that have ended stay, and do not count.
-        if leaving and pl_module.mode != (True, "compile"):
+        if leaving:
             pl_module.select(training)
             self.active = [self.active[k] for k in training]
 
     def _save(self, learner: SequenceLearner) -> None:
         states = learner.optimizer_states()
-        for record, model, state in zip(self.active, learner.stack.models, states, strict=True):
-            if learner.mode is not None:
-                record.mode = learner.mode.vectorized, learner.mode.engine
+        for record, model, state in zip(self.active, learner.models, states, strict=True):
             record.save(model, state)
         self._saved_at = learner.step
 

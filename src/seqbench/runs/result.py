@@ -65,7 +65,7 @@ class Result:
     peak_memory_bytes: int | None = None
     """Peak memory of the process, or of the device, with all seeds that train in it."""
     mode: str | None = None
-    """The execution mode, which decides speed and rounding."""
+    """The execution mode, which decides speed and rounding, such as `seeds vectorized, engine loop`."""
     device: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     commit: str | None = None

@@ -162,18 +162,16 @@ def _train(job: Plan, seeds: Sequence[int]) -> Iterator[tuple[int, Result]]:
     records = {seed: _record(job, seed) for seed in seeds}
     groups: dict[Any, list[int]] = {}
     for seed, record in records.items():  # seeds that have ended lack nothing but their test
-        groups.setdefault((record.ended, record.step, record.mode), []).append(seed)
+        groups.setdefault((record.ended, record.step), []).append(seed)
     for whole in groups.values():
-        for group in [whole] if job.together else [[seed] for seed in whole]:
-            mode = records[group[0]].mode
+        for i in range(0, len(whole), job.at_once):
+            group = whole[i : i + job.at_once]
             results = execute(job, {seed: records[seed] for seed in group})
-            if (len(group) > 1 or mode is not None) and any(r.status == "failed" for r in results):
-                # The failure of one seed, or of a mode chosen on another machine, must not be another's.
+            if len(group) > 1 and any(r.status == "failed" for r in results):
+                # The failure of one seed must not be another's.
                 results = []
                 for seed in group:
-                    record = _record(job, seed, records[seed].logger_id)
-                    record.mode = None
-                    results += execute(job, {seed: record})
+                    results += execute(job, {seed: _record(job, seed, records[seed].logger_id)})
             yield from zip(group, results, strict=True)
 
 

@@ -11,12 +11,19 @@ from typing import Any
 
 import torch
 
+
+def _flushes_denormals() -> bool:
+    """Whether this thread takes the smallest numbers for zero."""
+    return bool(torch.tensor(1e-310, dtype=torch.float64) + 0 == 0)
+
+
 #: How each of torch's global settings is read, how it is set, and what it is in a fresh process.
 SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any], Any], ...] = (
     (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
     (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, False),
     (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly, False),
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"),
+    (_flushes_denormals, torch.set_flush_denormal, False),
 )
 #: Settings that are attributes: where, which, and what it is in a fresh process.
 ATTRIBUTES: tuple[tuple[Any, str, Any], ...] = (

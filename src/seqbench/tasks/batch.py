@@ -24,7 +24,7 @@ class Batch(NamedTuple):
     extras: further tensors (B, …) by name. The task family that defines a name documents it, and a model
         receives it if its `forward` has a parameter of that name.
 
-    The batches of K seeds that train together are stacked, with one more dimension: (K, B, …).
+    The batches of models that share a pass are stacked, with one more dimension: (W, B, …).
     """
 
     inputs: Tensor
@@ -54,10 +54,6 @@ class Batch(NamedTuple):
             {name: function(part) for name, part in self.extras.items()},
         )
 
-    def of_seed(self, k: int) -> Batch:
-        """Return the batch of the k-th of K stacked seeds."""
-        return self.map(lambda part: part[k])
-
     def rows(self, start: int, stop: int) -> Batch:
         """Return rows `start` to `stop`."""
         return self.map(lambda part: part[start:stop])
@@ -77,7 +73,7 @@ class Batch(NamedTuple):
             start: first step.
             stop: the step after the last.
             per_step: whether there is a target at every step, and not one per sequence.
-            dim: the dimension of the steps; 2 for stacked seeds.
+            dim: the dimension of the steps; 2 for stacked models.
         """
 
         def cut(part: Tensor) -> Tensor:

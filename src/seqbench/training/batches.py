@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import lightning as L
 import torch
-from torch.utils._pytree import tree_map
 
 from seqbench.tasks.base import Task, generator
 from seqbench.tasks.batch import Batch
+from seqbench.training.seed_stack import stack_batches
 
 #: Optimisation steps per call of Lightning, so that its overhead per batch is shared among them.
 STEPS_PER_CALL = 20
@@ -19,58 +18,70 @@ EVAL_BATCH = 250
 
 
 class TrainingStream:
-    """The training batches of K seeds, stacked; one pass ends at the next evaluation.
+    """The training batches of the passes of a job; one round ends at the next evaluation.
 
-    It yields lists of batches, one for each optimisation step. Their tensors are (K, B, …).
+    It yields, for several steps, an iterator for each pass, of a batch for each step. If the job is observed
+    it has one pass, and the stream yields each batch itself.
 
     Args:
         task: what is learnt.
-        seeds: the runs' seeds.
+        seeds: of the runs; those of each pass.
         batch_size: sequences of one step, all devices together.
         start: the step to begin at.
         eval_every: steps between evaluations.
         max_steps: the last step.
-        steps_per_call: batches of one list.
+        stacked: whether the models of a pass are stacked, and their batches with them.
+        observed: whether callbacks, or other processes, take part in every step.
+        drawn: whether lists are yielded, of batches that are drawn, and not iterators that draw them when
+            they are asked for.
         teacher_forcing: returns the rate of teacher forcing at a step, for models that are fed their outputs.
     """
 
     def __init__(
         self,
         task: Task,
-        seeds: Sequence[int],
+        seeds: Sequence[Sequence[int]],
         batch_size: int,
         start: int,
         eval_every: int,
         max_steps: int,
-        steps_per_call: int = STEPS_PER_CALL,
+        stacked: bool = False,
+        observed: bool = False,
+        drawn: bool = False,
         teacher_forcing: Callable[[int], float] | None = None,
     ) -> None:
         self.step = start
         self.eval_every = eval_every
         self.max_steps = max_steps
-        self.steps_per_call = steps_per_call
-        self._first = [
-            partial(
-                batches_with_teacher, task, seed, batch_size, rate_at=teacher_forcing or (lambda step: 1.0)
-            )
-            for seed in seeds
+        self.stacked = stacked
+        self.observed = observed
+        self.drawn = drawn
+        rate_at = teacher_forcing or (lambda step: 1.0)
+        self._streams = [
+            [batches_with_teacher(task, seed, batch_size, start, rate_at=rate_at) for seed in its]
+            for its in seeds
         ]
-        self._streams = [first(start) for first in self._first]
 
-    def example(self) -> Batch:
-        """Return the next batch without taking it from the stream."""
-        return stack_batches([next(first(self.step)) for first in self._first])
+    def select(self, rows: Sequence[Sequence[int]]) -> None:
+        """Continue with these seeds of each pass alone, and without a pass that has none."""
+        chosen = [[streams[k] for k in its] for streams, its in zip(self._streams, rows, strict=True)]
+        self._streams = [streams for streams in chosen if streams]
 
-    def select(self, rows: Sequence[int]) -> None:
-        """Continue with the streams of these seeds alone."""
-        self._streams = [self._streams[k] for k in rows]
-
-    def __iter__(self) -> Iterator[list[Batch]]:
+    def __iter__(self) -> Iterator[Batch | list[Iterable[Batch]]]:
         stop = min(self.max_steps, self.step + self.eval_every - self.step % self.eval_every)
         while self.step < stop:
-            count = min(self.steps_per_call, stop - self.step)
+            count = 1 if self.observed else min(STEPS_PER_CALL, stop - self.step)
             self.step += count
-            yield [stack_batches([next(stream) for stream in self._streams]) for _ in range(count)]
+            batches = [self._batches(streams, count) for streams in self._streams]
+            if self.observed:
+                yield next(batches[0])
+            else:
+                yield [list(each) for each in batches] if self.drawn else list(batches)
+
+    def _batches(self, streams: Sequence[Iterator[Batch]], count: int) -> Iterator[Batch]:
+        for _ in range(count):
+            batches = [next(stream) for stream in streams]
+            yield stack_batches(batches) if self.stacked else batches[0]
 
 
 def batches_with_teacher(
@@ -85,14 +96,6 @@ def batches_with_teacher(
             steps = batch.targets if task.targets.per_step else batch.inputs
             coins = torch.rand(steps.shape[:2], generator=generator("train", seed, step, 1))
             yield batch.with_extras(teacher_mask=coins < rate)
-
-
-def stack_batches(batches: Sequence[Batch]) -> Batch:
-    """Stack batches of one shape along a new first dimension."""
-    if len(batches) == 1:
-        return batches[0].map(lambda part: part[None])
-    stacked: Batch = tree_map(lambda *parts: None if parts[0] is None else torch.stack(parts), *batches)
-    return stacked
 
 
 class EvaluationSet:

@@ -1,99 +1,139 @@
-"""The execution mode: how the passes of several seeds are executed.
+"""The execution mode: how the passes of a run are executed.
 
-A mode is a pair: whether the seeds are vectorised, and the engine of `seqbench.models.unfold`. Modes differ
-in speed and in the order of summation alone. The fastest is measured before a run starts.
+It follows from the configuration and the kind of device alone: never from a clock, the number of seeds or the
+load of the machine. So it decides the rounding of a run's numbers, and is part of the run's identity.
 """
 
 from __future__ import annotations
 
-import shutil
-import statistics
-import time
-from contextlib import suppress
-from typing import Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple, cast
 
 import torch
+from torch import nn
 
-from seqbench.models.unfold import Engine
-from seqbench.tasks.batch import Batch
-from seqbench.training.updates import GradientDescent
-
-#: Another mode is preferred where it takes at most this share of the plain mode's time.
-WORTH = 0.87
-#: Seconds of training from which on compiling pays, which takes up to half a minute.
-LONG = 240.0
+from seqbench.errors import ConfigError
+from seqbench.models.model import Model
+from seqbench.models.unfold import Cell, Engine, chosen_engine
+from seqbench.training.optimisation import OptimizerConfig
+from seqbench.training.seed_stack import ELEMENTWISE
+from seqbench.training.settings import TrainerSettings
 
 
 class ExecutionMode(NamedTuple):
-    """How a pass is executed, see `SeedStack.set_mode`."""
+    """How the passes of a run are executed.
 
-    vectorized: bool
-    engine: Engine | None
+    engine: what unfolds the cells, see `seqbench.models.unfold`; several are joined by +. None if nothing is
+        unfolded.
+    vectorized: whether the seed is a row of a stack, see `seqbench.training.seed_stack`.
+    threads: of one process.
+    devices: processes that share each batch, one for each device.
+    """
+
+    engine: str | None = None
+    vectorized: bool = False
+    threads: int = 1
+    devices: int = 1
+
+    @property
+    def canonical(self) -> dict[str, Any]:
+        """What enters a run's identity: all that is not plain."""
+        return {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
 
     def __str__(self) -> str:
-        engine = "" if self.engine is None else f", engine {self.engine}"
-        return f"seeds {'vectorized' if self.vectorized else 'sequential'}{engine}"
+        parts = [
+            "seeds vectorized" if self.vectorized else "",
+            f"engine {self.engine}" if self.engine else "",
+            f"{self.threads} threads" if self.threads > 1 else "",
+            f"{self.devices} devices" if self.devices > 1 else "",
+        ]
+        return ", ".join(filter(None, parts)) or "eager"
 
 
-def fastest_mode(
-    update: GradientDescent, batch: Batch, steps: int, vectorize: bool | Literal["auto"]
+def execution_mode(
+    model: Model,
+    optimizer: OptimizerConfig,
+    settings: TrainerSettings,
+    *,
+    device: str = "cpu",
+    processes: int = 1,
+    observed: bool = False,
+    name: str = "the model",
 ) -> ExecutionMode:
-    """Return the fastest mode to train in; weights, gradients and generators stay as they were.
+    """Return the mode of a run, by rule.
 
-    The plain mode, sequential and with each cell's own engine, is kept unless another one is clearly faster,
-    so that noise does not decide.
+    On a CPU every seed has a pass of its own. On a GPU seeds share one where that is possible and the cells
+    have no kernel of torch's own there, which vmap cannot batch.
 
     Args:
-        update: the models and their loss; an engine other than auto is kept.
-        batch: one step's batch, (K, B, …).
-        steps: steps that are left to train.
-        vectorize: whether seeds are vectorised, where that is given.
+        model: of the run; it may be on the device `meta`.
+        optimizer: how it is optimised.
+        settings: of the run.
+        device: the kind of device, as Lightning names it: cpu, cuda, mps.
+        processes: that share each batch.
+        observed: whether callbacks observe the run.
+        name: of the model, for messages.
+
+    Raises:
+        ConfigError: `trainer.seeds_together` asks for what cannot be.
     """
-    stack = update.stack
-    if update.config.omega:  # Ω takes every model by itself, step by step, whatever the engine
-        return ExecutionMode(False, stack.engine)
-    choices = [False, True] if vectorize == "auto" else [vectorize]
-    if len(stack) == 1:
-        choices = [False]
-    modes = [ExecutionMode(choice, stack.engine) for choice in choices]
-    may_compile = stack.engine == "auto" and can_compile(batch.inputs.device)
-    if len(modes) == 1 and not may_compile:
-        return modes[0]
-    times = _measure(update, batch, modes)
-    if times and may_compile and steps * min(times.values()) > LONG:
-        times |= _measure(update, batch, [ExecutionMode(choice, "compile") for choice in choices])
-    if not times:  # not even the plain mode runs; training will say why
-        return modes[0]
-    plain, best = next(iter(times)), min(times, key=lambda mode: times[mode])
-    return best if times[best] < WORTH * times[plain] else plain
+    half = str(settings.precision) not in ("32-true", "64-true")
+    engines = _engines(model, device, half)
+    if "fused" in engines and (half or device != "cpu"):
+        held = f"trainer.precision={settings.precision}" if half else f"the device {device}"
+        raise ConfigError(
+            f"model.engine=fused is for single and double precision on a CPU, and not for {held}; give "
+            "model.engine=auto."
+        )
+    given = {getattr(module, "engine", None) for module in model.modules()}
+    elementwise = isinstance(optimizer.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE)
+    obstacles = {
+        "the devices share the batches of one seed": processes > 1,
+        "callbacks see one seed each": observed,
+        f"{name} cannot be vectorised over seeds": not model.vectorizable,
+        "the optimiser does not treat each number by itself": not elementwise,
+        "optim.omega takes every model by itself": optimizer.omega > 0,
+        f"{name} solves for its readout": model.solves_readout,
+        "vmap has no rule for model.engine=native": "native" in given,
+        "on a CPU each seed has a pass of its own": device == "cpu",
+    }
+    obstacle = next((why for why, holds in obstacles.items() if holds), None)
+    if settings.seeds_together is True and obstacle is not None:
+        raise ConfigError(f"trainer.seeds_together=true cannot be, because {obstacle}; leave it out.")
+    wanted = settings.seeds_together
+    vectorized = obstacle is None and ("native" not in engines if wanted == "auto" else wanted)
+    if vectorized:
+        engines = _engines(model, device, half, vectorized=True)
+    return ExecutionMode(
+        engine="+".join(sorted(engines)) or None,
+        vectorized=vectorized,
+        threads=settings.num_threads or torch.get_num_threads(),
+        devices=processes,
+    )
 
 
-def _measure(update: GradientDescent, batch: Batch, modes: list[ExecutionMode]) -> dict[ExecutionMode, float]:
-    """Return the seconds of one step's passes in each mode that runs, the median of up to three."""
-    times = {}
-    for mode in modes:
-        update.stack.set_mode(*mode)
-        # vmap and the compiler refuse many things, by many kinds of exception.
-        with torch.random.fork_rng(), suppress(Exception):
-            _pass(update, batch)
-            seconds: list[float] = []
-            while len(seconds) < 3 and sum(seconds) < 2:
-                seconds.append(_pass(update, batch))
-            times[mode] = statistics.median(seconds)
-        update.stack.zero_grad()
-    return times
+def _engines(model: Model, device: str, half: bool, vectorized: bool = False) -> set[Engine]:
+    """Return the engines that unfold the cells of a model's bodies."""
+    kind = "cpu" if device == "cpu" else "cuda"
+    found: set[Engine] = set()
+    for module in model.modules():
+        if not hasattr(module, "engine"):
+            continue
+        asked = cast(Engine, module.engine)
+        for cell in _cells(module):
+            engine = chosen_engine(
+                cell, asked, kind, half, getattr(module, "checkpoint_steps", None) is not None
+            )
+            if vectorized and engine == "native":  # which vmap has no rule for
+                engine = "scan" if cell.has_scan else "loop"
+            found.add(engine)
+    return found
 
 
-def _pass(update: GradientDescent, batch: Batch) -> float:
-    start = time.perf_counter()
-    losses = update.losses(batch)
-    if losses.device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def can_compile(device: torch.device) -> bool:
-    """Whether torch's compiler finds what it needs: on a CPU a C++ compiler."""
-    if device.type == "cpu":
-        return shutil.which("g++") is not None or shutil.which("clang++") is not None
-    return device.type == "cuda"
+def _cells(module: nn.Module) -> Iterator[Cell]:
+    """Yield the cells in a module, but not those that a cell is made of."""
+    for child in module.children():
+        if isinstance(child, Cell):
+            yield child
+        else:
+            yield from _cells(child)

@@ -96,21 +96,31 @@ class OptimizerConfig:
                 raise
         return bool(parameter.isfinite())
 
-    def clip(self, gradients: list[Tensor]) -> Tensor:
-        """Clip the gradients (K, …) of K seeds in place, each seed by itself.
+    def clip(self, gradients: list[Tensor], lead: int = 0) -> Tensor:
+        """Clip the gradients of a model in place; of stacked models, (W, …), each by itself.
+
+        Args:
+            gradients: of the parameters.
+            lead: 1 for stacked models.
 
         Returns:
-            The norm (K,) of each seed's gradient before `clip_norm`.
+            The norm, () or (W,), before `clip_norm`.
         """
         if self.clip_value is not None:
             for gradient in gradients:
                 gradient.clamp_(-self.clip_value, self.clip_value)
-        norms = [torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1) for g in gradients]
+        if lead:
+            norms = [torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1) for g in gradients]
+        else:
+            norms = list(torch._foreach_norm(gradients))
         norm: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
         if self.clip_norm is not None:
             scale = (self.clip_norm / (norm + 1e-6)).clamp_max(1)
-            for gradient in gradients:
-                gradient.mul_(scale.view(-1, *[1] * (gradient.ndim - 1)))
+            if lead:
+                for gradient in gradients:
+                    gradient.mul_(scale.view(-1, *[1] * (gradient.ndim - 1)))
+            else:
+                torch._foreach_mul_(gradients, scale)
         return norm
 
     def lr_at(self, step: int, max_steps: int) -> float:

@@ -41,35 +41,34 @@ class Processes:
 class Part(NamedTuple):
     """Rows of a batch.
 
-    batch: the rows, (K, b, …).
-    total: how many targets count in the whole batch of each seed.
+    batch: the rows, (b, …); of stacked models (W, b, …).
+    total: how many targets count in the whole batch; of stacked models (W,).
     """
 
     batch: Batch
-    total: Int[Tensor, " K"]
+    total: Int[Tensor, " *W"]
 
 
-def parts(batch: Batch, per_step: bool, processes: Processes, accumulate: int) -> list[Part]:
-    """Return the parts of a batch (K, B, …) that a process takes, one after another.
+def parts(batch: Batch, per_step: bool, processes: Processes, accumulate: int, lead: int = 0) -> list[Part]:
+    """Return the parts of a batch that a process takes, one after another.
 
     Args:
         batch: the whole batch; every process has it.
         per_step: whether there is a target at every step, and not one per sequence.
         processes: those that share it.
         accumulate: how many parts.
+        lead: dimensions before the rows: 1 for stacked models.
     """
-    total = count(batch, per_step)
-    mine = share(batch.inputs.shape[1], processes.rank, processes.count)
+    total = count(batch, per_step, lead)
+    if processes.count == accumulate == 1:
+        return [Part(batch, total)]
+    mine = share(batch.inputs.shape[lead], processes.rank, processes.count)
     found = []
     for i in range(accumulate):
         its = share(mine.stop - mine.start, i, accumulate)
-        found.append(Part(_rows(batch, mine.start + its.start, mine.start + its.stop), total))
+        start, size = mine.start + its.start, its.stop - its.start
+        found.append(Part(batch.map(lambda part: part.narrow(lead, start, size)), total))  # noqa: B023
     return found
-
-
-def _rows(batch: Batch, start: int, stop: int) -> Batch:
-    """Return rows `start` to `stop` of every seed."""
-    return batch.map(lambda part: part[:, start:stop])
 
 
 def share(rows: int, index: int, count: int) -> slice:
@@ -77,9 +76,9 @@ def share(rows: int, index: int, count: int) -> slice:
     return slice(rows * index // count, rows * (index + 1) // count)
 
 
-def count(batch: Batch, per_step: bool) -> Int[Tensor, " K"]:
-    """Return how many targets count in the batch of each of K stacked seeds."""
+def count(batch: Batch, per_step: bool, lead: int = 0) -> Int[Tensor, " *W"]:
+    """Return how many targets count in a batch; of stacked models (W,)."""
     if per_step and batch.mask is not None:
-        return batch.mask.flatten(1).sum(1)
-    seeds, *dims = batch.targets.shape[: 3 if per_step else 2]
-    return batch.targets.new_full((seeds,), math.prod(dims), dtype=torch.int64)
+        return batch.mask.flatten(lead).sum(lead)
+    models, targets = batch.targets.shape[:lead], batch.targets.shape[lead : lead + 1 + per_step]
+    return batch.targets.new_full(models, math.prod(targets), dtype=torch.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 
 import lightning as L
@@ -11,6 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from seqbench.errors import printable
+from seqbench.processes import is_parallel_job
 from seqbench.training.learner import SequenceLearner
 
 
@@ -29,7 +29,7 @@ class ProgressLine(L.Callback):
     @staticmethod
     def wanted() -> bool:
         """Whether the output is a terminal that no other process draws a line in."""
-        return sys.stderr.isatty() and multiprocessing.current_process().name == "MainProcess"
+        return sys.stderr.isatty() and not is_parallel_job()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SequenceLearner)

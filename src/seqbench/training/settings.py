@@ -37,19 +37,22 @@ class TrainerSettings:
             the same numbers up to rounding, as gradients are added up before a step.
         devices: number of devices that share each batch, on all machines together; -1 takes all that this
             machine has.
-        seeds_together: whether one pass is vectorised over the models of all seeds (True), or each model has
-            its own; auto measures which is faster. False also trains one seed after another.
+        seeds_together: whether one pass is vectorised over the models of several seeds. auto does so on a GPU
+            where that can be and cells have no kernel of torch's own; True wherever it can be; False trains
+            one seed after another.
         accelerator: auto, cpu, gpu, mps, …
         strategy: one of `STRATEGIES`, for several devices; auto is ddp.
-        num_threads: threads of one process on a CPU; None leaves the choice to torch.
+        num_threads: threads that share an operation on a CPU; None takes the number that torch has. Several
+            seeds take as many cores as there are, so many threads each.
         checkpoint_every: steps between checkpoints; each is written at an evaluation.
         progress: show a progress line if the output is a terminal.
         lightning: further arguments of `lightning.Trainer`, see `seqbench.training.lightning_arguments`.
     """
 
     #: Since the second, pieces of a truncated sequence begin with what is due, the truth or the model's own
-    #: output, and x(1) is the true one.
-    revisions: ClassVar[dict[str, int]] = {"teacher_forcing": 2}
+    #: output, and x(1) is the true one; and mixed precision computes with the weights of the last step, not
+    #: with those of up to twenty steps before.
+    revisions: ClassVar[dict[str, int]] = {"teacher_forcing": 2, "precision=bf16-mixed": 2}
 
     max_steps: int = 2000
     eval_every: int = 100

@@ -9,6 +9,7 @@ A recurrent network is one step f with one set of parameters θ, applied τ time
 
 from __future__ import annotations
 
+import copy
 from contextlib import suppress
 from typing import Any
 
@@ -106,12 +107,13 @@ def unfold(
     return outputs if last else _swapped(outputs), state
 
 
-#: The order in which `auto` takes engines, for each kind of device.
-ORDER: dict[str, tuple[Engine, ...]] = {"cpu": ("fused", "native", "scan", "loop")}
-ELSEWHERE: tuple[Engine, ...] = ("native", "scan", "loop")
+#: The kinds of device on which `auto` takes `fused` where a cell has it.
+FUSED_ON = ("cpu",)
 
 
-def chosen_engine(cell: Cell, engine: Engine = "auto", device: str = "cpu", half: bool = False) -> Engine:
+def chosen_engine(
+    cell: Cell, engine: Engine = "auto", device: str = "cpu", half: bool = False, checkpoints: bool = False
+) -> Engine:
     """Return the engine that unfolds a cell, by rule.
 
     `fused` runs all steps in one call of C, compiled for the cell (see `seqbench.models.unfold.fused`);
@@ -124,14 +126,20 @@ def chosen_engine(cell: Cell, engine: Engine = "auto", device: str = "cpu", half
         engine: one of these, or auto.
         device: the kind, `cpu` or another.
         half: whether numbers have half precision, or may have under autocast.
+        checkpoints: whether the state is kept at some steps alone, which `fused` and `loop` can.
     """
     if engine != "auto":
         return engine
-    has = {"native": cell.has_native, "scan": cell.has_scan, "loop": True}
-    order = ORDER.get(device, ELSEWHERE)
-    return next(
-        e for e in order if (not half and obstacle_to_fusing(cell) is None if e == "fused" else has[e])
-    )
+    if device in FUSED_ON and not half and obstacle_to_fusing(cell) is None:
+        return "fused"
+    return _unfused(cell, checkpoints)
+
+
+def _unfused(cell: Cell, checkpoints: bool, mapped: bool = False) -> Engine:
+    """Return the first engine but `fused`; under vmap torch's kernels cannot be called."""
+    if cell.has_native and not checkpoints and not mapped:
+        return "native"
+    return "scan" if cell.has_scan and not checkpoints else "loop"
 
 
 def check_engine(cell: Cell, engine: Engine) -> None:
@@ -150,6 +158,8 @@ def check_engine(cell: Cell, engine: Engine) -> None:
 
 def obstacle_to_fusing(cell: Cell) -> str | None:
     """Return why a cell that reads vectors cannot be compiled, or None if it can."""
+    if any(part.is_meta for part in (*cell.parameters(), *cell.buffers())):
+        cell = copy.deepcopy(cell).to_empty(device="cpu")  # sizes decide; a user's code may need real tensors
     try:
         kernel(cell, _input_of(cell), cell.initial_state(1))
     except (NotCoveredError, CompileError) as error:
@@ -169,16 +179,12 @@ def _engine_now(cell: Cell, x: Any, state: State, checkpoints: bool) -> Engine:
     device = leaves[0].device.type
     tensors = [*leaves, *cell.parameters()]
     transformed = any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors))
-    if device == "cpu" and not transformed and not torch.is_autocast_enabled("cpu"):
+    if device in FUSED_ON and not transformed and not torch.is_autocast_enabled("cpu"):
         with suppress(NotCoveredError, CompileError):
             kernel(cell, x, state)
             return "fused"
-    if checkpoints:
-        return "loop"
-    # vmap has no rule for torch's kernels.
-    if cell.has_native and not (transformed and any(map(torch._C._functorch.is_batchedtensor, tensors))):
-        return "native"
-    return "scan" if cell.has_scan else "loop"
+    mapped = transformed and any(map(torch._C._functorch.is_batchedtensor, tensors))
+    return _unfused(cell, checkpoints, mapped)
 
 
 def _native(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:

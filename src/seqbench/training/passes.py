@@ -1,0 +1,192 @@
+"""A pass: the seeds that go through it, as they train and are evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from seqbench.models.model import Model
+from seqbench.tasks.base import Task
+from seqbench.tasks.batch import TEACHER_MASK, Batch
+from seqbench.tasks.metrics import Measures
+from seqbench.training.optimisation import OptimizerConfig
+from seqbench.training.seed_stack import WIDTH, OneModel, SeedStack, optimizer_of_one, optimizer_of_stack
+from seqbench.training.updates import Backward, update_for
+
+#: By the metric's name: its sum over targets, and the sum of their weights, (2,) or (2, W).
+Sums = dict[str, Tensor]
+
+
+class Pass:
+    """One seed, or the seeds of a stack: their models, optimiser, and what is measured.
+
+    No tensor of a pass is shared with another one, so that passes may go through threads, and the numbers of
+    a seed do not depend on its company.
+
+    Args:
+        models: those of the seeds: one, or up to `WIDTH` if `stacked`. They are on their device.
+        task: what is learnt.
+        config: how models are optimised.
+        max_steps: the last step.
+        stacked: whether the models are stacked.
+        accumulate: see `Update`.
+
+    Attributes:
+        models: of the seeds, in order.
+        optimizer: of the pass.
+        last: loss and norm of the gradient of the last step, (2,) or (2, W).
+        sums: what was measured, for each set.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[nn.Module],
+        task: Task,
+        config: OptimizerConfig,
+        max_steps: int,
+        stacked: bool = False,
+        accumulate: int = 1,
+    ) -> None:
+        self.models = list(models)
+        self.task = task
+        self.config = config
+        self.max_steps = max_steps
+        self.stacked = stacked
+        self.together = SeedStack(models) if stacked else OneModel(models[0])
+        self.update = update_for(self.together, task.targets, config, accumulate)
+        # An optimiser has at least one parameter, and a model may have none to train.
+        self.optimizer = config.build(self.together.parameters() or [nn.Parameter(torch.zeros(()))])
+        self.last: Tensor | None = None
+        self.sums: list[Sums] = []
+        self._totals: Tensor | None = None
+        self._counted = 0
+
+    # Training
+
+    def train(
+        self,
+        batches: Iterable[Batch],
+        step: int,
+        optimizer: torch.optim.Optimizer | None = None,
+        backward: Backward = torch.autograd.backward,
+    ) -> int:
+        """Take an optimisation step on each batch; return how many these are.
+
+        Args:
+            batches: one for each step.
+            step: the number of the first.
+            optimizer: what takes the step in place of the pass's own, which it wraps.
+            backward: runs the backward pass.
+        """
+        first = step
+        for batch in batches:
+            # Autocast keeps its casts of weights until it ends, and the last step has changed the weights.
+            torch.clear_autocast_cache()
+            lr = self.config.lr_at(step, self.max_steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
+            self.last = self.update.step(batch, optimizer or self.optimizer, backward)
+            step += 1
+            if self.last is not None:
+                self._totals = self.last if self._totals is None else self._totals + self.last
+                self._counted += 1
+        torch.clear_autocast_cache()
+        return step - first
+
+    def take_means(self) -> list[dict[str, float]]:
+        """Return the mean loss and gradient norm, for each seed, of the steps since the last call."""
+        seeds = len(self.models)
+        if self._totals is None:
+            return [{} for _ in range(seeds)]
+        losses, norms = (self._totals / self._counted).view(2, -1)[:, :seeds].tolist()
+        self._totals, self._counted = None, 0
+        return [{"train_loss": loss, "gradient_norm": norm} for loss, norm in zip(losses, norms, strict=True)]
+
+    # Checkpoints
+
+    def optimizer_states(self) -> list[dict[str, Any]]:
+        """Return the optimiser's state for each seed, as if it were alone."""
+        state = self.optimizer.state_dict()
+        return [optimizer_of_one(state, k) for k in range(len(self.models))] if self.stacked else [state]
+
+    def load_optimizer_states(self, states: Sequence[dict[str, Any]]) -> None:
+        """Continue from the optimiser's states of all seeds."""
+        self.optimizer.load_state_dict(optimizer_of_stack(states) if self.stacked else states[0])
+
+    # Evaluation
+
+    def measure(self, batch: Batch, index: int, counts: bool = True) -> None:
+        """Add what is measured on a batch to the sums of the `index`-th set.
+
+        Args:
+            batch: which all seeds read.
+            index: of the set.
+            counts: whether it is counted.
+        """
+        while index >= len(self.sums):
+            self.sums.append({})
+        sums = self.sums[index]
+        # Stacked models share the memory that a single model has for a whole batch.
+        for part in batch.split(-(-len(batch.inputs) // WIDTH)) if self.stacked else [batch]:
+            for name, (values, weights) in self._measures(part).items():
+                dtype = torch.promote_types(values.dtype, torch.float32)  # half precision is too coarse
+                lead = self.together.lead
+                both = torch.stack([values * weights, weights]).to(dtype).flatten(lead + 1).sum(-1) * counts
+                sums[name] = both + sums[name] if name in sums else both
+
+    def _measures(self, batch: Batch) -> Measures:
+        """Return the measures of the models in the loop in which they are used, and in the other one.
+
+        A model of a task with a horizon is used with true inputs, and `closed_…` is measured where it goes on
+        with its own outputs. A model that feeds back its outputs is used without the truth, and `open_…` is
+        measured with it.
+        """
+        task = self.task
+        rows, steps = batch.inputs.shape[:2]
+        if task.horizon:
+            measures = self._map(task.measure, batch)
+            t = torch.arange(steps, device=batch.inputs.device)
+            truth = (t <= steps - task.horizon).expand(rows, steps)
+            return measures | self._map(task.measure_closed, batch.with_extras(**{TEACHER_MASK: truth}))
+        if cast(Model, self.models[0]).feeds_back:
+            with_truth = self._map(task.measure, batch)
+            nowhere = torch.zeros(batch.targets.shape[:2], dtype=torch.bool, device=batch.inputs.device)
+            measures = self._map(task.measure, batch.with_extras(**{TEACHER_MASK: nowhere}))
+            return measures | {f"open_{name}": both for name, both in with_truth.items()}
+        return self._map(task.measure, batch)
+
+    def _map(self, measure: Callable[[Any, Batch], Measures], batch: Batch) -> Measures:
+        found: Measures = self.together.apply(
+            lambda outputs, state, mine: measure(outputs, mine), batch, shared=True
+        )
+        return found
+
+    def take_metrics(self, reduce: Callable[[Tensor], Tensor]) -> list[list[dict[str, float]]]:
+        """Return the metrics of each set, for each seed, and forget them.
+
+        Args:
+            reduce: adds a tensor up over all processes that share the sets.
+        """
+        found: list[list[dict[str, float]]] = [[] for _ in self.models]
+        for sums in self.sums:
+            means = {}
+            for name, both in sums.items():
+                total, weight = reduce(both)
+                means[name] = (total / weight).view(-1).tolist()
+            for k, its in enumerate(found):
+                its.append(_with_gaps(self.task.summary({name: values[k] for name, values in means.items()})))
+        self.sums = []
+        return found
+
+
+def _with_gaps(metrics: dict[str, float]) -> dict[str, float]:
+    """Return the metrics with what each loses from the open to the closed loop, where both are measured."""
+    gaps = {}
+    for name, value in metrics.items():
+        loop, _, of = name.partition("_")
+        if loop in ("closed", "open") and of in metrics:
+            gaps[f"gap_{of}"] = value - metrics[of] if loop == "closed" else metrics[of] - value
+    return metrics | gaps
