@@ -20,6 +20,7 @@ typedef REAL real;
 struct term { const real *a; long lda, k; };  /* a value (m, k) of a product, its rows lda numbers apart */
 void product(long m, long n, real *c, long ldc, long count, const struct term *terms, const real *w);
 void outer(long m, long k, const real *a, long lda, long n, const real *g, long ldg, real *w, long ldw);
+void add(real *to, long row_stride, long column_stride, long rows, long columns, const real *w, long ldw);
 void pack(real *packed, long rows, long n, long row, long column, long k, long columns, const real *w,
           long row_stride, long column_stride);
 

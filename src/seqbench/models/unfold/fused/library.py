@@ -95,7 +95,7 @@ def library(source: str, dtype: str) -> ctypes.CDLL:
         f"-DREAL_IS_FLOAT={int(dtype == 'float')}",
         f"-DBYTES={size}",
     ]
-    flags += [f"-D{name}={name}_{dtype}" for name in ("product", "outer", "pack")]
+    flags += [f"-D{name}={name}_{dtype}" for name in ("product", "outer", "pack", "add")]
     if platform.machine() in ("x86_64", "AMD64"):
         flags.append(f"-mprefer-vector-width={size * 8}")
     key = "\n".join([source, HEADER.read_text(encoding="utf-8"), path, version, *flags, processor])
@@ -135,7 +135,7 @@ def _compile(source: str, compiler: str, flags: list[str], file: Path) -> None:
         )
         if done.returncode:
             lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-            raise CompileError(f"{compiler} fails: {(lines or ['no message'])[0]}")
+            raise CompileError(f"{compiler} fails: {(lines or ['no message'])[0].rpartition('error: ')[2]}")
         made.chmod(0o700)
         checksum = Path(scratch, "kernel.sha256")
         checksum.write_text(hashlib.sha256(made.read_bytes()).hexdigest(), encoding="ascii")

@@ -61,13 +61,11 @@ def write_forward(made: Program) -> None:
     sinks += [Sink(node, Place("tape", start)) for node, start in made.tape.items()]
     writer.write(sinks)
     swap = [f"{{ real *old = s{i}; s{i} = next{i}; next{i} = old; }}" for i in range(len(step.state))]
-    load = _copy([(f"{name}[i * {padded(w)} + j]", f"{name.upper()}[(t * B + g) * {w} + j]", w)
+    load = _copy([(f"{name} + i * {padded(w)}", f"{name.upper()} + (t * B + g) * {w}", w)
                   for name, w in inputs.items()], "m")  # fmt: skip
-    first = [
-        (f"{name}[i * {padded(w)} + j]", f"{name.upper()}[g * {w} + j]", w) for name, w in states.items()
-    ]
-    first += [(f"END{i}[g * {w} + j]", f"S{i}[g * {w} + j]", w) for i, w in enumerate(states.values())]
-    last = [(f"END{i}[g * {w} + j]", f"s{i}[i * {padded(w)} + j]", w) for i, w in enumerate(states.values())]
+    first = [(f"{name} + i * {padded(w)}", f"{name.upper()} + g * {w}", w) for name, w in states.items()]
+    first += [(f"END{i} + g * {w}", f"S{i} + g * {w}", w) for i, w in enumerate(states.values())]
+    last = [(f"END{i} + g * {w}", f"s{i} + i * {padded(w)}", w) for i, w in enumerate(states.values())]
     body = [
         *_copy(first, "rows"),
         "for (long t = 0, m = rows; t < T; t++) {",
@@ -138,12 +136,11 @@ def write_backward(made: Program, gradients: Gradients) -> None:
             )
             for product, start in zip(group.products, starts(group.products), strict=True):
                 b = product.pairs[q][1]
-                to = f"DW{b.index}[({b.row} + i) * W{b.index}_row + ({b.column} + j) * W{b.index}_column]"
-                add += [
-                    f"for (long i = 0; i < {a.width}; i++)",
-                    f"  for (long j = 0; j < {product.width}; j++)",
-                    f"    {to} += {w}[i * {padded(group.width)} + {start} + j];",
-                ]
+                to = f"DW{b.index} + {b.row} * W{b.index}_row + {b.column} * W{b.index}_column"
+                add.append(
+                    f"add({to}, W{b.index}_row, W{b.index}_column, {a.width}, {product.width}, "
+                    f"{w} + {start}, {padded(group.width)});"
+                )
     vectors: dict[int, int] = defaultdict(int)
     for vector, g in gradients.vectors:
         sinks.append(Sink(g, Place(f"b{vector.index}", vector.start), adds=True))
@@ -160,10 +157,10 @@ def write_backward(made: Program, gradients: Gradients) -> None:
     ])  # fmt: skip
     of_inputs = writer.lines
     swap = [f"{{ real *old = ds{i}; ds{i} = next{i}; next{i} = old; }}" for i in widths]
-    arriving = [(f"ds{i}[i * {padded(w)} + j]", f"DEND{i}[g * {w} + j]", w) for i, w in widths.items()]
-    done = [(f"DS{i}[g * {w} + j]", f"ds{i}[i * {padded(w)} + j]", w) for i, w in widths.items()]
+    arriving = [(f"ds{i} + i * {padded(w)}", f"DEND{i} + g * {w}", w) for i, w in widths.items()]
+    done = [(f"DS{i} + g * {w}", f"ds{i} + i * {padded(w)}", w) for i, w in widths.items()]
     clear = [f"memset(b{index}, 0, {width} * sizeof(real));" for index, width in vectors.items()]
-    sums = [f"for (long j = 0; j < {w}; j++) DW{index}[j] += b{index}[j];" for index, w in vectors.items()]
+    sums = [f"add(DW{index}, 0, 1, 1, {width}, b{index}, 0);" for index, width in vectors.items()]
     at_row = [f"real *{name} = {name}_all + there * {width};" for name, width in collected.items()]
     flush = ["there += m;", "if (there + rows > ROWS || t == 0) {", *_indented(outer),
              "  there = 0;", "}"]  # fmt: skip
@@ -217,12 +214,12 @@ def _is_zero(node: Node) -> bool:
 def _copy(
     copies: Sequence[tuple[str, str, int]], rows: str, condition: str = "", first: str = "0"
 ) -> list[str]:
-    """Return loops that copy columns, from one array to another."""
+    """Return a loop that copies rows, each from one place to another."""
     return [
         f"for (long i = {first}; i < {rows}; i++) {{",
         "  const long g = order ? order[i0 + i] : i0 + i;",
         *([f"  {condition}"] if condition else []),
-        *(f"  for (long j = 0; j < {width}; j++) {to} = {from_};" for to, from_, width in copies),
+        *(f"  memcpy({to}, {from_}, {width} * sizeof(real));" for to, from_, width in copies),
         "}",
     ]
 

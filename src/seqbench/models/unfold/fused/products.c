@@ -96,3 +96,8 @@ void pack(real *packed, long rows, long n, long row, long column, long k, long c
   }
 }
 
+/* to (rows, columns), with the given strides, += w. */
+void add(real *to, long row_stride, long column_stride, long rows, long columns, const real *w, long ldw) {
+  for (long i = 0; i < rows; i++)
+    for (long j = 0; j < columns; j++) to[i * row_stride + j * column_stride] += w[i * ldw + j];
+}
