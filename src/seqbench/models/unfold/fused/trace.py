@@ -70,7 +70,11 @@ def trace(cell: Cell, inputs: Any, state: Any) -> Step:
     Raises:
         NotCoveredError: the step has a part that a graph cannot express.
     """
-    sample = tree_map(_rows_of, inputs), tree_map(_rows_of, state)
+    with torch.inference_mode(False):  # what is recorded is also for training
+        return _trace(cell, tree_map(_rows_of, inputs), tree_map(_rows_of, state))
+
+
+def _trace(cell: Cell, *sample: Any) -> Step:
     (given, _), (before, state_spec) = tree_flatten(sample[0]), tree_flatten(sample[1])
     watch = _Watch(cell)
     for name, leaves in (("x", given), ("s", before)):
