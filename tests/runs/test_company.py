@@ -130,7 +130,7 @@ def test_seeds_that_end_leave_the_others_as_they_are_alone() -> None:
         assert differences(folder("alone", result.seed), folder("together", result.seed)) == []
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_number_of_workers_changes_nothing(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     args = [*PROTOCOL, "task=adding", "task.length=50", "task.eval_size=50", "model=lstm", "n_seeds=3"]
     for cores in (1, 2, 6):

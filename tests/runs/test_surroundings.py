@@ -54,6 +54,7 @@ def test_numbers_are_those_of_a_process_of_ones_own(alone: list[object]) -> None
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.set_float32_matmul_precision("medium")
     torch.backends.mkldnn.enabled = False
+    torch.set_flush_denormal(True)
     logging.getLogger("lightning.pytorch").setLevel(logging.DEBUG)
     logging.getLogger("wandb").setLevel(logging.INFO)
     try:
@@ -68,6 +69,7 @@ def test_numbers_are_those_of_a_process_of_ones_own(alone: list[object]) -> None
         torch.use_deterministic_algorithms(False)
         torch.set_float32_matmul_precision("highest")
         torch.backends.mkldnn.enabled = True
+        torch.set_flush_denormal(False)
     assert found == alone
 
 

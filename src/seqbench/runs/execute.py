@@ -153,7 +153,8 @@ def _trainer(
         stacked=job.mode.vectorized,
         # Processes that share batches meet after every step, and observers see every step.
         observed=job.world_size > 1 or bool(observers),
-        drawn=devices.accelerator(settings) != "cpu",  # Lightning moves batches to a GPU
+        # Lightning moves batches to a GPU, and converts them; and data are drawn in single precision.
+        drawn=devices.accelerator(settings) != "cpu" or settings.precision != "32-true",
         teacher_forcing=settings.teacher_rate_at,
     )
     return trainer, TaskData(job.task, learner.stream)

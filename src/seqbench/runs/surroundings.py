@@ -14,7 +14,7 @@ import torch
 
 def _flushes_denormals() -> bool:
     """Whether this thread takes the smallest numbers for zero."""
-    return bool(torch.tensor(1e-310, dtype=torch.float64) + 0 == 0)
+    return bool(torch.tensor(1e-310, dtype=torch.float64, device="cpu") + 0 == 0)
 
 
 #: How each of torch's global settings is read, how it is set, and what it is in a fresh process.

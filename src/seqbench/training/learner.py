@@ -139,11 +139,10 @@ class SequenceLearner(L.LightningModule):
             (one,) = self.passes
             self.step += one.train([batches], self.step, cast(Any, self.optimizers()), self._backward)
             return None if one.last is None else {"loss": one.last[0]}  # for the user's callbacks
-        ready = self.trainer.precision_plugin.convert_input
 
         def train(which: tuple[Pass, Iterable[Batch]]) -> int:
             its, given = which
-            return its.train(takewhile(lambda _: not self.workers.stopping, map(ready, given)), self.step)
+            return its.train(takewhile(lambda _: not self.workers.stopping, given), self.step)
 
         self.step += self.workers.map(train, zip(self.passes, batches, strict=True))[0]
         return None
