@@ -115,8 +115,10 @@ def test_every_preset_is_taken_or_refused_in_a_sentence(make_model):
             assert len(str(error).splitlines()) == 1
             refused.append(preset)
         else:
-            outputs, _ = model(batch.inputs)
-            torch.testing.assert_close(trace(model, batch.inputs).outputs, outputs, rtol=1e-4, atol=1e-5)
+            model.double()  # a readout that was solved for makes much of rounding
+            inputs = batch.inputs.double() if batch.inputs.is_floating_point() else batch.inputs
+            outputs, _ = model(inputs)
+            torch.testing.assert_close(trace(model, inputs).outputs, outputs, rtol=1e-9, atol=1e-9)
     assert {"dilated_rnn", "output_rnn"} <= set(refused)
     assert not {"rnn", "lstm", "gru", "lru", "skip_rnn", "echo_state"} & set(refused)
 

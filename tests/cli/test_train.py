@@ -104,12 +104,12 @@ def test_a_run_that_raises_is_on_record_and_tried_again(
 
     with monkeypatch.context() as broken:
         broken.setattr(GRU, "native", lambda *_: 1 / 0)
-        said = seqbench("-m", *QUICK, "model=gru,rnn")
+        said = seqbench("-m", *QUICK, "model=gru,rnn", "model.engine=native")
     assert said.code == 1
     assert "failed: ZeroDivisionError" in said.out
     status = {path.parts[-3].split("-")[0]: json.loads(path.read_text())["status"] for path in results()}
     assert status == {"gru": "failed", "rnn": "finished"}
-    again = seqbench("-m", *QUICK, "model=gru,rnn")
+    again = seqbench("-m", *QUICK, "model=gru,rnn", "model.engine=native")
     assert again.code == 0 and again.out.count("(was done)") == 1
 
 
@@ -127,7 +127,7 @@ def test_a_run_without_memory_is_a_failed_run_and_one_sentence(
     )
     with monkeypatch.context() as broken:
         broken.setattr(GRU, "native", allocate)
-        said = seqbench(*QUICK, "model=gru")
+        said = seqbench(*QUICK, "model=gru", "model.engine=native")
     assert said.code == 1 and f"failed: {sentence}" in said.out and said.err == ""
     monkeypatch.setattr(Latch, "prepare", allocate)
     said = seqbench(*QUICK, "model=rnn")

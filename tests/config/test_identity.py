@@ -106,7 +106,8 @@ def test_what_decides_a_number_is():
 
 def test_an_engine_counts_by_what_it_resolves_to():
     leaky = [*BASE, "model=clockwork_rnn"]
-    assert identity_of(*leaky, "model.engine=loop") == identity_of(*leaky)
+    assert identity_of(*leaky, "model.engine=fused") == identity_of(*leaky)
+    assert identity_of(*leaky, "model.engine=loop") != identity_of(*leaky)
     assert identity_of(*leaky, "trainer.seeds_together=false") == identity_of(*leaky)
     cfg = seqbench.compose(BASE)
     cfg = resolve(cfg, ModelFactory(cfg, seqbench.build_task(cfg)))

@@ -64,7 +64,10 @@ def test_what_cannot_share_a_pass_is_refused_where_it_is_asked_for(
 
 
 def test_the_engine_is_that_of_every_body() -> None:
-    assert mode_of(*LATCH, "model=leaky_rnn").engine == "loop"
+    assert mode_of(*LATCH, "model=leaky_rnn").engine == "fused"
+    assert mode_of(*LATCH, "model=lru").engine == "scan"
+    assert mode_of(*LATCH, "model=lstm", "trainer.precision=bf16-true").engine == "native"
+    assert mode_of(*LATCH, "model=lru", "+model.checkpoint_steps=2").engine == "loop"
     assert mode_of(*LATCH, "model=gru", "model.bidirectional=true", "model.engine=loop").engine == "loop"
     assert mode_of("task=reverse", "model=seq2seq", "model.hidden_size=4").engine is not None
     assert mode_of("task=stories", "model=memn2n").engine is None

@@ -62,7 +62,7 @@ def test_a_failed_run_ends_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb.Run, "finish", note)
     seqbench.train(seqbench.compose([*SHORT, "seed=1"]))
     monkeypatch.setattr(LSTM, "native", lambda *_: 1 / 0)
-    (result,) = seqbench.train(seqbench.compose(SHORT))
+    (result,) = seqbench.train(seqbench.compose([*SHORT, "model.engine=native"]))
     assert result.status == "failed" and "ZeroDivisionError" in str(result.error)
     assert codes == [0, 1]
 

@@ -174,6 +174,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     observers = _checked([*build_callbacks(cfg), *_listed(callbacks)])
     for callback in observers if not cfg.logger else ():
         check_is_heard(callback)
+    at_once = seeds_at_once(model, task, config)
     mode = execution_mode(
         *(model, optimizer, settings),
         device=accelerator(settings),
@@ -181,7 +182,6 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
         observed=bool(observers),
         name=cfg.preset.model,
     )
-    at_once = seeds_at_once(model, task, config)
     # Each seed has its own callbacks, and models that are not vectorizable may draw from one random stream.
     if processes > 1 or observers or not model.vectorizable or settings.seeds_together is False:
         at_once = 1

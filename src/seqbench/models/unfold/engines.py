@@ -158,11 +158,14 @@ def check_engine(cell: Cell, engine: Engine) -> None:
 
 def obstacle_to_fusing(cell: Cell) -> str | None:
     """Return why a cell that reads vectors cannot be compiled, or None if it can."""
-    if any(part.is_meta for part in (*cell.parameters(), *cell.buffers())):
-        cell = copy.deepcopy(cell).to_empty(device="cpu")  # sizes decide; a user's code may need real tensors
     try:
         kernel(cell, _input_of(cell), cell.initial_state(1))
-    except (NotCoveredError, CompileError) as error:
+    except CompileError as error:
+        return str(error)
+    except NotCoveredError as error:
+        # A user's code may need more than sizes, which is all that a tensor on the device meta has.
+        if any(part.is_meta for part in (*cell.parameters(), *cell.buffers())):
+            return obstacle_to_fusing(copy.deepcopy(cell).to_empty(device="cpu"))
         return str(error)
     return None
 

@@ -110,7 +110,7 @@ def test_without_a_compiler_the_next_engine_is_chosen(folder, monkeypatch) -> No
 
 
 def test_a_compiler_that_fails_says_why(folder, monkeypatch, tmp_path) -> None:
-    with pytest.raises(module.CompileError, match=r"fails: .*error"):
+    with pytest.raises(module.CompileError, match="fails: unknown type name"):
         module.library("no C", "float")
     assert [file.suffix for file in folder.iterdir()].count(".so") == 1, "that of the products alone"
     fake = tmp_path / "cc"
