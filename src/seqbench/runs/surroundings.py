@@ -30,7 +30,7 @@ ATTRIBUTES: tuple[tuple[Any, str, Any], ...] = (
     (torch.backends.cudnn, "enabled", True),
     (torch.backends.cudnn, "benchmark", False),
     (torch.backends.cudnn, "deterministic", False),
-    (torch.backends.cudnn, "allow_tf32", True),
+    (torch.backends.cudnn, "allow_tf32", False),  # trainer.precision=32-true means it
     (torch.backends.mkldnn, "enabled", True),
 )
 #: Loggers that speak of what a run has no use for.

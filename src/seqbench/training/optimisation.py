@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from seqbench.errors import ConfigError
+
+#: Arguments that say how an optimiser executes; and what is given to those that can take all parameters in
+#: one call.
+EXECUTION = {"fused", "foreach", "capturable", "differentiable"}
+FUSED: dict[Any, dict[str, bool]] = {kind: {"fused": True} for kind in (torch.optim.Adam, torch.optim.AdamW)}
 
 
 class OptimizerConfig:
@@ -79,8 +84,14 @@ class OptimizerConfig:
         self.warmup_steps = warmup_steps
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimiser of a model's parameters."""
-        return self.optimizer(parameters, lr=self.lr, weight_decay=self.weight_decay)
+        """Return the optimiser of a model's parameters.
+
+        One that can take all parameters in one call does so, unless the configuration says how it executes:
+        the overhead of a call for each is a large part of a small model's step.
+        """
+        given = getattr(self.optimizer, "keywords", {})
+        chosen = {} if EXECUTION & given.keys() else FUSED.get(getattr(self.optimizer, "func", None), {})
+        return self.optimizer(parameters, lr=self.lr, weight_decay=self.weight_decay, **chosen)
 
     def moves(self) -> bool:
         """Whether two steps, from 0 along a gradient of 1, end in a finite number."""

@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.models.unfold.cell import Cell, Engine, State
-from seqbench.models.unfold.fused import CompileError, NotCoveredError, kernel, run_fused
+from seqbench.models.unfold.fused import CompileError, Kernel, NotCoveredError, kernel, run_fused
 from seqbench.models.unfold.loop import loop
 from seqbench.models.unfold.valid import last_valid, like, reverse_valid
 
@@ -89,10 +89,12 @@ def unfold(
     rows, steps = like_x.shape[:2]
     if state is None:
         state = cell.initial_state(rows)
+    made = kernel(cell, x, state) if engine == "fused" else None
     if engine == "auto":
-        engine = _engine_now(cell, x, state, checkpoint_steps is not None)
-    if engine == "fused":
-        return run_fused(cell, x, state, lengths, last, checkpoint_steps)
+        made, transformed = _kernel_now(cell, x, state)
+        engine = _unfused(cell, checkpoint_steps is not None, transformed)
+    if made is not None:
+        return run_fused(made, cell, x, state, lengths, last, checkpoint_steps)
     if engine == "native":
         outputs, state = _native(cell, x, state, lengths)
         return last_valid(outputs, lengths) if last else outputs, state
@@ -176,18 +178,16 @@ def _input_of(cell: Cell) -> Tensor:
     return torch.zeros(1, 1, cell.input_size) if like is None else like.new_zeros(1, 1, cell.input_size)
 
 
-def _engine_now(cell: Cell, x: Any, state: State, checkpoints: bool) -> Engine:
-    """Return the engine of this call: the chosen one, if the tensors allow it."""
+def _kernel_now(cell: Cell, x: Any, state: State) -> tuple[Kernel | None, bool]:
+    """Return the kernel of a cell if the tensors allow it, and whether vmap is at work on them."""
     leaves = [*tree_leaves(x), *tree_leaves(state)]
-    device = leaves[0].device.type
-    tensors = [*leaves, *cell.parameters()]
-    transformed = any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors))
-    if device in FUSED_ON and not transformed and not torch.is_autocast_enabled("cpu"):
+    transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    if leaves[0].device.type in FUSED_ON and not transformed and not torch.is_autocast_enabled("cpu"):
         with suppress(NotCoveredError, CompileError):
-            kernel(cell, x, state)
-            return "fused"
-    mapped = transformed and any(map(torch._C._functorch.is_batchedtensor, tensors))
-    return _unfused(cell, checkpoints, mapped)
+            return kernel(cell, x, state), False
+    # vmap has no rule for torch's kernels.
+    batched = map(torch._C._functorch.is_batchedtensor, [*leaves, *cell.parameters()])
+    return None, transformed and any(batched)
 
 
 def _native(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:

@@ -87,11 +87,13 @@ def _made(cell: Cell, x: Any, state: State, leaves: Sequence[Tensor]) -> Kernel 
 
 
 def run_fused(
-    cell: Cell, x: Any, state: State, lengths: Tensor | None, last: bool, checkpoint_steps: int | None = None
-) -> tuple[Any, State]:
+    made: Kernel, cell: Cell, x: Any, state: State, lengths: Tensor | None, last: bool,
+    checkpoint_steps: int | None = None,
+) -> tuple[Any, State]:  # fmt: skip
     """Run all steps.
 
     Args:
+        made: the kernel of the cell.
         cell: the step.
         x: the input, a pytree of tensors (B, T, …).
         state: the state before the first step, tensors (B, …).
@@ -102,24 +104,14 @@ def run_fused(
 
     Returns:
         The outputs (B, T, …), or the last valid one (B, …), and the last state.
-
-    Raises:
-        NotCoveredError, CompileError: see `kernel`.
     """
-    made = kernel(cell, x, state)
     step = made.program.step
     inputs, states = flat(x)[0], tree_flatten(state)[0]
     rows, steps = inputs[0].shape[:2]
     dtype = next(part.dtype for part in states if part.is_floating_point())
-    xs = [
-        part.to(dtype).transpose(0, 1).reshape(steps, rows, width).contiguous()
-        for part, width in zip(inputs, step.input_widths, strict=True)
-    ]
-    before = [
-        part.to(dtype).reshape(rows, width).contiguous()
-        for part, width in zip(states, step.state_widths, strict=True)
-    ]
-    weights = [weight.to(dtype) for weight in step.weights(cell)]
+    xs = [_as(part.transpose(0, 1), dtype) for part in inputs]
+    before = [_as(part, dtype) for part in states]
+    weights = [weight if weight.dtype == dtype else weight.to(dtype) for weight in step.weights(cell)]
     # The last output follows from the last state, where it is one.
     wanted = tuple(not last or place is None for place in made.program.output_state)
     call = Call(made, rows, lengths, wanted, checkpoint_steps or steps)
@@ -143,3 +135,10 @@ def run_fused(
             picked = outputs[i][(at - 1).clamp_min(0), torch.arange(rows)]
             outputs[i] = torch.where((at > 0)[:, None], picked, 0).view(rows, *shape)
     return tree_unflatten(outputs, step.output_spec), tree_unflatten(after, step.state_spec)
+
+
+def _as(part: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a contiguous tensor of numbers of a type, with a last dimension of columns."""
+    if part.dtype != dtype:
+        part = part.to(dtype)
+    return part.contiguous()

@@ -168,7 +168,7 @@ def forward(
 
     for i, kept in zip(made.states, stored.states, strict=True):
         if at == 0:
-            kept[0].copy_(states[i])
+            kept[0].copy_(states[i].view(kept[0].shape))
         place(f"KEPT{i}", kept, at + 1)
     for i, output in enumerate(stored.outputs):
         if made.output_state[i] is None:

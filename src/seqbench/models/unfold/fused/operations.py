@@ -64,7 +64,7 @@ class Watch(Protocol):
 
     def node(self, operand: Any) -> Node: ...
 
-    def matrix(self, operand: Any) -> int: ...
+    def matrix(self, operand: Any) -> Block: ...
 
     def is_value(self, operand: Any) -> bool: ...
 
@@ -153,7 +153,7 @@ def _affine(watch: Watch, args: Sequence[Any], kwargs: dict[str, Any]) -> Node:
     *added, a, W = args
     if watch.is_value(W) or not watch.is_value(a) or kwargs:
         raise NotCoveredError("a product of two values of the step")
-    product = watch.graph.product(watch.node(a), Block(watch.matrix(W), 0, W.shape[0], 0, W.shape[1]))
+    product = watch.graph.product(watch.node(a), watch.matrix(W))
     return watch.node(added[0]) + product if added else product
 
 

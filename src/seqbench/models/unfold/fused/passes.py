@@ -136,10 +136,10 @@ def write_backward(made: Program, gradients: Gradients) -> None:
             )
             for product, start in zip(group.products, starts(group.products), strict=True):
                 b = product.pairs[q][1]
+                strides = ", ".join([f"W{b.index}_row", f"W{b.index}_column"][:: -1 if b.transposed else 1])
                 to = f"DW{b.index} + {b.row} * W{b.index}_row + {b.column} * W{b.index}_column"
                 add.append(
-                    f"add({to}, W{b.index}_row, W{b.index}_column, {a.width}, {product.width}, "
-                    f"{w} + {start}, {padded(group.width)});"
+                    f"add({to}, {strides}, {a.width}, {product.width}, {w} + {start}, {padded(group.width)});"
                 )
     vectors: dict[int, int] = defaultdict(int)
     for vector, g in gradients.vectors:
@@ -186,7 +186,7 @@ def _groups(gradients: Gradients) -> list[Group]:
     for product in gradients.products:
         groups[tuple(a for a, _ in product.pairs)].append(product)
     for group in groups.values():
-        group.sort(key=lambda product: [(block.index, block.column) for _, block in product.pairs])
+        group.sort(key=lambda product: [(block.index, block.column, block.row) for _, block in product.pairs])
     return [Group([*a], group, [gradients.products[p] for p in group]) for a, group in groups.items()]
 
 

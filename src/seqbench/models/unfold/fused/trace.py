@@ -17,7 +17,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_map
 
 from seqbench.models.unfold.cell import Cell
 from seqbench.models.unfold.fused.graph import Graph
-from seqbench.models.unfold.fused.nodes import Node, NotCoveredError
+from seqbench.models.unfold.fused.nodes import Block, Node, NotCoveredError
 from seqbench.models.unfold.fused.operations import filled, translate, width
 from seqbench.models.unfold.fused.recipe import Recipe
 
@@ -125,6 +125,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.values: dict[int, tuple[Node, Tensor]] = {}
         self.used: list[int] = []
         self.matrices: set[int] = set()
+        self._transposed: dict[int, Tensor] = {}
         self._alive: list[Any] = []
 
     @classmethod
@@ -145,6 +146,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise NotCoveredError(f"{func}, which reads a number")
         if not any(map(self.is_value, tree_leaves((args, kwargs)))):
             self.recipe.record(func, args, kwargs, made)
+            if func is torch.ops.aten.t.default and made.ndim == 2:
+                self._transposed[id(made)] = args[0]
             return made
         for part in parts:
             if part.ndim == 0 or part.shape[0] != ROWS:
@@ -171,10 +174,12 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise NotCoveredError(f"weights of shape {tuple(shape)}, used number by number")
         return self.graph.vector(self._use(operand), shape[-1] if shape else 1)
 
-    def matrix(self, operand: Tensor) -> int:
-        """Return the place of a matrix of weights."""
-        self.matrices.add(place := self._use(operand))
-        return place
+    def matrix(self, operand: Tensor) -> Block:
+        """Return a matrix of weights."""
+        if (whole := self._transposed.get(id(operand))) is not None:  # read as it lies, without an operation
+            return self.matrix(whole).t
+        self.matrices.add(index := self._use(operand))
+        return Block(index, 0, operand.shape[0], 0, operand.shape[1])
 
     def _use(self, operand: Tensor) -> int:
         place = self.recipe.place(operand)
