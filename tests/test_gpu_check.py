@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import runpy
@@ -131,6 +132,49 @@ def test_bad_input_is_one_sentence(
     with pytest.raises(SystemExit) as end:
         script["main"]()
     assert end.value.code == 2 and said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_seeds_together_are_compared_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, but that a CPU computes."""
+    from gpu import runs
+    from gpu.plan import Size, plan
+    from seqbench.runs import plan as plans
+    from seqbench.training.execution_mode import ExecutionMode
+
+    def execution_mode(*args: Any, **options: Any) -> ExecutionMode:
+        return ExecutionMode("loop", vectorized=args[2].seeds_together is True)
+
+    monkeypatch.setattr(plans, "execution_mode", execution_mode)
+    monkeypatch.setenv(runs.WORKSPACE, "")  # the part sets it
+    # With 7 units, as the plan has, a CPU's product of a stack rounds each row as it lies in memory; no run
+    # takes stacks there.
+    its = dataclasses.replace(
+        plan("cpu", quick=True), models={"leaky_rnn": "sequence"}, small=Size(32, 16, 8)
+    )
+    for part in (runs.seeds, runs.resume):
+        assert part(its).failed == []
+        assert part(its).rows == [
+            {
+                "model": "leaky_rnn",
+                "by rule": "engine loop: the same bits",
+                "together": "seeds vectorized, engine loop: the same bits",
+            }
+        ]
+    monkeypatch.setattr(runs, "_differences", lambda one, other: ["metrics.csv: loss at step 2", "another"])
+    failed = runs.resume(its).failed
+    assert failed[0] == "leaky_rnn, by rule (engine loop): metrics.csv: loss at step 2, and 1 more"
+    assert len(failed) == 2
+
+    def fail(cfg: Any) -> None:
+        if cfg.trainer.seeds_together is True:
+            raise runs.RunError(f"an_operation {runs.CANNOT[0]}")
+        raise runs.RunError("no")
+
+    monkeypatch.setattr(runs, "plan_of_runs", fail)
+    outcome = runs.resume(its)
+    assert outcome.failed == ["leaky_rnn, by rule: no"]
+    assert outcome.rows[0]["together"] == f"cannot: an_operation {runs.CANNOT[0]}"
 
 
 @pytest.mark.slow

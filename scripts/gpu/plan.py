@@ -76,7 +76,7 @@ class Plan:
     repeats: int
     tolerances: Mapping[torch.dtype, float]
     seeds: int = 4
-    ddp_of: tuple[str, ...] = ("lstm", "leaky_rnn", "ntm")
+    ddp_of: tuple[str, ...] = ("lstm", "leaky_rnn")
     compared_steps: int = 5
     memory_of: tuple[str, ...] = ("lstm", "gru")
     precisions: tuple[str, ...] = ("bf16-mixed", "bf16-true")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,7 +38,9 @@ STOPPED_AT = 4
 SEED = 2
 #: What is said of a model that cannot, which is no failure: by torch, of an operation that rounds otherwise
 #: each time; and by seqbench, of seeds that cannot share a pass.
-CANNOT = ("does not have a deterministic implementation", "trainer.seeds_together=true cannot be")
+CANNOT = ("does not have a deterministic implementation", "trainer.seeds_together=true cannot be, because ")
+#: The line of a traceback that says what happened.
+MESSAGE = re.compile(r"^[\w.]+(?:Error|Exception): (.*?)(?:, but you set .*)?$", re.MULTILINE)
 
 
 class RunError(Exception):
@@ -117,7 +120,9 @@ def _every_preset(plan: Plan, check: Callable[[list[str], Path], list[str]]) -> 
                     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
                     outcome.failed.append(f"{preset}, {column} ({mode}): {found[0]}{more}")
             except Exception as error:  # whatever it is, the other presets are still to be checked
-                row[column] = f"cannot: {reason(error)}"
+                row[column] = (
+                    f"cannot: {reason(error).removeprefix(CANNOT[1]).removesuffix('; leave it out')}"
+                )
                 if not any(words in str(error) for words in CANNOT):
                     outcome.failed.append(f"{preset}, {column}: {reason(error)}")
     return outcome
@@ -139,7 +144,7 @@ def train(*overrides: str) -> None:
     """
     for result in seqbench.train(seqbench.compose(list(overrides))):
         if result.error:
-            raise RunError(result.error.strip().splitlines()[-1])
+            raise RunError((MESSAGE.findall(result.error) or result.error.strip().splitlines())[-1])
 
 
 def _differences(one: Path, other: Path) -> list[str]:
