@@ -71,9 +71,10 @@ def check_agreement(
 ) -> None:
     """Raise a ValueError if JAX does not find the losses of seqbench's models, which stay as they are."""
     ours = Training([copy.deepcopy(model) for model in models], data)
-    for _ in range(3):
+    # Adam's first step is the sign of a gradient, so that rounding around 0 parts the courses a little.
+    for tolerance in (TOLERANCE, 100 * TOLERANCE, 100 * TOLERANCE):
         expected = [loss.item() for loss in ours.step()]
         for name in steps.keys() & {"jit", "vmap"}:
             found = [float(loss) for loss in steps[name]()]
-            if not np.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE / 100):
+            if not np.allclose(found, expected, rtol=tolerance, atol=tolerance / 100):
                 raise ValueError(f"{cell}: JAX ({name}) finds losses of {found}, seqbench {expected}.")
