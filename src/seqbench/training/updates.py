@@ -72,7 +72,8 @@ class GradientDescent(Update):
     """Losses, their gradients, clipping, and a step of the optimiser."""
 
     def step(self, batch: Batch, optimizer: torch.optim.Optimizer, backward: Backward) -> Tensor | None:
-        optimizer.zero_grad()
+        for parameter in self.models.parameters():
+            parameter.grad = None
         loss = self.losses(batch, backward)
         if self.processes.count > 1:
             loss = self._sum_over_processes(loss)

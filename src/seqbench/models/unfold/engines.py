@@ -180,14 +180,14 @@ def _input_of(cell: Cell) -> Tensor:
 
 def _kernel_now(cell: Cell, x: Any, state: State) -> tuple[Kernel | None, bool]:
     """Return the kernel of a cell if the tensors allow it, and whether vmap is at work on them."""
-    leaves = [*tree_leaves(x), *tree_leaves(state)]
     transformed = torch._C._functorch.peek_interpreter_stack() is not None
-    if leaves[0].device.type in FUSED_ON and not transformed and not torch.is_autocast_enabled("cpu"):
+    device = (x if isinstance(x, Tensor) else tree_leaves(x)[0]).device.type
+    if device in FUSED_ON and not transformed and not torch.is_autocast_enabled("cpu"):
         with suppress(NotCoveredError, CompileError):
             return kernel(cell, x, state), False
     # vmap has no rule for torch's kernels.
-    batched = map(torch._C._functorch.is_batchedtensor, [*leaves, *cell.parameters()])
-    return None, transformed and any(batched)
+    tensors = [*tree_leaves(x), *tree_leaves(state), *cell.parameters()]
+    return None, transformed and any(map(torch._C._functorch.is_batchedtensor, tensors))
 
 
 def _native(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:

@@ -56,8 +56,12 @@ def kernel(cell: Cell, x: Any, state: State) -> Kernel:
 
 
 def flat(tree: Any) -> tuple[list[Tensor], Any]:
-    """Return the leaves of a pytree and its structure; that of a tensor is None."""
-    return ([tree], None) if isinstance(tree, Tensor) else tree_flatten(tree)
+    """Return the leaves of a pytree and its structure: None for a tensor, a number for a tuple of tensors."""
+    if isinstance(tree, Tensor):
+        return [tree], None
+    if type(tree) is tuple and all(isinstance(part, Tensor) for part in tree):  # torch's own way is slow
+        return [*tree], len(tree)
+    return tree_flatten(tree)
 
 
 def _options(cell: Cell) -> list[tuple[dict[str, Any], str, Any]]:
@@ -106,7 +110,7 @@ def run_fused(
         The outputs (B, T, …), or the last valid one (B, …), and the last state.
     """
     step = made.program.step
-    inputs, states = flat(x)[0], tree_flatten(state)[0]
+    inputs, (states, state_spec) = flat(x)[0], flat(state)
     rows, steps = inputs[0].shape[:2]
     dtype = next(part.dtype for part in states if part.is_floating_point())
     xs = [_as(part.transpose(0, 1), dtype) for part in inputs]
@@ -134,7 +138,8 @@ def run_fused(
             at = torch.full((rows,), steps) if lengths is None else lengths
             picked = outputs[i][(at - 1).clamp_min(0), torch.arange(rows)]
             outputs[i] = torch.where((at > 0)[:, None], picked, 0).view(rows, *shape)
-    return tree_unflatten(outputs, step.output_spec), tree_unflatten(after, step.state_spec)
+    end = tuple(after) if isinstance(state_spec, int) else tree_unflatten(after, step.state_spec)
+    return tree_unflatten(outputs, step.output_spec), end
 
 
 def _as(part: Tensor, dtype: torch.dtype) -> Tensor:

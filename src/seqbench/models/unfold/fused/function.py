@@ -263,7 +263,7 @@ def _arrays(weights: Sequence[Tensor], lengths: Tensor | None, offset: int) -> A
         if weight.ndim == 2:
             numbers |= {f"W{k}_row": weight.stride(0), f"W{k}_column": weight.stride(1)}
     if lengths is not None:
-        left = (lengths - offset).clamp_min(0)
+        left = (lengths.long() - offset).clamp_min(0)
         alive = [left, left.argsort(descending=True, stable=True)]
         pointers |= {"lengths": alive[0].data_ptr(), "order": alive[1].data_ptr()}
     return Arrays(pointers, numbers, alive)
