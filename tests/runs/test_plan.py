@@ -11,7 +11,8 @@ import torch
 import seqbench
 from seqbench.config import build
 from seqbench.errors import ConfigError
-from seqbench.runs.plan import plan
+from seqbench.models.unfold.fused import library
+from seqbench.runs.plan import _say_that_nothing_is_compiled, plan
 
 TINY = ["task=temporal_order", "task.length=10", "task.eval_size=20", "model.hidden_size=4", "batch_size=4"]
 TINY += ["trainer.max_steps=2", "trainer.eval_every=1", "logger=none"]
@@ -85,3 +86,23 @@ def test_after_the_plan_nothing_reads_configuration(monkeypatch: pytest.MonkeyPa
 def test_what_cannot_be_used_is_refused_before_anything_trains(overrides: list[str], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         plan(seqbench.compose([*TINY, *overrides]))
+
+
+def test_without_a_compiler_runs_have_another_engine_and_say_so_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cfg = seqbench.compose(["task=latch", "model=leaky_rnn", "logger=none"])
+    compiled = plan(cfg)
+    forgets = (library.library, library._obstacle, _say_that_nothing_is_compiled)
+    monkeypatch.setattr(library, "compiler", lambda: None)
+    for cached in forgets:
+        cached.cache_clear()
+    try:
+        plain = [plan(cfg), plan(cfg)][1]
+    finally:
+        for cached in forgets:
+            cached.cache_clear()
+    assert (str(compiled.mode), str(plain.mode)) == ("engine fused", "engine loop")
+    assert plain.hash != compiled.hash
+    said = "seqbench: Cells are not compiled, and train slower, because there is no C compiler.\n"
+    assert capsys.readouterr().err == said

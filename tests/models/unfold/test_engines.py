@@ -158,7 +158,9 @@ def test_auto_takes_the_first_engine_that_a_cell_has_on_a_device(monkeypatch):
         assert chosen_engine(kind(2, 3), "loop") == "loop"
     monkeypatch.setattr(library, "compiler", lambda: None)
     library.library.cache_clear()
+    library._obstacle.cache_clear()
     assert chosen_engine(LSTM(2, 3)) == "native" and chosen_engine(LeakyRNN(2, 3)) == "loop"
+    library._obstacle.cache_clear()
 
 
 def test_errors_say_what_is_wrong():

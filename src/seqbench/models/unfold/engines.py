@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.models.unfold.cell import Cell, Engine, State
-from seqbench.models.unfold.fused import CompileError, Kernel, NotCoveredError, kernel, run_fused
+from seqbench.models.unfold.fused import Kernel, NoCompilerError, NotCoveredError, kernel, run_fused
 from seqbench.models.unfold.loop import loop
 from seqbench.models.unfold.valid import last_valid, like, reverse_valid
 
@@ -162,7 +162,7 @@ def obstacle_to_fusing(cell: Cell) -> str | None:
     """Return why a cell that reads vectors cannot be compiled, or None if it can."""
     try:
         kernel(cell, _input_of(cell), cell.initial_state(1))
-    except CompileError as error:
+    except NoCompilerError as error:
         return str(error)
     except NotCoveredError as error:
         # A user's code may need more than sizes, which is all that a tensor on the device meta has.
@@ -183,7 +183,7 @@ def _kernel_now(cell: Cell, x: Any, state: State) -> tuple[Kernel | None, bool]:
     transformed = torch._C._functorch.peek_interpreter_stack() is not None
     device = (x if isinstance(x, Tensor) else tree_leaves(x)[0]).device.type
     if device in FUSED_ON and not transformed and not torch.is_autocast_enabled("cpu"):
-        with suppress(NotCoveredError, CompileError):
+        with suppress(NotCoveredError, NoCompilerError):
             return kernel(cell, x, state), False
     # vmap has no rule for torch's kernels.
     tensors = [*tree_leaves(x), *tree_leaves(state), *cell.parameters()]

@@ -23,16 +23,22 @@ SOURCE = '#include "kernel.h"\nint answer(void) {{ return {}; }}\n'
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    module.library.cache_clear()
+    clear()
     module.compiler.cache_clear()
     yield tmp_path / "seqbench" / "kernels"
-    module.library.cache_clear()
+    clear()
     monkeypatch.undo()
     module.compiler.cache_clear()
 
 
-def answer(number: int) -> int:
+def clear() -> None:
+    """Forget what is loaded, and that something could not be compiled."""
     module.library.cache_clear()
+    module._obstacle.cache_clear()
+
+
+def answer(number: int) -> int:
+    clear()
     return module.library(SOURCE.format(number), "float").answer()
 
 
@@ -118,7 +124,7 @@ def test_a_compiler_that_fails_says_why(folder, monkeypatch, tmp_path) -> None:
     fake.chmod(0o755)
     monkeypatch.setenv("CC", str(fake))
     module.compiler.cache_clear()
-    module.library.cache_clear()
+    clear()
     with pytest.raises(module.CompileError, match="fails: it is tired"):
         answer(1)
 

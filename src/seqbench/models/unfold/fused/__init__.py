@@ -13,7 +13,7 @@ engine      unfolds a cell by it
 
 from seqbench.models.unfold.fused.engine import kernel, run_fused
 from seqbench.models.unfold.fused.function import Kernel
-from seqbench.models.unfold.fused.library import CompileError
+from seqbench.models.unfold.fused.library import NoCompilerError, compiler_obstacle
 from seqbench.models.unfold.fused.nodes import NotCoveredError
 
-__all__ = ["CompileError", "Kernel", "NotCoveredError", "kernel", "run_fused"]
+__all__ = ["Kernel", "NoCompilerError", "NotCoveredError", "compiler_obstacle", "kernel", "run_fused"]

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from seqbench.models.unfold.cell import Cell, State
 from seqbench.models.unfold.fused.function import DTYPES, Call, Kernel, Unfold
-from seqbench.models.unfold.fused.library import CompileError
+from seqbench.models.unfold.fused.library import NoCompilerError
 from seqbench.models.unfold.fused.nodes import NotCoveredError
 from seqbench.models.unfold.fused.source import program
 from seqbench.models.unfold.fused.trace import trace
@@ -38,7 +38,7 @@ def kernel(cell: Cell, x: Any, state: State) -> Kernel:
 
     Raises:
         NotCoveredError: the cell's step cannot be compiled.
-        CompileError: the compiler fails.
+        NoCompilerError: nothing can be compiled.
     """
     (inputs, input_spec), (states, state_spec) = flat(x), flat(state)
     key = (
@@ -84,7 +84,7 @@ def _made(cell: Cell, x: Any, state: State, leaves: Sequence[Tensor]) -> Kernel 
             raise NotCoveredError(f"numbers of type {', '.join(sorted(map(str, types)))}")
         step = trace(cell, tree_map(lambda part: part[:, 0], x), state)
         return Kernel(program(step), types.pop())
-    except (NotCoveredError, CompileError) as error:
+    except (NotCoveredError, NoCompilerError) as error:
         return error
     except Exception as error:  # whatever a step raises; the loop will raise it where a user sees it
         return NotCoveredError(f"a step that cannot be traced: {error}")

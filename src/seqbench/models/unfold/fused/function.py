@@ -5,24 +5,31 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqbench.models.unfold.fused.library import library
+from seqbench.models.unfold.fused.library import check_compiler, library
 from seqbench.models.unfold.fused.program import Function, Program
 
 DTYPES = {torch.float32: "float", torch.float64: "double"}
 
 
 class Kernel:
-    """A program and its compiled functions."""
+    """A program and its functions, which are compiled when they are first called."""
 
     def __init__(self, made: Program, dtype: torch.dtype) -> None:
         self.program = made
-        self.library = library(made.source, DTYPES[dtype])
+        self._dtype = DTYPES[dtype]
+        check_compiler(self._dtype)
+
+    @cached_property
+    def library(self) -> ctypes.CDLL:
+        """The compiled functions."""
+        return library(self.program.source, self._dtype)
 
     def call(self, function: Function, pointers: dict[str, int | None], numbers: dict[str, int]) -> None:
         """Call a C function; other threads go on meanwhile."""

@@ -28,7 +28,11 @@ HEADER, PRODUCTS = HERE / "kernel.h", HERE / "products.c"
 
 
 class CompileError(Exception):
-    """There is no compiler, it fails, or the cache cannot be used; the message says which."""
+    """A kernel cannot be compiled; the message says why."""
+
+
+class NoCompilerError(CompileError):
+    """No kernel can: there is no compiler, it fails whatever it is given, or the cache cannot be used."""
 
 
 @cache
@@ -82,8 +86,9 @@ def library(source: str, dtype: str) -> ctypes.CDLL:
     Raises:
         CompileError: it cannot be compiled.
     """
-    if source != (products := PRODUCTS.read_text(encoding="utf-8")):
-        library(products, dtype)  # its functions are found by the kernels that are loaded after it
+    products = PRODUCTS.read_text(encoding="utf-8")
+    if source != products:
+        check_compiler(dtype)  # (the functions of products.c are found by kernels that are loaded after them)
     if (found := compiler()) is None:
         raise CompileError("there is no C compiler")
     path, version = found
@@ -103,6 +108,26 @@ def library(source: str, dtype: str) -> ctypes.CDLL:
     if not _is_sound(file):
         _compile(source, path, flags, file)
     return ctypes.CDLL(str(file), mode=ctypes.RTLD_GLOBAL if source == products else ctypes.DEFAULT_MODE)
+
+
+@cache
+def _obstacle(dtype: str) -> str | None:
+    try:
+        library(PRODUCTS.read_text(encoding="utf-8"), dtype)
+    except CompileError as error:
+        return str(error)
+    return None
+
+
+def compiler_obstacle() -> str | None:
+    """Return why nothing can be compiled here, or None."""
+    return _obstacle("float")
+
+
+def check_compiler(dtype: str) -> None:
+    """Raise a NoCompilerError where no kernel can be compiled: where not even what all are built on can."""
+    if (why := _obstacle(dtype)) is not None:
+        raise NoCompilerError(why)
 
 
 def _checksum(file: Path) -> Path:
