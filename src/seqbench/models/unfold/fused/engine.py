@@ -15,7 +15,7 @@ from seqbench.models.unfold.fused.function import DTYPES, Call, Kernel, Unfold
 from seqbench.models.unfold.fused.library import NoCompilerError
 from seqbench.models.unfold.fused.nodes import NotCoveredError
 from seqbench.models.unfold.fused.source import program
-from seqbench.models.unfold.fused.trace import trace
+from seqbench.models.unfold.fused.trace import ROWS, trace
 
 
 class Entry(NamedTuple):
@@ -82,8 +82,11 @@ def _made(cell: Cell, x: Any, state: State, leaves: Sequence[Tensor]) -> Kernel 
     try:
         if len(types) != 1 or not types <= DTYPES.keys():
             raise NotCoveredError(f"numbers of type {', '.join(sorted(map(str, types)))}")
-        step = trace(cell, tree_map(lambda part: part[:, 0], x), state)
-        return Kernel(program(step), types.pop())
+        one = tree_map(lambda part: part[:, 0], x)
+        made, other = (program(trace(cell, one, state, rows)) for rows in ROWS)
+        if (made.source, made.step.recipe.text) != (other.source, other.step.recipe.text):
+            raise NotCoveredError("a step that depends on the number of rows")
+        return Kernel(made, types.pop())
     except (NotCoveredError, NoCompilerError) as error:
         return error
     except Exception as error:  # whatever a step raises; the loop will raise it where a user sees it

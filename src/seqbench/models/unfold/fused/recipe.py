@@ -50,6 +50,11 @@ class Recipe:
             self._values.append(None)
         self._calls.append((call, *held, places))
 
+    @property
+    def text(self) -> str:
+        """What is called, with what."""
+        return repr([(str(call), args, kwargs, places) for call, args, kwargs, places in self._calls])
+
     def run(self, cell: Cell, wanted: Sequence[int]) -> list[Tensor]:
         """Return tensors by their places."""
         values: list[Any] = [

@@ -21,8 +21,8 @@ from seqbench.models.unfold.fused.nodes import Block, Node, NotCoveredError
 from seqbench.models.unfold.fused.operations import filled, translate, width
 from seqbench.models.unfold.fused.recipe import Recipe
 
-#: Rows of the traced call. No size that a cell has by itself is likely to be the same.
-ROWS = 13
+#: Rows of the traced calls. What differs between them depends on the number of rows.
+ROWS = (2, 61)
 
 
 @dataclass
@@ -59,24 +59,27 @@ class Step:
         return [w if k in self.matrices else w.contiguous() for k, w in enumerate(found)]
 
 
-def trace(cell: Cell, inputs: Any, state: Any) -> Step:
+def trace(cell: Cell, inputs: Any, state: Any, rows: int = ROWS[0]) -> Step:
     """Return the step of a cell.
 
     Args:
         cell: whose step it is.
-        inputs: of the cell, tensors (rows, …), of the sizes and types of one step.
+        inputs: of the cell, tensors (B, …), of the sizes and types of one step.
         state: the same of the state.
+        rows: of the call that is watched.
 
     Raises:
         NotCoveredError: the step has a part that a graph cannot express.
     """
     with torch.inference_mode(False):  # what is recorded is also for training
-        return _trace(cell, tree_map(_rows_of, inputs), tree_map(_rows_of, state))
+        return _trace(
+            cell, rows, *tree_map(lambda part: part.new_zeros(rows, *part.shape[1:]), (inputs, state))
+        )
 
 
-def _trace(cell: Cell, *sample: Any) -> Step:
+def _trace(cell: Cell, rows: int, *sample: Any) -> Step:
     (given, _), (before, state_spec) = tree_flatten(sample[0]), tree_flatten(sample[1])
-    watch = _Watch(cell)
+    watch = _Watch(cell, rows)
     for name, leaves in (("x", given), ("s", before)):
         for i, leaf in enumerate(leaves):
             watch.values[id(leaf)] = watch.graph.input(f"{name}{i}", width(leaf)), leaf
@@ -109,16 +112,12 @@ def _trace(cell: Cell, *sample: Any) -> Step:
     )
 
 
-def _rows_of(part: Tensor) -> Tensor:
-    """Return a tensor of its own with `ROWS` rows and the sizes and type of `part`."""
-    return part.new_zeros(ROWS, *part.shape[1:])
-
-
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Makes the graph while a step runs."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, rows: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.rows = rows
         self.graph = Graph()
         self.recipe = Recipe(cell)
         #: By identity, with the tensor, so that no other one can have its place in memory.
@@ -150,7 +149,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._transposed[id(made)] = args[0]
             return made
         for part in parts:
-            if part.ndim == 0 or part.shape[0] != ROWS:
+            if part.ndim == 0 or part.shape[0] != self.rows:
                 raise NotCoveredError(f"{func}, whose value has no rows")
             width(part)
         for node, part in zip(translate(self, func, args, kwargs, made), parts, strict=True):
