@@ -86,12 +86,19 @@ INLINE real exp_of(real x) {
 }
 
 INLINE real tanh_of(real x) {
-  const real size = x < 0 ? -x : x, bound = REAL_IS_FLOAT ? 10 : 20;
-  const real e = expm1_of(2 * (size > bound ? bound : size)), y = e / (e + 2);
-  return x < 0 ? -y : y;
+  const real bound = REAL_IS_FLOAT ? 10 : 20;  /* beyond it tanh is 1 to the last bit */
+  const real e = expm1_of(2 * (x < -bound ? -bound : x > bound ? bound : x));
+  return e / (e + 2);
 }
 
-INLINE real sigmoid_of(real x) { return 1 / (1 + exp_of(-x)); }
+/* exp −x, kept from overflow: where it would, the result is next to nothing. */
+INLINE real sigmoid_of(real x) {
+  const real bound = REAL_IS_FLOAT ? 87 : 708;
+  x = x < -bound ? -bound : x > bound ? bound : x;
+  const real n = nearest(x * (real)-1.44269504088896340736);
+  const real r = (-x - n * LN2_HIGH) - n * LN2_LOW;
+  return 1 / (1 + (expm1_series(r) + 1) * power_of_two(n));
+}
 
 #define FUNCTION(name) INLINE real name##_of(real x) { return REAL_IS_FLOAT ? name##f(x) : name(x); }
 FUNCTION(log) FUNCTION(log1p) FUNCTION(sqrt) FUNCTION(sin) FUNCTION(cos) FUNCTION(erf) FUNCTION(floor)
