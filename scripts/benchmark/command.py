@@ -116,7 +116,7 @@ def header(facts: dict[str, object], settings: Settings) -> str:
     if "jax" not in versions:
         lines.append("JAX was not there: `pip install 'seqbench[bench]'`.")
     if settings.device == "cpu":
-        lines.append("GPU: not measured here; `scripts/bench --device cuda` does it.")
+        lines.append("GPU: not measured here; `scripts/gpu_check --out results/speed` does it.")
     if settings.quick:
         lines.append("Tiny sizes, measured once: these numbers mean nothing.")
     return "\n\n".join(lines)

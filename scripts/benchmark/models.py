@@ -57,7 +57,8 @@ class Case:
     def engines(self, point: Point) -> list[str]:
         """Return the engines that every cell of the model has."""
         (model,) = self.build(point)
-        some = ("fused", "loop") if cast(Any, model).feedback.beside else ENGINES
+        # With feedback all that a step does is one cell, for which `auto` stands.
+        some = ("auto", "loop") if cast(Any, model).feedback.beside else ENGINES
         return [engine for engine in some if has_engine(model, engine)]
 
     def data(self, point: Point, device: str = "cpu", count: int = 1) -> list[Data]:
