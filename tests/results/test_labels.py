@@ -82,3 +82,12 @@ def test_a_run_from_before_an_option_is_labelled_as_one_after_it() -> None:
 def test_other_data_are_another_task() -> None:
     assert tasks([run(data="a1"), run(data="b2")]) == ["adding (data=a1)", "adding (data=b2)"]
     assert tasks([run(data="a1"), run(data="a1", seed=1)]) == ["adding", "adding"]
+
+
+def test_runs_of_one_seed_by_two_engines_are_two_models() -> None:
+    """They are two runs of one seed, and must not count as two seeds."""
+    fused, loop = run(seed=0), run(seed=0)
+    fused.execution, loop.execution = {"engine": "fused"}, {"engine": "loop", "threads": 2}
+    assert models([fused, loop]) == ["lstm (engine=fused)", "lstm (engine=loop, threads=2)"]
+    before = run(seed=1)
+    assert models([before, run(seed=2)]) == ["lstm"]

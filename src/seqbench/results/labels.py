@@ -71,11 +71,14 @@ def _settings(result: Result) -> dict[str, str]:
     """Return the settings that labels may name: dotted key to value as text, without those that are None.
 
     A setting that a run leaves out has its frozen default: runs from before an option are labelled as those
-    after it. Other data make another task.
+    after it. Other data make another task. How a run is executed counts by what it came to, its engine, not
+    by what was asked for.
     """
     settings = {
         key: public_name(value) if key.endswith(TARGET) and isinstance(value, str) else _text(value)
-        for key, value in _flat(with_defaults(result.config) | {"task.data": result.data})
+        for key, value in _flat(
+            with_defaults(result.config) | {"task.data": result.data, "execution": result.execution}
+        )
         if value is not None
         if not any(key == part or key.startswith(f"{part}.") for part in UNNAMED)
     }

@@ -224,6 +224,7 @@ def _blank(job: Plan, seed: int) -> Result:
         metric=job.task.metric,
         metrics={job.task.metric: job.task.metric_of(job.task.metric)},
         solved_when=job.task.solved_when,
+        execution=job.mode.canonical,
         mode=str(job.mode),
         device=devices.processor(),
         versions=versions(),

@@ -66,6 +66,8 @@ class Result:
     """Peak memory of the process, or of the device, with all seeds that train in it."""
     mode: str | None = None
     """The execution mode, which decides speed and rounding, such as `seeds vectorized, engine loop`."""
+    execution: dict[str, str | int | bool] = field(default_factory=dict)
+    """What of the mode is part of the run's identity: engine, threads, devices, vectorized, where not plain."""
     device: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     commit: str | None = None
