@@ -67,7 +67,7 @@ class Result:
     mode: str | None = None
     """The execution mode, which decides speed and rounding, such as `seeds vectorized, engine loop`."""
     execution: dict[str, str | int | bool] = field(default_factory=dict)
-    """What of the mode is part of the run's identity: engine, threads, devices, vectorized, where not plain."""
+    """What of the mode the run is identified by: engine, threads, devices, vectorized, where not plain."""
     device: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     commit: str | None = None
