@@ -30,7 +30,7 @@ TASKS = {
     "tree": ["task=listops", "task.eval_size=11"],
     "two-sequence": ["task=reverse", "task.length=5", "task.eval_size=11"],
 }
-FAST = ("rnn", "gru", "leaky_rnn", "ntm")
+FAST = ("gru", "ntm")
 #: What else a step may do, on models whose steps differ in kind.
 STEPS = {
     "one input and one output": ["task=latch", "task.length=7", "model=rnn"],

@@ -120,7 +120,14 @@ def test_seeds_of_a_stack_are_each_alone(preset: str) -> None:
     assert (alone[-1, 0, 0] - alone[-1, 0, 1]).abs() > 1e-6
 
 
-@pytest.mark.parametrize("optim", [optim for optim in preset_names("optim") if optim != "sgd_omega"])
+@pytest.mark.parametrize(
+    "optim",
+    [
+        pytest.param(optim, marks=() if optim == "adam" else pytest.mark.slow)
+        for optim in preset_names("optim")
+        if optim != "sgd_omega"
+    ],
+)
 def test_the_platform_trains_a_stack_as_its_seeds_alone(
     optim: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
@@ -138,7 +145,7 @@ def test_the_platform_trains_a_stack_as_its_seeds_alone(
 
 
 @pytest.mark.usefixtures("vectorized")
-@pytest.mark.parametrize("task", [[], ["task=latch", "task.length=7"]])
+@pytest.mark.parametrize("task", [["task=latch", "task.length=7"], pytest.param([], marks=pytest.mark.slow)])
 def test_the_company_in_a_stack_changes_nothing(task: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone, among three, among more than a stack holds, after others have ended, resumed."""
     args = [*task, "model=leaky_rnn", "model.hidden_size=7", "trainer.max_steps=60", "trainer.eval_every=20"]
@@ -154,6 +161,7 @@ def test_the_company_in_a_stack_changes_nothing(task: list[str], monkeypatch: py
 
 
 @pytest.mark.usefixtures("vectorized")
+@pytest.mark.slow
 def test_a_seed_that_ends_leaves_the_others_of_its_stack() -> None:
     args = ["optim.lr=0.02", "trainer.max_steps=400", "trainer.eval_every=10", "model=gru"]
     ours = train(*args, "n_seeds=4", "runs_dir=together")
@@ -185,6 +193,7 @@ def test_a_seed_that_diverges_leaves_the_others(monkeypatch: pytest.MonkeyPatch)
         assert differences(folder("clean", k), folder("runs", k)) == []
 
 
+@pytest.mark.slow
 def test_seeds_that_were_killed_go_on_bit_for_bit() -> None:
     args = ["optim.lr=0.01", "trainer.eval_every=20", "trainer.checkpoint_every=1", "model=leaky_rnn"]
     args += ["trainer.max_steps=300", "n_seeds=3"]
