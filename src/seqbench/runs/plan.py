@@ -32,7 +32,7 @@ from seqbench.config.identity import Identity, identity, resolve
 from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError, say
 from seqbench.models.model import Model
-from seqbench.models.unfold.fused import compiler_obstacle
+from seqbench.models.unfold.fused import compiler_obstacle, is_tested
 from seqbench.runs.devices import accelerator, world_size
 from seqbench.runs.effects import check_effects
 from seqbench.runs.memory import seeds_at_once
@@ -176,6 +176,9 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
     for callback in observers if not cfg.logger else ():
         check_is_heard(callback)
     at_once = seeds_at_once(model, task, config)
+    if not is_tested(model):  # whether a user's cell is compiled depends on its numbers too
+        with torch.random.fork_rng():
+            model = make_model()
     mode = execution_mode(
         *(model, optimizer, settings),
         device=accelerator(settings),

@@ -9,7 +9,6 @@ A recurrent network is one step f with one set of parameters θ, applied τ time
 
 from __future__ import annotations
 
-import copy
 from contextlib import suppress
 from typing import Any
 
@@ -20,7 +19,14 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.models.unfold.cell import Cell, Engine, State
-from seqbench.models.unfold.fused import Kernel, NoCompilerError, NotCoveredError, kernel, run_fused
+from seqbench.models.unfold.fused import (
+    Kernel,
+    NoCompilerError,
+    NotCoveredError,
+    is_tested,
+    kernel,
+    run_fused,
+)
 from seqbench.models.unfold.loop import loop
 from seqbench.models.unfold.valid import last_valid, like, reverse_valid
 
@@ -89,9 +95,9 @@ def unfold(
     rows, steps = like_x.shape[:2]
     if state is None:
         state = cell.initial_state(rows)
-    made = kernel(cell, x, state) if engine == "fused" else None
+    made = kernel(cell, x, state, lengths) if engine == "fused" else None
     if engine == "auto":
-        made, transformed = _kernel_now(cell, x, state)
+        made, transformed = _kernel_now(cell, x, state, lengths)
         engine = _unfused(cell, checkpoint_steps is not None, transformed)
     if made is not None:
         return run_fused(made, cell, x, state, lengths, last, checkpoint_steps)
@@ -147,6 +153,9 @@ def _unfused(cell: Cell, checkpoints: bool, mapped: bool = False) -> Engine:
 def check_engine(cell: Cell, engine: Engine) -> None:
     """Raise a ValueError if the cell does not have the engine."""
     has = {"auto": True, "native": cell.has_native, "scan": cell.has_scan, "loop": True}
+    on_meta = any(part.is_meta for part in (*cell.parameters(), *cell.buffers()))
+    if engine == "fused" and on_meta and not is_tested(cell):
+        return  # only with numbers can that be told
     why = obstacle_to_fusing(cell) if engine == "fused" else None
     if why is not None or not has.get(engine, engine == "fused"):
         mine = [name for name, there in has.items() if there]
@@ -162,12 +171,7 @@ def obstacle_to_fusing(cell: Cell) -> str | None:
     """Return why a cell that reads vectors cannot be compiled, or None if it can."""
     try:
         kernel(cell, _input_of(cell), cell.initial_state(1))
-    except NoCompilerError as error:
-        return str(error)
-    except NotCoveredError as error:
-        # A user's code may need more than sizes, which is all that a tensor on the device meta has.
-        if any(part.is_meta for part in (*cell.parameters(), *cell.buffers())):
-            return obstacle_to_fusing(copy.deepcopy(cell).to_empty(device="cpu"))
+    except (NotCoveredError, NoCompilerError) as error:
         return str(error)
     return None
 
@@ -178,13 +182,13 @@ def _input_of(cell: Cell) -> Tensor:
     return torch.zeros(1, 1, cell.input_size) if like is None else like.new_zeros(1, 1, cell.input_size)
 
 
-def _kernel_now(cell: Cell, x: Any, state: State) -> tuple[Kernel | None, bool]:
+def _kernel_now(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tuple[Kernel | None, bool]:
     """Return the kernel of a cell if the tensors allow it, and whether vmap is at work on them."""
     transformed = torch._C._functorch.peek_interpreter_stack() is not None
     device = (x if isinstance(x, Tensor) else tree_leaves(x)[0]).device.type
     if device in FUSED_ON and not transformed and not torch.is_autocast_enabled("cpu"):
         with suppress(NotCoveredError, NoCompilerError):
-            return kernel(cell, x, state), False
+            return kernel(cell, x, state, lengths), False
     # vmap has no rule for torch's kernels.
     tensors = [*tree_leaves(x), *tree_leaves(state), *cell.parameters()]
     return None, transformed and any(map(torch._C._functorch.is_batchedtensor, tensors))

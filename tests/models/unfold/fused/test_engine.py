@@ -25,7 +25,7 @@ from seqbench.models.cells.rnn import RNN
 from seqbench.models.cells.skip import SkipRNN
 from seqbench.models.feedback import Feedback
 from seqbench.models.sequence import SequenceModel
-from seqbench.models.unfold.fused import engine
+from seqbench.models.unfold.fused import NotCoveredError, engine
 
 CELLS = {
     "rnn": RNN,
@@ -211,3 +211,68 @@ def test_under_vmap_and_autocast_the_loop_runs() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half = unfold(cell, x[0])[0]
     assert 1e-4 < (half - unfold(cell, x[0])[0]).abs().max() < 0.1
+
+
+class Apart(Cell):
+    """A cell with a matrix of which its step reads columns."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 5)
+        self.A = nn.Linear(8, 5)
+
+    def project(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.A.weight[:, :3], self.A.bias)
+
+    def step(self, projected: Tensor, state: tuple[Tensor]) -> tuple[Tensor, tuple[Tensor]]:
+        h = torch.tanh(projected + nn.functional.linear(state[0], self.A.weight[:, 3:]))
+        return h, (h,)
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor]:
+        return (self.A.weight.new_zeros(batch_size, 5),)
+
+
+def test_weights_may_be_columns_of_a_matrix() -> None:
+    cell, x = Apart().double(), torch.randn(4, 6, 3).double()
+    torch.testing.assert_close(*(passes(cell, x, e) for e in ("fused", "loop")), rtol=1e-12, atol=1e-12)
+
+
+def test_a_cell_that_has_changed_gets_another_kernel() -> None:
+    cell, x = Apart().double(), torch.randn(4, 6, 3).double()
+    unfold(cell, x)
+    cell.A = nn.Linear(8, 5).double()
+    torch.testing.assert_close(unfold(cell, x)[0], unfold(cell, x, engine="loop")[0], rtol=1e-12, atol=1e-12)
+    cell = DeepTransitionRNN(3, 5, depth=2, skip=True).double()
+    unfold(cell, x)
+    cell.S = None
+    torch.testing.assert_close(unfold(cell, x)[0], unfold(cell, x, engine="loop")[0], rtol=1e-12, atol=1e-12)
+
+
+def test_tensors_of_other_sizes_are_left_to_the_loop() -> None:
+    """It says what is wrong with them, or broadcasts; C would read beyond them."""
+    cell, x = LeakyRNN(2, 4), torch.randn(6, 5, 2)
+    one = (torch.randn(1, 4),)
+    assert torch.equal(unfold(cell, x, one)[0], unfold(cell, x, one, engine="loop")[0])
+    with pytest.raises(NotCoveredError, match="several numbers of rows"):
+        unfold(cell, x, one, engine="fused")
+    with pytest.raises(RuntimeError):
+        unfold(cell, x, lengths=torch.tensor([3, 2]))
+
+
+def test_lengths_may_change_before_the_way_back_and_be_longer_than_the_sequence() -> None:
+    cell, x = LSTM(2, 4).double(), torch.randn(3, 5, 2).double()
+    found = []
+    for name in ("fused", "loop"):
+        lengths = torch.tensor([9, 2, 4], dtype=torch.int32)
+        given = x.clone().requires_grad_()
+        outputs = unfold(cell, given, lengths=lengths, engine=name)[0]
+        lengths.sub_(2)
+        found.append(torch.autograd.grad(outputs.square().sum(), given)[0])
+    torch.testing.assert_close(*found, rtol=1e-12, atol=1e-12)
+
+
+def test_a_gradient_of_a_gradient_is_refused_and_never_wrong() -> None:
+    cell, x = RNN(2, 4), torch.randn(3, 5, 2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="unfold it with engine='loop'"):
+        torch.autograd.grad(unfold(cell, x)[0].sum(), x, create_graph=True)
+    (g,) = torch.autograd.grad(unfold(cell, x, engine="loop")[0].sum(), x, create_graph=True)
+    assert g.requires_grad

@@ -166,8 +166,6 @@ def test_functions_are_as_exact_as_torch() -> None:
             arguments = ctypes.c_void_p(x.data_ptr()), ctypes.c_void_p(y.data_ptr()), ctypes.c_long(len(x))
             getattr(made, f"all_{function}")(*arguments)
             exact = getattr(torch.nn.functional if function == "softplus" else torch, function)(x.double())
-            if function == "softplus":
-                exact = torch.logaddexp(x.double(), torch.zeros(()).double())
             torch.testing.assert_close(
                 y,
                 exact.to(dtype),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,29 @@ class Own(Cell):
         return (self.U.new_zeros(batch_size, 4),)
 
 
+class Rounded(torch.autograd.Function):
+    """Rounds, with the gradient of doing nothing."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return (4 * x).round() / 4
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        return g
+
+
+def without_gradient(h: Tensor) -> Tensor:
+    with torch.no_grad():
+        return 0.5 * h
+
+
+def hooked(a: Tensor) -> Tensor:
+    if a.requires_grad:
+        a.register_hook(lambda g: 0.5 * g)
+    return a
+
+
 #: Bounded, so that five steps stay near 1 whatever follows.
 COVERED = {
     "tanh": lambda a, h, c: a.tanh() + 0.1 * a.sin() * a.cos(),
@@ -62,6 +86,8 @@ COVERED = {
     "parts": lambda a, h, c: torch.cat([a[:, 1:3].tanh(), h[:, :1], a.unbind(1)[3][:, None]], 1),
     "halves": lambda a, h, c: torch.cat([x * y.sigmoid() for x, y in [a.chunk(2, -1), h.chunk(2, -1)]], 1),
     "in turn": lambda a, h, c: torch.tanh(torch.tanh(h @ c.W) @ c.W.t() + a * (h @ c.W)),
+    "phases": lambda a, h, c: torch.remainder(2 * a, c.p).sin(),
+    "columns": lambda a, h, c: F.linear(h, torch.cat([c.W, c.W], 1)[:, 4:]) + a[:, -9:4].tanh(),
     "twice": lambda a, h, c: torch.tanh(h @ c.W + (h * c.p) @ c.W.t() + torch.addmm(a, h, c.W, )),
     "weights of weights": lambda a, h, c: torch.tanh(a @ (torch.eye(4, dtype=a.dtype) * 3 + c.W).inverse()),
     "a constant": lambda a, h, c: torch.tanh(a * torch.linspace(0, 1, 4, dtype=a.dtype) + torch.ones_like(h)),
@@ -71,6 +97,22 @@ COVERED = {
     "erf": lambda a, h, c: torch.erf(a) - torch.sub(a.tanh(), h, alpha=0.5) + torch.rsub(h, 1.0) * 0.1,
 }  # fmt: skip
 LEFT = {
+    "own gradient": (lambda a, h, c: Rounded.apply(a.tanh()), "gradients that are not those of its steps"),
+    "no gradient": (lambda a, h, c: a.tanh() + without_gradient(h), "gradients that are not those of"),
+    "a hook": (lambda a, h, c: hooked(a.tanh()), "gradients that are not those of its steps"),
+    "whole numbers": (lambda a, h, c: a.tanh() * (a > 0).int(), "whole number"),
+    "bounds with gradients": (lambda a, h, c: a.clamp(-c.p, c.p), "bounds that are tensors"),
+    "an exponent": (lambda a, h, c: a.abs() ** c.p, "exceptions at 0"),
+    "numbers from elsewhere": (
+        lambda a, h, c: a.tanh() * torch.tensor([1.0, 2, 3, 4]),
+        "no parameter and no",
+    ),
+    "weights through numpy": (
+        lambda a, h, c: a.tanh() * torch.from_numpy(c.p.detach().numpy()),
+        "no parameter",
+    ),
+    "another type": (lambda a, h, c: a.double().tanh().float(), "type"),
+    "python's own dice": (lambda a, h, c: a.tanh() * random.random(), "depends on the number of rows"),
     "random": (lambda a, h, c: F.dropout(a, 0.5), "empty_like"),
     "noise": (lambda a, h, c: a + torch.randn_like(a), "draws random numbers"),
     "in place": (lambda a, h, c: a.tanh_(), "writes into a tensor"),
@@ -118,3 +160,19 @@ def test_what_a_graph_cannot_express_runs_the_loop(name: str) -> None:
         check_engine(cell, "fused")
     assert chosen_engine(cell) == "loop"
     assert torch.equal(generator, torch.get_rng_state()) and cell.steps == 0, "a trial leaves no trace"
+
+
+def test_a_step_leaves_no_trace_in_the_cell_that_is_tried() -> None:
+    cell = Own(lambda a, h, c: (setattr(c, "last", a), a.tanh())[1])
+    assert chosen_engine(cell) == "fused" and not hasattr(cell, "last")
+    assert "project of all steps" and chosen_engine(Centred()) == "loop"
+
+
+class Centred(Own):
+    """Its `project` looks at all steps at once."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda a, h, c: a.tanh())
+
+    def project(self, x: Tensor) -> Tensor:
+        return super().project(x - x.mean(0) if x.ndim == 3 else x)

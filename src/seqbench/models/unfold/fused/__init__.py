@@ -11,9 +11,18 @@ function    the C functions as a function of torch
 engine      unfolds a cell by it
 """
 
-from seqbench.models.unfold.fused.engine import kernel, run_fused
+from seqbench.models.unfold.fused.engine import is_tested, kernel
 from seqbench.models.unfold.fused.function import Kernel
 from seqbench.models.unfold.fused.library import NoCompilerError, compiler_obstacle
 from seqbench.models.unfold.fused.nodes import NotCoveredError
+from seqbench.models.unfold.fused.run import run_fused
 
-__all__ = ["Kernel", "NoCompilerError", "NotCoveredError", "compiler_obstacle", "kernel", "run_fused"]
+__all__ = [
+    "Kernel",
+    "NoCompilerError",
+    "NotCoveredError",
+    "compiler_obstacle",
+    "is_tested",
+    "kernel",
+    "run_fused",
+]

@@ -45,7 +45,8 @@ RULES: dict[str, Rule] = {
     "exp": lambda g, y, a: (g * y,),
     "log": lambda g, y, a: (g / a,),
     "log1p": lambda g, y, a: (g / (1 + a),),
-    "softplus": lambda g, y, a: (g * _of("sigmoid", a),),
+    "softplus": lambda g, y, a: (_where(_of("gt", a, 20), g, g * _of("sigmoid", a)),),
+    "remainder": lambda g, y, a, b: (g, -(g * _of("floor", a / b))),
     "sqrt": lambda g, y, a: (g / (2 * y),),
     "rsqrt": lambda g, y, a: (-0.5 * (g * (y / a)),),
     "sin": lambda g, y, a: (g * _of("cos", a),),
@@ -70,7 +71,7 @@ RULES: dict[str, Rule] = {
 }
 #: Operations whose value has no gradient.
 FLAT = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not", "sign", "floor", "ceil", "round",
-                  "trunc", "remainder", "argmax", "max"})  # fmt: skip
+                  "trunc", "argmax", "max"})  # fmt: skip
 
 
 @dataclass

@@ -1,46 +1,61 @@
-"""The engine of compiled cells: all steps in one call of C, with its gradient."""
+"""Which cells have a kernel, and whether it is still theirs."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+from torch.utils._pytree import tree_map
 
 from seqbench.models.unfold.cell import Cell, State
-from seqbench.models.unfold.fused.function import DTYPES, Call, Kernel, Unfold
+from seqbench.models.unfold.fused.check import check_against_loop
+from seqbench.models.unfold.fused.function import DTYPES, Kernel
 from seqbench.models.unfold.fused.library import NoCompilerError
 from seqbench.models.unfold.fused.nodes import NotCoveredError
+from seqbench.models.unfold.fused.run import flat
 from seqbench.models.unfold.fused.source import program
 from seqbench.models.unfold.fused.trace import ROWS, trace
 
+TESTED = ("seqbench.", "torch.")
+
 
 class Entry(NamedTuple):
-    """The kernel of a cell, or why there is none, and the cell's options when it was made."""
+    """The kernel of a cell, or why there is none, and what the cell was when it was made."""
 
     kernel: Kernel | Exception
-    options: list[tuple[dict[str, Any], str, Any]]
+    cell: list[tuple[dict[str, Any], dict[str, Any]]]
 
 
 _ENTRIES: WeakKeyDictionary[torch.nn.Module, dict[Any, Entry]] = WeakKeyDictionary()
 
 
-def kernel(cell: Cell, x: Any, state: State) -> Kernel:
+def kernel(cell: Cell, x: Any, state: State, lengths: Tensor | None = None) -> Kernel:
     """Return the kernel of a cell.
 
     Args:
         cell: whose step it goes through.
         x: its input, a pytree of tensors (B, T, …).
         state: before the first step, tensors (B, …).
+        lengths: valid steps of each row.
 
     Raises:
-        NotCoveredError: the cell's step cannot be compiled.
+        NotCoveredError: the cell's step cannot be compiled, or not for these tensors.
         NoCompilerError: nothing can be compiled.
     """
     (inputs, input_spec), (states, state_spec) = flat(x), flat(state)
+    if not all(isinstance(part, Tensor) for part in (*inputs, *states)):
+        raise NotCoveredError("an input or a state that is no tensor")
+    lead = inputs[0].shape[:2]
+    if (
+        any(part.shape[:2] != lead for part in inputs)
+        or any(part.shape[:1] != lead[:1] for part in states)
+        or (lengths is not None and lengths.shape != lead[:1])
+    ):
+        raise NotCoveredError("inputs, states and lengths of several numbers of rows or steps")
     key = (
         type(cell),
         (input_spec, *[(part.dtype, part.shape[2:]) for part in inputs]),
@@ -48,105 +63,76 @@ def kernel(cell: Cell, x: Any, state: State) -> Kernel:
     )
     mine = _ENTRIES.setdefault(cell.owner, {})
     entry = mine.get(key)
-    if entry is None or any(values.get(name) != value for values, name, value in entry.options):
-        entry = mine[key] = Entry(_made(cell, x, state, [*inputs, *states]), _options(cell))
+    if entry is None or not all(_is_same(*pair) for pair in entry.cell):
+        # What the cell is goes first: a step may note something in it.
+        it_is = [(vars(module), _attributes(module)) for module in cell.modules()]
+        entry = mine[key] = Entry(_made(cell, x, state, [*inputs, *states]), it_is)
     if isinstance(entry.kernel, Exception):
         raise entry.kernel
     return entry.kernel
 
 
-def flat(tree: Any) -> tuple[list[Tensor], Any]:
-    """Return the leaves of a pytree and its structure: None for a tensor, a number for a tuple of tensors."""
-    if isinstance(tree, Tensor):
-        return [tree], None
-    if type(tree) is tuple and all(isinstance(part, Tensor) for part in tree):  # torch's own way is slow
-        return [*tree], len(tree)
-    return tree_flatten(tree)
+#: Attributes of every module that a step does not read. (Parameters and buffers are looked up for each call.)
+IGNORED = {"_parameters", "_buffers", "_modules"}
 
 
-def _options(cell: Cell) -> list[tuple[dict[str, Any], str, Any]]:
-    """Return the values in the modules of a cell that its step may depend on, with where they stand."""
-    return [
-        (vars(module), name, value)
-        for module in cell.modules()
-        for name, value in vars(module).items()
-        if isinstance(value, bool | int | float | str | None | torch.dtype)
-    ]
+def _attributes(module: torch.nn.Module) -> dict[str, Any]:
+    """Return what a step may read in a module, beside the numbers of its weights."""
+    found = {name: value for name, value in vars(module).items() if name not in IGNORED}
+    return found | {
+        "modules": dict(module._modules),
+        "shapes": {
+            name: None if part is None else part.shape
+            for name, part in (*module._parameters.items(), *module._buffers.items())
+        },
+    }
+
+
+def _is_same(now: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Whether a module is what it was."""
+    parts = (*now["_parameters"].items(), *now["_buffers"].items())
+    shapes = before["shapes"]
+    return (
+        len(now) - len(IGNORED) == len(before) - 2
+        and now["_modules"] == before["modules"]
+        and len(parts) == len(shapes)
+        and all(shapes.get(name, 0) == (None if part is None else part.shape) for name, part in parts)
+        and all(
+            name in now and (now[name] is value or (isinstance(value, SIMPLE) and now[name] == value))
+            for name, value in before.items()
+            if name not in ("modules", "shapes")
+        )
+    )
+
+
+#: Types whose values are compared; other attributes must be the same objects.
+SIMPLE = (bool, int, float, str, tuple)
+
+
+def is_tested(module: torch.nn.Module) -> bool:
+    """Whether all of a module is of packages whose cells the tests hold against their loops."""
+    return all(f"{type(part).__module__}.".startswith(TESTED) for part in module.modules())
 
 
 def _made(cell: Cell, x: Any, state: State, leaves: Sequence[Tensor]) -> Kernel | Exception:
     types = {part.dtype for part in leaves if part.is_floating_point() or part.is_complex()}
-    types |= {
-        p.dtype for p in (*cell.parameters(), *cell.buffers()) if p.is_floating_point() or p.is_complex()
-    }
+    own = (*cell.parameters(), *cell.buffers())
+    types |= {part.dtype for part in own if part.is_floating_point() or part.is_complex()}
     try:
         if len(types) != 1 or not types <= DTYPES.keys():
             raise NotCoveredError(f"numbers of type {', '.join(sorted(map(str, types)))}")
         one = tree_map(lambda part: part[:, 0], x)
-        made, other = (program(trace(cell, one, state, rows)) for rows in ROWS)
+        trusted = is_tested(cell)
+        # A user's step may leave something behind: it is called on a copy.
+        watched = cell if trusted else copy.deepcopy(cell)
+        made, other = (program(trace(watched, one, state, rows)) for rows in ROWS)
         if (made.source, made.step.recipe.text) != (other.source, other.step.recipe.text):
             raise NotCoveredError("a step that depends on the number of rows")
-        return Kernel(made, types.pop())
+        found = Kernel(made, types.pop())
+        if not trusted and not any(part.is_meta for part in (*leaves, *own)):
+            check_against_loop(cell, found, x, state)
+        return found
     except (NotCoveredError, NoCompilerError) as error:
         return error
     except Exception as error:  # whatever a step raises; the loop will raise it where a user sees it
-        return NotCoveredError(f"a step that cannot be traced: {error}")
-
-
-def run_fused(
-    made: Kernel, cell: Cell, x: Any, state: State, lengths: Tensor | None, last: bool,
-    checkpoint_steps: int | None = None,
-) -> tuple[Any, State]:  # fmt: skip
-    """Run all steps.
-
-    Args:
-        made: the kernel of the cell.
-        cell: the step.
-        x: the input, a pytree of tensors (B, T, …).
-        state: the state before the first step, tensors (B, …).
-        lengths: valid steps of each row; None if all are.
-        last: return only the last valid output.
-        checkpoint_steps: steps whose values are kept for the way back at once; the others are computed again.
-            None for all.
-
-    Returns:
-        The outputs (B, T, …), or the last valid one (B, …), and the last state.
-    """
-    step = made.program.step
-    inputs, (states, state_spec) = flat(x)[0], flat(state)
-    rows, steps = inputs[0].shape[:2]
-    dtype = next(part.dtype for part in states if part.is_floating_point())
-    xs = [_as(part.transpose(0, 1), dtype) for part in inputs]
-    before = [_as(part, dtype) for part in states]
-    weights = [weight if weight.dtype == dtype else weight.to(dtype) for weight in step.weights(cell)]
-    # The last output follows from the last state, where it is one.
-    wanted = tuple(not last or place is None for place in made.program.output_state)
-    call = Call(made, rows, lengths, wanted, checkpoint_steps or steps)
-    found: tuple[Any, ...] = Unfold.apply(call, (len(xs), len(before)), *xs, *before, *weights)  # type: ignore[no-untyped-call]
-    ends, outputs = found[: len(before)], list(found[len(before) :])
-    after = [
-        end.view(rows, *shape).to(part.dtype)
-        for end, shape, part in zip(ends, step.state_shapes, states, strict=True)
-    ]
-    for i, place in enumerate(made.program.output_state):
-        shape = step.output_shapes[i]
-        if not last:
-            outputs[i] = outputs[i].view(steps, rows, *shape).transpose(0, 1)
-        elif place is not None:
-            outputs[i] = ends[place].view(rows, *shape)
-            if lengths is not None:  # a row without a step has no last output
-                some = (lengths > 0).view(rows, *[1] * len(shape))
-                outputs[i] = torch.where(some, outputs[i], 0)
-        else:
-            at = torch.full((rows,), steps) if lengths is None else lengths
-            picked = outputs[i][(at - 1).clamp_min(0), torch.arange(rows)]
-            outputs[i] = torch.where((at > 0)[:, None], picked, 0).view(rows, *shape)
-    end = tuple(after) if isinstance(state_spec, int) else tree_unflatten(after, step.state_spec)
-    return tree_unflatten(outputs, step.output_spec), end
-
-
-def _as(part: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return a contiguous tensor of numbers of a type, with a last dimension of columns."""
-    if part.dtype != dtype:
-        part = part.to(dtype)
-    return part.contiguous()
+        return NotCoveredError(f"a step that cannot be traced: {type(error).__name__}: {error}")

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from seqbench.models.unfold.fused.library import check_compiler, library
 from seqbench.models.unfold.fused.program import Function, Program
@@ -99,8 +98,11 @@ class Unfold(torch.autograd.Function):
         return *ends, *(out if want else None for out, want in zip(stored.outputs, call.wanted, strict=True))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
+        if torch.is_grad_enabled():  # with create_graph=True
+            raise RuntimeError(
+                "The gradient of a compiled cell has no gradient of its own; unfold it with engine='loop'."
+            )
         call, saved, count = ctx.call, ctx.saved_tensors, len(ctx.needs_input_grad) - 2
         (xs, states, weights), kept = _split(saved[:count], ctx.counts), saved[count:]
         back = Back(call, xs, states, weights, gradients, ctx.needs_input_grad[2:])

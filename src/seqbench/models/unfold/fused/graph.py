@@ -7,6 +7,7 @@ whole blocks: the four gates of an LSTM are four products. A sum of products is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from seqbench.models.unfold.fused.nodes import (
@@ -23,6 +24,8 @@ from seqbench.models.unfold.fused.nodes import (
     Vector,
 )
 
+#: Terms of a sum whose products are looked for; y + y + … may have very many.
+MOST_TERMS = 64
 N = TypeVar("N", bound=Node)
 
 
@@ -31,6 +34,7 @@ class Graph:
 
     def __init__(self) -> None:
         self._nodes: dict[Any, Node] = {}
+        self._cuts: dict[tuple[Node, int, int], Node] = {}
 
     def _made(self, kind: Callable[..., N], width: int, *fields: Any) -> N:
         key = (kind, width, *fields)
@@ -68,10 +72,10 @@ class Graph:
 
     def add(self, a: Node, b: Node) -> Node:
         """Return a sum, in which products become one product."""
-        terms = [*_terms(a), *_terms(b)]
+        terms = [*islice(chain(_terms(a), _terms(b)), MOST_TERMS)]
         products = [term for term in terms if isinstance(term, Product)]
         others = [term for term in terms if not isinstance(term, Product)]
-        if len(products) < 2 or len({product.width for product in products}) > 1:
+        if len(products) < 2 or len(terms) == MOST_TERMS or len({product.width for product in products}) > 1:
             return self.pointwise("add", a, b)
         total: Node = self._made(
             Product, products[0].width, tuple(pair for product in products for pair in product.pairs)
@@ -124,6 +128,12 @@ class Graph:
         """Return columns of a value."""
         if width == a.width:
             return a
+        key = a, start, width
+        if key not in self._cuts:
+            self._cuts[key] = self._cut(*key)
+        return self._cuts[key]
+
+    def _cut(self, a: Node, start: int, width: int) -> Node:
         match a:
             case Number():
                 return a

@@ -104,7 +104,11 @@ INLINE real sigmoid_of(real x) {
 FUNCTION(log) FUNCTION(log1p) FUNCTION(sqrt) FUNCTION(sin) FUNCTION(cos) FUNCTION(erf) FUNCTION(floor)
 FUNCTION(ceil) FUNCTION(trunc)
 INLINE real pow_of(real x, real y) { return REAL_IS_FLOAT ? powf(x, y) : pow(x, y); }
-INLINE real softplus_of(real x) { return (x > 0 ? x : 0) + log1p_of(exp_of(x > 0 ? -x : x)); }
+/* From 20 on torch takes x for log(1 + exp x). */
+INLINE real softplus_of(real x) {
+  return x > 20 ? x : (x > 0 ? x : 0) + log1p_of(exp_of(x > 0 ? -x : x));
+}
+/* Exact while x / y is below 2^22. */
 INLINE real remainder_of(real x, real y) {
   const real r = x - y * floor_of(x / y);
   return r != 0 && (r < 0) != (y < 0) ? r + y : r == y ? 0 : r;

@@ -41,8 +41,8 @@ def compiler() -> tuple[str, str] | None:
     for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
         if name and (path := shutil.which(name)):
             with suppress(OSError, subprocess.CalledProcessError):
-                found = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
-                return path, found.stdout.splitlines()[0]
+                found = subprocess.run([path, "--version"], capture_output=True, check=True)
+                return path, found.stdout.decode(errors="replace").partition("\n")[0]
     return None
 
 
@@ -63,11 +63,13 @@ def cache_folder() -> Path:
     Raises:
         CompileError: it cannot be made, or belongs to another user.
     """
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    folder = base / "seqbench" / "kernels"
     try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute()
+        folder = base / "seqbench" / "kernels"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
+    except RuntimeError as error:  # there is no home
+        raise CompileError(f"there is no folder for kernels: {error}") from error
     except OSError as error:
         raise CompileError(f"{folder} cannot be made: {error.strerror}") from error
     if found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -105,9 +107,12 @@ def library(source: str, dtype: str) -> ctypes.CDLL:
         flags.append(f"-mprefer-vector-width={size * 8}")
     key = "\n".join([source, HEADER.read_text(encoding="utf-8"), path, version, *flags, processor])
     file = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
-    if not _is_sound(file):
-        _compile(source, path, flags, file)
-    return ctypes.CDLL(str(file), mode=ctypes.RTLD_GLOBAL if source == products else ctypes.DEFAULT_MODE)
+    try:
+        if not _is_sound(file):
+            _compile(source, path, flags, file)
+        return ctypes.CDLL(str(file), mode=ctypes.RTLD_GLOBAL if source == products else ctypes.DEFAULT_MODE)
+    except OSError as error:
+        raise CompileError(f"{path} and {file.parent} give no library: {error}") from error
 
 
 @cache
@@ -156,10 +161,10 @@ def _compile(source: str, compiler: str, flags: list[str], file: Path) -> None:
         done = subprocess.run(
             [compiler, *flags, f"-I{HERE}", "-o", str(made), str(text), "-lm"],
             capture_output=True,
-            text=True,
         )
         if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
+            said = done.stderr.decode(errors="replace").splitlines()
+            lines = [line for line in said if "error" in line] or said
             raise CompileError(f"{compiler} fails: {(lines or ['no message'])[0].rpartition('error: ')[2]}")
         made.chmod(0o700)
         checksum = Path(scratch, "kernel.sha256")

@@ -39,6 +39,7 @@ COMPOSED: dict[Any, Callable[..., Node]] = {
     ),
     aten.addcmul: lambda a, b, c: a + b * c,
 }  # fmt: skip
+BITWISE = {aten.bitwise_and, aten.bitwise_or, aten.bitwise_not}
 ARITHMETIC = {aten.add, aten.sub, aten.rsub, aten.clamp, aten.clamp_min, aten.clamp_max}
 #: Operations that change the shape of a value, or its type, and none of its numbers.
 SAME = {aten.view, aten._unsafe_view, aten.reshape, aten.unsqueeze, aten.squeeze, aten.clone, aten.alias,
@@ -128,6 +129,8 @@ def _pointwise(watch: Watch, func: OpOverload, args: Sequence[Any], kwargs: Any,
     if clamps:
         low, high = [None, given[1]] if op is aten.clamp_max else [*given[1:], None][:2]
         given = [given[0], -math.inf if low is None else low, math.inf if high is None else high]
+        if any(isinstance(bound, Tensor) for bound in given[1:]) or not given[1] <= given[2]:
+            raise NotCoveredError(f"{func} with bounds that are tensors, or none at all")
     for operand in given:
         # Torch would take rows for columns.
         if watch.is_value(operand) and made.ndim == 2 and operand.ndim != 2:
@@ -143,6 +146,10 @@ def _pointwise(watch: Watch, func: OpOverload, args: Sequence[Any], kwargs: Any,
         return graph.pointwise("clamp", *operands)
     if op is aten.pow and not isinstance(args[1], Tensor) and args[1] == 2:
         return operands[0] * operands[0]
+    if op is aten.pow and (isinstance(args[1], Tensor) or args[1] == 0):
+        raise NotCoveredError(f"{func}, whose gradient has exceptions at 0")
+    if op in BITWISE and made.dtype != torch.bool:
+        raise NotCoveredError(f"{func} of whole numbers")
     if op in COMPOSED:
         return COMPOSED[op](*operands)
     return graph.pointwise(POINTWISE[op], *operands)
@@ -160,7 +167,7 @@ def _affine(watch: Watch, args: Sequence[Any], kwargs: dict[str, Any]) -> Node:
 def _same(watch: Watch, func: OpOverload, before: Tensor, made: Tensor) -> Node:
     """Return a value in another shape or type."""
     node = watch.node(before)
-    if before.is_floating_point() and before.dtype != made.dtype:
+    if before.dtype != made.dtype and (before.is_floating_point() or not made.is_floating_point()):
         raise NotCoveredError(f"{func}, from {before.dtype} to {made.dtype}")
     if width(made) != width(before):
         if func.overloadpacket is not aten.expand:
@@ -180,7 +187,7 @@ def _columns(watch: Watch, op: Any, args: Sequence[Any], kwargs: dict[str, Any],
     node, at, found = filled(watch.node(source), source), 0, []
     if op in (aten.slice, aten.select, aten.narrow):
         at = args[2] if len(args) > 2 and args[2] is not None else 0
-        at = at + source.shape[1] if at < 0 else at
+        at = max(at + source.shape[1], 0) if at < 0 else at
     for part in tree_leaves(made):
         found.append(watch.graph.cut(node, at, width(part)))
         at += width(part)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.models.unfold.cell import Cell
+from seqbench.models.unfold.fused.nodes import NotCoveredError
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,21 @@ class Recipe:
     def __init__(self, cell: Cell) -> None:
         named = (*cell.named_parameters(remove_duplicate=False), *cell.named_buffers(remove_duplicate=False))
         self._names = {id(tensor): tuple(name.split(".")) for name, tensor in named}
-        self._values: list[Tensor | tuple[str, ...] | None] = []
+        self._values: list[tuple[str, ...] | None] = []
         self._calls: list[tuple[Callable[..., Any], Any, Any, list[int]]] = []
         self._places: dict[int, int] = {}
 
     def place(self, tensor: Tensor) -> int:
-        """Return the place of a tensor, which is a constant or a weight unless a call has made it."""
+        """Return the place of a tensor: of a weight, or of what a call has made.
+
+        Raises:
+            NotCoveredError: it is neither; nobody knows when its numbers change.
+        """
         if id(tensor) not in self._places:
+            if id(tensor) not in self._names:
+                raise NotCoveredError("a tensor that is no parameter and no buffer of the cell")
             self._places[id(tensor)] = len(self._values)
-            self._values.append(self._names.get(id(tensor), tensor))
+            self._values.append(self._names[id(tensor)])
         return self._places[id(tensor)]
 
     def record(self, call: Callable[..., Any], args: Any, kwargs: Any, made: Any) -> None:

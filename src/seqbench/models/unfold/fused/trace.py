@@ -21,6 +21,9 @@ from seqbench.models.unfold.fused.nodes import Block, Node, NotCoveredError
 from seqbench.models.unfold.fused.operations import filled, translate, width
 from seqbench.models.unfold.fused.recipe import Recipe
 
+aten = torch.ops.aten
+#: What may make whole numbers: the place of the largest value, and its other shapes.
+INTEGERS = {aten.argmax, aten.view, aten.unsqueeze, aten.squeeze, aten.alias}
 #: Rows of the traced calls. What differs between them depends on the number of rows.
 ROWS = (2, 61)
 
@@ -56,7 +59,10 @@ class Step:
     def weights(self, cell: Cell) -> list[Tensor]:
         """Return what the graph means by its weights: matrices (K, N) and vectors (N,)."""
         found = self.recipe.run(cell, self.used)
-        return [w if k in self.matrices else w.contiguous() for k, w in enumerate(found)]
+        # The gradient of a matrix is laid out as the matrix, which must be whole: by rows, or by columns.
+        return [
+            w if k in self.matrices and w.t().is_contiguous() else w.contiguous() for k, w in enumerate(found)
+        ]
 
 
 def trace(cell: Cell, inputs: Any, state: Any, rows: int = ROWS[0]) -> Step:
@@ -80,6 +86,7 @@ def trace(cell: Cell, inputs: Any, state: Any, rows: int = ROWS[0]) -> Step:
 def _trace(cell: Cell, rows: int, *sample: Any) -> Step:
     (given, _), (before, state_spec) = tree_flatten(sample[0]), tree_flatten(sample[1])
     watch = _Watch(cell, rows)
+    watch.dtype = next((leaf.dtype for leaf in before if leaf.is_floating_point()), None)
     for name, leaves in (("x", given), ("s", before)):
         for i, leaf in enumerate(leaves):
             watch.values[id(leaf)] = watch.graph.input(f"{name}{i}", width(leaf)), leaf
@@ -89,6 +96,9 @@ def _trace(cell: Cell, rows: int, *sample: Any) -> Step:
     ends, after_spec = tree_flatten(after)
     if after_spec != state_spec or [end.shape for end in ends] != [part.shape for part in before]:
         raise NotCoveredError("a state of another structure after the step than before")
+    floats = {leaf.dtype for leaf in (*given, *before) if leaf.dtype != torch.bool}
+    if len(floats) != 1 or any(leaf.dtype not in floats for leaf in (*before, *outputs)):
+        raise NotCoveredError("inputs, states and outputs of several types")
     if any(end.dtype != part.dtype for end, part in zip(ends, before, strict=True)):
         raise NotCoveredError("a state of another type after the step than before")
     if not ends:
@@ -118,6 +128,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, cell: Cell, rows: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.rows = rows
+        self.dtype: torch.dtype | None = None
         self.graph = Graph()
         self.recipe = Recipe(cell)
         #: By identity, with the tensor, so that no other one can have its place in memory.
@@ -145,13 +156,17 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise NotCoveredError(f"{func}, which reads a number")
         if not any(map(self.is_value, tree_leaves((args, kwargs)))):
             self.recipe.record(func, args, kwargs, made)
-            if func is torch.ops.aten.t.default and made.ndim == 2:
+            if func is aten.t.default and made.ndim == 2:
                 self._transposed[id(made)] = args[0]
             return made
         for part in parts:
             if part.ndim == 0 or part.shape[0] != self.rows:
                 raise NotCoveredError(f"{func}, whose value has no rows")
             width(part)
+            if part.is_floating_point() and part.dtype != self.dtype:
+                raise NotCoveredError(f"{func}, whose value is of another type than the cell")
+            if not (part.is_floating_point() or part.dtype == torch.bool or func.overloadpacket in INTEGERS):
+                raise NotCoveredError(f"{func}, whose value is a whole number")
         for node, part in zip(translate(self, func, args, kwargs, made), parts, strict=True):
             self.values[id(part)] = node, part
         return made

@@ -1,0 +1,81 @@
+"""A user's kernel, held against the loop before it is used."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from seqbench.models.unfold.cell import Cell, State
+from seqbench.models.unfold.fused.function import Kernel
+from seqbench.models.unfold.fused.nodes import NotCoveredError
+from seqbench.models.unfold.fused.run import run_fused
+from seqbench.models.unfold.loop import loop
+
+#: Rows and steps that are compared.
+ROWS, STEPS = 3, 5
+
+
+def check_against_loop(cell: Cell, made: Kernel, x: Any, state: State) -> None:
+    """Raise a NotCoveredError if a kernel does not do what the cell's loop does, gradients included.
+
+    A trace sees what is computed, and not what a step does about gradients (a function with its own backward
+    pass, a part without gradients, a hook), nor what `project` does with all steps at once. A small batch of
+    random numbers, with random weights, tells.
+
+    Args:
+        cell: which stays as it is; no generator moves.
+        made: its kernel.
+        x: an input of the cell, for its sizes and types.
+        state: likewise.
+    """
+    draw = torch.Generator().manual_seed(0)
+
+    def random(part: Tensor, *lead: int) -> Tensor:
+        size = (*lead, *part.shape[len(lead) :])
+        if part.dtype == torch.bool:
+            return torch.rand(size, generator=draw) < 0.5
+        return torch.randn(size, dtype=part.dtype, generator=draw)
+
+    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=()):
+        given = tree_map(lambda part: random(part, ROWS, STEPS), x)
+        first = tree_map(lambda part: random(part, ROWS), state)
+        own = copy.deepcopy(cell)
+        with torch.no_grad():
+            for weight in own.parameters():
+                weight.add_(random(weight), alpha=0.3)
+        ours, theirs = (_pass(own, made, given, first, fused) for fused in (True, False))
+    precision = 1e-3 if ours[0].dtype == torch.float32 else 1e-9
+    for a, b in zip(ours, theirs, strict=True):
+        size = precision * (1 + float(b.nan_to_num().abs().max()))
+        if not torch.allclose(a, b, rtol=precision, atol=size, equal_nan=True):
+            raise NotCoveredError("numbers or gradients that are not those of its steps")
+
+
+def _pass(cell: Cell, made: Kernel, x: Any, state: State, fused: bool) -> list[Tensor]:
+    """Return outputs, last states, and the gradients of all that has one."""
+    cell = copy.deepcopy(cell)
+    x, state = (tree_map(_leaf, tree) for tree in (x, state))
+    if fused:
+        outputs, end = run_fused(made, cell, x, state, None, False)
+    else:
+        turned = tree_map(lambda part: part.transpose(0, 1), x)
+        outputs, end = loop(cell, cell.project(turned), state, None)
+        outputs = tree_map(lambda part: part.transpose(0, 1), outputs)
+    found = [part for part in (*tree_leaves(outputs), *tree_leaves(end)) if part.is_floating_point()]
+    every = (*tree_leaves(x), *tree_leaves(state), *cell.parameters())
+    leaves = [part for part in every if part.requires_grad]
+    weights = (torch.linspace(-1, 2, part.numel(), dtype=part.dtype).view(part.shape) for part in found)
+    loss = sum(((part * w).sum() for part, w in zip(found, weights, strict=True)), torch.zeros(()))
+    if not loss.requires_grad:
+        return [part.detach() for part in found]
+    gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
+    return [part.detach() for part in (*found, *gradients)]
+
+
+def _leaf(part: Tensor) -> Tensor:
+    part = part.clone()
+    return part.requires_grad_() if part.is_floating_point() else part
