@@ -248,10 +248,11 @@ def test_a_cell_that_has_changed_gets_another_kernel() -> None:
 
 
 def test_tensors_of_other_sizes_are_left_to_the_loop() -> None:
-    """It says what is wrong with them, or broadcasts; C would read beyond them."""
+    """It says what is wrong with them; C would read beyond them."""
     cell, x = LeakyRNN(2, 4), torch.randn(6, 5, 2)
     one = (torch.randn(1, 4),)
-    assert torch.equal(unfold(cell, x, one)[0], unfold(cell, x, one, engine="loop")[0])
+    with pytest.raises(RuntimeError, match="existing size"):
+        unfold(cell, x, one)
     with pytest.raises(NotCoveredError, match="several numbers of rows"):
         unfold(cell, x, one, engine="fused")
     with pytest.raises(RuntimeError):

@@ -28,6 +28,7 @@ class Entry(NamedTuple):
 
     kernel: Kernel | Exception
     cell: list[tuple[dict[str, Any], dict[str, Any]]]
+    tied: bool
 
 
 _ENTRIES: WeakKeyDictionary[torch.nn.Module, dict[Any, Entry]] = WeakKeyDictionary()
@@ -63,10 +64,10 @@ def kernel(cell: Cell, x: Any, state: State, lengths: Tensor | None = None) -> K
     )
     mine = _ENTRIES.setdefault(cell.owner, {})
     entry = mine.get(key)
-    if entry is None or not all(_is_same(*pair) for pair in entry.cell):
+    if entry is None or not all(_is_same(*pair) for pair in entry.cell) or entry.tied != _has_ties(cell):
         # What the cell is goes first: a step may note something in it.
         it_is = [(vars(module), _attributes(module)) for module in cell.modules()]
-        entry = mine[key] = Entry(_made(cell, x, state, [*inputs, *states]), it_is)
+        entry = mine[key] = Entry(_made(cell, x, state, [*inputs, *states]), it_is, _has_ties(cell))
     if isinstance(entry.kernel, Exception):
         raise entry.kernel
     return entry.kernel
@@ -76,9 +77,19 @@ def kernel(cell: Cell, x: Any, state: State, lengths: Tensor | None = None) -> K
 IGNORED = {"_parameters", "_buffers", "_modules"}
 
 
+def _has_ties(cell: Cell) -> bool:
+    """Whether one parameter has two names."""
+    named = [part for module in cell.modules() for part in module._parameters.values() if part is not None]
+    return len({id(part) for part in named}) < len(named)
+
+
 def _attributes(module: torch.nn.Module) -> dict[str, Any]:
     """Return what a step may read in a module, beside the numbers of its weights."""
-    found = {name: value for name, value in vars(module).items() if name not in IGNORED}
+    found = {
+        name: repr(value) if isinstance(value, list | dict) else value
+        for name, value in vars(module).items()
+        if name not in IGNORED
+    }
     return found | {
         "modules": dict(module._modules),
         "shapes": {
@@ -98,15 +109,18 @@ def _is_same(now: dict[str, Any], before: dict[str, Any]) -> bool:
         and len(parts) == len(shapes)
         and all(shapes.get(name, 0) == (None if part is None else part.shape) for name, part in parts)
         and all(
-            name in now and (now[name] is value or (isinstance(value, SIMPLE) and now[name] == value))
+            name in now and _is_equal(now[name], value)
             for name, value in before.items()
             if name not in ("modules", "shapes")
         )
     )
 
 
-#: Types whose values are compared; other attributes must be the same objects.
-SIMPLE = (bool, int, float, str, tuple)
+def _is_equal(now: Any, before: Any) -> bool:
+    """Whether an attribute is what it was: a list or dict by what it shows, most others by identity."""
+    if isinstance(now, list | dict):
+        return bool(repr(now) == before)
+    return now is before or (isinstance(before, bool | int | float | str | tuple) and bool(now == before))
 
 
 def is_tested(module: torch.nn.Module) -> bool:
