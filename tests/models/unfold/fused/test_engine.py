@@ -255,8 +255,8 @@ def test_tensors_of_other_sizes_are_left_to_the_loop() -> None:
         unfold(cell, x, one)
     with pytest.raises(NotCoveredError, match="several numbers of rows"):
         unfold(cell, x, one, engine="fused")
-    with pytest.raises(RuntimeError):
-        unfold(cell, x, lengths=torch.tensor([3, 2]))
+    with pytest.raises(NotCoveredError, match="several numbers of rows"):
+        engine.kernel(cell, x, cell.initial_state(6), torch.tensor([3, 2]))
 
 
 def test_lengths_may_change_before_the_way_back_and_be_longer_than_the_sequence() -> None:

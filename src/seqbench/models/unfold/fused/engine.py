@@ -74,7 +74,7 @@ def kernel(cell: Cell, x: Any, state: State, lengths: Tensor | None = None) -> K
 
 
 #: Attributes of every module that a step does not read. (Parameters and buffers are looked up for each call.)
-IGNORED = {"_parameters", "_buffers", "_modules"}
+IGNORED = vars(torch.nn.Module()).keys() - {"training", "_forward_hooks", "_forward_pre_hooks"}
 
 
 def _has_ties(cell: Cell) -> bool:
@@ -104,7 +104,7 @@ def _is_same(now: dict[str, Any], before: dict[str, Any]) -> bool:
     parts = (*now["_parameters"].items(), *now["_buffers"].items())
     shapes = before["shapes"]
     return (
-        len(now) - len(IGNORED) == len(before) - 2
+        len(now) - len(IGNORED & now.keys()) == len(before) - 2
         and now["_modules"] == before["modules"]
         and len(parts) == len(shapes)
         and all(shapes.get(name, 0) == (None if part is None else part.shape) for name, part in parts)
