@@ -20,6 +20,7 @@ from seqbench.models.unfold.fused.run import flat
 from seqbench.models.unfold.fused.source import program
 from seqbench.models.unfold.fused.trace import ROWS, trace
 
+#: Packages whose cells the tests hold against their loops.
 TESTED = ("seqbench.", "torch.")
 
 
