@@ -126,7 +126,7 @@ def test_two_copies_under_vmap_are_each_alone(small, preset, kind):
     dims = stacked.map(lambda part: 0)
     grads, values = vmap(grad_and_value(loss), in_dims=(0, dims))(stack_module_state(models)[0], stacked)
     for i, model in enumerate(models):
-        alone = losses(model, task, stacked.map(lambda part: part[i])).sum()  # noqa: B023
+        alone = losses(model, task, stacked.map(lambda part, i=i: part[i])).sum()
         torch.testing.assert_close(values[i], alone, rtol=0, atol=1e-11)
         alone.backward()
         for name, parameter in model.named_parameters():

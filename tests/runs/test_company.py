@@ -134,7 +134,7 @@ def test_seeds_that_end_leave_the_others_as_they_are_alone() -> None:
 def test_the_number_of_workers_changes_nothing(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     args = [*PROTOCOL, "task=adding", "task.length=50", "task.eval_size=50", "model=lstm", "n_seeds=3"]
     for cores in (1, 2, 6):
-        monkeypatch.setattr(workers.os, "sched_getaffinity", lambda pid: range(cores), raising=False)  # noqa: B023
+        monkeypatch.setattr(workers.os, "sched_getaffinity", lambda pid, n=cores: range(n), raising=False)
         train(*args, f"runs_dir={cores}", f"trainer.num_threads={threads}")
     for seed in range(3):
         for cores in (2, 6):

@@ -12,7 +12,8 @@ import seqbench
 from seqbench.config import build
 from seqbench.errors import ConfigError
 from seqbench.models.unfold.fused import library
-from seqbench.runs.plan import _say_that_nothing_is_compiled, plan
+from seqbench.runs.plan import plan
+from seqbench.training.execution_mode import say_that_nothing_is_compiled
 
 TINY = ["task=temporal_order", "task.length=10", "task.eval_size=20", "model.hidden_size=4", "batch_size=4"]
 TINY += ["trainer.max_steps=2", "trainer.eval_every=1", "logger=none"]
@@ -93,7 +94,7 @@ def test_without_a_compiler_runs_have_another_engine_and_say_so_once(
 ) -> None:
     cfg = seqbench.compose(["task=latch", "model=leaky_rnn", "logger=none"])
     compiled = plan(cfg)
-    forgets = (library.library, library._obstacle, _say_that_nothing_is_compiled)
+    forgets = (library.library, library._obstacle, say_that_nothing_is_compiled)
     monkeypatch.setattr(library, "compiler", lambda: None)
     for cached in forgets:
         cached.cache_clear()

@@ -9,7 +9,7 @@ import copy
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,9 @@ from seqbench.config.compose import fitted
 from seqbench.config.fit import shown
 from seqbench.config.identity import Identity, identity, resolve
 from seqbench.config.refusal import refusal
-from seqbench.errors import ConfigError, say
+from seqbench.errors import ConfigError
 from seqbench.models.model import Model
-from seqbench.models.unfold.fused import compiler_obstacle, is_tested
+from seqbench.models.unfold.fused import is_tested
 from seqbench.runs.devices import accelerator, world_size
 from seqbench.runs.effects import check_effects
 from seqbench.runs.memory import seeds_at_once
@@ -186,8 +186,6 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
         observed=bool(observers),
         name=cfg.preset.model,
     )
-    if mode.engine is not None and "fused" not in mode.engine and accelerator(settings) == "cpu":
-        _say_that_nothing_is_compiled()
     # Each seed has its own callbacks, and models that are not vectorizable may draw from one random stream.
     if processes > 1 or observers or not model.vectorizable or settings.seeds_together is False:
         at_once = 1
@@ -208,13 +206,6 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
         make_loggers=LoggerFactory(cfg),
         make_callbacks=partial(_observers, observers, cfg.n_seeds == 1),
     )
-
-
-@cache
-def _say_that_nothing_is_compiled() -> None:
-    """Say once why cells run slower than they could, if no kernel can be compiled here."""
-    if (why := compiler_obstacle()) is not None:
-        say(f"Cells are not compiled, and train slower, because {why}.")
 
 
 def _identity_at(cfg: DictConfig, data: str | None, mode: ExecutionMode, max_steps: int) -> Identity:

@@ -7,14 +7,16 @@ load of the machine. So it decides the rounding of a run's numbers, and is part 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
 
-from seqbench.errors import ConfigError
+from seqbench.errors import ConfigError, say
 from seqbench.models.model import Model
 from seqbench.models.unfold import Cell, Engine, chosen_engine
+from seqbench.models.unfold.fused import compiler_obstacle
 from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.seed_stack import ELEMENTWISE
 from seqbench.training.settings import TrainerSettings
@@ -104,12 +106,21 @@ def execution_mode(
     vectorized = obstacle is None and ("native" not in engines if wanted == "auto" else wanted)
     if vectorized:
         engines = _engines(model, device, half, vectorized=True)
+    if device == "cpu" and engines and "fused" not in engines:
+        say_that_nothing_is_compiled()
     return ExecutionMode(
         engine="+".join(sorted(engines)) or None,
         vectorized=vectorized,
         threads=settings.num_threads or torch.get_num_threads(),
         devices=processes,
     )
+
+
+@cache
+def say_that_nothing_is_compiled() -> None:
+    """Say once why cells run slower than they could, if no kernel can be compiled here."""
+    if (why := compiler_obstacle()) is not None:
+        say(f"Cells are not compiled, and train slower, because {why}.")
 
 
 def _engines(model: Model, device: str, half: bool, vectorized: bool = False) -> set[Engine]:

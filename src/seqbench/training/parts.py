@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -67,7 +68,7 @@ def parts(batch: Batch, per_step: bool, processes: Processes, accumulate: int, l
     for i in range(accumulate):
         its = share(mine.stop - mine.start, i, accumulate)
         start, size = mine.start + its.start, its.stop - its.start
-        found.append(Part(batch.map(lambda part: part.narrow(lead, start, size)), total))  # noqa: B023
+        found.append(Part(batch.map(partial(_narrow, lead, start, size)), total))
     return found
 
 
@@ -82,3 +83,7 @@ def count(batch: Batch, per_step: bool, lead: int = 0) -> Int[Tensor, " *W"]:
         return batch.mask.flatten(lead).sum(lead)
     models, targets = batch.targets.shape[:lead], batch.targets.shape[lead : lead + 1 + per_step]
     return batch.targets.new_full(models, math.prod(targets), dtype=torch.int64)
+
+
+def _narrow(dim: int, start: int, size: int, part: Tensor) -> Tensor:
+    return part.narrow(dim, start, size)
