@@ -1,4 +1,4 @@
-"""What all tests share: checked types and shapes, one thread, no network, an empty folder, a fixed seed."""
+"""What all tests share: one thread, no network, an empty folder, a fixed seed."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from jaxtyping import config, install_import_hook
+from jaxtyping import install_import_hook
 
-# Must come before the first import of seqbench. In the tower of PEP 484 an int will do for a float.
-install_import_hook(
-    ["seqbench.analysis", "seqbench.models", "seqbench.tasks", "seqbench.training"],
-    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
-)
+# Must come before the first import of seqbench. Checked code takes twice as long, so that most tests go
+# without; tests/test_shapes.py runs some with it. In the tower of PEP 484 an int will do for a float.
+if "SEQBENCH_CHECK_SHAPES" in os.environ:
+    install_import_hook(
+        ["seqbench.analysis", "seqbench.models", "seqbench.tasks", "seqbench.training"],
+        "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+    )
 # Presets are listed while tests are collected, so that this cannot wait for a fixture.
 os.environ.pop("SEQBENCH_PRESETS", None)
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
 
-import pytest  # noqa: E402
-import torch  # noqa: E402
-from omegaconf import DictConfig, OmegaConf  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
-from torch.func import functional_call  # noqa: E402
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+from torch.func import functional_call
 
-from seqbench import build_model, build_task, compose  # noqa: E402
-from seqbench.config import trust  # noqa: E402
-from seqbench.config.presets import GROUPS, SUBGROUPS  # noqa: E402
-from seqbench.data.cmudict import write_entries  # noqa: E402
-from seqbench.data.source import mirror_file  # noqa: E402
-from seqbench.models import Cell, unfold  # noqa: E402
-from seqbench.tasks.base import Task  # noqa: E402
+from seqbench import build_model, build_task, compose
+from seqbench.config import trust
+from seqbench.config.presets import GROUPS, SUBGROUPS
+from seqbench.data.cmudict import write_entries
+from seqbench.data.source import mirror_file
+from seqbench.models import Cell, unfold
+from seqbench.tasks.base import Task
 
 torch.set_num_threads(1)
 
@@ -65,14 +67,6 @@ def dictionary() -> None:
         path = mirror_file("cmudict", split, "data")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_entries(its, path)
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """Check no shapes: torch's compiler cannot follow the checks."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

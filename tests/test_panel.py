@@ -151,7 +151,6 @@ def numbers(overrides: str, initial: list[dict[str, Tensor]] | None) -> tuple[An
     return found, started
 
 
-@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", ENTRIES)
 def test_numbers_are_those_of_the_panel(name: str) -> None:
     initial = torch.load(WEIGHTS, weights_only=True)[name]

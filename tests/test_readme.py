@@ -71,7 +71,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("seqbench ")])
-@pytest.mark.usefixtures("surroundings", "unchecked")
+@pytest.mark.usefixtures("surroundings")
 def test_every_command_runs(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if command.startswith("seqbench report"):
         run("seqbench task=adding logger=none", monkeypatch)

@@ -131,7 +131,6 @@ def declared_dead(model: Model) -> dict[str, Tensor]:
     return {name: masks.get(name, torch.zeros(p.shape, dtype=torch.bool)) for name, p in learnt.items()}
 
 
-@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(("preset", "kind", "options"), [*PRESETS, *OPTIONS], ids=str)
 def test_what_never_has_a_gradient_is_declared_dead(make_model, preset, kind, options):
     small = () if options else SMALL.get(preset, ())

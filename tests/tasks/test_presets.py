@@ -84,8 +84,6 @@ for path in sorted(CONF.glob("*.yaml")):
     if issubclass(target_of(path), SyntheticTask) and f"task={path.stem}" not in named:
         TASKS[path.stem] = ([f"task={path.stem}"], yaml.safe_load(path.read_text(encoding="utf-8"))["length"])
 
-#: Of tests that draw many sequences; the others check shapes.
-unchecked = pytest.mark.usefixtures("unchecked")
 every_task = pytest.mark.parametrize(
     ("name", "short"), [(name, short) for name, (_, short) in TASKS.items()], ids=TASKS
 )
@@ -213,7 +211,6 @@ def test_training_batches_follow_from_the_seed_alone(task_of, make_task, name, s
     assert STREAMS.get(name, digest(batches)) == digest(batches)
 
 
-@unchecked
 @every_task
 def test_a_stream_resumes_at_any_step(task_of, name, short):
     task = task_of(name, f"task.length={short}")
@@ -223,7 +220,6 @@ def test_a_stream_resumes_at_any_step(task_of, name, short):
         assert all(map(same, resumed, batches[start : start + 2]))
 
 
-@unchecked
 @every_drawn_task
 def test_splits_are_fixed_and_disjoint(task_of, make_task, name, short):
     task, twin = (build(*key, "task.eval_size=200") for build, key in
@@ -241,7 +237,6 @@ def test_splits_are_fixed_and_disjoint(task_of, make_task, name, short):
     assert len(set(found)) == len(found) > (150 if least else 700)
 
 
-@unchecked
 @every_drawn_task
 def test_baseline_loss_is_that_of_the_best_constant(task_of, name, short):
     """The constant that fits a large sample best loses as much on it, but for what fitting gains."""
@@ -312,7 +307,6 @@ def test_batches_are_as_the_specs_say(task_of, name, short):
         assert all(len(part) == rows for part in batch.extras.values())
 
 
-@unchecked
 @every_task
 def test_every_class_and_symbol_comes_up(task_of, name, short):
     task = task_of(name, f"task.length={short}")

@@ -6,7 +6,6 @@ import inspect
 
 import pytest
 import torch
-from jaxtyping import TypeCheckError
 from torch import nn
 
 from seqbench.models import Cell, unfold
@@ -178,13 +177,6 @@ def test_errors_say_what_is_wrong():
     for given in ({"steps": 3}, {"state": (torch.zeros(1, 4),)}):
         with pytest.raises(ValueError, match="needs its first state and the number of steps"):
             unfold(Autonomous(4), None, **given)
-
-
-def test_shapes_of_the_public_functions_are_checked():
-    with pytest.raises(TypeCheckError, match="parameter 'x'"):
-        unfold(RNN(2, 3), torch.randn(3, 2))
-    with pytest.raises(TypeCheckError, match="parameter 'lengths'"):
-        unfold(RNN(2, 3), torch.randn(4, 3, 2), lengths=torch.ones(5, dtype=torch.int64))
 
 
 @pytest.mark.parametrize("kind", [RNN, LSTM])

@@ -23,8 +23,6 @@ DROPPED = {"dropped", "left", "discarded", "put"}
 GAVE = {"gave", "handed", "passed"}
 BACK = {"north": "south", "south": "north", "east": "west", "west": "east"}
 
-#: Shapes are checked by the tests of all presets; here thousands of stories are drawn.
-pytestmark = pytest.mark.usefixtures("unchecked")
 every_type = pytest.mark.parametrize("name", QUESTION_TYPES)
 
 

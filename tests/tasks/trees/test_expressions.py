@@ -20,8 +20,6 @@ from seqbench.tasks.trees.logic_trees import LogicTrees
 from tests.tasks.trees.tree_reference import depth_of, rows_of, tokens_of
 
 OPERATOR, ARGUMENTS = Fraction(1, 3), {1: Fraction(1, 4), 2: Fraction(1, 2), 3: Fraction(1, 4)}
-#: Shapes are checked by the tests of all presets; here thousands of trees are drawn.
-pytestmark = pytest.mark.usefixtures("unchecked")
 every_task = pytest.mark.parametrize("task_class", [ListOps, LogicTrees])
 
 

@@ -18,9 +18,6 @@ from seqbench.tasks.trees.listops import ListOps, median, orders
 from tests.tasks.trees import tree_reference
 from tests.tasks.trees.tree_reference import from_brackets, rows_of
 
-#: Shapes are checked by the tests of all presets; here thousands of trees are drawn.
-pytestmark = pytest.mark.usefixtures("unchecked")
-
 
 def evaluate(tree: tuple) -> int:
     """Say the value of a tree `(token, child, …)`, as the paper defines the operators."""

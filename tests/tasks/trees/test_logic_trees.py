@@ -14,9 +14,6 @@ from seqbench.tasks.trees.logic_trees import FALSE, TRUE, LogicTrees
 from tests.tasks.trees import tree_reference
 from tests.tasks.trees.tree_reference import from_brackets, rows_of
 
-#: Shapes are checked by the tests of all presets; here thousands of trees are drawn.
-pytestmark = pytest.mark.usefixtures("unchecked")
-
 
 def evaluate(tree: tuple) -> bool:
     """Say the value of a tree `(token, child, …)`, in Python's own logic."""

@@ -29,9 +29,6 @@ from seqbench.tasks.trees.python_trees import (
 )
 from tests.tasks.trees.tree_reference import rows_of, tokens_of
 
-#: Some tests read thousands of functions; the others check shapes.
-unchecked = pytest.mark.usefixtures("unchecked")
-
 NESTED = "def f(x):\n    return g(h(x))\n"
 FLAT = "def f(x):\n    g(x)\n    return h(x)\n"
 
@@ -188,7 +185,6 @@ def splits(task: PythonTrees) -> dict:
     return {"train": task.train, "validation": task.validation(), "test": task.test(100)}
 
 
-@unchecked
 def test_classes_are_those_of_the_trees_and_equally_many(task):
     sizes = {}
     for split, batch in splits(task).items():
@@ -202,7 +198,6 @@ def test_classes_are_those_of_the_trees_and_equally_many(task):
     assert task.baseline_loss(100) == pytest.approx(math.log(2))
 
 
-@unchecked
 def test_trees_are_of_the_sizes_asked_for_and_all_different(task):
     rows = [row for batch in splits(task).values() for row in rows_of(batch, task.vocabulary)]
     trees = [tree for tree, _, _ in rows]
@@ -223,14 +218,12 @@ def test_trees_are_of_the_sizes_asked_for_and_all_different(task):
     assert all(tree[0] in ("FunctionDef", "AsyncFunctionDef", OTHER) for tree in trees)
 
 
-@unchecked
 def test_splits_do_not_change(task):
     twin = PythonTrees(folder=task.folder)
     assert torch.equal(task.test(100).inputs, twin.test(100).inputs)
     assert PythonTrees().variant == f"nested calls, Python {platform.python_version()}"
 
 
-@unchecked
 def test_tokens_without_their_places_do_not_tell_the_class(task):
     """The best linear guess from how often each type occurs, fitted to the training set, against chance."""
 
@@ -248,7 +241,6 @@ def test_tokens_without_their_places_do_not_tell_the_class(task):
     assert sum(right) / len(right) == pytest.approx(0.5, abs=0.08 if task.folder is None else 0.15)
 
 
-@unchecked
 def test_batches_are_hardly_padded(task):
     steps = len(task.train.inputs) // 32
     batches = list(islice(task.train_batches(0, 32), steps))
