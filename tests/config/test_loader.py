@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 import seqbench
-from hydra_plugins.seqbench.loader import _check_preset
-from seqbench.config.presets import CONF_DIR
+from hydra_plugins.seqbench.loader import PresetLoader, _check_preset
+from seqbench.config.hydra_api import composed
+from seqbench.config.presets import CONF_DIR, preset_names
 from tests.payloads import MODULE, TINY, TOUCH, refused, write
 
 pytestmark = pytest.mark.usefixtures("nothing_runs")
@@ -96,3 +100,65 @@ def test_a_preset_may_define_a_sweep_and_choose_a_launcher():
     text = {"defaults": [{"override /hydra/launcher": "joblib"}], "hydra": node}
     write("presets/experiment/mine.yaml", GLOBAL + json.dumps(text))
     assert seqbench.compose(["experiment=mine", *TINY]).task.length == 5
+
+
+#: Values that go with every preset, and words that choose one.
+VALUES = [
+    *(
+        "task.eval_size=7",
+        "optim.lr=0.3",
+        "optim.clip_norm=null",
+        "optim.optimizer.betas=[0.5,0.9]",
+        "seed=4",
+    ),
+    *("trainer.max_steps=9", "+trainer.lightning.profiler=simple", "~trainer.progress"),
+    *("runs_dir=there", "optim.weight_decay='0.1'", "++optim.new.er=a", "optim.schedule=${trainer.strategy}"),
+    *(
+        "hydra.job.name=x",
+        "hydra.verbose=true",
+        "logger=[wandb,csv]",
+        "logger=none",
+        "++optim.optimizer={eps:1}",
+    ),
+]
+
+
+def lists_of_overrides(number: int) -> Iterator[list[str]]:
+    draw = random.Random(0)
+    for _ in range(number):
+        groups = {group: draw.choice(preset_names(group)) for group in ("task", "model", "optim")}
+        chosen = [f"{group}={name}" for group, name in groups.items() if draw.random() < 0.7]
+        yield draw.sample(mixed := [*chosen, *draw.sample(VALUES, 4)], len(mixed))
+
+
+def outcome(overrides: list[str]) -> str:
+    try:
+        return OmegaConf.to_yaml(composed(overrides))
+    except HydraException as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("number", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_what_is_composed_once_is_what_hydra_composes_each_time(monkeypatch, number):
+    asked = [*lists_of_overrides(number)]
+    ours = [outcome(overrides) for overrides in [*asked, *asked]]
+    monkeypatch.delattr(PresetLoader, "_load_configuration_impl")
+    theirs = [outcome(overrides) for overrides in asked]
+    assert ours == theirs + theirs
+    assert sum("hydra:" in it for it in theirs) > 0.5 * number
+
+
+def test_a_preset_that_changes_meanwhile_is_composed_anew(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEQBENCH_PRESETS", str(tmp_path))
+    preset, shadow = tmp_path / "optim/mine.yaml", tmp_path / "optim/adam.yaml"
+    write(str(preset), "defaults: [adam]\nlr: 1\n")
+    assert seqbench.compose(["optim=mine"]).optim.lr == 1
+    assert seqbench.compose(["optim=mine"]).optim.lr == 1
+    preset.write_text("defaults: [adam]\nlr: 0.25\n")
+    assert seqbench.compose(["optim=mine"]).optim.lr == 0.25
+    write(str(shadow), "defaults: [sgd]\nclip_norm: 3\n")
+    assert seqbench.compose(["optim=mine"]).optim.clip_norm == 3
+    shadow.unlink()
+    assert seqbench.compose(["optim=mine"]).optim.clip_norm != 3
+    preset.unlink()
+    refused("There is no preset 'mine' in optim.", seqbench.compose, ["optim=mine"])

@@ -1,4 +1,4 @@
-"""Loads presets for seqbench's applications: what they and the command line may set of the node `hydra`.
+"""Loads presets for seqbench's applications, each choice of them once, and checks what they set of `hydra`.
 
 Hydra builds and calls what that node names, such as callbacks, launchers and handlers of logging, before an
 application sees its configuration. A preset may come from anywhere, and has no say in it.
@@ -6,13 +6,18 @@ application sees its configuration. A preset may come from anywhere, and has no 
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import hydra._internal.hydra as hydra_application
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_repository import CachingConfigRepository
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config.presets import CONF_DIR
@@ -30,8 +35,63 @@ PARAM = r"\+{0,2}(?!hydra\b|allowed_packages\b)[A-Za-z][\w./]*"
 TYPED_KEYS = r"hydra\.(mode|verbose|searchpath|output_subdir|(run|sweep|job|launcher|sweeper)\..+)"
 
 
+#: Keys of a value, which choose no preset: of the main configuration, or under a group and with a dot.
+VALUE = re.compile(r"(seed|n_seeds|batch_size|runs_dir|data_dir)|(?!hydra\.)[a-z_]+(\.\w+)+")
+
+#: Choices of presets that are kept, at most.
+MOST_COMPOSED = 100
+#: A preset's file, and what is known of its content without reading it; None where there is none.
+Files = dict[Path, tuple[int, int, int] | None]
+
+
+class Composed(NamedTuple):
+    """What a choice of presets is composed to, as long as its files stay what they are."""
+
+    config: DictConfig
+    files: Files
+
+
 class PresetLoader(ConfigLoaderImpl):
-    """Hydra's loader, which refuses presets and arguments that make Hydra itself run code."""
+    """Hydra's loader, which refuses presets and arguments that make Hydra itself run code.
+
+    Composing from presets takes most of a tenth of a second, and the jobs of a sweep differ in values more
+    than in presets. So each choice of presets is composed once, and values are set in a copy.
+    """
+
+    _composed: ClassVar[dict[tuple[Any, ...], Composed]] = {}
+    _repository: CachingConfigRepository
+
+    def _parse_overrides_and_create_caching_repo(
+        self, config_name: Any, overrides: Any
+    ) -> tuple[list[Override], CachingConfigRepository]:
+        parsed, self._repository = super()._parse_overrides_and_create_caching_repo(config_name, overrides)
+        return parsed, self._repository
+
+    def _load_configuration_impl(
+        self, config_name: Any, overrides: list[str], run_mode: Any, *args: Any, **kwargs: Any
+    ) -> DictConfig:
+        parsed = OverridesParser.create(config_loader=self).parse_overrides(overrides)
+        choices = [o for o in parsed if o.is_sweep_override() or not VALUE.fullmatch(str(o.key_or_group))]
+        if any(choice.key_or_group == "hydra.searchpath" for choice in choices):
+            return super()._load_configuration_impl(config_name, overrides, run_mode, *args, **kwargs)
+        typed = [str(choice.input_line) for choice in choices]
+        paths = [str(entry.path) for entry in self.config_search_path.get_path()]
+        key = (config_name, *typed, *paths, Path.cwd(), run_mode, *args, *kwargs.values())
+        found = self._composed.get(key)
+        if found is None or found.files != _state(found.files):
+            config = super()._load_configuration_impl(config_name, typed, run_mode, *args, **kwargs)
+            if len(self._composed) == MOST_COMPOSED:
+                self._composed.clear()
+            found = self._composed[key] = Composed(config, _state(_files(self._repository)))
+        config = copy.deepcopy(found.config)
+        self._apply_overrides_to_config([o for o in parsed if o not in choices], config)
+        own = [override for override in parsed if not override.is_hydra_override()]
+        config.hydra.overrides.task = [override.input_line for override in own]
+        names = config.hydra.job.config.override_dirname
+        config.hydra.job.override_dirname = get_overrides_dirname(
+            own, kv_sep=names.kv_sep, item_sep=names.item_sep, exclude_keys=names.exclude_keys
+        )
+        return config
 
     def _process_config_searchpath(self, config_name: Any, parsed_overrides: Any, repo: Any) -> None:
         for override in parsed_overrides:
@@ -44,6 +104,24 @@ class PresetLoader(ConfigLoaderImpl):
         loaded = super()._load_single_config(default=default, repo=repo)
         _check_preset(default.config_path, loaded, default.package)
         return loaded
+
+
+def _files(repository: CachingConfigRepository) -> list[Path]:
+    """Return where the presets that were asked for lie, or could."""
+    folders = [Path(str(source.path)) for source in repository.get_sources() if source.scheme() == "file"]
+    names = [key.removeprefix("config_path=").removesuffix(".yaml") for key in repository.cache]
+    return [folder / f"{name}.yaml" for folder in folders for name in names]
+
+
+def _state(files: Iterable[Path]) -> Files:
+    found: Files = {}
+    for file in files:
+        try:
+            stat = file.stat()
+            found[file] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        except OSError:
+            found[file] = None
+    return found
 
 
 @contextmanager
