@@ -70,7 +70,14 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
     return 0
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("seqbench ")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, marks=pytest.mark.slow if "slurm" in command else ())
+        for command in COMMANDS
+        if command.startswith("seqbench ")
+    ],
+)
 @pytest.mark.usefixtures("surroundings")
 def test_every_command_runs(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if command.startswith("seqbench report"):
