@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from seqbench.cli.arguments import refused
 from seqbench.cli.output import reader_may_leave
-from seqbench.errors import ConfigError, SeqbenchError, StoreError, one_line, printable, say
+from seqbench.errors import ConfigError, SeqbenchError, StoreError, printable, say
 from seqbench.processes import is_first_process
+from seqbench.sweeps.outcome import FAILED, NO_MEMORY, failure
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from seqbench.runs.plan import Plan
     from seqbench.runs.result import Result
-
-#: Exit code of a command with a failed run.
-FAILED = 1
-#: What is in the traceback of a run that asked for more memory than there is, and what is said instead.
-LACKS_MEMORY = re.compile(r"MemoryError|n[o']t allocate memory|out of memory|not enough memory")
-NO_MEMORY = (
-    "not enough memory; give a smaller batch_size, task.length or model.hidden_size, or train seeds one "
-    "after another with trainer.seeds_together=false"
-)
 
 
 def main() -> int:
@@ -56,6 +48,7 @@ def main() -> int:
             def task(cfg: DictConfig) -> None:
                 run_job(cfg, log)
 
+            task.log = log  # type: ignore[attr-defined] # for the launcher, which runs the jobs itself
             run = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)
             for argv in each_experiment(sys.argv):
                 sys.argv = argv
@@ -121,6 +114,11 @@ class JobLog:
         """Log that a job ended in an error."""
         self._append("errors", exit_code)
 
+    def add_errors(self, exit_codes: Iterable[int]) -> None:
+        """Log that jobs ended in errors."""
+        for exit_code in exit_codes:
+            self.add_error(exit_code)
+
     def exit_codes(self) -> list[int]:
         """Return the exit code of every job that ended in an error."""
         return [int(code) for code in self._read("errors")]
@@ -173,8 +171,8 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
         log.add_error(error.exit_code)
     except Exception:  # a fault of seqbench's own, or no memory; the other jobs of a sweep still run
         fault = traceback.format_exc()
-        if LACKS_MEMORY.search(fault):
-            say(f"{NO_MEMORY}.")
+        if (said := failure(fault)) == NO_MEMORY:
+            say(f"{said}.")
         else:
             print(fault, file=sys.stderr, flush=True)
         log.add_error(FAILED)
@@ -192,7 +190,7 @@ def _print_result(log: JobLog, plan: Plan, result: Result, trained: bool) -> Non
 
 def _ending(result: Result) -> str:
     if result.status == "failed":
-        return f"failed: {_failure(result.error or 'no message')} (the whole error is in result.json)"
+        return f"failed: {failure(result.error or 'no message')} (the whole error is in result.json)"
     parts: list[Any] = [result.status]
     if result.solved_at_step is not None:
         parts[0] = f"solved at step {result.solved_at_step}"
@@ -200,13 +198,3 @@ def _ending(result: Result) -> str:
         value = metrics.get(result.metric or "")
         parts.append(f"test {result.metric} {'—' if value is None else format(value, '.3g')} at {length}")
     return ", ".join(parts) + f", {result.wall_time_s:.0f} s"
-
-
-def _failure(error: str) -> str:
-    """Return the whole message of the exception that a traceback ends with, on one line."""
-    if LACKS_MEMORY.search(error):
-        return NO_MEMORY
-    lines = error.strip().splitlines()
-    code = max((i for i, line in enumerate(lines) if line.startswith('  File "')), default=-1)
-    message = next((i for i, line in enumerate(lines) if i > code and not line.startswith(" ")), 0)
-    return one_line("\n".join(lines[message:]))

@@ -28,11 +28,10 @@ from seqbench.runs.record import Record
 from seqbench.runs.recorder import Recorder
 from seqbench.runs.result import Result
 from seqbench.runs.store import BEST_WEIGHTS, write_result
-from seqbench.training import loggers
+from seqbench.training import loggers, progress
 from seqbench.training.batches import TaskData, TrainingStream
 from seqbench.training.learner import SequenceLearner
 from seqbench.training.lightning_arguments import arguments, reports
-from seqbench.training.progress import ProgressLine
 from seqbench.training.workers import Workers, workers_for
 from seqbench.versions import versions
 
@@ -134,10 +133,12 @@ def _trainer(
         Recorder(list(records.values()), settings.checkpoint_every, settings.log_spectrum),
         *observers,
     ]
-    if settings.progress and is_first_process() and ProgressLine.wanted():
+    if progress.listener is not None and is_first_process():
+        callbacks.append(progress.ProgressReport(job.task.metric))
+    elif settings.progress and is_first_process() and progress.ProgressLine.wanted():
         seeds = "–".join(str(seed) for seed in sorted({min(records), max(records)}))
         title = f"{job.task_name} {job.model_name} seed{'s' * (len(records) > 1)} {seeds}"
-        callbacks.append(ProgressLine(title, job.task.metric))
+        callbacks.append(progress.ProgressLine(title, job.task.metric))
     trainer = _lightning_trainer(
         job, callbacks, [log for r in records.values() for log in r.loggers], scratch
     )

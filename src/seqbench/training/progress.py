@@ -1,8 +1,9 @@
-"""The progress line."""
+"""The progress of a run: a line in a terminal, or a report to whoever launched it."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import lightning as L
 from rich.console import Console
@@ -17,6 +18,33 @@ from seqbench.training.learner import SequenceLearner
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.0f} steps/s" if task.speed else "", style="dim")
+
+
+#: Called with the step as training goes on, and at an evaluation with what it found: set by a launcher.
+listener: Callable[[int, str | None], object] | None = None
+
+
+def shown(metric: str, evaluation: list[dict[str, float]]) -> str:
+    """Return `loss 0.1–0.3`: the least and the largest of the seeds in training."""
+    values = [metrics[metric] for metrics in evaluation]
+    return f"{metric} " + "–".join(f"{value:.3g}" for value in dict.fromkeys([min(values), max(values)]))
+
+
+class ProgressReport(L.Callback):
+    """Reports to the `listener`."""
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, SequenceLearner) and listener is not None
+        listener(pl_module.step, None)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, SequenceLearner) and listener is not None
+        listener(pl_module.step, shown(self.metric, pl_module.evaluation))
 
 
 class ProgressLine(L.Callback):
@@ -57,9 +85,7 @@ class ProgressLine(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SequenceLearner)
-        values = [metrics[self.metric] for metrics in pl_module.evaluation]
-        shown = "–".join(f"{value:.3g}" for value in dict.fromkeys([min(values), max(values)]))
-        self._progress.update(self._task, metric=f"{self.metric} {shown}")
+        self._progress.update(self._task, metric=shown(self.metric, pl_module.evaluation))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._progress.stop()

@@ -1,0 +1,48 @@
+"""`hydra/launcher=local`: each job of a sweep in processes of its own on this machine.
+
+Hydra imports every plugin at every start, so that nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+
+class LocalLauncher(Launcher):
+    """Hands the jobs of a sweep to `seqbench.sweeps.launch`."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+        self.config: DictConfig
+        self.hydra_context: HydraContext
+        self.task_function: Any
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from seqbench.sweeps.job import Job, labels
+        from seqbench.sweeps.launch import launch
+        from seqbench.sweeps.sweep import Settings
+
+        jobs = []
+        for i, (typed, label) in enumerate(zip(job_overrides, labels(job_overrides), strict=True)):
+            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(typed))
+            plain: Any = OmegaConf.to_container(config, resolve=False)
+            node = plain.pop("hydra")
+            task = list(node["overrides"]["task"])
+            choices = node["runtime"]["choices"]
+            label = label or f"{choices['model']} {choices['task']}"
+            jobs.append(Job(initial_job_idx + i, task, plain, choices, label))
+        folder = Path(str(self.config.hydra.sweep.dir))
+        self.task_function.log.add_errors(
+            launch(jobs, folder, Settings(**self.settings), self.task_function.log.add_run)
+        )
+        return [JobReturn(overrides=job.typed, status=JobStatus.COMPLETED) for job in jobs]

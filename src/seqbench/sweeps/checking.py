@@ -1,0 +1,110 @@
+"""The check of every job of a sweep, before the first of them trains; and what a dry run says."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from seqbench.errors import say
+from seqbench.sweeps import known, work
+from seqbench.sweeps.devices import Devices, available_cores
+from seqbench.sweeps.display import duration
+from seqbench.sweeps.job import Facts, Job, Refused
+from seqbench.sweeps.outcome import FAILED
+from seqbench.sweeps.processes import cause, start
+from seqbench.sweeps.sweep import Settings, Sweep
+
+
+def check(sweep: Sweep, settings: Settings) -> Devices:
+    """Find out what each job is, and name those that cannot be run; return the devices for the others.
+
+    Raises:
+        ConfigError: the settings do not fit this machine.
+    """
+    unknown = []
+    for job in sweep.jobs:
+        facts = known.known(job)
+        if facts is None:
+            unknown.append(job)
+        else:
+            sweep.facts[job.number] = facts
+    gpus = 0
+    if unknown:
+        sweep.folder.mkdir(parents=True, exist_ok=True)
+        for job, answer in _checked(unknown, sweep.folder, settings.dry_run):
+            if isinstance(answer, Refused):
+                say(f"{' '.join(job.typed)}: {answer.sentence}")
+                sweep.codes.append(answer.exit_code)
+            else:
+                sweep.facts[job.number] = answer
+                gpus = max(gpus, answer.there if answer.accelerator != "cpu" else 0)
+                known.note(job, answer)
+    return Devices(settings.n_jobs, settings.gpus_per_job, gpus)
+
+
+def _checked(jobs: Sequence[Job], folder: Path, timed: bool) -> Iterator[tuple[Job, Facts | Refused]]:
+    """Yield each job with what it is, found out by as many processes as there are cores.
+
+    Args:
+        jobs: to be checked.
+        folder: for the logs of the processes.
+        timed: whether to measure what their steps take.
+    """
+    waiting: deque[Job] = deque(jobs)
+    asked: dict[Connection, Job] = {}
+    processes: dict[Connection, Any] = {}
+
+    def begin() -> Connection:
+        process, connection = start(work.check, folder / f"check-{len(processes)}.log", {}, timed)
+        processes[connection] = process
+        return connection
+
+    def ask(connection: Connection) -> None:
+        asked[connection] = waiting.popleft()
+        connection.send(asked[connection])
+
+    try:
+        for _ in range(min(len(jobs), available_cores())):
+            ask(begin())
+        while asked:
+            for ready in wait(list(asked)):
+                assert isinstance(ready, Connection)
+                job = asked.pop(ready)
+                try:
+                    yield job, ready.recv()
+                    free = ready
+                except EOFError:
+                    processes[ready].join()
+                    yield job, Refused(f"its check was ended by {cause(processes[ready].exitcode)}", FAILED)
+                    free = begin() if waiting else ready
+                if waiting:
+                    ask(free)
+    finally:
+        for connection, process in processes.items():
+            connection.close()
+            process.kill()
+            process.join()
+            process.close()
+
+
+def say_plan(sweep: Sweep) -> None:
+    """Print what a sweep would run."""
+    rows: list[list[str]] = []
+    seconds = 0.0
+    for job in sweep.jobs:
+        facts = sweep.facts.get(job.number)
+        if facts is None:
+            rows.append([job.label, "refused"])
+            continue
+        steps = (len(facts.seeds) - len(facts.done)) * facts.max_steps
+        took = steps * (facts.seconds_per_step or 0.0) * facts.threads
+        seconds += took
+        done = f"{len(facts.done)}/{len(facts.seeds)}"
+        rows.append([job.label, done, f"{facts.parameters:,}", duration(took) if took else "—", facts.group])
+    print(tabulate(rows, headers=["job", "done", "parameters", "core time", "folder"]))
+    print(f"{len(sweep.jobs)} jobs, at most about {duration(seconds)} of one core.")

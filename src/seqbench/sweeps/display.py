@@ -1,0 +1,207 @@
+"""What is seen of a sweep: a live table in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from seqbench.errors import printable, say
+from seqbench.sweeps.job import Ended, Unit
+
+#: Seconds between two plain lines about what runs.
+MINUTE = 60.0
+#: Rows of the table of what runs, at most.
+MOST_ROWS = 20
+
+
+@dataclass
+class Running:
+    """A process at work, as it was last heard of."""
+
+    unit: Unit
+    since: float
+    first_step: int | None = None
+    first_at: float = 0.0
+    step: int = 0
+    at: float = 0.0
+    text: str = ""
+
+    @property
+    def rate(self) -> float | None:
+        """Steps a second, all its seeds together at each."""
+        steps, seconds = self.step - (self.first_step or 0), self.at - self.first_at
+        return steps / seconds if steps and seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At its rate, to the last step; it may end before."""
+        rate = self.rate
+        return None if rate is None else max(0.0, (self.unit.facts.max_steps - self.step) / rate)
+
+    def heard(self, step: int, text: str | None) -> None:
+        """Take in a message of progress."""
+        self.at = time.monotonic()
+        if self.first_step is None or step < self.step:  # a next group of seeds begins
+            self.first_step, self.first_at = step, self.at
+        self.step = step
+        self.text = text or self.text
+
+
+class Display:
+    """The state of a sweep, shown. Used as a context.
+
+    Args:
+        jobs: how many there are.
+        slots: how many processes run at a time.
+        waiting: how many are still to start, of which this many are waited for by default.
+    """
+
+    def __init__(self, jobs: int, slots: int) -> None:
+        self.jobs = jobs
+        self.slots = slots
+        self.counts: Counter[str] = Counter()  # of jobs: done, skipped, failed
+        self.waiting = 0
+        self.running: dict[int, Running] = {}
+        self._seconds: list[float] = []  # what processes have taken
+        self._spoken = time.monotonic()
+        self._evaluated = False
+        self._console = Console(file=sys.stderr)
+        self._live: Live | None = None
+
+    def __enter__(self) -> Display:
+        if sys.stderr.isatty():
+            self._live = Live(
+                get_renderable=self._table, console=self._console, refresh_per_second=4, transient=True
+            )
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    # What happens
+
+    def started(self, number: int, unit: Unit) -> None:
+        """A process has started."""
+        self.running[number] = Running(unit, time.monotonic())
+
+    def progressed(self, number: int, step: int, text: str | None) -> None:
+        """A process has trained to a step; `text` says what an evaluation found."""
+        self.running[number].heard(step, text)
+        self._evaluated |= text is not None
+
+    def ended(self, number: int) -> None:
+        """A process has ended."""
+        self._seconds.append(time.monotonic() - self.running.pop(number).since)
+
+    def line(self, text: str) -> None:
+        """Print a line that stays."""
+        if self._live is not None and sys.stdout.isatty():
+            self._live.console.print(Text(printable(text)), soft_wrap=True)
+        else:
+            sys.stdout.write(f"{printable(text)}\n")
+            sys.stdout.flush()
+
+    def warn(self, sentence: str) -> None:
+        """Print a sentence about what went wrong."""
+        if self._live is not None:
+            self._live.console.print(Text(f"seqbench: {printable(sentence)}"), soft_wrap=True)
+        else:
+            say(sentence)
+
+    def tick(self) -> None:
+        """Say in a plain line how far it is, once a minute and not more often than anything was evaluated."""
+        now = time.monotonic()
+        if self._live is None and self._evaluated and now - self._spoken >= MINUTE:
+            self._spoken, self._evaluated = now, False
+            each = "; ".join(f"{r.unit.label} {_far(r)}" for r in self._shown())
+            self.line(f"{self.summary()}; {each}")
+
+    # What is shown
+
+    def summary(self) -> str:
+        """Return `12/60 jobs, 3 failed, about 14 min left`."""
+        done = sum(self.counts.values())
+        parts = [f"{done}/{self.jobs} jobs"]
+        parts += [f"{self.counts[kind]} {kind}" for kind in ("skipped", "failed") if self.counts[kind]]
+        left = self.seconds_left()
+        return ", ".join(parts) + (f", about {duration(left)} left" if left is not None else "")
+
+    def seconds_left(self) -> float | None:
+        """Return about how long the sweep still takes: as if what waits took what others took."""
+        now = time.monotonic()
+        left = [running.seconds_left for running in self.running.values()]
+        known = [seconds for seconds in left if seconds is not None]
+        if not known and not self._seconds:
+            return None
+        whole = [
+            *self._seconds,
+            *(now - r.since + s for r, s in zip(self.running.values(), left, strict=True) if s is not None),
+        ]
+        mean = statistics.fmean(whole)
+        work = sum(mean if seconds is None else seconds for seconds in left) + mean * self.waiting
+        return max(work / self.slots, max(known, default=0.0))
+
+    def _shown(self) -> Sequence[Running]:
+        return list(self.running.values())[:MOST_ROWS]
+
+    def _table(self) -> Group:
+        table = Table.grid(padding=(0, 2))
+        for running in self._shown():
+            rate, left = running.rate, running.seconds_left
+            table.add_row(
+                Text(printable(running.unit.label)),
+                Text(f"{running.step:,}/{running.unit.facts.max_steps:,}"),
+                Text(f"{rate:.0f} steps/s" if rate else "", style="dim"),
+                Text(duration(left) if left is not None else ""),
+                Text(printable(running.text)),
+            )
+        more = len(self.running) - len(self._shown())
+        lines = [Text(self.summary(), style="bold")] + [Text(f"and {more} more")] * (more > 0)
+        return Group(table, *lines)
+
+
+def _far(running: Running) -> str:
+    rate = running.rate
+    parts = [
+        f"{running.step}/{running.unit.facts.max_steps}",
+        running.text,
+        f"{rate:.0f} steps/s" if rate else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def duration(seconds: float) -> str:
+    """Return `40 s`, `14 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def verdict(ended: Sequence[Ended]) -> str:
+    """Return how the runs of a configuration ended: `5/5 solved, median 400 steps`."""
+    failed = [run for run in ended if run.status == "failed"]
+    diverged = [run for run in ended if run.status == "diverged"]
+    parts = []
+    if any(run.solvable for run in ended):
+        solved = [run.solved_at_step for run in ended if run.solved_at_step is not None]
+        steps = f", median {statistics.median(solved):,.0f} steps" if solved else ""
+        parts.append(f"{len(solved)}/{len(ended)} solved{steps}")
+    values = [run.value for run in ended if run.value is not None]
+    if values:
+        span = f" ({min(values):.3g} to {max(values):.3g})" if len(values) > 1 else ""
+        name = next(run.metric for run in ended if run.value is not None)
+        parts.append(f"test {name} {statistics.median(values):.3g}{span}")
+    parts += [f"{len(found)} {kind}" for kind, found in (("diverged", diverged), ("failed", failed)) if found]
+    return ", ".join(parts) or "nothing measured"

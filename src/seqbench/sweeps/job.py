@@ -1,0 +1,158 @@
+"""The jobs of a sweep, and what is found out about each before any of them trains."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+#: Groups whose preset says by itself what it is, in the order of a label.
+PRESETS = ("model", "task", "optim", "experiment")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One configuration, with all its seeds.
+
+    Attributes:
+        number: its place in the sweep.
+        typed: what Hydra's sweeper made of the command line for it, `key=value` each.
+        config: as Hydra composed it, not yet resolved; plain, because it goes to other processes.
+        choices: the preset of each group.
+        label: what it is by what was varied, `lstm lr=0.01`.
+    """
+
+    number: int
+    typed: list[str]
+    config: dict[str, Any]
+    choices: dict[str, Any]
+    label: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended, in plain values, because they go from process to process.
+
+    `metric` and `value` are the headline metric and what it is on the test at the training length.
+    """
+
+    seed: int
+    folder: str
+    status: str
+    solved_at_step: int | None = None
+    metric: str | None = None
+    value: float | None = None
+    solvable: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a job is, once its configuration was checked.
+
+    Attributes:
+        group: `<runs_dir>/<task>/<model>-<hash>`.
+        identity: the whole hash of what decides the numbers.
+        seeds: of its runs.
+        before: how the runs ended that have a result, failed ones included.
+        parameters: live ones.
+        max_steps: of each run.
+        threads: of a process that trains it.
+        devices: that share each batch.
+        accelerator: the kind of device.
+        there: how many devices of this kind there are.
+        together: seeds that train together, at most.
+        lasting: whether the same configuration means the same runs later, as long as the code is the
+            same: no data that could change, no code of others.
+        seconds_per_step: of one seed, if it was measured.
+    """
+
+    group: str
+    identity: str
+    seeds: range
+    before: tuple[Ended, ...]
+    parameters: int
+    max_steps: int
+    threads: int
+    devices: int
+    accelerator: str
+    there: int
+    together: int
+    lasting: bool
+    seconds_per_step: float | None = None
+
+    @property
+    def done(self) -> list[Ended]:
+        """The runs that need no training."""
+        return [run for run in self.before if run.status != "failed"]
+
+    def missing(self, retry_failed: bool = True) -> list[int]:
+        """Return the seeds that are to be trained."""
+        ended = {run.seed for run in (self.done if retry_failed else self.before)}
+        return [seed for seed in self.seeds if seed not in ended]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why a job cannot be run: a sentence, and the exit code of its kind."""
+
+    sentence: str
+    exit_code: int
+
+
+@dataclass
+class Unit:
+    """Seeds of a job that one process trains."""
+
+    job: Job
+    facts: Facts
+    seeds: range
+    ended: list[Ended] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """The job's, with the seeds if they are not all."""
+        if self.seeds == self.facts.seeds:
+            return self.job.label
+        first, last = self.seeds[0], self.seeds[-1]
+        return f"{self.job.label} seed{f's {first}–{last}' if last > first else f' {first}'}".strip()
+
+
+def labels(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """Return what each job is by what was varied, `lstm lr=0.01 length=100`.
+
+    A group's preset stands alone; a key is shortened to its last part where no other ends so.
+
+    Args:
+        jobs: the overrides of each.
+    """
+    values: dict[str, set[str]] = defaultdict(set)
+    for typed in jobs:
+        for key, _, value in (text.partition("=") for text in typed):
+            values[key].add(value)
+    counts = {key: sum(any(t.startswith(f"{key}=") for t in typed) for typed in jobs) for key in values}
+    varied = [key for key, found in values.items() if len(found) > 1 or counts[key] < len(jobs)]
+    shown = varied or [key for key in PRESETS if key in values]
+    shown.sort(key=lambda key: PRESETS.index(key) if key in PRESETS else len(PRESETS))
+    last = [key.rpartition(".")[2] for key in shown]
+    names = {key: short if last.count(short) == 1 else key for key, short in zip(shown, last, strict=True)}
+    found = []
+    for typed in jobs:
+        given = dict(text.partition("=")[::2] for text in typed)
+        parts = [given[k] if k in PRESETS else f"{names[k]}={given[k]}" for k in shown if k in given]
+        found.append(" ".join(parts))
+    return found
+
+
+def units(job: Job, facts: Facts, missing: Sequence[int], parts: int) -> list[Unit]:
+    """Return the seeds that a job lacks in about as many parts, each of seeds in a row."""
+    most = math.ceil(len(missing) / parts)
+    rows: list[list[int]] = []
+    for seed in missing:
+        if rows and seed == rows[-1][-1] + 1 and len(rows[-1]) < most:
+            rows[-1].append(seed)
+        else:
+            rows.append([seed])
+    return [Unit(job, facts, range(row[0], row[-1] + 1)) for row in rows]

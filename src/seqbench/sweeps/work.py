@@ -1,0 +1,176 @@
+"""What the processes of a sweep do: check configurations, or train the seeds of one.
+
+Each is a child of a server that has imported torch and Lightning once. It writes to a log of its own, and
+ends when the process that launched the sweep is gone.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqbench.errors import SeqbenchError
+from seqbench.sweeps.job import Facts, Job, Refused
+
+if TYPE_CHECKING:
+    pass
+
+#: Seconds that a process has to write its checkpoint once its launcher is gone.
+GRACE = 3.0
+#: Steps of a run that measures what a step takes.
+STEPS = 10
+#: Seconds between two messages of progress.
+TICK = 0.2
+
+
+def check(connection: Connection, log: Path, environment: Mapping[str, str], timed: bool) -> None:
+    """Answer each `Job` that comes with its `Facts`, or `Refused`; end with the first None.
+
+    Args:
+        connection: to the launcher.
+        log: where to write.
+        environment: variables.
+        timed: whether to measure what a step takes.
+    """
+    _begin(log, environment)
+    while (job := connection.recv()) is not None:
+        connection.send(_facts(job, timed))
+
+
+def train(connection: Connection, log: Path, environment: Mapping[str, str], job: Job, seeds: range) -> None:
+    """Train seeds of a job. Sends `(step, text)` as it goes, an `Ended` for each run, and at last None.
+
+    A job that cannot be run sends `Refused` in place of the None.
+    """
+    _begin(log, environment)
+    from seqbench.runs.schedule import train as train_seeds
+    from seqbench.sweeps.outcome import ended, exit_code, failure
+    from seqbench.training import progress
+
+    sent = 0.0
+
+    def report(step: int, text: str | None) -> None:
+        nonlocal sent
+        if text is not None or time.monotonic() - sent > TICK:
+            sent = time.monotonic()
+            connection.send((step, text))
+
+    progress.listener = report
+    try:
+        cfg = _configuration(job)
+        cfg.seed, cfg.n_seeds = seeds.start, len(seeds)
+        train_seeds(
+            cfg, on_result=lambda plan, result, _: connection.send(ended(result, plan.folder(result.seed)))
+        )
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGTERM)
+    except Exception as error:
+        traceback.print_exc()
+        connection.send(Refused(failure(error), exit_code(error)))
+    else:
+        connection.send(None)
+
+
+def _facts(job: Job, timed: bool) -> Facts | Refused:
+    import torch
+    from lightning.pytorch.accelerators import AcceleratorRegistry
+
+    from seqbench.runs.devices import accelerator
+    from seqbench.runs.plan import plan
+    from seqbench.runs.store import read_result
+    from seqbench.sweeps.outcome import ended, exit_code, failure
+
+    try:
+        made = plan(_configuration(job))
+        before = []
+        for seed in made.seeds:
+            folder = made.folder(seed)
+            with suppress(SeqbenchError):  # who trains it says what is wrong
+                result = read_result(folder)
+                if result is not None and result.identity == made.identity.digest:
+                    before.append(ended(result, folder))
+        kind = accelerator(made.settings)
+        with torch.device("meta"):
+            parameters = made.make_model().live_parameters()
+        return Facts(
+            group=str(made.runs_dir / made.group),
+            identity=made.identity.digest,
+            seeds=made.seeds,
+            before=tuple(before),
+            parameters=parameters,
+            max_steps=made.settings.max_steps,
+            threads=made.mode.threads,
+            devices=made.mode.devices,
+            accelerator=kind,
+            there=AcceleratorRegistry[kind]["accelerator"].auto_device_count(),
+            together=made.at_once,
+            lasting=made.data is None and not made.config["allowed_packages"],
+            seconds_per_step=_seconds_per_step(job) if timed and len(before) < len(made.seeds) else None,
+        )
+    except Exception as error:
+        if not isinstance(error, SeqbenchError):
+            traceback.print_exc()
+        return Refused(failure(error), exit_code(error))
+
+
+def _seconds_per_step(job: Job) -> float | None:
+    """Return what a step of one seed takes: the second of two short runs, in a folder that goes away."""
+    from seqbench.runs.schedule import train as train_seeds
+
+    took = None
+    for _ in range(2):  # in the first, what is compiled is
+        with tempfile.TemporaryDirectory() as folder:
+            cfg = _configuration(job)
+            cfg.n_seeds, cfg.runs_dir, cfg.logger = 1, folder, {}
+            cfg.trainer.max_steps = cfg.trainer.eval_every = STEPS
+            if "eval_size" in cfg.task:
+                cfg.task.eval_size = 1
+            (result,) = train_seeds(cfg)
+            if result.sequences_per_s:
+                took = cfg.batch_size / result.sequences_per_s
+    return took
+
+
+def _configuration(job: Job) -> Any:
+    from omegaconf import DictConfig, OmegaConf
+
+    from seqbench.config.compose import named
+
+    cfg = OmegaConf.create(job.config)
+    assert isinstance(cfg, DictConfig)
+    return named(cfg, job.choices, job.typed)
+
+
+def _begin(log: Path, environment: Mapping[str, str]) -> None:
+    """Set this process up: its group, its log, its environment, its end."""
+    os.setpgid(0, 0)  # a Ctrl-C in the terminal is for the launcher, which passes it on
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.stdout.flush()
+    with log.open("a") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    os.environ.clear()
+    os.environ.update(environment)
+    threading.Thread(target=_end_with_launcher, daemon=True).start()
+
+
+def _end_with_launcher() -> None:
+    launcher = multiprocessing.parent_process()
+    assert launcher is not None
+    wait([launcher.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    os.killpg(0, signal.SIGKILL)
