@@ -22,7 +22,19 @@ MAY = {
     "training": {"analysis", "tasks", "models", "errors", "processes"},
     "results": {"runs.store", "runs.files", "runs.result", "config", "errors"},
     "runs": {"training", "analysis", "tasks", "models", "config", "errors", "processes"} | {"versions"},
-    "cli": {"runs", "training", "results", "analysis", "tasks", "models", "data", "config", "errors"}
+    "sweeps": {"runs", "training", "config", "errors"},
+    "cli": {
+        "sweeps",
+        "runs",
+        "training",
+        "results",
+        "analysis",
+        "tasks",
+        "models",
+        "data",
+        "config",
+        "errors",
+    }
     | {"processes", "versions"},
 }
 #: Frameworks that a package may not import, at any depth of its code.

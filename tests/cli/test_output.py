@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from seqbench.cli.train import _failure
+from seqbench.sweeps.outcome import failure
 
 CODE = "from seqbench.cli import main; main()"
 
@@ -68,4 +68,4 @@ def test_closed_streams_are_no_error():
     ],
 )
 def test_the_whole_message_of_a_failure_is_shown(error, shown):
-    assert _failure(error).startswith(shown) and "\n" not in _failure(error)
+    assert failure(error).startswith(shown) and "\n" not in failure(error)

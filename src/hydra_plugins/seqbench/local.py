@@ -5,10 +5,12 @@ Hydra imports every plugin at every start, so that nothing heavy is imported her
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.utils import get_args_parser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -27,6 +29,13 @@ class LocalLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
+    @staticmethod
+    def _options() -> list[str]:
+        """Return the options of the command line that say where presets lie."""
+        given = vars(get_args_parser().parse_args(sys.argv[1:]))
+        names = ("config_path", "config_name", "config_dir")
+        return [f"--{name.replace('_', '-')}={given[name]}" for name in names if given[name] is not None]
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from seqbench.sweeps.job import Job, labels
         from seqbench.sweeps.launch import launch
@@ -40,7 +49,8 @@ class LocalLauncher(Launcher):
             task = list(node["overrides"]["task"])
             choices = node["runtime"]["choices"]
             label = label or f"{choices['model']} {choices['task']}"
-            jobs.append(Job(initial_job_idx + i, task, plain, choices, label))
+            where = [text for text in node["overrides"]["hydra"] if text.startswith("hydra.searchpath")]
+            jobs.append(Job(initial_job_idx + i, task, plain, choices, label, [*self._options(), *where]))
         folder = Path(str(self.config.hydra.sweep.dir))
         self.task_function.log.add_errors(
             launch(jobs, folder, Settings(**self.settings), self.task_function.log.add_run)

@@ -158,8 +158,8 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
         cfg = named(cfg, hydra_config.runtime.choices, typed)
         if sweep and cfg.trainer.get("devices", 1) != 1:
             raise ConfigError(
-                f"trainer.devices={cfg.trainer.devices} does not go with -m, whose jobs share one process; "
-                "sweep on one device each, or start the jobs one by one."
+                f"trainer.devices={cfg.trainer.devices} does not go with this launcher, whose jobs share one "
+                "process; hydra/launcher=local gives each its own."
             )
         if not sweep and hydra_config.sweeper.get("params"):
             say("this preset is a sweep, and without -m only one run of it is made.")

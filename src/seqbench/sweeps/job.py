@@ -22,6 +22,7 @@ class Job:
         config: as Hydra composed it, not yet resolved; plain, because it goes to other processes.
         choices: the preset of each group.
         label: what it is by what was varied, `lstm lr=0.01`.
+        options: those of the command line that say where presets lie.
     """
 
     number: int
@@ -29,6 +30,7 @@ class Job:
     config: dict[str, Any]
     choices: dict[str, Any]
     label: str
+    options: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

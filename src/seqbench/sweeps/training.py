@@ -90,7 +90,7 @@ def train(
                     break
                 waiting.remove(unit)
                 log = sweep.folder / f"{unit.job.number}-{unit.seeds.start}.log"
-                process, connection = start(work.train, log, share.environment, unit.job, unit.seeds)
+                process, connection = _begin(unit, log, share)
                 workers[number] = Worker(process, connection, unit, share, log)
                 display.started(number, unit)
                 display.waiting = len(waiting)
@@ -99,6 +99,12 @@ def train(
             for key, worker in list(workers.items()):
                 collect(key, worker)
             display.tick()
+
+
+def _begin(unit: Unit, log: Path, share: Share) -> tuple[Any, Connection]:
+    if unit.facts.devices == 1:
+        return start(work.train, log, share.environment, unit.job, unit.seeds)
+    return start(work.train_on_several, log, share.environment, unit.job, unit.seeds, unit.facts.group)
 
 
 def _close(sweep: Sweep, worker: Worker) -> None:

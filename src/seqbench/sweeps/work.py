@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -80,6 +81,38 @@ def train(connection: Connection, log: Path, environment: Mapping[str, str], job
         connection.send(Refused(failure(error), exit_code(error)))
     else:
         connection.send(None)
+
+
+def train_on_several(
+    connection: Connection, log: Path, environment: Mapping[str, str], job: Job, seeds: range, group: str
+) -> None:
+    """Train seeds of a job whose batches several devices share; messages are those of `train`.
+
+    Lightning starts the other processes by the command line of the first, so that the job has one of its own.
+    """
+    _begin(log, environment)
+    from seqbench.runs.store import read_result
+    from seqbench.sweeps.outcome import FAILED, ended
+
+    command = [sys.executable, "-m", "seqbench", *job.options, *job.typed, "hydra.mode=RUN"]
+    process = subprocess.Popen([*command, f"++seed={seeds.start}", f"++n_seeds={len(seeds)}"])
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        sys.exit(128 + signal.SIGTERM)
+    missing = 0
+    for seed in seeds:
+        folder = Path(group, f"seed-{seed}")
+        result = read_result(folder)
+        if result is None:
+            missing += 1
+        else:
+            connection.send(ended(result, folder))
+    connection.send(
+        Refused(f"it ended with exit code {code}; {log} says why", code or FAILED) if missing else None
+    )
 
 
 def _facts(job: Job, timed: bool) -> Facts | Refused:
