@@ -60,7 +60,7 @@ def to_plain(result: Result, **beside: str) -> dict[str, Any]:
         result: the result.
         beside: what is stored beside its own fields, and is under the checksum too.
     """
-    data = _plain(asdict(result)) | beside
+    data: dict[str, Any] = _plain(asdict(result)) | beside
     for metric in data["metrics"].values():
         del metric["name"]  # the key of the entry
     return data | {"checksum": checksum(_text(data))}

@@ -95,8 +95,9 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time: 40 s, 14 min, 3.5 h, 12 d."""
-    for unit, length, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
-        if seconds < most * length:
-            return f"{seconds / length:.1f} {unit}" if unit == "h" else f"{seconds / length:.0f} {unit}"
-    return f"{seconds / 86400:.0f} d"
+    """Return a time: 0.4 s, 40 s, 14 min, 3.5 h, 12 d."""
+    if seconds < 90:
+        return f"{seconds:.{int(seconds < 9.95)}f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} d"
