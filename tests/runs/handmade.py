@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from seqbench.runs.result import Result
 from seqbench.runs.store import run_folder, write_result
 from seqbench.tasks.metrics import loss
@@ -14,12 +16,17 @@ CURVES = "step,loss,seconds\r\n100,0.5,1.0\r\n200,0.25,2.0\r\n"
 
 
 def result(
-    seed: int = 0, lr: float = 0.01, task: str = "adding", model: str = "lstm", **fields: Any
+    seed: int = 0,
+    lr: float = 0.01,
+    task: str = "adding",
+    model: str = "lstm",
+    length: int = 50,
+    **fields: Any,
 ) -> Result:
     """Return the result of a run of 200 steps in 2.5 seconds; `fields` are those of `Result`."""
     config = {
         "seed": seed,
-        "task": {"_target_": "seqbench.tasks.synthetic.adding.Adding", "length": 50},
+        "task": {"_target_": "seqbench.tasks.synthetic.adding.Adding", "length": length},
         "optim": {"lr": lr},
         "trainer": {"max_steps": 200},
         "preset": {"task": task, "model": model, "optim": "adam"},
@@ -61,8 +68,5 @@ def begin(runs_dir: Path, its: Result) -> Path:
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "checkpoints" / "last.pt").write_bytes(bytes(1000))
     (folder / "metrics.csv").write_text("step,loss,seconds\n100,0.5,1.0\n200,0.2")  # the last half written
-    (folder / "config.yaml").write_text(
-        f"task:\n  length: 70\noptim:\n  lr: {its.config['optim']['lr']}\n"
-        f"preset:\n  task: {its.task}\n  model: {its.model}\n"
-    )
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(its.config)))
     return folder

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from seqbench.errors import StoreError
-from seqbench.runs.inventory import StoredRun, inventory, remove, slow
+from seqbench.runs.inventory import StoredRun, inventory, remove
 from seqbench.runs.locks import is_locked, lock
 from seqbench.runs.result import SCHEMA
 from tests.runs.handmade import begin, place, result, store
@@ -40,7 +40,7 @@ def test_a_run_that_was_stopped_is_as_far_as_its_last_whole_evaluation(tmp_path:
     run = only(tmp_path)
     assert (run.task, run.model, run.hash) == ("adding", "lstm", result().hash)
     assert (run.status, run.steps, run.seconds) == ("stopped", 100, 1.0)
-    assert run.written.timestamp() == 1e9 and run.config["task"] == {"length": 70}
+    assert run.written.timestamp() == 1e9 and run.config == result().config
     (folder / "config.yaml").write_text("a: [")
     (folder / "metrics.csv").write_bytes(b"\xff")
     assert (only(tmp_path).config, only(tmp_path).steps) == ({}, 0)
@@ -92,7 +92,8 @@ def test_a_run_is_slow_beside_others_of_its_configuration(tmp_path: Path) -> Non
         store(tmp_path, result(seed=seed), f"step,seconds\n200,{seconds}\n")
     for seed, seconds in enumerate((2.0, 50.0)):  # of two, either may be
         store(tmp_path, result(seed=seed, model="gru"), f"step,seconds\n200,{seconds}\n")
-    assert slow(inventory(tmp_path)) == {place(tmp_path, result(seed=3))}
+    slow = [run.folder for run in inventory(tmp_path) if run.slow]
+    assert slow == [place(tmp_path, result(seed=3))]
 
 
 def test_a_run_is_removed_with_the_folders_that_it_leaves_empty(tmp_path: Path) -> None:

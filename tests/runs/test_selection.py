@@ -19,7 +19,7 @@ def runs(tmp_path: Path) -> list[StoredRun]:
         for seed in (0, 1):
             store(tmp_path, result(seed=seed, lr=lr))
     store(tmp_path, result(model="gru", status="failed"))
-    begin(tmp_path, result(model="rnn"))
+    begin(tmp_path, result(model="rnn", length=70))
     return inventory(tmp_path)
 
 
@@ -34,8 +34,8 @@ def runs(tmp_path: Path) -> list[StoredRun]:
         (["optim.lr=0.001,0.01", "seed=1"], 2),
         (["status=failed,stopped"], 2),
         (["task.length=70"], 1),  # of a run that was stopped
-        (["optim=adam"], 5),
-        (["task.variant=halves"], 5),  # left out, so that it has its frozen default
+        (["optim=adam"], 6),
+        (["task.variant=halves"], 6),  # left out, so that it has its frozen default
     ],
 )
 def test_filters_narrow_one_after_another(runs: list[StoredRun], filters: list[str], count: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from seqbench.errors import printable
 from seqbench.results.labels import label_runs
 from seqbench.results.rendering.rows import duration, print_rows, rows_to_csv, rows_to_json, size
-from seqbench.runs.inventory import STATUSES, StoredRun, slow
+from seqbench.runs.inventory import STATUSES, StoredRun
 from seqbench.runs.result import Result
 
 #: A row: plain values, for programs.
@@ -24,14 +24,14 @@ def of_runs(runs: Sequence[StoredRun]) -> list[Row]:
     Columns: task, length, model, hash, seed; status, why (of an orphan), slow; steps, time_s,
     sequences_per_s, bytes, written (when a file of it was, ISO 8601), folder.
     """
-    labels, are_slow = _labels(runs), slow(runs)
-    return [
+    labels = _labels(runs)
+    rows = [
         {
             **labels[run.folder.parent],
             "seed": run.seed,
             "status": run.status,
             "why": run.why,
-            "slow": run.folder in are_slow,
+            "slow": run.slow,
             "steps": run.steps,
             "time_s": round(run.seconds, 3),
             "sequences_per_s": run.result.sequences_per_s if run.result else None,
@@ -41,6 +41,7 @@ def of_runs(runs: Sequence[StoredRun]) -> list[Row]:
         }
         for run in runs
     ]
+    return sorted(rows, key=_order)
 
 
 def of_configurations(runs: Sequence[StoredRun]) -> list[Row]:
@@ -49,7 +50,7 @@ def of_configurations(runs: Sequence[StoredRun]) -> list[Row]:
     Columns: task, length, model, hash; runs, how many there are, then how many of each status, and `slow`;
     why, of its orphans; steps_least, steps_most; time_s, of all runs; bytes; written, the last; folder.
     """
-    labels, are_slow = _labels(runs), slow(runs)
+    labels = _labels(runs)
     rows = []
     for folder, group in _groups(runs).items():
         counts = Counter(run.status for run in group)
@@ -58,7 +59,7 @@ def of_configurations(runs: Sequence[StoredRun]) -> list[Row]:
                 **labels[folder],
                 "runs": len(group),
                 **{str(status): counts[status] for status in STATUSES},
-                "slow": sum(run.folder in are_slow for run in group),
+                "slow": sum(run.slow for run in group),
                 "why": ", ".join(sorted({run.why for run in group} - {""})),
                 "steps_least": min(run.steps for run in group),
                 "steps_most": max(run.steps for run in group),
@@ -68,7 +69,7 @@ def of_configurations(runs: Sequence[StoredRun]) -> list[Row]:
                 "folder": printable(str(folder)),
             }
         )
-    return rows
+    return sorted(rows, key=_order)
 
 
 def show(rows: Sequence[Row], notes: str, format: str) -> None:
@@ -122,21 +123,23 @@ def _groups(runs: Sequence[StoredRun]) -> dict[Path, list[StoredRun]]:
 
 def _labels(runs: Sequence[StoredRun]) -> dict[Path, Row]:
     """Return what names each configuration, by its folder: task, length, model, hash."""
-    first = {folder: max(group, key=lambda run: bool(run.config)) for folder, group in _groups(runs).items()}
-    known = [
-        # Of a run without a result the configuration alone is known, so that all are labelled by it.
-        Result(run.task, run.model, run.hash, run.seed, "finished", config=run.config)
-        for run in first.values()
-    ]
-    return {
-        folder: {
-            "task": printable(task),
-            "length": _length(result.config),
-            "model": printable(model),
-            "hash": result.hash,
-        }
-        for folder, result, (task, model) in zip(first, known, label_runs(known), strict=True)
+    named = {folder: max(group, key=lambda run: bool(run.config)) for folder, group in _groups(runs).items()}
+    # Of a run without a result its configuration alone is known, so that all are labelled by theirs.
+    known = {
+        folder: Result(run.task, run.model, run.hash, run.seed, "finished", config=run.config)
+        for folder, run in named.items()
+        if run.config
     }
+    labels = dict(zip(known, label_runs(list(known.values())), strict=True))
+    rows = {}
+    for folder, run in named.items():
+        task, model = map(printable, labels.get(folder, (run.task, run.model)))
+        rows[folder] = {"task": task, "length": _length(run.config), "model": model, "hash": run.hash}
+    return rows
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    return row["task"], row["length"] or 0, row["model"], row["hash"], row.get("seed")
 
 
 def _length(config: Mapping[str, Any]) -> int | None:

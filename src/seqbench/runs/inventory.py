@@ -10,7 +10,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +53,7 @@ class StoredRun:
         speed: steps a second up to the last evaluation, evaluations included; None where that is not known.
         bytes: the size of its files.
         written: when it ended; of a run without a result when a file of it was last written.
+        slow: whether it is much slower than other runs of its configuration.
     """
 
     folder: Path
@@ -68,6 +69,7 @@ class StoredRun:
     speed: float | None
     bytes: int
     written: datetime
+    slow: bool = False
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -88,10 +90,12 @@ def inventory(place: Path) -> list[StoredRun]:
         place: the folder of all runs, of a task, of a configuration, or of one run.
     """
     runs = [_look(folder) for folder in _folders(place)]
-    return sorted(runs, key=lambda run: (run.task, run.model, run.hash, run.seed))
+    slow = _slow(runs)
+    marked = [replace(run, slow=run.folder in slow) for run in runs]
+    return sorted(marked, key=lambda run: (run.task, run.model, run.hash, run.seed))
 
 
-def slow(runs: Iterable[StoredRun]) -> set[Path]:
+def _slow(runs: Iterable[StoredRun]) -> set[Path]:
     """Return the folders of the runs that are much slower than other runs of their configuration."""
     speeds: dict[Path, dict[Path, float]] = defaultdict(dict)
     for run in runs:
