@@ -49,21 +49,25 @@ def _rm(argv: list[str]) -> int:
     if not (args.selection or args.task or args.model or args.status):
         raise ConfigError("`seqbench runs rm` wants to know which runs: `seqbench runs rm runs` means all.")
     runs = _selected(args.selection, args)
-    for run in runs:
-        if run.status == "running":
-            say(f"{run.folder} is being trained, and stays.")
-        else:
-            check_removable(run)
+    _say_stays(run for run in runs if run.status == "running")
     runs = [run for run in runs if run.status != "running"]
     if not runs:
         raise StoreError("all of these runs are being trained; nothing was removed.")
+    for run in runs:
+        check_removable(run)
     show(of_runs(runs), "", "table")
     if not args.yes and not _confirmed(f"Remove {total(runs)}?"):
         print("Nothing was removed.")
         return 0
     removed = [run for run in runs if remove(run)]
+    _say_stays(run for run in runs if run not in removed)  # it has begun since
     print(f"Removed {total(removed)}.")
     return 0 if len(removed) == len(runs) else 1
+
+
+def _say_stays(runs: Iterable[StoredRun]) -> None:
+    for run in runs:
+        say(f"{run.folder} is being trained, and stays.")
 
 
 def _confirmed(question: str) -> bool:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqbench.errors import StoreError
-from seqbench.runs.files import DamagedFileError, read, set_aside, tidy, write_atomically
+from seqbench.runs.files import DamagedFileError, read_checked, set_aside, tidy, write_atomically
 from seqbench.runs.inventory import StoredRun
 from seqbench.runs.locks import LOCK_FILE, lock
 from seqbench.runs.result import Result
@@ -30,7 +30,6 @@ from seqbench.runs.store import (
     RESULT_FILE,
     OldSchemaError,
     damage,
-    damaged_files,
     parse,
     read_result,
     run_folder,
@@ -84,14 +83,18 @@ def export_runs(
 
 
 def _curves_of(folder: Path, result: Result, warn: Callable[[str], object]) -> dict[str, str]:
-    path = folder / "metrics.csv"
-    if path in damaged_files(folder, result):
-        warn(f"{damage(path)} It is left out.")
+    """Return what `metrics.csv` adds to a line; nothing where it is not there or not what the run wrote."""
+    path, expected = folder / "metrics.csv", result.sha256.get("metrics.csv")
+    if expected is None or not path.exists():
         return {}
     try:
-        return {"curves": read(path, MOST_BYTES).decode()}
-    except FileNotFoundError:  # such as that of a run that was imported without
-        return {}
+        curves = read_checked(path, expected).decode()
+    except (DamagedFileError, UnicodeDecodeError):
+        curves = ""
+    if _is_curves(curves):
+        return {"curves": curves}
+    warn(f"{damage(path)} It is left out.")
+    return {}
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ def _look(folder: Path) -> StoredRun:
     size, newest = _files(folder)
     written = datetime.fromtimestamp(newest, UTC)
     if result is not None:
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):
             written = datetime.fromisoformat(result.finished_at).astimezone(UTC)
     return StoredRun(
         *(folder, task, model, hash, seed, status, why, result),

@@ -26,7 +26,7 @@ NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
 
 def print_rows(rows: Sequence[Mapping[str, str]], notes: str = "", right: Collection[str] = ()) -> None:
-    """Print rows of text as a table, and the notes below it. In a pipe or a file each row is one line.
+    """Print each row of text as one line, however long, so that what it names can be copied; then the notes.
 
     Args:
         rows: column to text, the same columns in each; at least one.
@@ -34,12 +34,12 @@ def print_rows(rows: Sequence[Mapping[str, str]], notes: str = "", right: Collec
         right: the columns that are aligned to the right.
     """
     console = standard_output()
-    if not console.is_terminal:
-        console.width = LONGEST_LINE
+    console.width = LONGEST_LINE
     table = empty_table(rows[0], right)
+    table.box = None
     for row in rows:
         table.add_row(*map(safe_text, row.values()))
-    console.print(table)
+    console.print(table, soft_wrap=True)
     if notes:
         console.print(safe_text(notes, style="dim"))
 
@@ -87,11 +87,11 @@ def quoted(cell: object) -> object:
 
 def size(count: float) -> str:
     """Return a number of bytes in three digits: 950 B, 12.5 kB, 1.2 MB."""
-    for unit in ("B", "kB", "MB"):
+    for unit in ("B", "kB", "MB", "GB"):
         if count < 999.5:
             return f"{count:.3g} {unit}"
         count /= 1000
-    return f"{count:.3g} GB"
+    return f"{count:.3g} TB"
 
 
 def duration(seconds: float) -> str:
