@@ -14,6 +14,7 @@ import pytest
 from seqbench.cli import main
 from seqbench.data.images import write_images
 from seqbench.data.source import mirror_file
+from tests.runs.handmade import result, store
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -54,7 +55,7 @@ def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary:
 
 def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
     words = [INSTEAD.get(word, word) for word in shlex.split(command)]
-    if words[1] not in ("ls", "report", "data", "analyse", "--cfg"):
+    if words[1] not in ("ls", "report", "runs", "data", "analyse", "--cfg"):
         words += SMALL
         if "logger" not in command and command != WITH_DASHBOARD:
             words.append("logger=none")
@@ -80,8 +81,10 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
 )
 @pytest.mark.usefixtures("surroundings")
 def test_every_command_runs(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if command.startswith("seqbench report"):
-        run("seqbench task=adding logger=none", monkeypatch)
+    if command.startswith(("seqbench report", "seqbench runs")):
+        store(Path("runs"), result())
+    if "import" in command:
+        run(command.replace("import", "export"), monkeypatch)
     assert run(command, monkeypatch) == 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from seqbench.cli.dispatch import COMMANDS, HELP, main
+from tests.runs.handmade import result, store
 
 
 def test_every_command_has_a_module_and_a_line_of_help():
@@ -24,13 +25,15 @@ def test_the_entry_point_is_main():
     assert getattr(import_module(module), name) is main
 
 
-@pytest.mark.parametrize("command", ["--help", "ls"])
-def test_help_and_ls_need_no_torch(command: str) -> None:
+@pytest.mark.parametrize("command", ["--help", "ls", "runs"])
+def test_what_only_looks_needs_no_torch(command: str) -> None:
+    store(Path("runs"), result())
     code = f"""
 import atexit, sys
 from seqbench.cli import main
 sys.argv = ["seqbench", {command!r}]
-heavy = {{"torch", "lightning", "pydantic", "hydra", *(["omegaconf"] if {command!r} == "--help" else [])}}
+heavy = {{"torch", "lightning", "pandas", "hydra"}}
+heavy |= {{"--help": {{"pydantic", "omegaconf"}}, "ls": {{"pydantic"}}, "runs": set()}}[{command!r}]
 atexit.register(lambda: print(sorted(heavy & set(sys.modules))))
 main()
 """

@@ -16,6 +16,7 @@ from seqbench.results.rendering.blocks import blocks
 from seqbench.results.rendering.data import to_csv, to_json, without_formulas
 from seqbench.results.rendering.latex import to_latex
 from seqbench.results.rendering.markdown import to_markdown
+from seqbench.results.rendering.rows import duration, size
 from seqbench.results.rendering.terminal import print_comparison, print_table
 from seqbench.results.report import WRITERS
 from seqbench.tasks.metrics import share
@@ -155,3 +156,9 @@ def test_a_number_is_no_formula() -> None:
     safe = without_formulas(frame)
     assert safe["a"].to_list() == ["-1", "+2.5e-3", "-", "=", "'-x", "'\t=x"]
     assert safe["b"].to_list() == frame["b"].to_list()
+
+
+def test_sizes_and_times_in_three_digits() -> None:
+    assert [size(n) for n in (0, 999, 12_500, 1.2e6, 5e13)] == ["0 B", "999 B", "12.5 kB", "1.2 MB", "50 TB"]
+    times = [duration(s) for s in (0.4, 40, 840, 12_600, 1e6)]
+    assert times == ["0.4 s", "40 s", "14 min", "3.5 h", "12 d"]

@@ -11,8 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -25,7 +23,6 @@ from seqbench.runs.differences import OF_RESULT, differences
 from seqbench.runs.files import load_sealed
 from seqbench.runs.plan import plan
 from seqbench.runs.record import Record
-from seqbench.runs.schedule import _lock
 
 TINY = ["task=temporal_order", "task.length=10", "task.eval_size=100", "model.hidden_size=8", "batch_size=8"]
 QUICK = [*TINY, "trainer.max_steps=60", "trainer.eval_every=20", "logger=none"]
@@ -226,26 +223,6 @@ def test_nothing_is_left_lying(stopped: tuple[list[str], seqbench.Result, Path])
         (checkpoints / name).touch()
     train(*args)
     assert found == {str(path.relative_to(checkpoints.parent)) for path in checkpoints.parent.rglob("*")}
-
-
-def test_a_lock_is_never_held_twice(tmp_path: Path) -> None:
-    """Many threads take and give the lock of one folder; each removes its file while it holds it."""
-    job = plan(seqbench.compose([*QUICK, f"runs_dir={tmp_path}"]))
-    inside, most = [], 0
-
-    def take(_: int) -> None:
-        nonlocal most
-        for _ in range(15):
-            with ExitStack() as locks:
-                if _lock(job, 0, locks):
-                    inside.append(1)
-                    most = max(most, len(inside))
-                    time.sleep(0.001)
-                    inside.pop()
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(take, range(8)))
-    assert most == 1 and not list(tmp_path.rglob(".lock"))
 
 
 def test_a_result_holds_what_the_design_says() -> None:

@@ -25,6 +25,11 @@ Train
 Look
   seqbench ls [GROUP …]              every task, model, experiment …, one line each
   seqbench report [RUNS_DIR] [--format table|md|latex|csv|json] [--out DIR]
+  seqbench runs [DIR] [KEY=VALUE …] [--status S] [--seeds] [--format table|json|csv]
+                                     which runs are there, and how far each has come
+  seqbench runs rm DIR|KEY=VALUE …   remove runs: names them, and asks
+  seqbench runs export FILE [--curves], seqbench runs import FILE
+                                     carry finished runs to other machines, where they count as done
   seqbench data [NAME …]             which real data are here, and how to get the rest
   seqbench analyse gradient_flow model=rnn,lstm task=latch [--run FOLDER] [--out DIR]
                                      how gradients fall with distance from the loss
@@ -43,7 +48,7 @@ More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra
 """
 
 #: The module that runs each command, by its `main`, with the arguments after the command's name.
-COMMANDS = {name: f"seqbench.cli.{name}" for name in ("report", "analyse", "ls", "data")}
+COMMANDS = {name: f"seqbench.cli.{name}" for name in ("report", "runs", "analyse", "ls", "data")}
 
 
 def main() -> None:

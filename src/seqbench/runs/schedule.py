@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
 from seqbench.errors import StoreError, say
@@ -16,6 +13,7 @@ from seqbench.processes import is_first_process, sharing
 from seqbench.runs.continuation import continuation
 from seqbench.runs.execute import execute
 from seqbench.runs.files import DamagedFileError, set_aside, tidy
+from seqbench.runs.locks import LOCK_FILE, lock
 from seqbench.runs.plan import CallbackOrFactory, Plan, plan
 from seqbench.runs.record import CHECKPOINTS, Record
 from seqbench.runs.result import Result
@@ -117,27 +115,13 @@ def _lock(job: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool:
     if not is_first_process():
         return True
     folder = job.folder(seed)
-    lock = FileLock(folder / ".lock", timeout=-1 if wait else 0)
-    for attempt in range(100):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-            break
-        except Timeout:
+    try:
+        if not lock(folder, locks, wait):
             return False
-        except OSError as error:
-            # Another process may have removed the empty folder just now.
-            if isinstance(error, FileExistsError | FileNotFoundError) and attempt < 99:
-                time.sleep(0.002)
-                continue
-            raise StoreError(
-                f"cannot write in {folder}: {error.strerror}. Choose another place with runs_dir=…."
-            ) from error
-    locks.callback(_remove_empty, folder)
-    # Unlinked while it is held: after the release another process may hold it. One that waits for it with
-    # the file open finds that the file has no name any more, and begins anew (filelock from 4.2 on).
-    locks.callback(lock.release)
-    locks.callback((folder / ".lock").unlink, missing_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write in {folder}: {error.strerror}. Choose another place with runs_dir=…."
+        ) from error
     tidy(folder, (*OTHER_FILES, *CHECKPOINTS))
     return True
 
@@ -145,16 +129,9 @@ def _lock(job: Plan, seed: int, locks: ExitStack, wait: bool = False) -> bool:
 def _clear(job: Plan, seed: int) -> None:
     """Remove what a killed process has left in the folder of a run that is done."""
     folder = job.folder(seed)
-    if (folder / ".lock").exists() or any(folder.rglob(".*.part")):
+    if (folder / LOCK_FILE).exists() or any(folder.rglob(".*.part")):
         with ExitStack() as locks, suppress(StoreError):  # in a folder that cannot be written they stay
             _lock(job, seed, locks)
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove the folder of a run, and of its configuration and task, while they are empty."""
-    with suppress(OSError):  # one that is not empty
-        for place in (folder, folder.parent, folder.parent.parent):
-            place.rmdir()
 
 
 def _train(job: Plan, seeds: Sequence[int]) -> Iterator[tuple[int, Result]]:

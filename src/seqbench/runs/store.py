@@ -50,11 +50,20 @@ def write_result(folder: Path, result: Result) -> None:
     """
     present = [name for name in OTHER_FILES if (folder / name).exists()]
     result.sha256 = {name: checksum(read(folder / name)) for name in present}
-    data = _plain(asdict(result))
+    write_atomically(folder / RESULT_FILE, _text(to_plain(result)))
+
+
+def to_plain(result: Result, **beside: str) -> dict[str, Any]:
+    """Return what is stored of a result, with its checksum.
+
+    Args:
+        result: the result.
+        beside: what is stored beside its own fields, and is under the checksum too.
+    """
+    data: dict[str, Any] = _plain(asdict(result)) | beside
     for metric in data["metrics"].values():
         del metric["name"]  # the key of the entry
-    data["checksum"] = checksum(_text(data))
-    write_atomically(folder / RESULT_FILE, _text(data))
+    return data | {"checksum": checksum(_text(data))}
 
 
 def _text(data: dict[str, Any]) -> str:
@@ -73,7 +82,15 @@ class _ChecksumError(ValueError):
 
 
 class OldSchemaError(StoreError):
-    """A result that was stored under another schema."""
+    """A result that was stored under another schema, a number."""
+
+    def __init__(self, message: str, schema: int) -> None:
+        super().__init__(message)
+        self.schema = schema
+
+
+class MisplacedError(StoreError):
+    """A result that lies in the folder of another run."""
 
 
 def read_result(folder: Path) -> Result | None:
@@ -82,15 +99,40 @@ def read_result(folder: Path) -> Result | None:
     Raises:
         DamagedFileError: the file is not what was written.
         OldSchemaError: it was written under another schema.
-        StoreError: it cannot be read, or is the result of another run.
+        MisplacedError: it is the result of another run.
+        StoreError: it cannot be read.
     """
     path = folder / RESULT_FILE
     try:
-        data = json.loads(read(path, MOST_BYTES))
+        result = parse(read(path, MOST_BYTES), path)
+    except FileNotFoundError:
+        return None
+    own = Path(run_folder(result.task, result.model, result.hash), f"seed-{result.seed}")
+    if folder.resolve().parts[-3:] != own.parts:
+        raise MisplacedError(
+            f"{path} is the result of {own} and lies in another folder. Move it there or delete it."
+        )
+    return result
+
+
+def parse(content: str | bytes, where: str | Path) -> Result:
+    """Return the result in a text that was made of `to_plain`.
+
+    Args:
+        content: the text.
+        where: where it was found, for errors.
+
+    Raises:
+        DamagedFileError: it is not what was written.
+        OldSchemaError: it was written under another schema.
+    """
+    try:
+        data = json.loads(content)
         schema = data["schema"]
         if isinstance(schema, int) and schema != SCHEMA:
             raise OldSchemaError(
-                f"{path} was stored under schema {schema}, and this version of seqbench reads {SCHEMA}."
+                f"{where} was stored under schema {schema}, and this version of seqbench reads {SCHEMA}.",
+                schema,
             )
         if data.pop("checksum") != checksum(_text(data)):
             raise _ChecksumError("its checksum is another")
@@ -99,21 +141,14 @@ def read_result(folder: Path) -> Result | None:
             {f.name: data[f.name] for f in fields(Result) if f.name in data}
         )
         _check_config(result)
-    except FileNotFoundError:
-        return None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = str(error) if isinstance(error, _ChecksumError) else "it is no result"
-        raise DamagedFileError(f"{path} is damaged: {reason}.") from error
-    own = Path(run_folder(result.task, result.model, result.hash), f"seed-{result.seed}")
-    if folder.resolve().parts[-3:] != own.parts:
-        raise StoreError(
-            f"{path} is the result of {own} and lies in another folder. Move it there or delete it."
-        )
+        raise DamagedFileError(f"{where} is damaged: {reason}.") from error
     return result
 
 
 def _check_config(result: Result) -> None:
-    """Raise an error of `read_result`'s where a configuration or a number is of a kind that no run writes."""
+    """Raise an error of `parse`'s where a configuration or a number is of a kind that no run writes."""
     config = result.config
     for group in ("task", "model", "optim", "trainer", "preset"):
         if not isinstance(config.get(group, {}), dict):

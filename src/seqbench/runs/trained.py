@@ -52,7 +52,13 @@ def load_run(folder: Path, allowed_packages: Sequence[str] = ()) -> TrainedRun:
     if result is None:
         raise StoreError(f"{folder} is not the folder of a trained run: it has no {RESULT_FILE}.")
     if BEST_WEIGHTS not in result.sha256:
-        raise StoreError(f"{folder} has no weights: the run has the status {result.status}.")
+        imported = result.status in ("solved", "finished")
+        reason = (
+            "the run was imported, and weights do not travel"
+            if imported
+            else f"the run has the status {result.status}"
+        )
+        raise StoreError(f"{folder} has no weights: {reason}.")
     try:
         content = read_checked(folder / BEST_WEIGHTS, result.sha256[BEST_WEIGHTS])
     except FileNotFoundError as error:

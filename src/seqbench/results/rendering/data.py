@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from seqbench.results.frame import Comparison
-
-#: What of a cell makes it a formula to a spreadsheet, unless it is a number.
-FORMULA = r"(?s)[=+\-@\t\r]."
-NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+from seqbench.results.rendering.rows import quoted
 
 
 def to_csv(comparison: Comparison) -> str:
@@ -22,12 +17,7 @@ def to_csv(comparison: Comparison) -> str:
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table in which no text is a formula to a spreadsheet: `=1+1` reads `'=1+1`."""
     texts = [column for column in frame if not is_numeric_dtype(frame[column])]
-    return frame.assign(**{str(column): frame[column].map(_quoted) for column in texts})
-
-
-def _quoted(cell: object) -> object:
-    formula = isinstance(cell, str) and re.match(FORMULA, cell) and not re.fullmatch(NUMBER, cell)
-    return f"'{cell}" if formula else cell
+    return frame.assign(**{str(column): frame[column].map(quoted) for column in texts})
 
 
 def to_json(comparison: Comparison) -> str:

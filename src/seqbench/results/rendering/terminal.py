@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import pandas as pd
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seqbench.errors import printable
 from seqbench.results.frame import Comparison
 from seqbench.results.rendering.blocks import blocks, legend
+from seqbench.results.rendering.rows import empty_table, safe_text, standard_output
 
-#: The least width of a table that goes to a pipe or a file, which have no width of their own.
-LEAST_WIDTH = 110
 #: What the names of models, a length, and a column beside the lengths take of the width of a terminal.
 NAME_WIDTH, LENGTH_WIDTH, SIDE_WIDTH = 12, 17, 10
 
@@ -31,20 +28,20 @@ def print_table(
         index: whether the index is the first column.
         console: where to print; standard output by default.
     """
-    console = console or _console()
-    shown = _rich(table, index)
+    console = console or standard_output()
+    shown = _empty(table, index)
     for row in table.itertuples(index=index):
-        shown.add_row(*(_text(str(cell)) for cell in row))
+        shown.add_row(*(safe_text(str(cell)) for cell in row))
     console.print(shown)
     if notes:
-        console.print(_text(notes, style="dim"))
+        console.print(safe_text(notes, style="dim"))
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
     """Print a comparison, one block for every task. Lengths that do not fit beside one another go below."""
-    console = console or _console()
+    console = console or standard_output()
     for block in blocks(comparison):
-        console.print(_text(f"\n{block.heading}", style="bold"))
+        console.print(safe_text(f"\n{block.heading}", style="bold"))
         lengths = [column for column in block.table.columns if column not in block.side]
         room = console.width - NAME_WIDTH - SIDE_WIDTH * len(block.side)
         fit = max(1, room // LENGTH_WIDTH)
@@ -55,30 +52,15 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
 
 def _cells(table: pd.DataFrame, side: Collection[str]) -> Table:
     """Return a table whose cells have several lines, the first in bold, and a rule after each row."""
-    shown = _rich(table, index=True, right=side)
+    shown = _empty(table, index=True, right=side)
     shown.show_lines = True
     for name, *cells in table.itertuples():
-        texts = [_text(cell) for cell in (name.replace(" (", "\n("), *cells)]
+        texts = [safe_text(cell) for cell in (name.replace(" (", "\n("), *cells)]
         for text in texts:
             text.stylize("bold", 0, len(text.plain.partition("\n")[0]))
         shown.add_row(*texts)
     return shown
 
 
-def _rich(table: pd.DataFrame, index: bool, right: Collection[str] = ()) -> Table:
-    """Return an empty table with the columns of `table`, those in `right` aligned to the right."""
-    shown = Table(box=box.HORIZONTALS, padding=(0, 2, 0, 0), pad_edge=False)
-    for name in [*([""] if index else []), *table.columns]:
-        shown.add_column(_text(str(name)), justify="right" if name in right else "left")
-    return shown
-
-
-def _text(text: str, style: str = "") -> Text:
-    return Text("\n".join(map(printable, text.split("\n"))), style=style)
-
-
-def _console() -> Console:
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, LEAST_WIDTH)
-    return console
+def _empty(table: pd.DataFrame, index: bool, right: Collection[str] = ()) -> Table:
+    return empty_table([*([""] if index else []), *map(str, table.columns)], right)

@@ -1,0 +1,103 @@
+"""Rows of plain values as a table on a terminal, as CSV or as JSON. Pandas, slow to import, is not needed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from seqbench.errors import printable
+
+#: The least width of a table that goes to a pipe or a file, which have no width of their own.
+LEAST_WIDTH = 110
+#: The width of rows of which each is to be one line.
+LONGEST_LINE = 10_000
+#: What of a cell makes it a formula to a spreadsheet, unless it is a number.
+FORMULA = r"(?s)[=+\-@\t\r]."
+NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+
+
+def print_rows(rows: Sequence[Mapping[str, str]], notes: str = "", right: Collection[str] = ()) -> None:
+    """Print each row of text as one line, however long, so that what it names can be copied; then the notes.
+
+    Args:
+        rows: column to text, the same columns in each; at least one.
+        notes: what the reader must know of the table; empty for nothing.
+        right: the columns that are aligned to the right.
+    """
+    console = standard_output()
+    console.width = LONGEST_LINE
+    table = empty_table(rows[0], right)
+    table.box = None
+    for row in rows:
+        table.add_row(*map(safe_text, row.values()))
+    console.print(table, soft_wrap=True)
+    if notes:
+        console.print(safe_text(notes, style="dim"))
+
+
+def empty_table(columns: Iterable[str], right: Collection[str] = ()) -> Table:
+    """Return a table without rows; the columns in `right` are aligned to the right."""
+    table = Table(box=box.HORIZONTALS, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in columns:
+        table.add_column(safe_text(name), justify="right" if name in right else "left")
+    return table
+
+
+def safe_text(text: str, style: str = "") -> Text:
+    """Return what rich prints of a text, of which nothing commands the terminal."""
+    return Text("\n".join(map(printable, text.split("\n"))), style=style)
+
+
+def standard_output() -> Console:
+    """Return the standard output; one that is no terminal is at least `LEAST_WIDTH` wide."""
+    found = Console()
+    if not found.is_terminal:
+        found.width = max(found.width, LEAST_WIDTH)
+    return found
+
+
+def rows_to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as CSV, in which no text is a formula to a spreadsheet; None is an empty cell."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(rows[0])
+    writer.writerows([quoted(cell) for cell in row.values()] for row in rows)
+    return file.getvalue()
+
+
+def rows_to_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a JSON list of records."""
+    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+
+
+def quoted(cell: object) -> object:
+    """Return a cell that is no formula to a spreadsheet: `=1+1` reads `'=1+1`."""
+    formula = isinstance(cell, str) and re.match(FORMULA, cell) and not re.fullmatch(NUMBER, cell)
+    return f"'{cell}" if formula else cell
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in three digits: 950 B, 12.5 kB, 1.2 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def duration(seconds: float) -> str:
+    """Return a time: 0.4 s, 40 s, 14 min, 3.5 h, 12 d."""
+    if seconds < 90:
+        return f"{seconds:.{int(seconds < 9.95)}f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} d"

@@ -1,0 +1,94 @@
+"""Selecting runs by their configuration, in the words in which they were asked for: `optim.lr=0.01,0.03`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from seqbench.config.identity import with_defaults
+from seqbench.errors import ConfigError, StoreError, nearest, nearest_key
+from seqbench.runs.inventory import StoredRun
+
+#: What stands for a value that a configuration does not have.
+MISSING = object()
+#: The most values that a sentence lists.
+MOST_LISTED = 12
+
+
+def select(runs: Sequence[StoredRun], filters: Sequence[str]) -> list[StoredRun]:
+    """Return the runs that every filter lets through.
+
+    Args:
+        runs: there must be one.
+        filters: `key=value`, or several values of which one must be the run's, `key=value,value`. A key is
+            one of the configuration; `status`; or a group, as in `task=adding`, whose value is a preset.
+
+    Raises:
+        ConfigError: a filter cannot be read, or no run has its key.
+        StoreError: a filter lets no run through.
+    """
+    settings = {run.folder: with_defaults(run.config) for run in runs} if filters else {}
+    for filter in filters:
+        key, values = _parse(filter)
+        theirs = [_value(run, settings[run.folder], key) for run in runs]
+        if all(value is MISSING for value in theirs):
+            keys = {"task", "model", "seed", "status", *(k for s in settings.values() for k in _keys(s))}
+            raise ConfigError(f"{filter}: no such run has the key {key}.{nearest_key(key, keys)}")
+        kept = [
+            run
+            for run, its in zip(runs, theirs, strict=True)
+            if its is not MISSING and any(_same(its, value) for value in values)
+        ]
+        if not kept:
+            shown = list(dict.fromkeys(str(value) for value in theirs if value is not MISSING))
+            more = ", …" if len(shown) > MOST_LISTED else ""
+            raise StoreError(
+                f"{filter}: there is no such run; there are {', '.join(shown[:MOST_LISTED])}{more}."
+                f"{nearest(str(values[0]), shown) if values else ''}"
+            )
+        runs = kept
+    return list(runs)
+
+
+def _parse(filter: str) -> tuple[str, list[Any]]:
+    """Return the key of a filter and its values."""
+    key, equals, text = filter.partition("=")
+    try:
+        node = OmegaConf.create(f"values: [{text}]")
+        values: Any = OmegaConf.to_container(node, resolve=False)
+    except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{filter} cannot be read; a filter reads key=value or key=value,value.") from error
+    if not equals or not key or list(values) != ["values"] or not values["values"]:
+        raise ConfigError(f"{filter} cannot be read; a filter reads key=value or key=value,value.")
+    return key, values["values"]
+
+
+def _value(run: StoredRun, settings: Mapping[str, Any], key: str) -> Any:
+    """Return a run's value of a key; `MISSING` where it has none."""
+    if key in ("task", "model", "seed", "status"):
+        return getattr(run, key)
+    presets = settings.get("preset")
+    if isinstance(presets, Mapping) and key in presets:
+        return presets[key]
+    node: Any = settings
+    for part in key.split("."):
+        node = node.get(part, MISSING) if isinstance(node, Mapping) else MISSING
+    return MISSING if isinstance(node, Mapping) else node
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two values are the same: 1 and 1.0 are, and so is what reads the same."""
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))
+    return bool(one == other) if numbers else str(one) == str(other)
+
+
+def _keys(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
