@@ -56,7 +56,9 @@ def run(checkout: Path, options: list[str]) -> dict[str, float]:
     cores = len(available_cores())
     environment = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     environment["PYTHONPATH"] = str(checkout / "src")
-    parallel = ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={cores}"]
+    # Commits from before `hydra/launcher=local` need this one to use all cores.
+    has_local = (checkout / "conf/hydra/launcher/local.yaml").exists()
+    parallel = [] if has_local else ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={cores}"]
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         done = subprocess.run(

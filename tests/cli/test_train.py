@@ -64,7 +64,7 @@ def test_the_sweep_of_an_experiment_is_narrowed_by_what_is_typed(seqbench: Calla
     assert said.code == 0 and "2 jobs" in said.out
     lengths = {json.loads(path.read_text())["config"]["task"]["length"] for path in results()}
     assert lengths == {10, 12} and len(results()) == 2
-    assert "gru length=10: 0/1 solved, test accuracy" in said.out and "gru length=12: " in said.out
+    assert "length=10: 0/1 solved, test accuracy" in said.out and "length=12: " in said.out
 
 
 @pytest.mark.parametrize("experiment", preset_names("experiment"))

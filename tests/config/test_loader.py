@@ -97,7 +97,7 @@ def test_the_command_line_builds_nothing_of_hydras_either(override):
 def test_a_preset_may_define_a_sweep_and_choose_a_launcher():
     node = {"mode": "MULTIRUN", "launcher": {"n_jobs": 2}}
     node |= params(**{"task.length": "5,6", "model.cell._target_": "a,b", "model": ["rnn", "gru"], "seed": 1})
-    text = {"defaults": [{"override /hydra/launcher": "joblib"}], "hydra": node}
+    text = {"defaults": [{"override /hydra/launcher": "basic"}], "hydra": node}
     write("presets/experiment/mine.yaml", GLOBAL + json.dumps(text))
     assert seqbench.compose(["experiment=mine", *TINY]).task.length == 5
 

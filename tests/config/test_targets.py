@@ -153,7 +153,7 @@ def test_a_logger_stays_in_its_folder(tiny):
         ["optim=sgd", "optim.optimizer._target_=torch.optim.sgd.SGD"],
         ["+callbacks.x._target_=lightning.pytorch.callbacks.LearningRateMonitor"],
         ["logger=csv", "+logger.csv.name=mine/own", "+logger.csv.prefix=p"],
-        ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=x", "hydra.verbose=true"],
+        ["hydra/launcher=basic", "hydra.sweep.subdir=y", "hydra.sweep.dir=x", "hydra.verbose=true"],
     ],
 )
 def test_what_is_of_the_kind_is_built(overrides):

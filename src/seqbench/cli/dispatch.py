@@ -19,6 +19,7 @@ Train
   seqbench task=adding model=lstm n_seeds=5                the same with five seeds
   seqbench -m model=rnn,lstm task.length=50,100 n_seeds=5  a sweep: every combination
   seqbench -m experiment=quickstart                        a sweep that comes with seqbench
+  seqbench -m … --dry-run                                  what it would run, and what that would take
 
   A run that has a result is read and not trained again; a run that was stopped is resumed.
 
@@ -44,9 +45,12 @@ Keys of every run
 
 Your own presets are in ./presets/<group>/<name>.yaml, in $SEQBENCH_PRESETS, or in --config-dir DIR.
 Your own code is used if you name its package: allowed_packages=[mypackage], or in ~/.config/seqbench/trusted.
-More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra/launcher=joblib (in parallel)
+More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra.launcher.n_jobs=2 (processes)
 """
 
+SWEEP = ("-m", "--multirun")
+#: Says what would be run, and runs nothing.
+DRY_RUN = "--dry-run"
 #: The module that runs each command, by its `main`, with the arguments after the command's name.
 COMMANDS = {name: f"seqbench.cli.{name}" for name in ("report", "runs", "analyse", "ls", "data")}
 
@@ -94,7 +98,10 @@ def _run(args: list[str]) -> int:
             f"There is no command {args[0]!r}.{nearest(args[0], COMMANDS)} A run is named by key=value; "
             "`seqbench --help` says more."
         )
-    if {"-m", "--multirun"} & {*args[1:]}:
+    if DRY_RUN in args:  # the launcher of sweeps finds out what would be run, of a single job too
+        args = ["-m", *(arg for arg in args if arg not in (DRY_RUN, *SWEEP)), "hydra.launcher.dry_run=true"]
+        sys.argv[1:] = args
+    if {*SWEEP} & {*args[1:]}:
         raise ConfigError("-m goes first: `seqbench -m model=rnn,gru …`.")
     return int(import_module("seqbench.cli.train").main())
 

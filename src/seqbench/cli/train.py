@@ -149,7 +149,6 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
     from omegaconf import OmegaConf
 
     from seqbench.config.compose import named
-    from seqbench.runs.schedule import train
 
     hydra_config = HydraConfig.get()
     typed: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
@@ -163,6 +162,10 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
             )
         if not sweep and hydra_config.sweeper.get("params"):
             say("this preset is a sweep, and without -m only one run of it is made.")
+        if not sweep and cfg.trainer.get("devices", 1) == 1:
+            _print_first(cfg)
+        from seqbench.runs.schedule import train
+
         results = train(cfg, on_result=partial(_print_result, log))
         if any(result.status == "failed" for result in results):
             log.add_error(FAILED)
@@ -176,6 +179,15 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
         else:
             print(fault, file=sys.stderr, flush=True)
         log.add_error(FAILED)
+
+
+def _print_first(cfg: DictConfig) -> None:
+    """Print at once, before torch is imported, what is run and where its result will lie."""
+    length = f" {cfg.task.length}" if cfg.task.get("length") is not None else ""
+    seeds = f", {cfg.n_seeds} seeds" if cfg.n_seeds > 1 else ""
+    line = f"{cfg.preset.model} on {cfg.preset.task}{length}{seeds} → {cfg.runs_dir}/{cfg.preset.task}"
+    with reader_may_leave():
+        sys.stdout.write(f"{printable(line)}\n")
 
 
 def _print_result(log: JobLog, plan: Plan, result: Result, trained: bool) -> None:

@@ -1,0 +1,176 @@
+"""Sweeps of processes: what is trained, what is not, and what a process that dies leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import seqbench as package
+from seqbench.runs.differences import differences
+from seqbench.sweeps import checking, known, training
+from tests.cli.conftest import Said, seqbench  # noqa: F401
+
+SMALL = [
+    *("task=latch", "task.length=6", "task.eval_size=16", "batch_size=4", "model.hidden_size=4"),
+    *("trainer.max_steps=20", "trainer.eval_every=10", "trainer.stop_when_solved=false", "logger=none"),
+]
+LONG = [*SMALL, "trainer.max_steps=20000", "trainer.eval_every=500", "trainer.checkpoint_every=500"]
+#: A callback that ends the process of a GRU at once.
+DEADLY = """
+import os, signal
+import lightning as L
+
+class Deadly(L.Callback):
+    def on_train_start(self, trainer, pl_module):
+        if os.path.exists("armed") and "GRU" in str(pl_module.models[0]):
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+Run = Callable[..., Said]
+
+
+def steps() -> dict[str, int]:
+    return {
+        "/".join(path.parts[-3:-1]): json.loads(path.read_text())["steps"]
+        for path in sorted(Path("runs").glob("*/*/seed-*/result.json"))
+    }
+
+
+def test_seeds_in_several_processes_are_what_they_are_in_one(seqbench: Run):  # noqa: F811
+    said = seqbench("-m", *SMALL, "model=gru", "n_seeds=3")
+    assert said.code == 0 and "gru latch: 0/3 solved" in said.out
+    package.train(package.compose([*SMALL, "model=gru", "n_seeds=3", "runs_dir=together"]))
+    assert len(steps()) == 3
+    for folder in Path("runs").glob("latch/*/seed-*"):
+        assert differences(folder, Path("together", *folder.parts[1:])) == []
+
+
+def test_a_sweep_that_grows_trains_what_is_missing_and_nothing_else(seqbench: Run, monkeypatch):  # noqa: F811
+    sweep = ["-m", *SMALL, "model=gru,rnn"]
+    assert seqbench(*sweep).code == 0
+    dates = {path: path.stat().st_mtime_ns for path in Path("runs").glob("*/*/*/result.json")}
+    with monkeypatch.context() as alone:  # it is known by its configuration alone
+        for module in (checking, training):
+            alone.delattr(module, "start")
+        again = seqbench(*sweep)
+    assert again.code == 0 and "2 of 2 jobs had been done." in again.out
+    assert seqbench(*sweep, "n_seeds=2").out.count("0/2 solved") == 2
+    more = seqbench("-m", *SMALL, "model=gru,rnn,lstm")
+    assert "2 of 3 jobs had been done.\nlstm: 0/1 solved" in more.out
+    assert len(steps()) == 5 and all(path.stat().st_mtime_ns == date for path, date in dates.items())
+
+
+@pytest.mark.slow
+def test_what_is_known_is_found_out_again_where_anything_else_changed(seqbench: Run, monkeypatch):  # noqa: F811
+    assert seqbench("-m", *SMALL, "model=gru").code == 0
+    (note,) = Path("runs/.known").iterdir()
+    for name in ("seed=0", "n_seeds=1", "runs_dir=runs"):  # how much, and where
+        assert seqbench("-m", *SMALL, "model=gru", name).code == 0
+    assert list(Path("runs/.known").iterdir()) == [note]
+    monkeypatch.setattr(known, "_surroundings", lambda: ["other code"])
+    assert seqbench("-m", *SMALL, "model=gru").code == 0
+    assert len(list(Path("runs/.known").iterdir())) == 2
+    note.write_text("{")  # damaged: found out again
+    assert "1 of 1 jobs had been done." in seqbench("-m", *SMALL, "model=gru").out
+    monkeypatch.setenv("LR", "0.1")  # which may be another tomorrow
+    assert seqbench("-m", *SMALL, "model=gru", "optim.lr=${oc.env:LR}").code == 0
+    assert len(list(Path("runs/.known").iterdir())) == 2
+
+
+def test_what_is_refused_is_named_before_anything_trains(seqbench: Run):  # noqa: F811
+    said = seqbench("-m", *SMALL, "model=gru,rnn", "optim.lr=0.1,-1")
+    assert said.code == 2 and said.out.startswith("4 jobs; ")
+    assert said.err.count("optim.lr=-1: optim.lr=-1") == 2 and len(steps()) == 2
+    assert said.err.endswith("2 jobs of the sweep ended in errors, printed above.\n")
+
+
+def test_a_dry_run_trains_nothing(seqbench: Run):  # noqa: F811
+    assert seqbench(*SMALL, "model=gru").code == 0
+    said = seqbench("--dry-run", "-m", *SMALL, "model=gru,rnn", "n_seeds=2")
+    assert said.code == 0 and len(steps()) == 1
+    cfg = package.compose([*SMALL, "model=gru"])
+    parameters = str(package.build_model(cfg, package.build_task(cfg)).live_parameters())
+    first, second = (line.split() for line in said.out.splitlines()[3:5])
+    assert first[:3] == ["gru", "1/2", parameters] and second[:2] == ["rnn", "0/2"]
+    assert "2 jobs, at most about" in said.out
+    assert not list(Path("runs").glob("latch/rnn-*"))
+
+
+def test_a_process_that_is_killed_takes_no_other_with_it(seqbench: Run):  # noqa: F811
+    Path("deadly.py").write_text(DEADLY)
+    Path("armed").touch()
+    deadly = ["allowed_packages=[deadly]", "+callbacks.x._target_=deadly.Deadly"]
+    said = seqbench("-m", *SMALL, "model=gru,rnn", *deadly)
+    assert said.code == 1
+    assert "gru seed 0 failed: its process was ended by signal 9, SIGKILL (its log: runs/.sweeps/" in said.err
+    assert list(steps().values()) == [20]
+    Path("armed").unlink()
+    again = seqbench("-m", *SMALL, "model=gru,rnn", *deadly)
+    assert again.code == 0 and "1 of 2 jobs had been done." in again.out and len(steps()) == 2
+
+
+@pytest.mark.slow
+def test_a_run_that_failed_is_not_tried_again_if_so_asked(seqbench: Run):  # noqa: F811
+    text = DEADLY.replace("os.kill(os.getpid(), signal.SIGKILL)", "raise ValueError('x')")
+    Path("broken.py").write_text(text)
+    Path("armed").touch()
+    broken = ["allowed_packages=[broken]", "+callbacks.x._target_=broken.Deadly"]
+    said = seqbench("-m", *SMALL, "model=gru", *broken)
+    assert said.code == 1 and "gru latch seed 0 failed: ValueError: x (its log: " in said.err
+    Path("armed").unlink()
+    left = seqbench("-m", *SMALL, "model=gru", *broken, "hydra.launcher.retry_failed=false")
+    assert left.code == 1 and "it is not tried again: hydra.launcher.retry_failed=false" in left.err
+    again = seqbench("-m", *SMALL, "model=gru", *broken)
+    assert again.code == 0 and list(steps().values()) == [20]
+
+
+def test_settings_that_do_not_fit_are_one_sentence(seqbench: Run):  # noqa: F811
+    for setting, sentence in [
+        ("n_jobs=0", "hydra.launcher.n_jobs=0 must be at least 1."),
+        ("gpus_per_job=2", "hydra.launcher.gpus_per_job=2 divides GPUs, and no job of this sweep trains on"),
+    ]:
+        said = seqbench("-m", *SMALL, "model=gru", f"hydra.launcher.{setting}", "trainer.accelerator=cpu")
+        assert said.code == 2 and said.err.startswith(f"seqbench: {sentence}")
+
+
+def relatives(mark: str) -> list[int]:
+    """Return the processes that have a variable of an environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            alive = " Z " not in (process / "stat").read_text()
+            if alive and mark.encode() in (process / "environ").read_bytes():
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_no_process_outlives_its_launcher_and_nothing_is_lost(end, tmp_path):
+    mark = f"SEQBENCH_TEST={tmp_path}"
+    command = [sys.executable, "-m", "seqbench", "-m", *LONG, "model=gru,rnn"]
+    environment = os.environ | dict([mark.split("=", 1)])
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(Path("runs").glob("*/*/*/checkpoints/last.pt")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(relatives(mark)) > 2
+    process.send_signal(end)
+    assert process.wait() in (-signal.SIGKILL, 130)
+    time.sleep(5)
+    assert relatives(mark) == []
+    assert not list(Path("runs").glob("*/*/*/result.json"))
+    assert subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode == 0
+    for model in ("gru", "rnn"):
+        (whole,) = package.train(package.compose([*LONG, f"model={model}", "runs_dir=whole"]))
+        folder = Path(f"latch/{model}-{whole.hash}/seed-0")
+        assert differences(Path("runs") / folder, Path("whole") / folder) == []
