@@ -14,6 +14,7 @@ MAY = {
     "errors": set(),
     "versions": set(),
     "processes": {"errors"},
+    "signals": {"processes"},
     "data": {"errors"},
     "tasks": {"data", "errors"},
     "models": {"errors"},
@@ -21,21 +22,11 @@ MAY = {
     "analysis": {"tasks", "models", "results", "errors"},
     "training": {"analysis", "tasks", "models", "errors", "processes"},
     "results": {"runs.store", "runs.files", "runs.result", "config", "errors"},
-    "runs": {"training", "analysis", "tasks", "models", "config", "errors", "processes"} | {"versions"},
-    "sweeps": {"runs", "training", "config", "errors"},
-    "cli": {
-        "sweeps",
-        "runs",
-        "training",
-        "results",
-        "analysis",
-        "tasks",
-        "models",
-        "data",
-        "config",
-        "errors",
-    }
-    | {"processes", "versions"},
+    "runs": {"training", "analysis", "tasks", "models", "config", "errors", "processes"}
+    | {"signals", "versions"},
+    "sweeps": {"runs", "training", "config", "errors", "signals"},
+    "cli": {"sweeps", "runs", "training", "results", "analysis", "tasks", "models", "data", "config"}
+    | {"errors", "processes", "signals", "versions"},
 }
 #: Frameworks that a package may not import, at any depth of its code.
 BANNED = {

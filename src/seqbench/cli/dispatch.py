@@ -5,11 +5,13 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import signal
 import sys
 from importlib import import_module
 
 from seqbench.cli.output import open_streams, reader_may_leave
 from seqbench.errors import ConfigError, SeqbenchError, nearest, say
+from seqbench.signals import Stopped, handled
 
 HELP = """\
 seqbench: which sequence model learns a dependency over how long a span, how surely, and at what cost?
@@ -56,19 +58,25 @@ COMMANDS = {name: f"seqbench.cli.{name}" for name in ("report", "runs", "analyse
 
 
 def main() -> None:
-    """Run the command line; exit code 0, or 1 if a run failed, or 2 if the input cannot be used."""
+    """Run the command line.
+
+    The exit code is 0, or 1 if a run failed, or 2 if the input cannot be used; 130 after Ctrl-C, 143 after
+    SIGTERM.
+    """
     open_streams()
     _do_without_a_home()
     code = 0
     try:
-        with reader_may_leave():
+        with handled(), reader_may_leave():
             code = _run(sys.argv[1:])
     except SeqbenchError as error:
         say(str(error))
         code = error.exit_code
-    except KeyboardInterrupt:
-        print("\nseqbench: stopped. The same command resumes it.", file=sys.stderr)
-        code = 130
+    except (KeyboardInterrupt, Stopped) as end:
+        number = end.number if isinstance(end, Stopped) else signal.SIGINT
+        by = " by SIGTERM" if number == signal.SIGTERM else ""
+        print(f"\nseqbench: stopped{by}. The same command resumes it.", file=sys.stderr)
+        code = 128 + number
     sys.exit(code)
 
 

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 import lightning as L
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning.pytorch.loggers import Logger
 from omegaconf import OmegaConf
 from torch import nn
 
-from seqbench.errors import ConfigError, SeqbenchError, one_line
+from seqbench.errors import SeqbenchError
 from seqbench.models.model import Model
-from seqbench.processes import is_first_process, machines, started_by_torchrun
+from seqbench.processes import is_first_process
 from seqbench.runs import devices
 from seqbench.runs.files import to_bytes, write_atomically
+from seqbench.runs.outcome import blank, fill, summary
 from seqbench.runs.plan import Plan
 from seqbench.runs.record import Record
 from seqbench.runs.recorder import Recorder
 from seqbench.runs.result import Result
 from seqbench.runs.store import BEST_WEIGHTS, write_result
+from seqbench.runs.trainer import ends_of, lightning_trainer
+from seqbench.signals import deferred
 from seqbench.training import loggers, progress
 from seqbench.training.batches import TaskData, TrainingStream
 from seqbench.training.learner import SequenceLearner
-from seqbench.training.lightning_arguments import arguments, reports
+from seqbench.training.lightning_arguments import reports
 from seqbench.training.workers import Workers, workers_for
-from seqbench.versions import versions
 
 
 def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
@@ -46,7 +43,7 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
     Raises:
         SeqbenchError: the configuration, the data or the disk cannot be used.
     """
-    results = {seed: _blank(job, seed) for seed in records}
+    results = {seed: blank(job, seed) for seed in records}
     learner: SequenceLearner | None = None
     try:
         with (
@@ -68,17 +65,17 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
             )
             trainer, data = _trainer(job, records, learner, scratch)
             of_model = list(zip(records.values(), models, strict=True))
-            with _interruptible(trainer):
+            with ends_of(trainer):
                 if learner.step < learner.max_steps and not of_model[0][0].ended:
                     trainer.fit(learner, data)
                 _test(learner, trainer, data, of_model)
             for report in reports(scratch) if is_first_process() else ():
                 print(report)
             for seed, (record, model) in zip(records, of_model, strict=True):
-                _fill(job, results[seed], record, model)
+                fill(job, results[seed], record, model)
                 results[seed].peak_memory_bytes = devices.peak_memory(trainer.strategy.root_device)
                 results[seed].device = devices.device_name(trainer.strategy.root_device, job.world_size)
-    except (SeqbenchError, KeyboardInterrupt) as end:
+    except (SeqbenchError, KeyboardInterrupt, SystemExit) as end:
         for record in records.values():
             loggers.finish(record.loggers, {}, failed=True)
             if isinstance(end, SeqbenchError):
@@ -92,13 +89,15 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
             result.error = traceback.format_exc()
             result.steps = learner.step if learner is not None else 0
             result.wall_time_s = round(records[seed].wall_seconds, 3)
+    with deferred():
+        for seed, result in results.items():
+            result.finished_at = datetime.now(UTC).isoformat(timespec="seconds")
+            if is_first_process():
+                write_result(job.folder(seed), result)
+                if result.status != "failed":
+                    records[seed].drop_checkpoints(job.settings.max_steps)
     for seed, result in results.items():
-        result.finished_at = datetime.now(UTC).isoformat(timespec="seconds")
-        if is_first_process():
-            write_result(job.folder(seed), result)
-            if result.status != "failed":
-                records[seed].drop_checkpoints(job.settings.max_steps)
-        loggers.finish(records[seed].loggers, _summary(result), failed=result.status == "failed")
+        loggers.finish(records[seed].loggers, summary(result), failed=result.status == "failed")
     return list(results.values())
 
 
@@ -139,9 +138,8 @@ def _trainer(
         seeds = "–".join(str(seed) for seed in sorted({min(records), max(records)}))
         title = f"{job.task_name} {job.model_name} seed{'s' * (len(records) > 1)} {seeds}"
         callbacks.append(progress.ProgressLine(title, job.task.metric))
-    trainer = _lightning_trainer(
-        job, callbacks, [log for r in records.values() for log in r.loggers], scratch
-    )
+    logs = [log for r in records.values() for log in r.loggers]
+    trainer = lightning_trainer(job, callbacks, logs, scratch)
     learner.step = first.step
     learner.resumed = [r.checkpoint for r in records.values() if r.checkpoint is not None]
     learner.stream = TrainingStream(
@@ -161,39 +159,6 @@ def _trainer(
     return trainer, TaskData(job.task, learner.stream)
 
 
-def _lightning_trainer(
-    job: Plan, callbacks: Sequence[L.Callback], loggers: Sequence[Logger], scratch: str
-) -> L.Trainer:
-    """Return Lightning's trainer; what it cannot serve is a ConfigError.
-
-    How many processes there are, and which this is, the plan says and not the environment, which Lightning
-    would ask.
-    """
-    settings, several = job.settings, job.world_size > 1
-    torchrun = several and started_by_torchrun(job.world_size)
-    number = machines(job.world_size)
-    own = {
-        "accelerator": devices.accelerator(settings),
-        "devices": job.world_size // number,
-        "num_nodes": number,
-        "strategy": "ddp" if several and settings.strategy == "auto" else settings.strategy,
-        "plugins": [TorchElasticEnvironment() if torchrun else LightningEnvironment()],
-        "precision": settings.precision,
-        "logger": list(loggers) or False,
-        "callbacks": list(callbacks),
-        "max_epochs": -1,
-        "num_sanity_val_steps": 0,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "use_distributed_sampler": False,
-    }
-    try:
-        return L.Trainer(**arguments(settings.lightning, scratch) | own)
-    except Exception as error:  # Lightning's own are of many kinds
-        raise ConfigError(f"trainer: {one_line(error)}.") from error
-
-
 def _test(
     learner: SequenceLearner, trainer: L.Trainer, data: TaskData, of_model: list[tuple[Record, Model]]
 ) -> None:
@@ -208,77 +173,3 @@ def _test(
         record.tested = metrics
         if trainer.is_global_zero:
             write_atomically(record.folder / BEST_WEIGHTS, to_bytes(record.best_weights))
-
-
-def _blank(job: Plan, seed: int) -> Result:
-    """Return the result of a run of which nothing is known yet."""
-    return Result(
-        task=job.task_name,
-        model=job.model_name,
-        hash=job.hash,
-        seed=seed,
-        status="failed",
-        config=job.config_of(seed),
-        identity=job.identity.digest,
-        data=job.data,
-        revisions=job.identity.revisions,
-        metric=job.task.metric,
-        metrics={job.task.metric: job.task.metric_of(job.task.metric)},
-        solved_when=job.task.solved_when,
-        execution=job.mode.canonical,
-        mode=str(job.mode),
-        device=devices.processor(),
-        versions=versions(),
-        commit=devices.commit(),
-    )
-
-
-def _fill(job: Plan, result: Result, record: Record, model: Model) -> None:
-    """Put what a run came to into its result."""
-    task, lengths = job.task, job.task.eval_lengths
-    result.status = record.status
-    result.solved_at_step = record.solved_at_step
-    result.steps = record.step
-    result.sequences = record.step * job.batch_size
-    result.best_step = record.best_step
-    result.validation = dict(record.best_metrics)
-    result.test = {str(n): dict(m) for n, m in zip(lengths, record.tested, strict=False)}
-    measured = {name for metrics in (result.validation, *result.test.values()) for name in metrics}
-    result.metrics |= {name: task.metric_of(name) for name in sorted(measured)}
-    result.commit = _joined("commit", record) or None
-    result.versions = {name: _joined(name, record) for name in result.versions}
-    result.continued_from = record.continued_from
-    if (at_length := result.test.get(str(task.length))) is not None:
-        finite = {name: math.nan if value is None else value for name, value in at_length.items()}
-        result.solved_on_test = task.solved(finite)
-    result.baseline_loss = {str(n): task.baseline_loss(n) for n in lengths}
-    result.parameters = model.live_parameters()
-    result.state_size = model.state_size
-    result.wall_time_s = round(record.wall_seconds, 3)
-    if record.train_seconds > 0:
-        result.sequences_per_s = round(result.sequences / record.train_seconds, 1)
-
-
-def _joined(fact: str, record: Record) -> str:
-    """Return what a run was made with; where that changed between its processes, one after another."""
-    return ", ".join(dict.fromkeys(by[fact] for by in record.made_with if by[fact]))
-
-
-def _summary(result: Result) -> dict[str, Any]:
-    """Return the figures that summarise a result, flat."""
-    keys = ("status", "solved_at_step", "steps", "parameters", "state_size", "wall_time_s", "sequences_per_s")
-    summary = {key: getattr(result, key) for key in keys}
-    for length, metrics in result.test.items():
-        summary |= {f"test/{length}/{name}": value for name, value in metrics.items()}
-    return summary
-
-
-@contextmanager
-def _interruptible(trainer: L.Trainer) -> Iterator[None]:
-    """Turn the SystemExit that Lightning makes of Ctrl-C back into KeyboardInterrupt."""
-    try:
-        yield
-    except SystemExit as end:
-        if trainer.interrupted:
-            raise KeyboardInterrupt from end
-        raise

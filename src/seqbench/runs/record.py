@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from seqbench.processes import is_first_process
 from seqbench.runs import devices
@@ -151,20 +153,23 @@ class Record:
         """The last checkpoint and the one before it."""
         return self.path, self.folder / CHECKPOINTS[1]
 
-    def save(self, model: nn.Module, optimizer: dict[str, Any]) -> None:
-        """Write a checkpoint, and keep the one before it."""
-        state: dict[str, Any] = {
+    def snapshot(self, model: nn.Module, optimizer: dict[str, Any]) -> dict[str, Any]:
+        """Return a checkpoint of now, which training further does not change."""
+        return {
             "run": self.run,
-            "model": {name: value.clone() for name, value in model.state_dict().items()},
-            "optimizer": optimizer,
+            "model": _copied(model.state_dict()),
+            "optimizer": _copied(optimizer),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            "record": {name: getattr(self, name) for name in self._kept},
+            "record": {name: copy(getattr(self, name)) for name in self._kept},
         }
+
+    def save(self, checkpoint: dict[str, Any]) -> None:
+        """Write a checkpoint, and keep the one before it."""
         last, before = self.paths
         if last.exists():
             last.replace(before)
-        save_sealed(state, last)
+        save_sealed(checkpoint, last)
 
     def drop_checkpoints(self, max_steps: int) -> None:
         """Remove what a finished run needs no more: all but the last checkpoint, if more steps may follow."""
@@ -213,6 +218,12 @@ class Record:
             (self.folder / "metrics.csv").unlink(missing_ok=True)
             for row in self.rows[-1:]:
                 self._write(row)
+
+
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a state on the CPU, where a model's memory on a device is not doubled by it."""
+    copied: dict[str, Any] = tree_map_only(Tensor, lambda value: value.detach().to("cpu", copy=True), state)
+    return copied
 
 
 def load_checkpoint(path: Path, run: str) -> dict[str, Any]:

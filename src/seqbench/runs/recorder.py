@@ -13,7 +13,9 @@ from torch import nn
 
 from seqbench.analysis.observations import picture
 from seqbench.analysis.spectrum import largest
+from seqbench.errors import SeqbenchError
 from seqbench.runs.record import Record
+from seqbench.signals import check, deferred
 from seqbench.tasks.batch import Batch
 from seqbench.training.learner import SequenceLearner
 from seqbench.training.loggers import show_figure, shows_figures
@@ -36,6 +38,7 @@ class Recorder(L.Callback):
         self.checkpoint_every = checkpoint_every
         self._mark = time.perf_counter()
         self._saved_at = records[0].step
+        self._unsaved: dict[Record, dict[str, Any]] = {}  # the last evaluation, where it was not saved
         self._shown_at: dict[int, float] = {}  # by the record's id: when its memory was last drawn
 
     def _lap(self) -> float:
@@ -66,33 +69,52 @@ class Recorder(L.Callback):
         for record in self.active:
             record.train_seconds += seconds
 
+    def on_train_batch_start(self, *_: Any) -> None:
+        check()
+
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SequenceLearner)
+        with deferred():
+            self._record(trainer, pl_module)
+
+    def _record(self, trainer: L.Trainer, learner: SequenceLearner) -> None:
+        """Record an evaluation; end the run, or continue with the seeds that have not ended."""
         self._lap()
-        over = pl_module.step >= pl_module.max_steps
+        over = learner.step >= learner.max_steps
         for record, means, metrics, model in zip(
-            self.active, self._means, pl_module.evaluation, pl_module.models, strict=True
+            self.active, self._means, learner.evaluation, learner.models, strict=True
         ):
-            row = {"step": pl_module.step, **means, "lr": pl_module.lr, **metrics}
+            row = {"step": learner.step, **means, "lr": learner.lr, **metrics}
             if self.log_spectrum:
                 row |= largest(model)
             record.add(row | {"seconds": round(record.wall_seconds, 3)}, metrics, model)
             self._show_memory(trainer, record, model, is_last=record.ended or over)
         training = [k for k, record in enumerate(self.active) if not record.ended]
         trainer.should_stop = not training or over
-        due = over or pl_module.step - self._saved_at >= self.checkpoint_every
-        leaving = not trainer.should_stop and len(training) < len(self.active)
-        if trainer.is_global_zero and (due or leaving):
-            self._save(pl_module)
-        if leaving:
-            pl_module.select(training)
+        leaving = len(training) < len(self.active)
+        due = over or leaving or learner.step - self._saved_at >= self.checkpoint_every
+        if trainer.is_global_zero:
+            states = zip(self.active, learner.models, learner.optimizer_states(), strict=True)
+            self._unsaved = {record: record.snapshot(model, state) for record, model, state in states}
+            if due:
+                self._save()
+                self._saved_at = learner.step
+        if leaving and training:
+            learner.select(training)
             self.active = [self.active[k] for k in training]
 
-    def _save(self, learner: SequenceLearner) -> None:
-        states = learner.optimizer_states()
-        for record, model, state in zip(self.active, learner.models, states, strict=True):
-            record.save(model, state)
-        self._saved_at = learner.step
+    def _save(self) -> None:
+        for record, checkpoint in list(self._unsaved.items()):
+            record.save(checkpoint)
+            del self._unsaved[record]
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        """Save the last evaluation: the run continues from there."""
+        if not isinstance(exception, SeqbenchError):
+            with deferred():
+                self._save()
 
     def _show_memory(self, trainer: L.Trainer, record: Record, model: nn.Module, is_last: bool) -> None:
         """Show in every logger that can what a model's memory does with the first validation sequence."""
