@@ -31,7 +31,7 @@ def launch(
 
     Raises:
         ConfigError: the settings do not fit this machine.
-        KeyboardInterrupt: the user has stopped it, and each process has ended.
+        Stopped: the user has stopped it, and each process has ended.
     """
     sweep = Sweep(jobs, folder)
     devices = check(sweep, settings)

@@ -10,6 +10,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+#: How often a start is tried.
+ATTEMPTS = 3
+
 
 def start(
     target: Callable[..., None], log: Path, environment: Mapping[str, str], *args: Any
@@ -17,13 +20,20 @@ def start(
     """Start a process that has torch and Lightning, with a connection to it; variables are added to ours."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["seqbench.sweeps.preload"])
-    ours, theirs = context.Pipe()
-    process = context.Process(
-        target=target, args=(theirs, log, dict(os.environ) | dict(environment), *args), daemon=False
-    )
-    process.start()
-    theirs.close()
-    return process, ours
+    variables = dict(os.environ) | dict(environment)
+    for attempt in range(ATTEMPTS):
+        ours, theirs = context.Pipe()
+        process = context.Process(target=target, args=(theirs, log, variables, *args))
+        try:
+            process.start()
+            return process, ours
+        except (EOFError, OSError):  # the server was killed just now: the next start starts it again
+            ours.close()
+            if attempt == ATTEMPTS - 1:
+                raise
+        finally:
+            theirs.close()
+    raise AssertionError
 
 
 def cause(code: int | None) -> str:

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from seqbench.signals import Stopped
 from seqbench.sweeps import work
 from seqbench.sweeps.devices import Devices, Share
 from seqbench.sweeps.display import Display, verdict
@@ -46,7 +47,7 @@ def train(
     """Train what waits; the arguments are those of `launch`, made.
 
     Raises:
-        KeyboardInterrupt: the user has stopped it, and each process has ended.
+        Stopped: the user has stopped it, and each process has ended.
     """
     left = {number: sum(unit.job.number == number for unit in waiting) for number in sweep.facts}
     workers: dict[int, Worker] = {}
@@ -141,7 +142,7 @@ def _stopped_in_order(
     """On the first Ctrl-C let each process write its checkpoint; on the second, or an error, end them all."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         try:
             for worker in workers.values():
                 os.kill(worker.process.pid, signal.SIGTERM)

@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqbench.errors import SeqbenchError
+from seqbench.signals import Stopped, handled
 from seqbench.sweeps.job import Facts, Job, Refused
 
 if TYPE_CHECKING:
-    pass
+    from seqbench.runs.plan import Plan
+    from seqbench.runs.result import Result
 
 #: Seconds that a process has to write its checkpoint once its launcher is gone.
 GRACE = 3.0
@@ -71,11 +73,12 @@ def train(connection: Connection, log: Path, environment: Mapping[str, str], job
     try:
         cfg = _configuration(job)
         cfg.seed, cfg.n_seeds = seeds.start, len(seeds)
-        train_seeds(
-            cfg, on_result=lambda plan, result, _: connection.send(ended(result, plan.folder(result.seed)))
-        )
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGTERM)
+
+        def on_result(plan: Plan, result: Result, trained: bool) -> None:
+            connection.send(ended(result, plan.folder(result.seed)))
+
+        with handled():  # so that SIGTERM keeps the last evaluation
+            train_seeds(cfg, on_result=on_result)
     except Exception as error:
         traceback.print_exc()
         connection.send(Refused(failure(error), exit_code(error)))
@@ -97,11 +100,12 @@ def train_on_several(
     command = [sys.executable, "-m", "seqbench", *job.options, *job.typed, "hydra.mode=RUN"]
     process = subprocess.Popen([*command, f"++seed={seeds.start}", f"++n_seeds={len(seeds)}"])
     try:
-        code = process.wait()
-    except KeyboardInterrupt:
+        with handled():
+            code = process.wait()
+    except Stopped:
         process.terminate()
         process.wait()
-        sys.exit(128 + signal.SIGTERM)
+        raise
     missing = 0
     for seed in seeds:
         folder = Path(group, f"seed-{seed}")
@@ -189,7 +193,6 @@ def _begin(log: Path, environment: Mapping[str, str]) -> None:
     """Set this process up: its group, its log, its environment, its end."""
     os.setpgid(0, 0)  # a Ctrl-C in the terminal is for the launcher, which passes it on
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.stdout.flush()
     with log.open("a") as file:
         for stream in (1, 2):
