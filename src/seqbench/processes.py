@@ -42,7 +42,8 @@ PATIENCE = 10.0
 
 _rank = 0
 _others: list[subprocess.Popen[bytes]] = []
-_found_out = threading.Event()
+_independent = threading.Event()  # while this process waits for no other one
+_independent.set()
 
 
 class ProcessError(SeqbenchError):
@@ -96,7 +97,7 @@ def watch(others: Sequence[subprocess.Popen[bytes]]) -> None:
 def _watch() -> None:
     while not any(process.poll() for process in _others):
         time.sleep(1)
-    if not _found_out.wait(PATIENCE):
+    if not _independent.wait(PATIENCE):
         say(str(loss()))
         end_others()
         os._exit(ProcessError.exit_code)
@@ -112,11 +113,11 @@ def _follow(parent: int, left: threading.Event) -> None:
 @contextmanager
 def exchanging() -> Iterator[None]:
     """Within the context the processes exchange tensors, and may wait for one that has ended."""
-    _found_out.clear()
+    _independent.clear()
     try:
         yield
     finally:
-        _found_out.set()
+        _independent.set()
 
 
 def loss(seconds: float = 0.0) -> ProcessError | None:
