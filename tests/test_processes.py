@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import threading
+from collections.abc import Iterator
 
 import pytest
 from lightning.fabric.utilities.rank_zero import _get_rank
@@ -11,7 +14,17 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from seqbench import processes
 from seqbench.errors import ConfigError
-from seqbench.processes import forget_what_is_no_number, is_first_process, machines, sharing
+from seqbench.processes import (
+    ProcessError,
+    check_others,
+    end_others,
+    exchanging,
+    forget_what_is_no_number,
+    is_first_process,
+    loss,
+    machines,
+    sharing,
+)
 
 ELASTIC = {"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_ADDR": "127.0.0.1"}
 SECOND_OF_TWO = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
@@ -109,6 +122,72 @@ def test_torchrun_starts_processes_on_several_machines(monkeypatch: pytest.Monke
     assert machines(4) == 2 and machines(2) == 1
     with sharing(4):
         assert not is_first_process() and rank_zero_only.rank == 3
+
+
+# The others
+
+
+class EndedError(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture
+def others(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Two processes that this one has started."""
+
+    def end(code: int) -> None:
+        raise EndedError(code)
+
+    started = [subprocess.Popen(["sleep", "100"]) for _ in range(2)]
+    monkeypatch.setattr(processes, "_others", started)
+    monkeypatch.setattr(processes.os, "_exit", end)
+    yield started
+    end_others()
+
+
+def test_who_has_ended_is_named(others: list[subprocess.Popen[bytes]]) -> None:
+    assert loss() is None
+    others[1].terminate()
+    others[1].wait()
+    error = loss()
+    assert isinstance(error, ProcessError) and error.exit_code == 1
+    assert str(error).startswith(
+        "process 3 of the 3 that share batches was killed by SIGTERM. The same command"
+    )
+
+
+def test_where_the_first_one_waits_for_one_that_has_ended_it_is_ended_too(
+    others: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(processes, "PATIENCE", 0.0)
+    others[0].kill()
+    others[0].wait()
+    processes._watch()  # it does not wait, and will find out by itself
+    with exchanging(), pytest.raises(EndedError, match="1"):
+        processes._watch()
+    assert "process 2 of the 3 that share batches was killed by SIGKILL, as the" in capsys.readouterr().err
+    assert all(process.returncode for process in others)
+
+
+def test_no_other_run_begins_without_them(others: list[subprocess.Popen[bytes]]) -> None:
+    check_others()
+    with pytest.raises(ZeroDivisionError), sharing(1):
+        raise ZeroDivisionError
+    with pytest.raises(
+        ProcessError, match="ended with the run before; the same command goes on with the seeds"
+    ):
+        check_others()
+
+
+def test_the_others_end_with_the_first(
+    others: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = threading.Event()
+    left.set()
+    processes._follow(-1, left)  # it has left the job
+    with pytest.raises(EndedError, match="1"):
+        monkeypatch.setattr(left, "wait", lambda seconds: False)
+        processes._follow(-1, left)
 
 
 @pytest.mark.parametrize("name", processes.RANKS)

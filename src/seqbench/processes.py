@@ -4,19 +4,25 @@ One device is one process, whatever the environment says: a container, a cluster
 set `RANK`, `SLURM_PROCID` and their like for something else. Several processes share batches only where the
 user asks for several devices. They are those that torchrun has started, if it started as many, or else those
 that Lightning starts from the first one.
+
+Where one of these ends before its time, the first one ends with a sentence; where the first one ends, all do.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import socket
-from collections.abc import Iterator
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
-from seqbench.errors import ConfigError
+from seqbench.errors import ConfigError, SeqbenchError, say
 
 #: Set where Lightning starts processes: `<id of the process that starts the others>:<how many there are>`.
 #: So a process knows whether its number among them is meant for it.
@@ -30,7 +36,20 @@ GROUP = (
     *("TORCHELASTIC_RUN_ID", "TORCHELASTIC_USE_AGENT_STORE"),
 )
 
+#: Seconds in which the first process finds out by itself that another one has ended. With gloo the next
+#: exchange fails at once; NCCL would wait for the other one for ever.
+PATIENCE = 10.0
+
 _rank = 0
+_others: list[subprocess.Popen[bytes]] = []
+_independent = threading.Event()  # while this process waits for no other one
+_independent.set()
+
+
+class ProcessError(SeqbenchError):
+    """One of the processes that share batches has ended before its time."""
+
+    exit_code = 1
 
 
 def is_first_process() -> bool:
@@ -56,10 +75,84 @@ def sharing(world_size: int) -> Iterator[None]:
     lightning: Any = rank_zero_only
     before = _rank, lightning.rank
     _rank = lightning.rank = _join(world_size)
+    left = threading.Event()
+    if world_size > 1 and os.environ.get(STARTED, "").startswith(f"{os.getppid()}:"):
+        threading.Thread(target=_follow, args=(os.getppid(), left), daemon=True).start()
+    try:
+        yield
+    except BaseException:
+        end_others()  # they would wait for this one
+        raise
+    finally:
+        left.set()
+        _rank, lightning.rank = before
+
+
+def watch(others: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Take charge of the processes that this one has started to share its batches with, by their numbers."""
+    _others[:] = others
+    threading.Thread(target=_watch, daemon=True).start()
+
+
+def _watch() -> None:
+    while not any(process.poll() for process in _others):
+        time.sleep(1)
+    if not _independent.wait(PATIENCE):
+        say(str(loss()))
+        end_others()
+        os._exit(ProcessError.exit_code)
+
+
+def _follow(parent: int, left: threading.Event) -> None:
+    """End this process where the one that has started it is no more."""
+    while not left.wait(1):
+        if os.getppid() != parent:
+            os._exit(ProcessError.exit_code)
+
+
+@contextmanager
+def exchanging() -> Iterator[None]:
+    """Within the context the processes exchange tensors, and may wait for one that has ended."""
+    _independent.clear()
     try:
         yield
     finally:
-        _rank, lightning.rank = before
+        _independent.set()
+
+
+def loss(seconds: float = 0.0) -> ProcessError | None:
+    """Return the error that one of the others has ended before its time; None if none has within a time."""
+    until = time.monotonic() + seconds
+    while not any(process.poll() for process in _others):
+        if time.monotonic() >= until:
+            return None
+        time.sleep(0.01)
+    rank, ended = next((k, process) for k, process in enumerate(_others, 1) if process.returncode)
+    how = f"ended with the exit code {ended.returncode}"
+    if ended.returncode < 0:
+        how = f"was killed by {signal.Signals(-ended.returncode).name}"
+        if ended.returncode == -signal.SIGKILL:
+            how += ", as the system does where memory is short"
+    return ProcessError(
+        f"process {rank + 1} of the {len(_others) + 1} that share batches {how}. "
+        "The same command resumes the run from its last checkpoint."
+    )
+
+
+def end_others() -> None:
+    """Kill the processes that this one has started to share its batches with."""
+    for process in _others:
+        process.kill()
+        process.wait()
+
+
+def check_others() -> None:
+    """Raise a ProcessError if another run has taken the others with it."""
+    if any(process.poll() for process in _others):
+        raise ProcessError(
+            "the processes that share batches ended with the run before; the same command goes on with the "
+            "seeds that are missing."
+        )
 
 
 def started_by_torchrun(world_size: int) -> bool:

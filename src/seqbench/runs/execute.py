@@ -15,7 +15,7 @@ from torch import nn
 
 from seqbench.errors import SeqbenchError
 from seqbench.models.model import Model
-from seqbench.processes import is_first_process
+from seqbench.processes import check_others, end_others, is_first_process
 from seqbench.runs import devices
 from seqbench.runs.files import to_bytes, write_atomically
 from seqbench.runs.outcome import blank, fill, summary
@@ -41,8 +41,10 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
         records: of each seed, all at the same step. Their folders are locked.
 
     Raises:
-        SeqbenchError: the configuration, the data or the disk cannot be used.
+        SeqbenchError: the configuration, the data or the disk cannot be used, or a process has ended that
+            shares batches with this one.
     """
+    check_others()
     results = {seed: blank(job, seed) for seed in records}
     learner: SequenceLearner | None = None
     try:
@@ -84,6 +86,7 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
     except Exception:
         if not is_first_process():
             raise  # the first process records how a run ended; this one's output shows the error
+        end_others()  # they may have come further, and cannot follow to another seed
         for seed, result in results.items():
             result.status = "failed"
             result.error = traceback.format_exc()

@@ -34,7 +34,7 @@ ATTRIBUTES: tuple[tuple[Any, str, Any], ...] = (
     (torch.backends.mkldnn, "enabled", True),
 )
 #: Loggers that speak of what a run has no use for.
-QUIET = ("lightning.pytorch", "wandb")
+QUIET = ("lightning.pytorch", "lightning.fabric", "wandb")
 
 
 #: Lightning sets this variable for deterministic runs.

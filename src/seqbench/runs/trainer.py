@@ -11,10 +11,12 @@ import lightning as L
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.loggers import Logger
+from torch import distributed
 
 from seqbench.errors import ConfigError, one_line
-from seqbench.processes import machines, started_by_torchrun
+from seqbench.processes import exchanging, is_first_process, loss, machines, started_by_torchrun
 from seqbench.runs import devices
+from seqbench.runs.launcher import SharedBatches
 from seqbench.runs.plan import Plan
 from seqbench.signals import Stopped, are_handled
 from seqbench.training.lightning_arguments import arguments
@@ -29,13 +31,14 @@ def lightning_trainer(
     would ask.
     """
     settings, several = job.settings, job.world_size > 1
+    unused = settings.strategy == "ddp_find_unused_parameters_true"
     torchrun = several and started_by_torchrun(job.world_size)
     number = machines(job.world_size)
     own = {
         "accelerator": devices.accelerator(settings),
         "devices": job.world_size // number,
         "num_nodes": number,
-        "strategy": "ddp" if several and settings.strategy == "auto" else settings.strategy,
+        "strategy": SharedBatches(find_unused_parameters=unused) if several else "auto",
         "plugins": [TorchElasticEnvironment() if torchrun else LightningEnvironment()],
         "precision": settings.precision,
         "logger": list(loggers) or False,
@@ -51,7 +54,9 @@ def lightning_trainer(
         trainer = L.Trainer(**arguments(settings.lightning, scratch) | own)
     except Exception as error:  # Lightning's own are of many kinds
         raise ConfigError(f"trainer: {one_line(error)}.") from error
-    if are_handled():  # Lightning's handler of SIGTERM would come before, and stop later
+    # Lightning's handler of SIGTERM stops later; in one of several processes it begins an exchange with the
+    # others, in the midst of another one.
+    if are_handled() or several:
         connector: Any = trainer._signal_connector
         connector.register_signal_handlers = lambda: None
     return trainer
@@ -59,9 +64,16 @@ def lightning_trainer(
 
 @contextmanager
 def ends_of(trainer: L.Trainer) -> Iterator[None]:
-    """Give back the ends that Lightning makes another SystemExit of: Ctrl-C, and the exit code of SIGTERM."""
+    """Say how training ends: Lightning makes another SystemExit of Ctrl-C, and none has the code of SIGTERM.
+
+    Where an exchange with another process fails, it is that process that has ended.
+
+    Raises:
+        ProcessError: so in the first process; the others end without a word.
+    """
     try:
-        yield
+        with exchanging():
+            yield
     except Stopped:
         raise
     except SystemExit as end:
@@ -69,4 +81,12 @@ def ends_of(trainer: L.Trainer) -> Iterator[None]:
             raise SystemExit(128 + signal.SIGTERM) from end
         if trainer.interrupted:
             raise KeyboardInterrupt from end
+        raise
+    except Exception as error:
+        if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
+            raise
+        if not is_first_process():
+            raise SystemExit(1) from error
+        if (lost := loss(seconds=5)) is not None:
+            raise lost from error
         raise
