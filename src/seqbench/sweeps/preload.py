@@ -1,4 +1,16 @@
 """Imported by the server whose children train, before the first of them: each has it then, at no cost."""
 
-import seqbench.runs.schedule
-import seqbench.training.progress  # noqa: F401
+import ctypes
+import signal
+import sys
+from importlib import import_module
+
+#: Linux: which signal a process gets when its parent ends.
+PR_SET_PDEATHSIG = 1
+
+# Elsewhere the server sees that it is alone after these imports only, which take seconds.
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+for name in ("seqbench.runs.schedule", "seqbench.training.progress"):
+    import_module(name)
