@@ -89,6 +89,7 @@ def test_the_weights_tested_are_those_of_the_best_evaluation() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
     args = [*TINY, "optim=adam", "trainer.eval_every=20", "trainer.checkpoint_every=1", "logger=none"]
     args += ["trainer.max_steps=400", "trainer.stop_when_solved=false", "optim.schedule=cosine"]
