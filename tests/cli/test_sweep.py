@@ -39,13 +39,14 @@ def runs() -> set[tuple[str, int, int, float]]:
 
 @pytest.mark.usefixtures("experiments")
 def test_experiments_that_are_sweeps_are_swept_each_in_its_own_way(seqbench: Callable[..., Said]) -> None:
-    said = seqbench("-m", "experiment=my_widths,my_models,my_single", *SMALL)
+    said = seqbench("-m", "hydra/launcher=basic", "experiment=my_widths,my_models,my_single", *SMALL)
     assert said.code == 0, said.err
     widths = {("lstm", width, seed, 0.003) for width in (2, 3) for seed in (0, 1)}
     assert runs() == widths | {("rnn", 64, 0, 0.003), ("gru", 64, 0, 0.003), ("lstm", 64, 0, 0.5)}
     assert said.out.count("2 jobs") == 2 and said.out.count("1 job;") == 1
     assert said.out.count("Solved: ") == 1, "one table of all"
-    again = seqbench("-m", "experiment=glob(my_*s)", "model.hidden_size=5", "model=gru", *SMALL)
+    narrowed = ["experiment=glob(my_*s)", "model.hidden_size=5", "model=gru"]
+    again = seqbench("-m", "hydra/launcher=basic", *narrowed, *SMALL)
     assert again.code == 0, again.err  # what is typed counts in each
     assert runs() - widths == {
         *(("rnn", 64, 0, 0.003), ("gru", 64, 0, 0.003), ("lstm", 64, 0, 0.5)),

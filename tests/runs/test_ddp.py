@@ -94,6 +94,7 @@ def saved_step(runs_dir: str) -> int:
     return int(load_sealed(folder(runs_dir) / "checkpoints" / "last.pt")["record"]["step"])
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_run_with_a_sentence_and_the_checkpoint_stays() -> None:
     said = send(signal.SIGKILL, 1, *ARGS)
     assert said.returncode == 1 and not said.stdout
