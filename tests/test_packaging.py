@@ -29,6 +29,7 @@ def test_the_wheel_holds_every_preset(wheel: Path) -> None:
     assert not any(name.startswith("hydra_plugins/__init__") for name in names)
 
 
+@pytest.mark.slow
 def test_the_wheel_runs_elsewhere_and_finds_own_presets(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel]

@@ -284,7 +284,13 @@ def test_engines_agree(small, make_model, preset, with_lengths, with_state):
 
 @every_preset
 @pytest.mark.parametrize(
-    "task_overrides", [*TASKS.values(), ("task=adding", "task.length=24", "task.variant='1997'")], ids=str
+    "task_overrides",
+    [
+        TASKS["tokens-steps"],
+        ("task=adding", "task.length=24", "task.variant='1997'"),  # of different lengths
+        *(pytest.param(TASKS[name], marks=pytest.mark.slow) for name in ("tokens-last", "vectors-last")),
+    ],
+    ids=str,
 )
 def test_two_training_steps(preset, task_overrides):
     cfg = seqbench.compose([f"model={preset}", "model.hidden_size=8", "model.num_layers=2", *task_overrides])

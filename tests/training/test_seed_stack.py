@@ -41,8 +41,15 @@ SMALL = ["task=temporal_order", "task.length=12", "task.eval_size=60", "model.hi
 SMALL += ["logger=none", "trainer.precision=64-true"]
 #: Another task for models that read stories alone. Models of trees cannot go under vmap.
 STORIES = ["task=stories", "task.length=4", "task.eval_lengths=null", "task.types=[one_fact]"]
+#: One of each way to step: gates, a scan, dilation, a memory. The others are in the slow suite.
+QUICK = ("gru", "lru", "dilated_rnn", "memn2n")
 every_preset = pytest.mark.parametrize(
-    "preset", [preset for preset in preset_names("model") if {"sequence", "story"} & {*accepts(preset)}]
+    "preset",
+    [
+        pytest.param(preset, marks=() if preset in QUICK else pytest.mark.slow)
+        for preset in preset_names("model")
+        if {"sequence", "story"} & {*accepts(preset)}
+    ],
 )
 
 
