@@ -62,6 +62,12 @@ def is_parallel_job() -> bool:
     return multiprocessing.parent_process() is not None
 
 
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
 @contextmanager
 def sharing(world_size: int) -> Iterator[None]:
     """Within the context this is one of `world_size` processes that share the batches of a job.

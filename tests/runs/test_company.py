@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ from seqbench.errors import StoreError
 from seqbench.runs import differences as module
 from seqbench.runs import plan as plans
 from seqbench.runs.differences import differences
-from seqbench.training import workers
 from tests.models.test_presets import SMALL as SMALL_MODELS
 from tests.models.test_presets import accepts
 
@@ -134,7 +134,7 @@ def test_seeds_that_end_leave_the_others_as_they_are_alone() -> None:
 def test_the_number_of_workers_changes_nothing(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     args = [*PROTOCOL, "task=adding", "task.length=50", "task.eval_size=50", "model=lstm", "n_seeds=3"]
     for cores in (1, 2, 6):
-        monkeypatch.setattr(workers.os, "sched_getaffinity", lambda pid, n=cores: range(n), raising=False)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid, n=cores: range(n), raising=False)
         train(*args, f"runs_dir={cores}", f"trainer.num_threads={threads}")
     for seed in range(3):
         for cores in (2, 6):

@@ -16,7 +16,7 @@ import pytest
 import seqbench as package
 from seqbench.runs.differences import differences
 from seqbench.sweeps import checking, known, training
-from tests.cli.conftest import Said, seqbench  # noqa: F401
+from tests.cli.conftest import Said
 
 SMALL = [
     *("task=latch", "task.length=6", "task.eval_size=16", "batch_size=4", "model.hidden_size=4"),
@@ -43,7 +43,7 @@ def steps() -> dict[str, int]:
     }
 
 
-def test_seeds_in_several_processes_are_what_they_are_in_one(seqbench: Run):  # noqa: F811
+def test_seeds_in_several_processes_are_what_they_are_in_one(seqbench: Run):
     said = seqbench("-m", *SMALL, "model=gru", "n_seeds=3")
     assert said.code == 0 and "gru latch: 0/3 solved" in said.out
     package.train(package.compose([*SMALL, "model=gru", "n_seeds=3", "runs_dir=together"]))
@@ -52,7 +52,7 @@ def test_seeds_in_several_processes_are_what_they_are_in_one(seqbench: Run):  # 
         assert differences(folder, Path("together", *folder.parts[1:])) == []
 
 
-def test_a_sweep_that_grows_trains_what_is_missing_and_nothing_else(seqbench: Run, monkeypatch):  # noqa: F811
+def test_a_sweep_that_grows_trains_what_is_missing_and_nothing_else(seqbench: Run, monkeypatch):
     sweep = ["-m", *SMALL, "model=gru,rnn"]
     assert seqbench(*sweep).code == 0
     dates = {path: path.stat().st_mtime_ns for path in Path("runs").glob("*/*/*/result.json")}
@@ -68,7 +68,7 @@ def test_a_sweep_that_grows_trains_what_is_missing_and_nothing_else(seqbench: Ru
 
 
 @pytest.mark.slow
-def test_what_is_known_is_found_out_again_where_anything_else_changed(seqbench: Run, monkeypatch):  # noqa: F811
+def test_what_is_known_is_found_out_again_where_anything_else_changed(seqbench: Run, monkeypatch):
     assert seqbench("-m", *SMALL, "model=gru").code == 0
     (note,) = Path("runs/.known").iterdir()
     for name in ("seed=0", "n_seeds=1", "runs_dir=runs"):  # how much, and where
@@ -84,14 +84,14 @@ def test_what_is_known_is_found_out_again_where_anything_else_changed(seqbench: 
     assert len(list(Path("runs/.known").iterdir())) == 2
 
 
-def test_what_is_refused_is_named_before_anything_trains(seqbench: Run):  # noqa: F811
+def test_what_is_refused_is_named_before_anything_trains(seqbench: Run):
     said = seqbench("-m", *SMALL, "model=gru,rnn", "optim.lr=0.1,-1")
     assert said.code == 2 and said.out.startswith("4 jobs; ")
     assert said.err.count("optim.lr=-1: optim.lr=-1") == 2 and len(steps()) == 2
     assert said.err.endswith("2 jobs of the sweep ended in errors, printed above.\n")
 
 
-def test_a_dry_run_trains_nothing(seqbench: Run):  # noqa: F811
+def test_a_dry_run_trains_nothing(seqbench: Run):
     assert seqbench(*SMALL, "model=gru").code == 0
     said = seqbench("--dry-run", "-m", *SMALL, "model=gru,rnn", "n_seeds=2")
     assert said.code == 0 and len(steps()) == 1
@@ -103,7 +103,7 @@ def test_a_dry_run_trains_nothing(seqbench: Run):  # noqa: F811
     assert not list(Path("runs").glob("latch/rnn-*"))
 
 
-def test_a_process_that_is_killed_takes_no_other_with_it(seqbench: Run):  # noqa: F811
+def test_a_process_that_is_killed_takes_no_other_with_it(seqbench: Run):
     Path("deadly.py").write_text(DEADLY)
     Path("armed").touch()
     deadly = ["allowed_packages=[deadly]", "+callbacks.x._target_=deadly.Deadly"]
@@ -117,7 +117,7 @@ def test_a_process_that_is_killed_takes_no_other_with_it(seqbench: Run):  # noqa
 
 
 @pytest.mark.slow
-def test_a_run_that_failed_is_not_tried_again_if_so_asked(seqbench: Run):  # noqa: F811
+def test_a_run_that_failed_is_not_tried_again_if_so_asked(seqbench: Run):
     text = DEADLY.replace("os.kill(os.getpid(), signal.SIGKILL)", "raise ValueError('x')")
     Path("broken.py").write_text(text)
     Path("armed").touch()
@@ -131,7 +131,7 @@ def test_a_run_that_failed_is_not_tried_again_if_so_asked(seqbench: Run):  # noq
     assert again.code == 0 and list(steps().values()) == [20]
 
 
-def test_settings_that_do_not_fit_are_one_sentence(seqbench: Run):  # noqa: F811
+def test_settings_that_do_not_fit_are_one_sentence(seqbench: Run):
     for setting, sentence in [
         ("n_jobs=0", "hydra.launcher.n_jobs=0 must be at least 1."),
         ("gpus_per_job=2", "hydra.launcher.gpus_per_job=2 divides GPUs, and no job of this sweep trains on"),

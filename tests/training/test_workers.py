@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 import time
 
 import pytest
 import torch
 
-from seqbench.training import workers as module
 from seqbench.training.workers import Workers, workers_for
 
 
@@ -66,7 +66,7 @@ def test_values_come_in_order_and_an_error_as_itself() -> None:
 
 
 def test_as_many_as_there_are_seeds_and_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.os, "sched_getaffinity", lambda pid: range(8), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8), raising=False)
     assert [workers_for(*given) for given in [(1, 1), (5, 1), (16, 1), (16, 3), (16, 9)]] == [1, 5, 8, 2, 1]
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: object())
     assert workers_for(16, 1) == 1, "the jobs of a sweep share the cores"

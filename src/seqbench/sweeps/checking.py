@@ -11,8 +11,9 @@ from typing import Any
 from tabulate import tabulate
 
 from seqbench.errors import say
+from seqbench.processes import available_cores
 from seqbench.sweeps import known, work
-from seqbench.sweeps.devices import Devices, available_cores
+from seqbench.sweeps.devices import Devices
 from seqbench.sweeps.display import duration
 from seqbench.sweeps.job import Facts, Job, Refused
 from seqbench.sweeps.outcome import FAILED

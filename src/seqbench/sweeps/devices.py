@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seqbench.errors import ConfigError
+from seqbench.processes import available_cores
 from seqbench.sweeps.job import Facts
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -112,9 +113,3 @@ class Devices:
         fitting = [name for name, left in self.free.items() if left > part - ROUNDING]
         fitting.sort(key=lambda name: self.free[name])
         return dict.fromkeys(fitting[:count], part) if len(fitting) >= count else None
-
-
-def available_cores() -> int:
-    """Return the number of cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

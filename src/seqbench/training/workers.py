@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
-from seqbench.processes import is_parallel_job
+from seqbench.processes import available_cores, is_parallel_job
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -83,6 +82,4 @@ def workers_for(seeds: int, threads: int) -> int:
     """
     if is_parallel_job():  # the other jobs have the other cores
         return 1
-    affinity: Any = getattr(os, "sched_getaffinity", None)  # Linux has it
-    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    return max(1, min(seeds, cores // threads))
+    return max(1, min(seeds, available_cores() // threads))
