@@ -27,7 +27,7 @@ from seqbench.errors import ConfigError
 OWN = (f"file://{CONF_DIR}", "pkg://hydra.conf", "structured://")
 OWN_PLUGINS = "pkg://hydra_plugins."
 #: What other presets may set of the node `hydra`, besides the parameters of a sweep.
-PRESET_KEYS = ("hydra.mode", "hydra.launcher.n_jobs", "hydra.launcher.gpus_per_job")
+PRESET_KEYS = ("hydra.mode", "hydra.launcher.n_jobs", "hydra.launcher.gpus_per_job", "hydra.sweeper.zip")
 PARAMS = "hydra.sweeper.params."
 #: The names of such parameters. Each becomes an argument, as if it had been typed.
 PARAM = r"\+{0,2}(?!hydra\b|allowed_packages\b)[A-Za-z][\w./]*"
@@ -164,7 +164,7 @@ def _check_preset(path: str, loaded: Any, package: str | None = None) -> None:
         if not known or not _is_plain(value):
             raise ConfigError(
                 f"{file} sets {key}={value}; of hydra a preset may set hydra.mode, hydra.launcher.n_jobs "
-                "and gpus_per_job, and hydra.sweeper.params, to plain values."
+                "and gpus_per_job, hydra.sweeper.params and zip, to plain values."
             )
 
 
