@@ -26,6 +26,7 @@ def train(
     cfg: DictConfig,
     callbacks: Sequence[CallbackOrFactory] = (),
     on_result: Callable[[Plan, Result, bool], None] | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
 ) -> list[Result]:
     """Train every seed of a configuration, and return how each ended.
 
@@ -38,11 +39,14 @@ def train(
         callbacks: Lightning callbacks that observe. A single seed gets the instance, several get a copy each;
             a function of the seed makes one for each.
         on_result: called after each seed with the plan, the result, and whether it was trained just now.
+        on_plan: called with the plan before anything trains.
 
     Raises:
         SeqbenchError: the configuration, the data or the run folder cannot be used.
     """
     job = plan(cfg, callbacks)
+    if on_plan is not None:
+        on_plan(job)
     results: dict[int, Result] = {}
     with sharing(job.world_size):
         for seed, result, trained in _results(job):
