@@ -20,6 +20,9 @@ from seqbench.runs.result import Result
 from seqbench.runs.store import OTHER_FILES, RESULT_FILE, OldSchemaError, damage, damaged_files, read_result
 from seqbench.runs.surroundings import own_surroundings
 
+#: Seeds that are held at a time, at most: each has an open file, and loggers may have more.
+MOST_HELD = 200
+
 
 @own_surroundings()
 def train(
@@ -70,7 +73,7 @@ def _results(job: Plan) -> Iterator[tuple[int, Result, bool]]:
     while missing:
         with ExitStack() as locks:
             # Processes that share batches must agree on which seed they train.
-            wanted = missing[:1] if job.world_size > 1 else missing
+            wanted = missing[: 1 if job.world_size > 1 else MOST_HELD]
             mine = [seed for seed in wanted if _lock(job, seed, locks)]
             if not mine:  # other processes have them all: wait for the first
                 folder = job.folder(missing[0])
