@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from seqbench.config.compose import compose
@@ -191,9 +191,10 @@ def _values(override: Override) -> list[Any]:
     if not override.is_sweep_override():
         value = _value(override)
         return value if isinstance(value, list) else [value]
-    if not override.is_choice_sweep():
+    several = override.value()
+    if not isinstance(several, ChoiceSweep):
         raise ConfigError(f"{override.input_line}: a search takes values that are listed: one,two,three.")
-    return [override._convert_value(value) for value in override.value().list]  # type: ignore[union-attr]
+    return [override._convert_value(value) for value in several.list]
 
 
 def _value(override: Override) -> Any:

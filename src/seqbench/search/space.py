@@ -85,7 +85,7 @@ class Choices:
         if not self.choices:
             raise ValueError("choices=[] names no value")
         if any(text.endswith("…") for text in self.corners()):  # shown, a long value is cut
-            raise ValueError("choices: one of them is too long; name a preset with it instead")
+            raise ValueError("one of the choices is too long; make a preset with it")
 
     def at(self, place: float) -> str:
         """Return the choice at a place in [0, 1), as it is typed."""
@@ -127,12 +127,14 @@ def space_of(nodes: Mapping[str, Any]) -> Space:
                 f"search.space.{key}={shown(node)} says over what {key} is varied: {{low: …, high: …}} or "
                 f"{{choices: […]}}; one value of it is typed as {key}=…."
             )
-        if any(isinstance(value, Mapping) for value in node.values()):
+        where = f"search.space.{key}"
+        if "choices" in node:
+            found[key] = made(Choices, node, where)
+        elif "low" in node or "high" in node:
+            found[key] = made(Range, node, where)
+        else:
             for name, value in node.items():
                 collect(value, f"{key}.{name}")
-        else:
-            where = f"search.space.{key}"
-            found[key] = made(Choices, node, where) if "choices" in node else made(Range, node, where)
 
     for name, node in nodes.items():
         collect(node, str(name))

@@ -44,7 +44,7 @@ def check_space(plan: SearchPlan, timed: bool) -> dict[str, float] | None:
         for part in plan.models:
             for params, length in itertools.product(corners(part.space), part.lengths):
                 varied = part.arguments(params)
-                run = [*varied, *_run(part, Path(folder), length, part.settings.seeds)]
+                run = [*varied, *_run(Path(folder), length, part.settings.seeds)]
                 jobs.append(_job(len(jobs), part, run, f"model={part.model} {' '.join(varied)}"))
         seconds: dict[str, list[float]] = defaultdict(list)
         refused: dict[str, str] = {}
@@ -70,35 +70,40 @@ def tune(plan: SearchPlan, studies: Mapping[str, Study]) -> None:
         Stopped: the user has stopped it. Asked again, it goes on.
     """
     parts = {part.model: part for part in plan.models}
-    launcher = replace(plan.launcher, show_test=False)
-    number = 0
     while due := {model: its for model, study in studies.items() if (its := study.due()) is not None}:
-        jobs: list[Job] = []
-        places: dict[Path, tuple[str, int, Trial]] = {}
         for model, (rung, trials) in due.items():
-            part = parts[model]
             numbers = ", ".join(str(trial.number) for trial in trials)
-            print(f"{model}: trials {numbers} to step {part.steps[rung]}", flush=True)
-            for trial in trials:
-                folder = plan.folder / "trials" / f"{model.replace('/', '.')}-{trial.number}"
-                places[folder] = (model, rung, trial)
-                for length, seeds in _missing(part, trial):
-                    run = [*part.arguments(trial.params), *_run(part, folder, length, seeds)]
-                    run.append(f"trainer.max_steps={part.steps[rung]}")
-                    at = f" at {length}" if len(part.lengths) > 1 else ""
-                    jobs.append(_job(number, part, run, f"{model} trial {trial.number}{at}"))
-                    number += 1
-        found: dict[Path, list[Result]] = defaultdict(list)
+            print(f"{model}: trials {numbers} to step {parts[model].steps[rung]}", flush=True)
+        wanted = [(parts[model], rung, trial) for model, (rung, trials) in due.items() for trial in trials]
+        found = _trained(plan, wanted)
+        for part, rung, trial in wanted:
+            studies[part.model].note(trial, rung, _came_to(part, trial, found[_place(plan, part, trial)]))
 
-        def collect(folder: Path, found: dict[Path, list[Result]] = found) -> None:
-            result = read_result(folder)
-            if result is not None:
-                found[folder.parents[2]].append(result)
 
-        if jobs:
-            launch(jobs, plan.folder / "logs", launcher, collect)
-        for folder, (model, rung, trial) in places.items():
-            studies[model].note(trial, rung, _came_to(parts[model], trial, found[folder]))
+def _trained(plan: SearchPlan, wanted: Sequence[tuple[ModelPlan, int, Trial]]) -> dict[Path, list[Result]]:
+    """Train what trials lack for a rung; return the results by the folder of the trial."""
+    jobs: list[Job] = []
+    for part, rung, trial in wanted:
+        for length, seeds in _missing(part, trial):
+            run = [*part.arguments(trial.params), *_run(_place(plan, part, trial), length, seeds)]
+            run.append(f"trainer.max_steps={part.steps[rung]}")
+            at = f" at {length}" if len(part.lengths) > 1 else ""
+            jobs.append(_job(len(jobs), part, run, f"{part.model} trial {trial.number}{at}"))
+    found: dict[Path, list[Result]] = defaultdict(list)
+
+    def collect(folder: Path) -> None:
+        result = read_result(folder)
+        if result is not None:
+            found[folder.parents[2]].append(result)
+
+    if jobs:
+        launch(jobs, plan.folder / "logs", replace(plan.launcher, show_test=False), collect)
+    return found
+
+
+def _place(plan: SearchPlan, part: ModelPlan, trial: Trial) -> Path:
+    """Return the folder for the runs of a trial."""
+    return plan.folder / "trials" / f"{part.model.replace('/', '.')}-{trial.number}"
 
 
 def _missing(part: ModelPlan, trial: Trial) -> list[tuple[int | None, range]]:
@@ -122,11 +127,10 @@ def rows(seeds: Sequence[int]) -> list[range]:
     return found
 
 
-def _run(part: ModelPlan, folder: Path, length: int | None, seeds: range) -> list[str]:
-    """Return the arguments that make a run out of a configuration."""
+def _run(folder: Path, length: int | None, seeds: range) -> list[str]:
+    """Return the arguments that make runs out of a configuration."""
     at = [] if length is None else [f"task.length={length}"]
-    place = [f"seed={seeds.start}", f"n_seeds={len(seeds)}", f"runs_dir={quoted(str(folder))}"]
-    return [*at, *place]
+    return [*at, f"seed={seeds.start}", f"n_seeds={len(seeds)}", f"runs_dir={quoted(str(folder))}"]
 
 
 def _job(number: int, part: ModelPlan, run: Sequence[str], label: str) -> Job:
