@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("keys", nargs="*", metavar="KEY=VALUE", help="those of a run, and those below")
     parser.add_argument("--dry-run", action="store_true", help="only say what it would take")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     if find_spec("optuna") is None:
         raise ConfigError("seqbench search needs Optuna: pip install 'seqbench[search]'.")
 
