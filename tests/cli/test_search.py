@@ -97,6 +97,8 @@ def test_what_was_found_is_printed_with_its_cost_and_written(seqbench, monkeypat
     assert "1 to 200, 1 to 400 steps. That is 4,000 steps at most." in said.out
     assert "test" not in said.out.replace("latch", "").split("On fresh seeds")[0]
     folder = Path("runs/.searches/latch-10-20")
+    page = (folder / "search.md").read_text()
+    assert "| rnn " in page and "Code unknown; device unknown." in page and "4,000 steps at most" in page
     told: dict[str, Any] = json.loads((folder / "search.json").read_text())
     assert told["budget_of_each_model"] == {
         "trials": 4,

@@ -25,6 +25,8 @@ def run(solved_at_step: int | None = None, quality: float = 0.5) -> Outcome:
         value=quality,
         quality=quality,
         seconds=1.0,
+        device="",
+        commit=None,
     )
 
 

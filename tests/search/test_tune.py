@@ -16,24 +16,24 @@ def of(every):
     return [(each.part.model, each.trials, each.best and each.best.number) for each in every]
 
 
-def test_a_search_that_is_stopped_again_and_again_finds_what_an_undisturbed_one_finds(monkeypatch, tmp_path):
+def test_a_search_that_is_stopped_and_then_given_more_trials_finds_what_an_undisturbed_one_finds(
+    monkeypatch, tmp_path
+):
     whole = Launcher(learns)
-    undisturbed = of(search(whole, monkeypatch))
+    undisturbed = of(search(whole, monkeypatch, "model=rnn"))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    stopping, stops = Launcher(learns), 0
-    while True:
-        stopping.left = 17
+    stopping, stops, n_trials = Launcher(learns), 0, 4
+    while n_trials <= 8:
+        stopping.left = 9
         try:
-            resumed = of(search(stopping, monkeypatch))
-            break
+            resumed = of(search(stopping, monkeypatch, "model=rnn", f"search.n_trials={n_trials}"))
+            n_trials += 4
         except KeyboardInterrupt:
             stops += 1
     assert stops > 1 and resumed == undisturbed
     assert stopping.trained == whole.trained and set(whole.trained.values()) == {1}
-    trained_again = Launcher(learns)
-    assert of(search(trained_again, monkeypatch)) == undisturbed and not trained_again.trained
 
 
 def test_the_best_of_a_bracket_go_on_and_runs_that_have_solved_the_task_do_not(monkeypatch):
@@ -50,29 +50,12 @@ def test_the_best_of_a_bracket_go_on_and_runs_that_have_solved_the_task_do_not(m
     assert len(solved) == 8 * 2  # each trial's two seeds at the first rung
 
 
-def test_what_is_proposed_after_the_first_bracket_follows_from_what_it_found(monkeypatch, tmp_path):
-    def learns_fast(cfg, seed):
-        return learns(cfg, seed) | {
-            "status": "finished",
-            "solved_at_step": None,
-            "steps": 50,
-            "validation": {},
-        }
-
-    (one,) = search(Launcher(learns), monkeypatch, "model=rnn")
-    (tmp_path / "other").mkdir()
-    monkeypatch.chdir(tmp_path / "other")
-    (other,) = search(Launcher(learns_fast), monkeypatch, "model=rnn")
-    first, second = ([trial.params for trial in each.trials] for each in (one, other))
-    assert first[:4] == second[:4] and first[4:] != second[4:]
-
-
-def test_more_trials_go_on_where_a_search_has_ended(monkeypatch, tmp_path):
-    search(Launcher(learns), monkeypatch, "model=rnn", "search.n_trials=4")
-    extended = of(search(Launcher(learns), monkeypatch, "model=rnn"))
-    (tmp_path / "other").mkdir()
-    monkeypatch.chdir(tmp_path / "other")
-    assert extended == of(search(Launcher(learns), monkeypatch, "model=rnn"))
+def test_what_was_found_is_kept_for_each_model_and_not_searched_again(monkeypatch):
+    few = ("search.n_trials=4", "search.rungs=1")
+    first = of(search(Launcher(learns), monkeypatch, *few, "model=gru"))
+    launcher = Launcher(learns)
+    both = of(search(launcher, monkeypatch, *few, "model=gru,rnn"))
+    assert both[0] == first[0] and all("rnn" in folder for folder, _ in launcher.trained)
 
 
 def test_a_trial_fails_alone_and_optuna_is_told(monkeypatch):

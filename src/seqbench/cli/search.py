@@ -60,8 +60,7 @@ def main(argv: list[str]) -> int:
 
     from seqbench.results.rendering.rows import print_rows
     from seqbench.runs.locks import lock
-    from seqbench.search.found import SEARCH_FILE, budget, command, found, rows, write
-    from seqbench.search.objective import OBJECTIVE
+    from seqbench.search.found import SEARCH_FILE, budget, command, compared, found, rows, write
     from seqbench.search.plan import plan
     from seqbench.search.study import Study, open_storage
     from seqbench.search.tune import check_space, tune
@@ -100,8 +99,7 @@ def main(argv: list[str]) -> int:
         write(search, every)
     print()
     print_rows(rows(every), right=NUMBERS)
-    seeds = search.models[0].settings.seeds
-    print(f"By {OBJECTIVE}, over seeds {seeds[0]} to {seeds[-1]}, which are for tuning alone.")
+    print(compared(search))
     for each in every:
         for trial in each.failed:
             say(f"{each.part.model} trial {trial.number} failed: {trial.error}")

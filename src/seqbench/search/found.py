@@ -10,14 +10,17 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from optuna.trial import TrialState
+from tabulate import tabulate
 
 from seqbench.runs.files import write_atomically
 from seqbench.search.objective import OBJECTIVE, score
 from seqbench.search.plan import ModelPlan, SearchPlan
 from seqbench.search.study import Study, Trial, best
 
-#: The files of what was found, in the folder of a search: all of it, and a sweep of the best configurations.
+#: The files of what was found, in the folder of a search: all of it, a page of it for readers, and a sweep of
+#: the best configurations.
 SEARCH_FILE = "search.json"
+PAGE_FILE = "search.md"
 BEST_FILE = "best.txt"
 #: Seeds of the sweep that is proposed.
 FRESH_SEEDS = 5
@@ -129,6 +132,31 @@ def command(plan: SearchPlan) -> str:
     return shlex.join([*words, "seed=0", f"n_seeds={FRESH_SEEDS}"])
 
 
+def compared(plan: SearchPlan) -> str:
+    """Return by what trials were compared, in words."""
+    seeds = plan.models[0].settings.seeds
+    return f"Compared by {OBJECTIVE}, over seeds {seeds[0]} to {seeds[-1]}, which are for tuning alone."
+
+
+def _page(plan: SearchPlan, every: Sequence[Found]) -> str:
+    """Return the page for readers."""
+    runs = [run for each in every for trial in each.trials for run in trial.outcomes]
+    made_with = [
+        ", ".join(sorted({str(its) for its in all_of}))
+        for all_of in ((run.commit for run in runs if run.commit), (run.device for run in runs if run.device))
+    ]
+    table = [{**row, "best configuration": f"`{row['best configuration']}`"} for row in rows(every)]
+    paragraphs = [
+        f"# What was found for {plan.models[0].config.preset.task}",
+        tabulate(table, headers="keys", tablefmt="github", disable_numparse=True),
+        budget(plan.models[0]),
+        f"{compared(plan)} Every trial, with its runs, is in {SEARCH_FILE}.",
+        f"Code {made_with[0] or 'unknown'}; device {made_with[1] or 'unknown'}.",
+        f"On fresh seeds: `{command(plan)}`",
+    ]
+    return "\n\n".join(paragraphs) + "\n"
+
+
 def write(plan: SearchPlan, every: Sequence[Found]) -> None:
     """Write what was found into the folder of the search.
 
@@ -152,6 +180,7 @@ def write(plan: SearchPlan, every: Sequence[Found]) -> None:
         "models": {each.part.model: _plain(each) for each in every},
     }
     write_atomically(plan.folder / SEARCH_FILE, json.dumps(text, indent=1) + "\n")
+    write_atomically(plan.folder / PAGE_FILE, _page(plan, every))
     lines = [shlex.join([f"model={each.part.model}", *each.arguments]) for each in every if each.best]
     write_atomically(plan.folder / BEST_FILE, "".join(f"{line}\n" for line in lines))
 

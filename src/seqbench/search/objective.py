@@ -34,6 +34,8 @@ class Outcome:
         value: what it is at the best evaluation; None if there is no such number.
         quality: the same in [0, 1], where larger is better.
         seconds: of one core.
+        device: that trained it.
+        commit: of the code.
     """
 
     length: int | None
@@ -47,6 +49,8 @@ class Outcome:
     value: float | None
     quality: float
     seconds: float
+    device: str
+    commit: str | None
 
 
 def outcome(result: Result) -> Outcome:
@@ -68,6 +72,8 @@ def outcome(result: Result) -> Outcome:
         value=measured,
         quality=quality(result.headline, measured),
         seconds=result.wall_time_s * (threads if isinstance(threads, int) else 1),
+        device=result.device,
+        commit=result.commit,
     )
 
 
