@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seqbench.errors import printable, say
+from seqbench.results.rendering.rows import duration
 from seqbench.sweeps.job import Ended, Unit
 
 #: Seconds between two plain lines about what runs.
@@ -183,6 +184,7 @@ def _far(running: Running) -> str:
     return " ".join(part for part in parts if part)
 
 
+<<<<<<< HEAD
 def duration(seconds: float) -> str:
     """Return `40 s`, `14 min`, `3.5 h`."""
     if seconds < 90:
@@ -191,6 +193,9 @@ def duration(seconds: float) -> str:
 
 
 def verdict(ended: Sequence[Ended], show_test: bool = True) -> str:
+=======
+def verdict(ended: Sequence[Ended]) -> str:
+>>>>>>> main
     """Return how the runs of a configuration ended: `5/5 solved, median 400 steps`."""
     failed = [run for run in ended if run.status == "failed"]
     diverged = [run for run in ended if run.status == "diverged"]

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from seqbench.runs.locks import is_locked
 from seqbench.signals import Stopped
 from seqbench.sweeps import work
 from seqbench.sweeps.devices import Devices, Share
@@ -85,7 +86,8 @@ def train(
 
     with _stopped_in_order(workers, collect, display):
         while waiting or workers:
-            for unit in list(waiting):
+            while waiting:
+                unit = next((unit for unit in waiting if not _trains_elsewhere(unit)), waiting[0])
                 share = devices.take(unit.facts)
                 if share is None:
                     break
@@ -100,6 +102,11 @@ def train(
             for key, worker in list(workers.items()):
                 collect(key, worker)
             display.tick()
+
+
+def _trains_elsewhere(unit: Unit) -> bool:
+    """Whether other processes hold all its runs, so that a process of ours could only wait for them."""
+    return all(is_locked(Path(unit.facts.group, f"seed-{seed}")) for seed in unit.seeds)
 
 
 def _begin(unit: Unit, log: Path, share: Share) -> tuple[Any, Connection]:
