@@ -57,6 +57,7 @@ TINY = (
             "hydra/launcher=basic",
             "hydra/launcher=basic does not go with a search, which runs on this machine.",
         ),
+        ("hydra.launcher.n_jobs=two", "hydra.launcher.n_jobs=two must be a whole number or null."),
         ("model=memn2n,nope", "There is no preset 'nope' in model. There are: "),
         ("--foo", "unrecognized arguments: --foo; `seqbench search --help` says more."),
     ],
@@ -91,9 +92,7 @@ def test_what_was_found_is_printed_with_its_cost_and_written(seqbench, monkeypat
     rest = [argument for argument in TINY if not argument.startswith("task.length")]
     said = seqbench("search", *rest, "trainer.max_steps=400", "search.lengths=[10,20]")
     assert said.code == 0, said.err
-    assert (
-        "Budget of each model: 4 trials of 2 seeds at 10, 20; of every 2 trials, 2 to 100, 1 to" in said.out
-    )
+    assert "Budget of each model: 4 trials at 10, 20, seeds of each: 2; of every 2 trials, 2 to " in said.out
     assert "1 to 200, 1 to 400 steps. That is 4,000 steps at most." in said.out
     assert "test" not in said.out.replace("latch", "").split("On fresh seeds")[0]
     folder = Path("runs/.searches/latch-10-20")

@@ -58,13 +58,12 @@ def main(argv: list[str]) -> int:
     if find_spec("optuna") is None:
         raise ConfigError("seqbench search needs Optuna: pip install 'seqbench[search]'.")
 
-    from seqbench.results.rendering.rows import print_rows
+    from seqbench.results.rendering.rows import duration, print_rows
     from seqbench.runs.locks import lock
     from seqbench.search.found import SEARCH_FILE, budget, command, compared, found, rows, write
     from seqbench.search.plan import plan
     from seqbench.search.study import Study, open_storage
     from seqbench.search.tune import check_space, tune
-    from seqbench.sweeps.display import duration
 
     search = plan(args.keys)
     for part in search.models:

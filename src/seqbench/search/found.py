@@ -108,7 +108,7 @@ def _row(each: Found) -> dict[str, str]:
         "failed": str(len(each.failed)),
         "steps": f"{each.steps:,}",
         "core-hours": f"{each.core_hours:.2g}",
-        "best configuration": " ".join(each.arguments) or "—",
+        "best configuration": shlex.join(each.arguments) or "—",
     }
 
 
@@ -119,8 +119,8 @@ def budget(part: ModelPlan) -> str:
     at = [str(length) for length in part.lengths if length is not None]
     lengths = f" at {', '.join(at)}" if at else ""
     return (
-        f"Budget of each model: {settings.n_trials} trials of {settings.n_seeds} seeds{lengths}; of every "
-        f"{settings.bracket} trials, {steps} steps. That is {part.most_steps:,} steps at most."
+        f"Budget of each model: {settings.n_trials} trials{lengths}, seeds of each: {settings.n_seeds}; of "
+        f"every {settings.bracket} trials, {steps} steps. That is {part.most_steps:,} steps at most."
     )
 
 
@@ -134,8 +134,8 @@ def command(plan: SearchPlan) -> str:
 
 def compared(plan: SearchPlan) -> str:
     """Return by what trials were compared, in words."""
-    seeds = plan.models[0].settings.seeds
-    return f"Compared by {OBJECTIVE}, over seeds {seeds[0]} to {seeds[-1]}, which are for tuning alone."
+    seeds = ", ".join(map(str, plan.models[0].settings.seeds))
+    return f"Compared by {OBJECTIVE}. Seeds, for tuning alone: {seeds}."
 
 
 def _page(plan: SearchPlan, every: Sequence[Found]) -> str:

@@ -16,7 +16,7 @@ from seqbench.config.fit import LARGEST, count
 from seqbench.config.overrides import parse, readable
 from seqbench.config.presets import lineage, preset_names, preset_node
 from seqbench.errors import ConfigError
-from seqbench.search.settings import SearchSettings, settings_of
+from seqbench.search.settings import SearchSettings, made, settings_of
 from seqbench.search.space import Space, arguments, space_of
 from seqbench.sweeps.sweep import Settings
 
@@ -128,7 +128,7 @@ def plan(words: Sequence[str]) -> SearchPlan:
     if not models:
         models = [str(compose(run).preset.model)]
     parts = [_part(model, run, typed, preset, own) for model in dict.fromkeys(models)]
-    return SearchPlan(run, parts, Settings(**launcher), _folder(parts[0]))
+    return SearchPlan(run, parts, made(Settings, launcher, "hydra.launcher"), _folder(parts[0]))
 
 
 def _part(

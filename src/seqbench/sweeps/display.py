@@ -184,18 +184,7 @@ def _far(running: Running) -> str:
     return " ".join(part for part in parts if part)
 
 
-<<<<<<< HEAD
-def duration(seconds: float) -> str:
-    """Return `40 s`, `14 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
-
-
 def verdict(ended: Sequence[Ended], show_test: bool = True) -> str:
-=======
-def verdict(ended: Sequence[Ended]) -> str:
->>>>>>> main
     """Return how the runs of a configuration ended: `5/5 solved, median 400 steps`."""
     failed = [run for run in ended if run.status == "failed"]
     diverged = [run for run in ended if run.status == "diverged"]
