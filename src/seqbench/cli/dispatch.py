@@ -25,6 +25,8 @@ Train
   seqbench -m … --jobs FILE                                the same for each line of a file, key=value as here
   seqbench -m … --dry-run                                  what it would run, and what that would take
 
+  seqbench search task=temporal_order model=rnn,lstm       the settings with which each model learns it best
+
   A run that has a result is read and not trained again; a run that was stopped is resumed.
 
 Look
@@ -53,7 +55,7 @@ More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra
 """
 
 #: The module that runs each command, by its `main`, with the arguments after the command's name.
-COMMANDS = {name: f"seqbench.cli.{name}" for name in ("report", "runs", "analyse", "ls", "data")}
+COMMANDS = {name: f"seqbench.cli.{name}" for name in ("search", "report", "runs", "analyse", "ls", "data")}
 
 
 def main() -> None:

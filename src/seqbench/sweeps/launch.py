@@ -59,7 +59,7 @@ def launch(
         parts = math.ceil(PER_SLOT * devices.slots(facts) / len(jobs)) if facts.accelerator == "cpu" else 1
         waiting += units(job, facts, missing, parts)
     slots = max((devices.slots(unit.facts) for unit in waiting), default=1)
-    with Display(len(jobs), slots) as display:
+    with Display(len(jobs), slots, settings.show_test) as display:
         display.counts["skipped"] = skipped
         display.counts["failed"] = len(jobs) - len(sweep.facts)
         if skipped:

@@ -139,7 +139,7 @@ def _conclude(sweep: Sweep, job: Job, display: Display) -> None:
     failed = len(ended) < len(sweep.facts[job.number].seeds) or any(e.status == "failed" for e in ended)
     display.counts["failed" if failed else "done"] += 1
     if ended:
-        display.line(f"{job.label}: {verdict(ended)}")
+        display.line(f"{job.label}: {verdict(ended, display.show_test)}")
 
 
 @contextmanager
