@@ -86,6 +86,7 @@ def test_without_optuna_the_extra_is_named(seqbench, monkeypatch):
     assert importlib.util.find_spec("optuna")
 
 
+@pytest.mark.slow
 def test_what_was_found_is_printed_with_its_cost_and_written(seqbench, monkeypatch):
     monkeypatch.setattr("seqbench.search.tune.launch", Launcher(learns))
     monkeypatch.setattr("seqbench.search.tune.answers", lambda jobs, folder, timed: [])

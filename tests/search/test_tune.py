@@ -16,6 +16,7 @@ def of(every):
     return [(each.part.model, each.trials, each.best and each.best.number) for each in every]
 
 
+@pytest.mark.slow
 def test_a_search_that_is_stopped_and_then_given_more_trials_finds_what_an_undisturbed_one_finds(
     monkeypatch, tmp_path
 ):
