@@ -64,7 +64,7 @@ class GridSweeper(Sweeper):
                     self._compose(made[0])
                 jobs += made
         jobs = [list(job) for job in dict.fromkeys(map(tuple, jobs))]
-        print(f"{len(jobs)} job{'s' * (len(jobs) != 1)}; a line for every run that is done.", flush=True)
+        print(f"{len(jobs)} job{'s' * (len(jobs) != 1)}; a line for each that has ended.", flush=True)
         if not isinstance(self.launcher, LocalLauncher):  # which composes them all before it runs one
             for job in jobs:
                 self._compose(job)
