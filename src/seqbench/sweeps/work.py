@@ -122,13 +122,13 @@ def train_on_several(
 
 def _facts(job: Job, timed: bool) -> Facts | Refused:
     import torch
-    from lightning.pytorch.accelerators import AcceleratorRegistry
 
-    from seqbench.runs.devices import accelerator
+    from seqbench.runs import devices
     from seqbench.runs.plan import plan
     from seqbench.runs.store import read_result
     from seqbench.sweeps.outcome import ended, exit_code, failure
 
+    devices.elsewhere = job.gpus
     try:
         made = plan(_configuration(job))
         before = []
@@ -138,7 +138,7 @@ def _facts(job: Job, timed: bool) -> Facts | Refused:
                 result = read_result(folder)
                 if result is not None and result.identity == made.identity.digest:
                     before.append(ended(result, folder))
-        kind = accelerator(made.settings)
+        kind = devices.accelerator(made.settings)
         with torch.device("meta"):
             parameters = made.make_model().live_parameters()
         return Facts(
@@ -151,7 +151,7 @@ def _facts(job: Job, timed: bool) -> Facts | Refused:
             threads=made.mode.threads,
             devices=made.mode.devices,
             accelerator=kind,
-            there=AcceleratorRegistry[kind]["accelerator"].auto_device_count(),
+            there=devices.count(kind),
             together=made.at_once,
             lasting=made.data is None and not made.config["allowed_packages"],
             seconds_per_step=_seconds_per_step(job) if timed and len(before) < len(made.seeds) else None,
@@ -167,6 +167,8 @@ def _seconds_per_step(job: Job) -> float | None:
     from seqbench.runs.schedule import train as train_seeds
 
     took = None
+    if job.gpus:  # they are elsewhere
+        return None
     for _ in range(2):  # in the first, what is compiled is
         with tempfile.TemporaryDirectory() as folder:
             cfg = _configuration(job)
