@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from scripts.clusters.node import cluster, install
 from scripts.clusters.trial import (
     FAILS,
+    JOBS,
     SWEEP,
     check_same,
     folder_for,
@@ -47,10 +47,23 @@ def restarts(job: str) -> int:
     return int(found[1])
 
 
-def run_of(folder: Path, job: str) -> str:
-    """Return the jobs's log."""
+def log_of(folder: Path, job: str) -> str:
+    """Return what a job has said."""
     (log,) = folder.glob(f"runs/.sweeps/*/{job}_0_log.err")
     return log.read_text()
+
+
+def at_work(folder: Path) -> list[str]:
+    """Return the jobs in the midst of training a run: it has a checkpoint, and its process is there again."""
+    found = []
+    for job, state in states().items():
+        number = int(job.partition("_")[2])
+        task, model = JOBS[number]
+        training = any(folder.glob(f"runs/{task}/{model}-*/seed-0/checkpoints/last.pt"))
+        locked = any(folder.glob(f"runs/{task}/{model}-*/seed-0/.lock"))
+        if state == "RUNNING" and training and locked:
+            found.append(job)
+    return found
 
 
 def main() -> None:
@@ -67,7 +80,7 @@ def main() -> None:
         with cluster(Path(room, "cluster")):
             try:
                 trial(whole, there, runs)
-            except AssertionError:
+            except BaseException:
                 print(said(there), ask("squeue", "--states=all"), sep="\n", file=sys.stderr)
                 for log in sorted(there.glob("runs/.sweeps/*/*.err")):
                     print(f"--- {log.name}\n{log.read_text()}", file=sys.stderr)
@@ -93,22 +106,21 @@ def trial(whole: Path, there: Path, runs: list[Path]) -> None:
     sweep = seqbench(there, *SWEEP, *SLURM, "hydra.launcher.n_jobs=2")
     wait_until(lambda: "FAILED" in states().values(), 120, "one fails")
     (failed,) = (job for job, state in states().items() if state == "FAILED")
-    assert "ValueError: broken on purpose" in run_of(there, failed)
+    assert "ValueError: broken on purpose" in log_of(there, failed)
 
-    step("the time of one is up: it goes back into the queue")
-    wait_until(lambda: list(there.glob("runs/*/*/*/checkpoints/last.pt")), 120, "a run has a checkpoint")
-    over = next(job for job, state in states().items() if state == "RUNNING")
-    ask("scancel", "--batch", "--signal=USR2", over)
-    wait_until(lambda: restarts(over) == 1, 60, "it is requeued")
-    assert "goes back into the queue" in run_of(there, over)
-
-    step("a job of more priority takes the place of those that run: they go back too")
-    wait_until(lambda: "RUNNING" in states().values(), 120, "another runs")
-    time.sleep(8)  # so that it is in the midst of its training
-    preempted = next(job for job, state in states().items() if state == "RUNNING")
-    before = restarts(preempted)
+    step("a job of more priority takes the place of those that run: they go back into the queue")
+    wait_until(lambda: at_work(there), 180, "a run is at work")
+    preempted = at_work(there)[0]
     ask("sbatch", "--partition=high", "--exclusive", "--output=/dev/null", "--wrap=sleep 3")
-    wait_until(lambda: restarts(preempted) == before + 1, 60, "it is preempted")
+    wait_until(lambda: restarts(preempted) == 1, 60, "it is preempted")
+
+    step("the time of one is up: it goes back too")
+    wait_until(lambda: at_work(there), 180, "a run is at work again")
+    over = at_work(there)[0]
+    before = restarts(over)
+    ask("scancel", "--batch", "--signal=USR2", over)
+    wait_until(lambda: restarts(over) == before + 1, 60, "it is requeued")
+    assert "the time of this job is up; it goes back into the queue." in log_of(there, over)
 
     step("the sweep comes to its end")
     assert sweep.wait(600) == 1, said(there)
