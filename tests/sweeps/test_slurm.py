@@ -49,12 +49,13 @@ def test_what_is_submitted_and_what_is_said_of_jobs_that_fail(seqbench: Run):
         ("time='1 --wrap=x'", "hydra.launcher.time=1 --wrap=x is nothing that sbatch takes."),
         ("seeds_per_job=0", "hydra.launcher.seeds_per_job=0 must be a whole number, at least 1."),
         ("gpus_per_job=0.5", "hydra.launcher.gpus_per_job=0.5 must be a whole number, at least 0."),
-        ("sbatch={wrap:x}", "hydra.launcher.sbatch.wrap=x is no option of sbatch that can be given here."),
-        ("sbatch={mail_user:'a\nb'}", "hydra.launcher.sbatch.mail_user=a\\nb is no option of sbatch"),
+        ("+sbatch.wrap=x", "hydra.launcher.sbatch.wrap=x is no option of sbatch that can be given here."),
+        ("+sbatch.mail_user='a\nb'", "hydra.launcher.sbatch.mail_user=a\\nb is no option of sbatch"),
     ],
 )
 def test_settings_that_do_not_fit_are_one_sentence(setting: str, sentence: str, seqbench: Run):
-    said = seqbench(*SWEEP, f"hydra.launcher.{setting}")
+    plus = "+" * setting.startswith("+")
+    said = seqbench(*SWEEP, f"{plus}hydra.launcher.{setting.removeprefix('+')}")
     assert said.code == 2 and said.err.startswith(f"seqbench: {sentence}") and said.err.count("\n") == 1
     assert not Path("submitted.sh").exists()
 

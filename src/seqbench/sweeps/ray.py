@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -14,7 +15,7 @@ from typing import Any
 
 from seqbench.errors import ConfigError, say
 from seqbench.processes import available_cores
-from seqbench.signals import Stopped
+from seqbench.signals import Stopped, deferred
 from seqbench.sweeps.display import Display
 from seqbench.sweeps.gathering import Gathering, display_of
 from seqbench.sweeps.job import Job
@@ -96,12 +97,16 @@ def _connect(address: str | None) -> None:
     os.environ |= VARIABLES
     import ray
 
+    # Ray's handler of SIGTERM would end this program before the tasks have written checkpoints.
+    handler = signal.getsignal(signal.SIGTERM)
     own = {"num_cpus": available_cores(), "include_dashboard": False} if address is None else {}
     address = address or "local"
     try:
         ray.init(address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True, **own)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ConfigError(f"hydra.launcher.address={address}: there is no Ray cluster ({error}).") from error
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _check_room(parts: Sequence[Part]) -> None:
@@ -150,7 +155,8 @@ def _train(
     tasks: dict[Any, tuple[int, Part]] = {}
 
     def collect(seconds: float) -> None:
-        ended, _ = ray.wait(list(tasks), timeout=seconds)
+        with deferred():  # within, Ray makes an error of its own of a signal
+            ended, _ = ray.wait(list(tasks), timeout=seconds)
         for task in ended:
             number, part = tasks.pop(task)
             try:
