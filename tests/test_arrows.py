@@ -24,7 +24,7 @@ MAY = {
     "results": {"runs.store", "runs.files", "runs.result", "config", "errors"},
     "runs": {"training", "analysis", "tasks", "models", "config", "errors", "processes"}
     | {"signals", "versions"},
-    "sweeps": {"runs", "training", "config", "errors", "processes", "signals"},
+    "sweeps": {"runs", "training", "results.rendering.rows", "config", "errors", "processes", "signals"},
     "cli": {"sweeps", "runs", "training", "results", "analysis", "tasks", "models", "data", "config"}
     | {"errors", "processes", "signals", "versions"},
 }

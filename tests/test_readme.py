@@ -51,6 +51,7 @@ def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary:
     preset.parent.mkdir(parents=True)
     (text,) = blocks("yaml")
     preset.write_text(text)
+    Path("wanted.txt").write_text("model=rnn,gru optim.lr=0.01\n")
 
 
 def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:

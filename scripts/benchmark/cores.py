@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 
 from .measure import Settings, in_turn
-from .surroundings import available_cores, in_new_process
+from .surroundings import available_cores, in_new_program, use_cores
 from .tables import Row, against
 
 #: The largest ratio of two cores to one that will do.
@@ -15,7 +16,7 @@ MARK = 0.6
 def cores(settings: Settings) -> list[Row]:
     """Training of 16 seeds by `seqbench.train` on one core and on two, in ms a seed and step.
 
-    Batch 32, 100 steps, 64 units of the adding problem, without evaluations; each in a process of its own.
+    Batch 32, 100 steps, 64 units of the adding problem, without evaluations; each in a program of its own.
     """
     if len(available_cores()) < 2 or settings.device == "cuda":
         return [{"cell": "not measured: it takes two cores and no GPU"}]
@@ -24,7 +25,7 @@ def cores(settings: Settings) -> list[Row]:
         asked = [*overrides(cell, settings, settings.seeds), "logger=none"]
 
         def on(count: int, asked: list[str] = asked) -> float:
-            return in_new_process(train, asked, cores=count, as_user=True)
+            return float(in_new_program("benchmark.cores", [str(count), *asked]).split()[-1])
 
         ms = in_turn({count: lambda count=count: on(count) for count in (1, 2)}, min(3, settings.rounds))
         row: Row = {"cell": cell, "seeds": settings.seeds, "one core": ms[1], "two cores": ms[2]}
@@ -59,3 +60,8 @@ def train(overrides: list[str]) -> float:
     rates = [result.sequences_per_s for result in results]
     assert all(rates), results[0].error
     return sum(cfg.batch_size / rate for rate in rates if rate) / len(rates) * 1e3
+
+
+if __name__ == "__main__":
+    use_cores(int(sys.argv[1]))
+    print(train(sys.argv[2:]))

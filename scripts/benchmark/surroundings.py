@@ -5,8 +5,10 @@ from __future__ import annotations
 import concurrent.futures
 import multiprocessing
 import os
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -55,22 +57,30 @@ def use_cores(count: int) -> None:
 def in_new_process(
     function: Callable[..., Any],
     *arguments: Any,
-    cores: int = 1,
-    as_user: bool = False,
     environment: dict[str, str] | None = None,
 ) -> Any:
-    """Return what a function of these modules returns in a process of its own, on so many cores.
+    """Return what a function of these modules returns in a process of its own.
 
     Args:
         function: what is called, with `arguments`.
-        cores: on how many.
-        as_user: leave out the settings, as for someone who calls `seqbench`.
         environment: further environment variables.
     """
     context = multiprocessing.get_context("spawn")
-    with patch.dict(os.environ, environment or {}):
-        for name in SETTINGS if as_user else ():
-            if name != "WANDB_MODE":
-                os.environ.pop(name, None)
-        with concurrent.futures.ProcessPoolExecutor(1, context, use_cores, (cores,)) as pool:
-            return pool.submit(function, *arguments).result()
+    with (
+        patch.dict(os.environ, environment or {}),
+        concurrent.futures.ProcessPoolExecutor(1, context, use_cores, (1,)) as pool,
+    ):
+        return pool.submit(function, *arguments).result()
+
+
+def in_new_program(module: str, arguments: list[str]) -> str:
+    """Return what `python -m MODULE ARGUMENTS` prints, for one of these modules.
+
+    It has none of the settings, as someone's who calls `seqbench`, and no parent that seqbench could take for
+    one that runs several jobs at once.
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in SETTINGS or name == "WANDB_MODE"}
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", module, *arguments]
+    environment = kept | {"PYTHONPATH": path}
+    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout

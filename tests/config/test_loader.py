@@ -87,7 +87,7 @@ def test_a_preset_is_no_way_around(path, text, override, sentence):
 @pytest.mark.parametrize(
     "override",
     [
-        *("+hydra.callbacks.x._target_=os.system", "hydra.callbacks.narrow_sweep._target_=os.system"),
+        *("+hydra.callbacks.x._target_=os.system", "hydra.sweeper._target_=os.system"),
         *("++hydra={callbacks:{x:{_target_:os.system}}}", "hydra.job_logging.version=1"),
         *("hydra.launcher._target_=os.system", "+hydra.sweeper.params={x:{_target_:os.system}}"),
         "hydra.searchpath=[pkg://ran_by_import]",

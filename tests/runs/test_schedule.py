@@ -18,7 +18,7 @@ import torch
 
 import seqbench
 from seqbench.errors import ConfigError
-from seqbench.runs import devices
+from seqbench.runs import devices, schedule
 from seqbench.runs.differences import OF_RESULT, differences
 from seqbench.runs.files import load_sealed
 from seqbench.runs.plan import plan
@@ -47,6 +47,18 @@ def test_seeds_are_what_they_are_alone() -> None:
     for ours, theirs in zip(together, sorted(alone, key=lambda r: r.seed), strict=True):
         assert numbers(ours) == numbers(theirs)
     assert len({r.validation["loss"] for r in together}) == 3
+
+
+def test_hundreds_of_seeds_need_no_more_open_files_than_some(monkeypatch) -> None:
+    together = train(*QUICK, "n_seeds=3", "runs_dir=together")
+    monkeypatch.setattr(schedule, "MOST_HELD", 2)
+    held = []
+    found = seqbench.train(
+        seqbench.compose([*QUICK, "n_seeds=3"]),
+        on_result=lambda *_: held.append(len(list(Path("runs").glob("*/*/*/.lock")))),
+    )
+    assert held == [2, 2, 1]
+    assert [*map(numbers, found)] == [*map(numbers, together)]
 
 
 def test_training_lowers_the_loss_and_stops_when_solved() -> None:

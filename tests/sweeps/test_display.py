@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seqbench.sweeps import display
-from seqbench.sweeps.display import Display, duration, verdict
+from seqbench.sweeps.display import Display, verdict
 from seqbench.sweeps.job import Ended, Unit
 from tests.sweeps.test_job import FACTS, JOB
 
@@ -45,13 +45,6 @@ def test_the_time_left_is_that_of_the_rates(clock, capsys):
     shown.counts["failed"] += 1
     shown.ended(0)
     assert shown.summary().startswith("2/6 jobs, 1 failed, about ")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (12600, "3.5 h")]
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
 
 
 def run(seed, status="solved", step=None, value=None, solvable=True):

@@ -32,7 +32,7 @@ LAUNCHER_KEYS = (
     *("n_jobs", "gpus_per_job", "cpus_per_job", "memory_per_job", "seeds_per_job"),
     *("partition", "account", "qos", "time", "requeue"),
 )
-PRESET_KEYS = ("hydra.mode", *(f"hydra.launcher.{key}" for key in LAUNCHER_KEYS))
+PRESET_KEYS = ("hydra.mode", "hydra.sweeper.zip", *(f"hydra.launcher.{key}" for key in LAUNCHER_KEYS))
 PARAMS = "hydra.sweeper.params."
 #: The names of such parameters. Each becomes an argument, as if it had been typed.
 PARAM = r"\+{0,2}(?!hydra\b|allowed_packages\b)[A-Za-z][\w./]*"
@@ -168,8 +168,8 @@ def _check_preset(path: str, loaded: Any, package: str | None = None) -> None:
         )
         if not known or not _is_plain(value):
             raise ConfigError(
-                f"{file} sets {key}={value}; of hydra a preset may set hydra.mode, hydra.sweeper.params, and "
-                f"of hydra.launcher {', '.join(LAUNCHER_KEYS)}, to plain values."
+                f"{file} sets {key}={value}; of hydra a preset may set hydra.mode, hydra.sweeper.params and "
+                f"zip, and of hydra.launcher {', '.join(LAUNCHER_KEYS)}, to plain values."
             )
 
 

@@ -21,6 +21,8 @@ Train
   seqbench task=adding model=lstm n_seeds=5                the same with five seeds
   seqbench -m model=rnn,lstm task.length=50,100 n_seeds=5  a sweep: every combination
   seqbench -m experiment=quickstart                        a sweep that comes with seqbench
+  seqbench -m … --zip task.length,trainer.max_steps        values side by side: first with first …
+  seqbench -m … --jobs FILE                                the same for each line of a file, key=value as here
   seqbench -m … --dry-run                                  what it would run, and what that would take
 
   A run that has a result is read and not trained again; a run that was stopped is resumed.
@@ -50,9 +52,6 @@ Your own code is used if you name its package: allowed_packages=[mypackage], or 
 More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra.launcher.n_jobs=2 (processes)
 """
 
-SWEEP = ("-m", "--multirun")
-#: Says what would be run, and runs nothing.
-DRY_RUN = "--dry-run"
 #: The module that runs each command, by its `main`, with the arguments after the command's name.
 COMMANDS = {name: f"seqbench.cli.{name}" for name in ("report", "runs", "analyse", "ls", "data")}
 
@@ -106,11 +105,9 @@ def _run(args: list[str]) -> int:
             f"There is no command {args[0]!r}.{nearest(args[0], COMMANDS)} A run is named by key=value; "
             "`seqbench --help` says more."
         )
-    if DRY_RUN in args:  # the launcher of sweeps finds out what would be run, of a single job too
-        args = ["-m", *(arg for arg in args if arg not in (DRY_RUN, *SWEEP)), "hydra.launcher.dry_run=true"]
-        sys.argv[1:] = args
-    if {*SWEEP} & {*args[1:]}:
-        raise ConfigError("-m goes first: `seqbench -m model=rnn,gru …`.")
+    from seqbench.cli.sweep import as_hydra_reads_it
+
+    sys.argv[1:] = as_hydra_reads_it(args)
     return int(import_module("seqbench.cli.train").main())
 
 

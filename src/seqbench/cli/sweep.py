@@ -1,19 +1,45 @@
-"""Sweeps defined by presets, narrowed by the command line."""
+"""The command line of a sweep: its own options, and experiments that are sweeps themselves."""
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
 from hydra.errors import HydraException
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, read_write
 
+from seqbench.cli.arguments import Arguments
 from seqbench.config.explain import no_preset
 from seqbench.config.presets import preset_names
+from seqbench.errors import ConfigError
+
+SWEEP = ("-m", "--multirun")
+
+
+def as_hydra_reads_it(args: list[str]) -> list[str]:
+    """Return a command line with keys of Hydra's in place of the options of sweeps, each of which makes one.
+
+    Raises:
+        ConfigError: an option lacks its value, or `-m` is not the first argument.
+    """
+    parser = Arguments("seqbench", add_help=False, allow_abbrev=False)
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--zip", action="append")
+    parser.add_argument("--jobs")
+    given, left = parser.parse_known_args(args)
+    keys = []
+    if given.dry_run:  # the launcher finds out what would be run, of a single job too
+        keys += ["hydra.launcher.dry_run=true"]
+    if given.zip is not None:
+        keys += [f"hydra.sweeper.zip=[{','.join(f'[{group}]' for group in given.zip)}]"]
+    if given.jobs is not None:
+        quoted = given.jobs.replace("\\", "\\\\").replace("'", "\\'")
+        keys += [f"hydra.sweeper.jobs='{quoted}'"]
+    if {*SWEEP} & {*left[1:]}:
+        raise ConfigError("-m goes first: `seqbench -m model=rnn,gru …`.")
+    if keys and left[:1] not in ([name] for name in SWEEP):
+        left.insert(0, "-m")
+    return left + keys
 
 
 def each_experiment(argv: list[str]) -> list[list[str]]:
@@ -42,24 +68,3 @@ def each_experiment(argv: list[str]) -> list[list[str]]:
         if names:
             return [[*argv[:i], f"experiment={name}", *argv[i + 1 :]] for name in names]
     return [argv]
-
-
-class NarrowSweep(Callback):
-    """Make `-m experiment=quickstart model=gru` sweep over the preset's other keys only.
-
-    Without this, Hydra's sweeper would combine the preset's own `model: rnn,…,gru` with the `model=gru` of
-    the command line, and run the same job several times.
-    """
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        typed = list(config.hydra.overrides.task)
-        parser = OverridesParser.create()
-        fixed = {override.key_or_group for override in parser.parse_overrides(typed)}
-        params = config.hydra.sweeper.get("params") or {}
-        left = {key: value for key, value in params.items() if key not in fixed}
-        with read_write(config):
-            OmegaConf.update(config, "hydra.sweeper.params", left, merge=False)
-        swept = parser.parse_overrides([*typed, *(f"{key}={value}" for key, value in left.items())])
-        with suppress(HydraException):  # a glob, which cannot be counted without Hydra's list of presets
-            jobs = math.prod(len(list(o.sweep_string_iterator())) for o in swept if o.is_sweep_override())
-            print(f"{jobs} job{'s' * (jobs != 1)}; a line for every run that is done.", flush=True)

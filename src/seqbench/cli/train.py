@@ -166,7 +166,7 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
             _print_first(cfg)
         from seqbench.runs.schedule import train
 
-        results = train(cfg, on_result=partial(_print_result, log))
+        results = train(cfg, on_result=partial(_print_result, log), on_plan=None if sweep else _print_size)
         if any(result.status == "failed" for result in results):
             log.add_error(FAILED)
     except SeqbenchError as error:
@@ -188,6 +188,13 @@ def _print_first(cfg: DictConfig) -> None:
     line = f"{cfg.preset.model} on {cfg.preset.task}{length}{seeds} → {cfg.runs_dir}/{cfg.preset.task}"
     with reader_may_leave():
         sys.stdout.write(f"{printable(line)}\n")
+
+
+def _print_size(plan: Plan) -> None:
+    """Print how large a model is, as soon as one has been built."""
+    if is_first_process():
+        with reader_may_leave():
+            sys.stdout.write(f"{plan.parameters:,} parameters, at most {plan.settings.max_steps:,} steps\n")
 
 
 def _print_result(log: JobLog, plan: Plan, result: Result, trained: bool) -> None:

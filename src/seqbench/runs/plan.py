@@ -94,6 +94,12 @@ class Plan:
         return self.mode.devices
 
     @property
+    def parameters(self) -> int:
+        """Live parameters of a model."""
+        with torch.device("meta"):
+            return self.make_model().live_parameters()
+
+    @property
     def hash(self) -> str:
         """The part of the identity that names folders."""
         return self.identity.hash

@@ -20,12 +20,16 @@ from seqbench.runs.result import Result
 from seqbench.runs.store import OTHER_FILES, RESULT_FILE, OldSchemaError, damage, damaged_files, read_result
 from seqbench.runs.surroundings import own_surroundings
 
+#: Seeds that are held at a time, at most: each has an open file, and loggers may have more.
+MOST_HELD = 200
+
 
 @own_surroundings()
 def train(
     cfg: DictConfig,
     callbacks: Sequence[CallbackOrFactory] = (),
     on_result: Callable[[Plan, Result, bool], None] | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
 ) -> list[Result]:
     """Train every seed of a configuration, and return how each ended.
 
@@ -38,11 +42,14 @@ def train(
         callbacks: Lightning callbacks that observe. A single seed gets the instance, several get a copy each;
             a function of the seed makes one for each.
         on_result: called after each seed with the plan, the result, and whether it was trained just now.
+        on_plan: called with the plan before anything trains.
 
     Raises:
         SeqbenchError: the configuration, the data or the run folder cannot be used.
     """
     job = plan(cfg, callbacks)
+    if on_plan is not None:
+        on_plan(job)
     results: dict[int, Result] = {}
     with sharing(job.world_size):
         for seed, result, trained in _results(job):
@@ -66,7 +73,7 @@ def _results(job: Plan) -> Iterator[tuple[int, Result, bool]]:
     while missing:
         with ExitStack() as locks:
             # Processes that share batches must agree on which seed they train.
-            wanted = missing[:1] if job.world_size > 1 else missing
+            wanted = missing[: 1 if job.world_size > 1 else MOST_HELD]
             mine = [seed for seed in wanted if _lock(job, seed, locks)]
             if not mine:  # other processes have them all: wait for the first
                 folder = job.folder(missing[0])

@@ -12,8 +12,8 @@ from tabulate import tabulate
 
 from seqbench.errors import say
 from seqbench.processes import available_cores
+from seqbench.results.rendering.rows import duration
 from seqbench.sweeps import known, work
-from seqbench.sweeps.display import duration
 from seqbench.sweeps.job import Facts, Job, Refused
 from seqbench.sweeps.outcome import FAILED
 from seqbench.sweeps.processes import cause, start

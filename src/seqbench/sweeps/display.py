@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seqbench.errors import printable, say
+from seqbench.results.rendering.rows import duration
 from seqbench.sweeps.job import Ended, Unit
 
 #: Seconds between two plain lines about what runs.
@@ -180,13 +181,6 @@ def _far(running: Running) -> str:
         f"{rate:.0f} steps/s" if rate else "",
     ]
     return " ".join(part for part in parts if part)
-
-
-def duration(seconds: float) -> str:
-    """Return `40 s`, `14 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def verdict(ended: Sequence[Ended]) -> str:

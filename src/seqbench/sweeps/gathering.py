@@ -49,11 +49,15 @@ class Gathering:
         sweep: takes a note of all.
         units: all that are to end.
         display: where the lines go.
+
+    Attributes:
+        stopping: whether the user has stopped the sweep: runs that did not end have not failed.
     """
 
     def __init__(self, sweep: Sweep, units: Iterable[Unit], display: Display) -> None:
         self.sweep = sweep
         self.display = display
+        self.stopping = False
         self._left = Counter(unit.job.number for unit in units)
 
     def ended(self, unit: Unit, error: str | None, where: str) -> None:
@@ -65,7 +69,7 @@ class Gathering:
             where: what says more about the runs that failed.
         """
         job = unit.job
-        if error is not None:
+        if error is not None and not self.stopping:
             for seed in sorted({*unit.seeds} - {run.seed for run in unit.ended}):
                 folder = f"{unit.facts.group}/seed-{seed}"
                 unit.ended.append(Ended(seed=seed, folder=folder, status="failed", error=error))

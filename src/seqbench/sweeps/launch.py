@@ -12,11 +12,14 @@ from seqbench.sweeps.checking import check, say_plan
 from seqbench.sweeps.devices import Devices
 from seqbench.sweeps.gathering import display_of, missing
 from seqbench.sweeps.job import Job, Unit, units
+from seqbench.sweeps.processes import preload
 from seqbench.sweeps.sweep import Settings, Sweep
 from seqbench.sweeps.training import train
 
 #: Processes for each slot, at least: fewer, and slots are idle at the end while others have long to go.
 PER_SLOT = 4
+#: What W&B imports when a run starts, itself included; it takes longer than many a short run.
+WANDB = "wandb.sdk.launch"
 
 
 def launch(
@@ -35,6 +38,7 @@ def launch(
         Stopped: the user has stopped it, and each process has ended.
     """
     sweep = Sweep(jobs, folder)
+    preload(*([WANDB] if any(map(_logs_to_wandb, jobs)) else []))
     gpus = check(sweep, timed=settings.dry_run)
     devices = Devices(settings.n_jobs, settings.gpus_per_job, gpus)
     if settings.dry_run:
@@ -55,3 +59,8 @@ def launch(
     for line in sweep.failures:
         say(line)
     return sweep.codes
+
+
+def _logs_to_wandb(job: Job) -> bool:
+    loggers = (job.config.get("logger") or {}).values()
+    return any(isinstance(logger, dict) and "wandb" in str(logger.get("_target_")) for logger in loggers)

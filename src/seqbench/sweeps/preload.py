@@ -12,5 +12,8 @@ PR_SET_PDEATHSIG = 1
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
-for name in ("seqbench.runs.schedule", "seqbench.training.progress"):
+for name in (
+    *("seqbench.runs.schedule", "seqbench.training.progress"),
+    *("hydra.core.override_parser.overrides_parser", "pydantic.dataclasses"),  # which configurations need
+):
     import_module(name)

@@ -14,12 +14,16 @@ from typing import Any
 ATTEMPTS = 3
 
 
+def preload(*modules: str) -> None:
+    """Let the server import more modules than torch and Lightning, if it is not running yet."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["seqbench.sweeps.preload", *modules])
+
+
 def start(
     target: Callable[..., None], log: Path, environment: Mapping[str, str], *args: Any
 ) -> tuple[Any, Connection]:
     """Start a process that has torch and Lightning, with a connection to it; variables are added to ours."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["seqbench.sweeps.preload"])
     variables = dict(os.environ) | dict(environment)
     for attempt in range(ATTEMPTS):
         ours, theirs = context.Pipe()

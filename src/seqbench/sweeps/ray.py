@@ -180,6 +180,7 @@ def _train(
             collect(LOOK)
             display.tick()
     except (KeyboardInterrupt, Stopped):
+        gathering.stopping = True
         display.warn("stopping: each run keeps its last evaluation. Ctrl-C again stops at once.")
         for task in tasks:
             ray.cancel(task)

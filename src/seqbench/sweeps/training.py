@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from seqbench.runs.locks import is_locked
 from seqbench.signals import Stopped
 from seqbench.sweeps import work
 from seqbench.sweeps.devices import Devices, Share
@@ -83,9 +84,10 @@ def train(
             del workers[key]
             gathering.ended(unit, error, f"its log: {worker.log}")
 
-    with _stopped_in_order(workers, collect, display):
+    with _stopped_in_order(workers, collect, gathering):
         while waiting or workers:
-            for unit in list(waiting):
+            while waiting:
+                unit = next((unit for unit in waiting if not _trains_elsewhere(unit)), waiting[0])
                 share = devices.take(unit.facts)
                 if share is None:
                     break
@@ -102,6 +104,11 @@ def train(
             display.tick()
 
 
+def _trains_elsewhere(unit: Unit) -> bool:
+    """Whether other processes hold all its runs, so that a process of ours could only wait for them."""
+    return all(is_locked(Path(unit.facts.group, f"seed-{seed}")) for seed in unit.seeds)
+
+
 def _begin(unit: Unit, log: Path, share: Share) -> tuple[Any, Connection]:
     if unit.facts.devices == 1:
         return start(work.train, log, share.environment, unit.job, unit.seeds)
@@ -110,17 +117,20 @@ def _begin(unit: Unit, log: Path, share: Share) -> tuple[Any, Connection]:
 
 @contextmanager
 def _stopped_in_order(
-    workers: dict[int, Worker], collect: Callable[[int, Worker], None], display: Display
+    workers: dict[int, Worker], collect: Callable[[int, Worker], None], gathering: Gathering
 ) -> Iterator[None]:
     """On the first Ctrl-C let each process write its checkpoint; on the second, or an error, end them all."""
     try:
         yield
     except (KeyboardInterrupt, Stopped):
+        gathering.stopping = True
         try:
             for worker in workers.values():
                 os.kill(worker.process.pid, signal.SIGTERM)
             if workers:
-                display.warn("stopping: each run keeps its last evaluation. Ctrl-C again stops at once.")
+                gathering.display.warn(
+                    "stopping: each run keeps its last evaluation. Ctrl-C again stops at once."
+                )
             while workers:
                 wait([worker.connection for worker in workers.values()], timeout=LOOK)
                 for key, worker in list(workers.items()):

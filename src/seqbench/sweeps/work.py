@@ -121,8 +121,6 @@ def train_on_several(
 
 
 def _facts(job: Job, timed: bool) -> Facts | Refused:
-    import torch
-
     from seqbench.runs import devices
     from seqbench.runs.plan import plan
     from seqbench.runs.store import read_result
@@ -139,14 +137,12 @@ def _facts(job: Job, timed: bool) -> Facts | Refused:
                 if result is not None and result.identity == made.identity.digest:
                     before.append(ended(result, folder))
         kind = devices.accelerator(made.settings)
-        with torch.device("meta"):
-            parameters = made.make_model().live_parameters()
         return Facts(
             group=str(made.runs_dir / made.group),
             identity=made.identity.digest,
             seeds=made.seeds,
             before=tuple(before),
-            parameters=parameters,
+            parameters=made.parameters,
             max_steps=made.settings.max_steps,
             threads=made.mode.threads,
             devices=made.mode.devices,

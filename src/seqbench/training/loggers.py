@@ -122,7 +122,8 @@ def _start_wandb(info: RunInfo, project: str, entity: str | None, mode: str, tag
     chosen: Any = mode
     if mode == "auto":
         chosen = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
-    settings = client.Settings(silent=True, console="off", init_timeout=30)
+    # A list of all packages takes a third of a second; the versions that decide are in result.json.
+    settings = client.Settings(silent=True, console="off", init_timeout=30, x_save_requirements=False)
     options: dict[str, Any] = {
         "project": project,
         "entity": entity,

@@ -1,0 +1,158 @@
+"""Which jobs a sweep has: every combination, keys that go together, a file of sweeps."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from seqbench.errors import ConfigError
+from seqbench.sweeps import launch
+from seqbench.sweeps.grid import combinations, read_lines
+from tests.cli.conftest import Said
+
+Run = Callable[..., Said]
+
+
+def made(*typed: str, zipped=()) -> list[str]:
+    overrides = OverridesParser.create().parse_overrides(list(typed))
+    return [" ".join(job) for job in combinations(overrides, zipped)]
+
+
+def test_every_combination_is_a_job_the_last_key_fastest():
+    wanted = [" ".join(job) for job in itertools.product(["a=1", "a=2"], ["b=x"], ["c=3", "c=4"])]
+    assert made("a=1,2", "b=x", "c=range(3,5)") == wanted
+    assert made("a=1,2", "a=3") == ["a=3"], "the last counts"
+    assert made() == [""]
+
+
+def test_keys_that_go_together_have_their_values_side_by_side():
+    typed = ("a=1,2", "b=x,y", "c=3,4", "d=5,6")
+    wanted = ["a=1 c=3 b=x d=5", "a=1 c=3 b=x d=6", "a=1 c=3 b=y d=5", "a=1 c=3 b=y d=6"]
+    assert made(*typed, zipped=[["a", "c"]])[:4] == wanted
+    assert len(made(*typed, zipped=[["a", "c"]])) == 8
+    assert len(made(*typed, zipped=[["a", "c"], ["b", "d"]])) == 4
+    assert made(*typed, zipped=[["d", "b", "a", "c"]]) == ["d=5 b=x a=1 c=3", "d=6 b=y a=2 c=4"]
+
+
+@pytest.mark.parametrize(
+    ("zipped", "sentence"),
+    [
+        ([["a", "b"]], "hydra.sweeper.zip names b, which has not several values here."),
+        ([["a", "e"]], "hydra.sweeper.zip names e, which has not several values here."),
+        ([["c", "a"]], "Values that go together are as many for each key: c has 3, a has 2."),
+        ([["a"]], "hydra.sweeper.zip takes lists of keys"),
+        (["a", "c"], "hydra.sweeper.zip takes lists of keys"),
+        ([["a", "a"]], "hydra.sweeper.zip takes lists of keys"),
+    ],
+)
+def test_keys_that_cannot_go_together_are_named(zipped, sentence):
+    with pytest.raises(ConfigError) as refused:
+        made("a=1,2", "b=5", "c=1,2,3", zipped=zipped)
+    assert str(refused.value).startswith(sentence)
+
+
+def test_a_sweep_without_values_is_refused():
+    with pytest.raises(ConfigError, match=r"^a=interval\(0,1\) names no values; `seqbench search`"):
+        made("a=interval(0,1)")
+
+
+def test_a_file_has_a_sweep_a_line():
+    Path("jobs").write_text("\ufeffmodel=rnn,gru  # two\n\n# none\n'optim.lr=0.1' \"task.x='a b'\"\r\n")
+    lines = read_lines("jobs")
+    assert [line.arguments for line in lines] == [["model=rnn,gru"], ["optim.lr=0.1", "task.x='a b'"]]
+    assert [line.place for line in lines] == ["jobs, line 1", "jobs, line 4"]
+    Path("jobs").write_text("# nothing\n")
+    with pytest.raises(ConfigError, match=r"^hydra\.sweeper\.jobs=jobs names no run\.$"):
+        read_lines("jobs")
+    Path("jobs").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot be read: it is not text in UTF-8"):
+        read_lines("jobs")
+    with pytest.raises(ConfigError, match=r"^hydra\.sweeper\.jobs=none cannot be read: No such file"):
+        read_lines("none")
+
+
+@pytest.fixture
+def launched(monkeypatch) -> list[str]:
+    """Return what the jobs are that the launcher is given; it runs none."""
+    found: list[str] = []
+
+    def note(jobs, *_):
+        found.extend(" ".join(job.typed) for job in jobs)
+        return []
+
+    monkeypatch.setattr(launch, "launch", note)
+    return found
+
+
+def test_options_of_the_command_line(seqbench: Run, launched: list[str]):
+    together = "task.length,trainer.max_steps"
+    typed = ["model=rnn,gru", "task.length=5,6", "trainer.max_steps=7,8"]
+    assert seqbench("--zip", together, "task=latch", *typed).code == 0
+    assert launched == [
+        f"task=latch model={model} task.length={length} trainer.max_steps={steps}"
+        for model in ("rnn", "gru")
+        for length, steps in ((5, 7), (6, 8))
+    ]
+    launched.clear()
+    Path("it's").write_text("model=rnn task.length=5,6\nmodel=gru\nmodel=rnn task.length=5 # again\n")
+    assert seqbench("-m", "--jobs=it's", "task=latch", "seed=0,1").code == 0
+    per_seed = ["model=rnn task.length=5", "model=rnn task.length=6"]
+    wanted = [f"task=latch seed={seed} {job}" for seed in (0, 1) for job in per_seed]
+    assert launched == [*wanted, "task=latch seed=0 model=gru", "task=latch seed=1 model=gru"]
+    assert not Path("runs").exists()
+
+
+def test_a_preset_may_say_what_goes_together_and_what_is_typed_counts_instead(seqbench: Run, launched):
+    Path("presets/experiment").mkdir(parents=True)
+    preset = Path("presets/experiment/pairs.yaml")
+    preset.write_text(
+        "# @package _global_\ndefaults:\n  - override /task: latch\nhydra:\n  sweeper:\n    params:\n"
+        "      task.length: 5,6\n      trainer.max_steps: 7,8\n      model: rnn,gru\n"
+        "    zip: [[task.length, trainer.max_steps]]\n"
+    )
+    assert seqbench("-m", "experiment=pairs", "model=lstm").code == 0
+    assert [job.split() for job in launched] == [
+        ["task.length=5", "trainer.max_steps=7", "experiment=pairs", "model=lstm"],
+        ["task.length=6", "trainer.max_steps=8", "experiment=pairs", "model=lstm"],
+    ]
+    said = seqbench("-m", "experiment=pairs", "task.length=9")
+    assert said.code == 2 and "names task.length, which has not several values here" in said.err
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("model=gruu", "There is no preset 'gruu' in model. Did you mean 'gru'?"),
+        ("task.lenth=3", "There is no key 'task.lenth' here. Did you mean 'task.length'?"),
+        ("n_seeds=2 foo", "'foo' cannot be read: an argument reads key=value."),
+        ("task=latch", "task is on the command line as well; one of them has to go."),
+        ("'a", "a quote is not closed."),
+        ("-m", "'-m' cannot be read"),
+        ("hydra.mode=RUN", "hydra.mode goes on the command line, for all lines."),
+        ("experiment=reverse", "experiment goes on the command line, for all lines."),
+        ("runs_dir=elsewhere", "runs_dir goes on the command line, for all lines."),
+        ("model=", "model= must name a preset"),
+    ],
+)
+def test_a_wrong_line_is_named_before_anything_starts(seqbench: Run, launched, line, sentence):
+    Path("jobs").write_text(f"model=rnn\n\n{line}\n")
+    said = seqbench("--jobs", "jobs", "task=latch")
+    assert said.code == 2 and not launched and not Path("runs").exists()
+    assert said.err.startswith(f"seqbench: jobs, line 3: {sentence}") and said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (["--zip"], "argument --zip: expected one argument; `seqbench --help` says more."),
+        (["--dry-run=3"], "argument --dry-run: ignored explicit argument '3'; `seqbench --help` says more."),
+        (["model=rnn", "-m", "--jobs=x"], "-m goes first: `seqbench -m model=rnn,gru …`."),
+    ],
+)
+def test_options_that_cannot_be_read(seqbench: Run, typed, sentence):
+    said = seqbench(*typed)
+    assert (said.code, said.err) == (2, f"seqbench: {sentence}\n")
