@@ -13,6 +13,7 @@ import torch
 import seqbench
 from seqbench import versions
 from seqbench.cli import main
+from seqbench.models.unfold.fused import compiler
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 
@@ -46,6 +47,7 @@ def test_a_checkout_need_not_be_installed(monkeypatch: pytest.MonkeyPatch, capsy
     ]
     (result,) = seqbench.train(seqbench.compose([*small, "trainer.max_steps=1"]))
     assert result.status == "finished" and result.versions["seqbench"] == PROJECT["version"]
+    assert result.versions["compiler"] == (compiler() or ("", ""))[1], "which decides rounding"
     monkeypatch.setattr("sys.argv", ["seqbench", "--version"])
     with pytest.raises(SystemExit) as exit_:
         main()

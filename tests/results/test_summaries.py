@@ -113,6 +113,7 @@ def test_note_says_what_the_runs_of_a_cell_do_not_share() -> None:
     assert note({"commit": "a"}, {"commit": None}) == "2 commits"
     assert note({"revisions": {"optim.omega": 2}}, {}, {"revisions": {"optim.omega": 3}}) == "3 revisions"
     assert note({"versions": {"torch": "2.13"}}, {"versions": {"torch": "2.14"}}) == "2 versions of torch"
+    assert note({"versions": {"compiler": "gcc 12"}}, {"versions": {"compiler": "clang 15"}}) == "2 compilers"
     assert note({"device": "cpu", "commit": "a"}, {"device": "gpu", "commit": "b"}) == "2 commits, 2 devices"
     assert note({"commit": "a", "device": "x"}, {"commit": "a", "device": "x"}) == ""
     # A run that failed has no number in the cell.

@@ -18,7 +18,6 @@ from seqbench.runs.plan import Plan
 from seqbench.runs.record import CHECKPOINTS, load_checkpoint
 from seqbench.runs.result import Result
 from seqbench.runs.store import read_result, run_folder
-from seqbench.versions import versions
 
 
 class Continuation(NamedTuple):
@@ -97,7 +96,7 @@ def _obstacle(job: Plan, result: Result) -> str:
     if result.steps % job.settings.eval_every:
         return "that one ended between two evaluations"
     device = devices.device_name(torch.device(devices.accelerator(job.settings)), job.world_size)
-    mine = {**versions(), "commit": devices.commit(), "device": device}
+    mine = {**devices.versions(), "commit": devices.commit(), "device": device}
     theirs = {**result.versions, "commit": result.commit, "device": result.device}
     if mine != theirs:
         return "other code or another machine made that one"

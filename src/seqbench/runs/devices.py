@@ -18,9 +18,10 @@ from lightning.pytorch.accelerators import Accelerator, AcceleratorRegistry
 
 from seqbench.config.presets import CONF_DIR
 from seqbench.errors import ConfigError
+from seqbench.models.unfold.fused import compiler
 from seqbench.processes import machines
 from seqbench.training.settings import TrainerSettings
-from seqbench.versions import versions
+from seqbench.versions import versions as of_packages
 
 #: How many GPUs the machine has that plans are made for, where it is not this one: a node of a cluster.
 elsewhere: int | None = None
@@ -157,6 +158,12 @@ def commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit + (f"+{hashlib.sha256(changes).hexdigest()[:6]}" if changes else "")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions that a result holds: of packages, and of the compiler, which decides rounding."""
+    return of_packages() | {"compiler": (compiler() or ("", ""))[1]}
 
 
 @cache

@@ -10,7 +10,6 @@ from seqbench.runs import devices
 from seqbench.runs.plan import Plan
 from seqbench.runs.record import Record
 from seqbench.runs.result import Result
-from seqbench.versions import versions
 
 
 def blank(job: Plan, seed: int) -> Result:
@@ -31,7 +30,7 @@ def blank(job: Plan, seed: int) -> Result:
         execution=job.mode.canonical,
         mode=str(job.mode),
         device=devices.processor(),
-        versions=versions(),
+        versions=devices.versions(),
         commit=devices.commit(),
     )
 
@@ -64,7 +63,7 @@ def fill(job: Plan, result: Result, record: Record, model: Model) -> None:
 
 def _joined(fact: str, record: Record) -> str:
     """Return what a run was made with; where that changed between its processes, one after another."""
-    return ", ".join(dict.fromkeys(by[fact] for by in record.made_with if by[fact]))
+    return ", ".join(dict.fromkeys(by[fact] for by in record.made_with if by.get(fact)))
 
 
 def summary(result: Result) -> dict[str, Any]:

@@ -12,6 +12,7 @@ SHARED: dict[str, Callable[[Result], object]] = {
     "commits": lambda run: run.commit,
     "revisions": lambda run: tuple(sorted(run.revisions.items())),
     "versions of torch": lambda run: run.versions.get("torch"),
+    "compilers": lambda run: run.versions.get("compiler"),
     "devices": lambda run: run.device,
 }
 
@@ -19,8 +20,8 @@ SHARED: dict[str, Callable[[Result], object]] = {
 class Note(Summary):
     """`3 of 5 seeds`, `1 failed`, `1 diverged`, `mean of 2`, one a line. Every comparison ends with it.
 
-    Where the runs of a cell do not share the commit, the revision of a component, the version of torch or the
-    device, it says how many there are: `2 commits`, `2 revisions`, `2 versions of torch`, `2 devices`.
+    Where the runs of a cell do not share the commit, the revision of a component, the version of torch, the
+    compiler or the device, it says how many there are: `2 commits`, `2 revisions`, `2 versions of torch`.
 
     Columns: `note`, the same facts with commas between them; empty for a cell that is complete.
     """

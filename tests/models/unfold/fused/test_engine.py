@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from itertools import starmap
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -25,7 +28,8 @@ from seqbench.models.cells.rnn import RNN
 from seqbench.models.cells.skip import SkipRNN
 from seqbench.models.feedback import Feedback
 from seqbench.models.sequence import SequenceModel
-from seqbench.models.unfold.fused import NotCoveredError, engine
+from seqbench.models.unfold import chosen_engine
+from seqbench.models.unfold.fused import NotCoveredError, engine, function
 
 CELLS = {
     "rnn": RNN,
@@ -177,6 +181,28 @@ class SequenceOf(nn.Module):
         return unfold(self.cell, x)[0]
 
 
+def test_without_gradients_nothing_is_kept_for_them(monkeypatch) -> None:
+    kept, plain = [], function._empty
+    monkeypatch.setattr(function, "_empty", lambda *args: (kept.append(args[-1]), plain(*args))[1])
+    cell, x = LSTM(2, 4), torch.randn(3, 5, 2)
+    for grad in (torch.enable_grad, torch.no_grad, torch.inference_mode):
+        with grad():
+            unfold(cell, x)
+    assert kept == [True, False, False]
+
+
+def test_a_kernel_lives_no_longer_than_its_model_and_as_long() -> None:
+    model = SequenceModel(CELLS["lstm"], 3, 4, feedback=True, classes=False, hidden_size=6)
+    model(torch.randn(2, 5, 3), targets=torch.randn(2, 5, 4), teacher_mask=torch.ones(2, 5).bool())
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
+    cell, x = GRU(2, 4), torch.randn(3, 5, 2)
+    found = [engine.kernel(cell.train(mode), x, cell.initial_state(3)) for mode in (True, False) * 2]
+    assert found[0] is found[2] and found[1] is found[3], "an evaluation does not cost a kernel"
+
+
 def test_an_option_that_changes_makes_another_kernel() -> None:
     cell, x = RNN(2, 4), torch.randn(3, 5, 2)
     first = unfold(cell, x)[0]
@@ -229,6 +255,64 @@ class Apart(Cell):
 
     def initial_state(self, batch_size: int) -> tuple[Tensor]:
         return (self.A.weight.new_zeros(batch_size, 5),)
+
+
+class Optional(Apart):
+    """A cell whose options lie in an object, and whose matrices may be tied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.options = SimpleNamespace(scale=0.5)
+        self.skipped: set[int] = set()
+        self.U = self.V = nn.Parameter(torch.randn(5, 5))
+        self.W = nn.Parameter(torch.randn(5, 5))
+        self.register_buffer("a", torch.rand(5))
+        self.register_buffer("c", self.a)
+
+    def step(self, projected: Tensor, state: tuple[Tensor]) -> tuple[Tensor, tuple[Tensor]]:
+        scale = 0.0 if 1 in self.skipped else self.options.scale
+        h = torch.tanh(projected + scale * state[0] @ self.U)
+        h = torch.tanh(self.a * h @ self.V + self.c * state[0] @ self.W)
+        return h, (h,)
+
+
+def test_an_option_or_a_tie_that_changes_makes_another_kernel_wherever_it_lies() -> None:
+    cell, x = Optional().double(), torch.randn(4, 6, 3).double()
+
+    def is_its_loop() -> bool:
+        ours, theirs = (unfold(cell, x, engine=name)[0] for name in ("fused", "loop"))
+        return torch.allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+    assert is_its_loop()
+    cell.options.scale = 2.0
+    assert is_its_loop()
+    cell.skipped.add(1)
+    assert is_its_loop()
+    cell.skipped.clear()
+    cell.U, cell.W = nn.Parameter(torch.randn(5, 5).double()), cell.V  # two names still have one matrix
+    assert is_its_loop()
+    cell.a = torch.rand(5).double()
+    assert is_its_loop()
+
+
+class Called(Apart):
+    """A cell whose step calls a module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.B = nn.Linear(5, 5)
+
+    def step(self, projected: Tensor, state: tuple[Tensor]) -> tuple[Tensor, tuple[Tensor]]:
+        h = torch.tanh(projected + self.B(state[0]).tanh())
+        return h, (h,)
+
+
+def test_a_hook_that_changes_gradients_takes_the_loop() -> None:
+    cell, x = Called(), torch.randn(3, 5, 3)
+    assert chosen_engine(cell) == "fused"
+    cell.B.register_full_backward_hook(lambda module, given, came: (came[0] * 0.5,))
+    unfold(cell, x)
+    assert chosen_engine(cell) == "loop"
 
 
 def test_weights_may_be_columns_of_a_matrix() -> None:

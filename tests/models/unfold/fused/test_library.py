@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,14 @@ def test_a_kernel_is_compiled_once_and_then_loaded(folder, monkeypatch) -> None:
     assert done == [module.PRODUCTS.read_text(), SOURCE.format(1), SOURCE.format(2)]
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {file.suffix for file in folder.iterdir()} == {".so", ".sha256"}
+
+
+def test_a_umask_that_lets_a_group_write_costs_no_kernel(folder, monkeypatch) -> None:
+    done, before = compiles(monkeypatch), os.umask(0o002)
+    try:
+        assert [answer(1), answer(1)] == [1, 1] and len(done) == 2
+    finally:
+        os.umask(before)
 
 
 def test_what_another_could_have_put_there_is_not_loaded(folder, monkeypatch) -> None:

@@ -57,9 +57,9 @@ def without_gradient(h: Tensor) -> Tensor:
         return 0.5 * h
 
 
-def hooked(a: Tensor) -> Tensor:
+def hooked(a: Tensor, hook: Callable[[Tensor], Tensor] = lambda g: 0.5 * g) -> Tensor:
     if a.requires_grad:
-        a.register_hook(lambda g: 0.5 * g)
+        a.register_hook(hook)
     return a
 
 
@@ -94,12 +94,26 @@ COVERED = {
     "argmax": lambda a, h, c: 0.5 * h + (a.argmax(-1)[:, None] == torch.arange(4)).to(a.dtype) * a.tanh(),
     "remainder": lambda a, h, c: torch.where(torch.remainder(torch.floor(9 * a), 2) == 0, a.tanh(), h),
     "rounding": lambda a, h, c: a.tanh() * a.sign() + a.round().tanh() + a.ceil().tanh() - a.trunc().tanh(),
+    "weights that are rounded": lambda a, h, c: a.tanh() * c.p.round() + h * (c.scalar > 0),
     "erf": lambda a, h, c: torch.erf(a) - torch.sub(a.tanh(), h, alpha=0.5) + torch.rsub(h, 1.0) * 0.1,
 }  # fmt: skip
 LEFT = {
     "own gradient": (lambda a, h, c: Rounded.apply(a.tanh()), "gradients that are not those of its steps"),
     "no gradient": (lambda a, h, c: a.tanh() + without_gradient(h), "gradients that are not those of"),
     "a hook": (lambda a, h, c: hooked(a.tanh()), "gradients that are not those of its steps"),
+    "a clipped gradient": (
+        lambda a, h, c: hooked(a.tanh(), lambda g: g.clamp(-1e4, 1e4)),
+        "gradients that are not those of its steps",
+    ),
+    "small gradients dropped": (
+        lambda a, h, c: hooked(a.tanh(), lambda g: g * (g.abs() > 1e-4)),
+        "gradients that are not those of its steps",
+    ),
+    "no gradient, of positive numbers": (
+        lambda a, h, c: a.sigmoid() * h.sqrt() + without_gradient(h),
+        "gradients that are not those of its steps",
+    ),
+    "no number": (lambda a, h, c: (-a.exp()).log(), "not finite"),
     "whole numbers": (lambda a, h, c: a.tanh() * (a > 0).int(), "whole number"),
     "bounds with gradients": (lambda a, h, c: a.clamp(-c.p, c.p), "bounds that are tensors"),
     "an exponent": (lambda a, h, c: a.abs() ** c.p, "exceptions at 0"),
@@ -166,6 +180,25 @@ def test_a_step_leaves_no_trace_in_the_cell_that_is_tried() -> None:
     cell = Own(lambda a, h, c: (setattr(c, "last", a), a.tanh())[1])
     assert chosen_engine(cell) == "fused" and not hasattr(cell, "last")
     assert "project of all steps" and chosen_engine(Centred()) == "loop"
+
+
+class Apart(Own):
+    """One of its states is read as a whole and in parts, with the gradient of a function of another."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda a, h, c: a)
+
+    def step(self, projected: Tensor, state: Any) -> Any:
+        h, c = state
+        o = h * c.tanh()
+        return o, ((o + projected + h[:, :1]).tanh(), c + projected)
+
+    def initial_state(self, batch_size: int) -> Any:
+        return self.U.new_zeros(batch_size, 4), self.U.new_ones(batch_size, 4)
+
+
+def test_a_state_may_be_read_as_a_whole_and_in_parts() -> None:
+    assert chosen_engine(Apart()) == "fused"
 
 
 class Centred(Own):

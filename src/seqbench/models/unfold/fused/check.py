@@ -17,6 +17,8 @@ from seqbench.models.unfold.loop import loop
 
 #: Rows and steps that are compared.
 ROWS, STEPS = 3, 5
+#: Of the losses whose gradients are compared.
+SIZES = (1.0, 1e6, 1e-6)
 
 
 def check_against_loop(cell: Cell, made: Kernel, x: Any, state: State) -> None:
@@ -24,7 +26,8 @@ def check_against_loop(cell: Cell, made: Kernel, x: Any, state: State) -> None:
 
     A trace sees what is computed, and not what a step does about gradients (a function with its own backward
     pass, a part without gradients, a hook), nor what `project` does with all steps at once. A small batch of
-    random numbers, with random weights, tells.
+    random numbers, with random weights, tells; where these give no finite numbers (as below a root or in a
+    logarithm), positive ones. Gradients are those of a large and of a small loss too: some clip them.
 
     Args:
         cell: which stays as it is; no generator moves.
@@ -41,22 +44,27 @@ def check_against_loop(cell: Cell, made: Kernel, x: Any, state: State) -> None:
         return torch.randn(size, dtype=part.dtype, generator=draw)
 
     with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=()):
-        given = tree_map(lambda part: random(part, ROWS, STEPS), x)
-        first = tree_map(lambda part: random(part, ROWS), state)
-        own = copy.deepcopy(cell)
-        with torch.no_grad():
-            for weight in own.parameters():
-                weight.add_(random(weight), alpha=0.3)
-        ours, theirs = (_pass(own, made, given, first, fused) for fused in (True, False))
+        for sign in (torch.clone, torch.abs):
+            given = tree_map(lambda part, sign=sign: sign(random(part, ROWS, STEPS)), x)
+            first = tree_map(lambda part, sign=sign: sign(random(part, ROWS)), state)
+            own = copy.deepcopy(cell)
+            with torch.no_grad():
+                for weight in own.parameters():
+                    weight.add_(sign(random(weight)), alpha=0.3)
+            ours, theirs = (_pass(own, made, given, first, fused) for fused in (True, False))
+            if all(part.isfinite().all() for part in theirs):
+                break
+        else:
+            raise NotCoveredError("numbers or gradients that are not finite in a trial with random weights")
     precision = 1e-3 if ours[0].dtype == torch.float32 else 1e-9
     for a, b in zip(ours, theirs, strict=True):
-        size = precision * (1 + float(b.nan_to_num().abs().max()))
-        if not torch.allclose(a, b, rtol=precision, atol=size, equal_nan=True):
+        size = precision * (1 + float(b.abs().max()))
+        if not torch.allclose(a, b, rtol=precision, atol=size):
             raise NotCoveredError("numbers or gradients that are not those of its steps")
 
 
 def _pass(cell: Cell, made: Kernel, x: Any, state: State, fused: bool) -> list[Tensor]:
-    """Return outputs, last states, and the gradients of all that has one."""
+    """Return outputs, last states, and the gradients of all that has one, of losses of several sizes."""
     cell = copy.deepcopy(cell)
     x, state = (tree_map(_leaf, tree) for tree in (x, state))
     if fused:
@@ -70,10 +78,13 @@ def _pass(cell: Cell, made: Kernel, x: Any, state: State, fused: bool) -> list[T
     leaves = [part for part in every if part.requires_grad]
     weights = (torch.linspace(-1, 2, part.numel(), dtype=part.dtype).view(part.shape) for part in found)
     loss = sum(((part * w).sum() for part, w in zip(found, weights, strict=True)), torch.zeros(()))
-    if not loss.requires_grad:
-        return [part.detach() for part in found]
-    gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
-    return [part.detach() for part in (*found, *gradients)]
+    if loss.requires_grad:
+        for size in SIZES:
+            gradients = torch.autograd.grad(
+                loss * size, leaves, retain_graph=True, allow_unused=True, materialize_grads=True
+            )
+            found += [part / size for part in gradients]
+    return [part.detach() for part in found]
 
 
 def _leaf(part: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -78,11 +79,13 @@ FLAT = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not", "sign"
 class Gradients:
     """The gradients of a step.
 
+    graph: has them as its nodes.
     inputs: of what enters the step, by the names of inputs and their columns.
     vectors: of vectors of weights, to be summed over rows.
     products: of each product of weights, and the pairs that it multiplies.
     """
 
+    graph: Graph
     inputs: dict[Input, Node] = field(default_factory=dict)
     vectors: list[tuple[Vector, Node]] = field(default_factory=list)
     products: dict[Product, Node] = field(default_factory=dict)
@@ -91,6 +94,21 @@ class Gradients:
     def pairs(self) -> list[tuple[Product, Pair]]:
         """Return every product with each of its pairs."""
         return [(product, pair) for product in self.products for pair in product.pairs]
+
+    def whole(self, name: str, width: int) -> list[tuple[int, Node]]:
+        """Return the gradient of all columns of an input, in pieces with their first columns."""
+        parts = [(node, g) for node, g in self.inputs.items() if node.name == name]
+        edges = sorted({0, width, *(e for node, _ in parts for e in (node.start, node.start + node.width))})
+        found = []
+        for start, stop in itertools.pairwise(edges):
+            pieces = [
+                self.graph.cut(g, start - node.start, stop - start)
+                for node, g in parts
+                if node.start <= start and stop <= node.start + node.width
+            ]
+            total = sum(pieces[1:], pieces[0]) if pieces else self.graph.node(0.0)
+            found.append((start, self.graph.spread(total, stop - start)))
+        return found
 
 
 def differentiate(graph: Graph, ends: Mapping[Node, Node]) -> Gradients:
@@ -104,7 +122,7 @@ def differentiate(graph: Graph, ends: Mapping[Node, Node]) -> Gradients:
         NotCoveredError: an operation has no derivative here.
     """
     gradient: dict[Node, Node] = {}
-    found = Gradients()
+    found = Gradients(graph)
 
     def give(node: Node, g: Node | None) -> None:
         if g is None or isinstance(node, Number):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from types import FunctionType, NoneType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -29,7 +30,7 @@ class Entry(NamedTuple):
 
     kernel: Kernel | Exception
     cell: list[tuple[dict[str, Any], dict[str, Any]]]
-    tied: bool
+    ties: tuple[int, ...]
 
 
 _ENTRIES: WeakKeyDictionary[torch.nn.Module, dict[Any, Entry]] = WeakKeyDictionary()
@@ -60,37 +61,38 @@ def kernel(cell: Cell, x: Any, state: State, lengths: Tensor | None = None) -> K
         raise NotCoveredError("inputs, states and lengths of several numbers of rows or steps")
     key = (
         type(cell),
+        cell.owner.training,  # an evaluation does not cost training its kernel
         (input_spec, *[(part.dtype, part.shape[2:]) for part in inputs]),
         (state_spec, *[(part.dtype, part.shape[1:]) for part in states]),
     )
     mine = _ENTRIES.setdefault(cell.owner, {})
     entry = mine.get(key)
-    if entry is None or not all(_is_same(*pair) for pair in entry.cell) or entry.tied != _has_ties(cell):
+    if entry is None or not all(_is_same(*pair) for pair in entry.cell) or entry.ties != _ties(cell):
         # What the cell is goes first: a step may note something in it.
-        it_is = [(vars(module), _attributes(module)) for module in cell.modules()]
-        entry = mine[key] = Entry(_made(cell, x, state, [*inputs, *states]), it_is, _has_ties(cell))
+        # (Of a cell that was made for one call the owner is all that matters; and it would keep the owner.)
+        it_is = [(vars(module), _attributes(module)) for module in cell.owner.modules()]
+        entry = mine[key] = Entry(_made(cell, x, state, [*inputs, *states]), it_is, _ties(cell))
     if isinstance(entry.kernel, Exception):
         raise entry.kernel
     return entry.kernel
 
 
 #: Attributes of every module that a step does not read. (Parameters and buffers are looked up for each call.)
-IGNORED = vars(torch.nn.Module()).keys() - {"training", "_forward_hooks", "_forward_pre_hooks"}
+IGNORED = vars(torch.nn.Module()).keys() - {
+    *("training", "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+}
 
 
-def _has_ties(cell: Cell) -> bool:
-    """Whether one parameter has two names."""
-    named = [part for module in cell.modules() for part in module._parameters.values() if part is not None]
-    return len({id(part) for part in named}) < len(named)
+def _ties(cell: Cell) -> tuple[int, ...]:
+    """Return for each parameter and buffer which is the first that is the same tensor."""
+    first: dict[int, int] = {}
+    named = (p for m in cell.modules() for parts in (m._parameters, m._buffers) for p in parts.values())
+    return tuple(first.setdefault(id(part), i) for i, part in enumerate(named))
 
 
 def _attributes(module: torch.nn.Module) -> dict[str, Any]:
     """Return what a step may read in a module, beside the numbers of its weights."""
-    found = {
-        name: repr(value) if isinstance(value, list | dict) else value
-        for name, value in vars(module).items()
-        if name not in IGNORED
-    }
+    found = {name: _shown(value) for name, value in vars(module).items() if name not in IGNORED}
     return found | {
         "modules": dict(module._modules),
         "shapes": {
@@ -110,18 +112,26 @@ def _is_same(now: dict[str, Any], before: dict[str, Any]) -> bool:
         and len(parts) == len(shapes)
         and all(shapes.get(name, 0) == (None if part is None else part.shape) for name, part in parts)
         and all(
-            name in now and _is_equal(now[name], value)
+            name in now and _shown(now[name]) == value
             for name, value in before.items()
             if name not in ("modules", "shapes")
         )
     )
 
 
-def _is_equal(now: Any, before: Any) -> bool:
-    """Whether an attribute is what it was: a list or dict by what it shows, most others by identity."""
-    if isinstance(now, list | dict):
-        return bool(repr(now) == before)
-    return now is before or (isinstance(before, bool | int | float | str | tuple) and bool(now == before))
+#: What cannot change.
+CONSTANT = (bool, int, float, complex, str, bytes, NoneType, type, FunctionType, torch.dtype)
+
+
+def _shown(value: Any) -> Any:
+    """Return a value that cannot change; of others what they and their attributes show."""
+    if isinstance(value, CONSTANT):
+        return value
+    if isinstance(value, tuple):
+        return tuple(map(_shown, value))
+    if isinstance(value, Tensor):  # no kernel reads the numbers of one that is no parameter and no buffer
+        return Tensor, value.shape
+    return repr(value), repr(getattr(value, "__dict__", None))
 
 
 def is_tested(module: torch.nn.Module) -> bool:

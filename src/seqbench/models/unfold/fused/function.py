@@ -47,6 +47,8 @@ class Call:
         rows: B.
         lengths: valid steps of each row; None if all are.
         wanted: which outputs are wanted for all steps.
+        saves: whether there may be a way back. (Torch says of a weight that is trained that its gradient is
+            needed, under `no_grad` too.)
         checkpoint_steps: steps whose values are kept for the way back together; others are computed again.
     """
 
@@ -54,6 +56,7 @@ class Call:
     rows: int
     lengths: Tensor | None
     wanted: tuple[bool, ...]
+    saves: bool
     checkpoint_steps: int
 
     @property
@@ -80,7 +83,7 @@ class Unfold(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: Call, counts: tuple[int, int], *tensors: Tensor) -> tuple[Tensor | None, ...]:
         xs, states, weights = _split(tensors, counts)
-        steps, saves = len(xs[0]), any(ctx.needs_input_grad)
+        steps, saves = len(xs[0]), call.saves and any(ctx.needs_input_grad)
         ctx.set_materialize_grads(False)
         ctx.call, ctx.counts = call, counts
         if saves and call.checkpoint_steps >= steps:
@@ -211,10 +214,8 @@ class Back:
             self.inputs = [
                 torch.zeros_like(x) if g is None else g for g, x in zip(self.inputs, xs, strict=True)
             ]
-        self.of_weights = [
-            torch.zeros_like(weight) if k in call.program.trained else None
-            for k, weight in enumerate(weights)
-        ]
+        # That of a weight which a step only rounds or compares is zero, and not absent, as in the loop.
+        self.of_weights = [torch.zeros_like(weight) for weight in weights]
 
     def run(self, xs: Sequence[Tensor], at: int, stored: Stored) -> None:
         """Go back through the steps of `xs`, the first of which is number `at`."""
@@ -241,9 +242,7 @@ class Back:
             pointers[f"KEPT{i}"] = kept.data_ptr()
         for i, (g, to) in enumerate(zip(self.carried, done, strict=True)):
             pointers |= {f"DEND{i}": g.data_ptr(), f"DS{i}": to.data_ptr()}
-        for k, g in enumerate(self.of_weights):
-            if g is not None:
-                pointers[f"DW{k}"] = g.data_ptr()
+        pointers |= {f"DW{k}": g.data_ptr() for k, g in enumerate(self.of_weights)}
         pointers["TAPE"] = stored.tape.data_ptr()
         call.kernel.call(made.backward, pointers, numbers)
         self.carried = done

@@ -169,5 +169,6 @@ def _compile(source: str, compiler: str, flags: list[str], file: Path) -> None:
         made.chmod(0o700)
         checksum = Path(scratch, "kernel.sha256")
         checksum.write_text(hashlib.sha256(made.read_bytes()).hexdigest(), encoding="ascii")
+        checksum.chmod(0o600)  # whatever the umask: a file that others may write is not used
         made.replace(file)
         checksum.replace(_checksum(file))

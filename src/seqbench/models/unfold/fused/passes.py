@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from seqbench.models.unfold.fused.derivative import Gradients
-from seqbench.models.unfold.fused.nodes import Input, Node, Number, Pointwise, Product
+from seqbench.models.unfold.fused.nodes import Node, Product
 from seqbench.models.unfold.fused.program import Function, Program
-from seqbench.models.unfold.fused.trace import Step
 from seqbench.models.unfold.fused.write import Place, Sink, Writer, padded, starts
 
 
@@ -99,14 +97,11 @@ def write_backward(made: Program, gradients: Gradients) -> None:
     writer.rows["tape"] = f"const real *tape = TAPE + (t * B + g) * {made.tape_width};"
     writer.places |= {node: Place("tape", start) for node, start in made.tape.items()}
     sinks, widths = [], dict(enumerate(step.state_widths))
-    by_input: dict[str, list[tuple[Input, Node]]] = defaultdict(list)
-    for entry, g in gradients.inputs.items():
-        by_input[entry.name].append((entry, g))
     for i, width in widths.items():
         writer.local |= {f"ds{i}": padded(width), f"next{i}": padded(width)}
         writer.places[f"ds{i}"] = Place(f"ds{i}", 0, padded(width))
         function.pointers += [f"DEND{i}", f"DS{i}"]
-        whole = _whole(step, by_input[f"s{i}"], width)
+        whole = gradients.whole(f"s{i}", width)
         sinks += [Sink(g, Place(f"next{i}", start, padded(width))) for start, g in whole]
     groups = _groups(gradients)
     collected: dict[str, int] = {}
@@ -153,7 +148,7 @@ def write_backward(made: Program, gradients: Gradients) -> None:
     writer.write([
         Sink(g, Place(f"dx{i}", start))
         for i, width in enumerate(step.input_widths)
-        for start, g in _whole(step, by_input[f"x{i}"], width)
+        for start, g in gradients.whole(f"x{i}", width)
     ])  # fmt: skip
     of_inputs = writer.lines
     swap = [f"{{ real *old = ds{i}; ds{i} = next{i}; next{i} = old; }}" for i in widths]
@@ -188,27 +183,6 @@ def _groups(gradients: Gradients) -> list[Group]:
     for group in groups.values():
         group.sort(key=lambda product: [(block.index, block.column, block.row) for _, block in product.pairs])
     return [Group([*a], group, [gradients.products[p] for p in group]) for a, group in groups.items()]
-
-
-def _whole(step: Step, parts: Sequence[tuple[Input, Node]], width: int) -> list[tuple[int, Node]]:
-    """Return the gradient of all columns of an input, in pieces with their first columns."""
-    edges = sorted({0, width, *(e for node, _ in parts for e in (node.start, node.start + node.width))})
-    found = []
-    for start, stop in itertools.pairwise(edges):
-        zero = step.graph.node(0.0)
-        total = step.graph.spread(zero, stop - start)
-        for node, g in parts:
-            if node.start <= start and stop <= node.start + node.width:
-                piece = step.graph.cut(g, start - node.start, stop - start)
-                total = piece if total.width == stop - start and _is_zero(total) else total + piece
-        found.append((start, total))
-    return found
-
-
-def _is_zero(node: Node) -> bool:
-    if isinstance(node, Pointwise) and node.op == "spread":
-        node = node.args[0]
-    return isinstance(node, Number) and node.value == 0
 
 
 def _copy(

@@ -52,7 +52,7 @@ def run_fused(
     lengths = (
         None if lengths is None else lengths.long().clone()
     )  # the caller's may change until the way back
-    call = Call(made, rows, lengths, wanted, checkpoint_steps or steps)
+    call = Call(made, rows, lengths, wanted, torch.is_grad_enabled(), checkpoint_steps or steps)
     found: tuple[Any, ...] = Unfold.apply(call, (len(xs), len(before)), *xs, *before, *weights)  # type: ignore[no-untyped-call]
     ends, outputs = found[: len(before)], list(found[len(before) :])
     after = [

@@ -71,6 +71,9 @@ def _stored(step: Step, gradients: Gradients) -> tuple[list[Node], set[int]]:
                 read(operand)
 
     ends = [*gradients.inputs.values(), *(g for _, g in gradients.vectors), *gradients.products.values()]
+    # Where an input is read in parts, these are computed, and not all that they are cut out of.
+    for prefix, widths in (("x", step.input_widths), ("s", step.state_widths)):
+        ends += [g for i, width in enumerate(widths) for _, g in gradients.whole(f"{prefix}{i}", width)]
     for end in ends:
         read(end)
     for product in gradients.products:
