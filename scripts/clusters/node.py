@@ -53,18 +53,13 @@ def install() -> str | None:
     """Install what is missing, where this may; return what is missing still, or None."""
     if not _missing():
         return None
-    root = [] if os.getuid() == 0 else ["sudo", "-n"]
-    apt = [
-        *root,
-        "env",
-        "DEBIAN_FRONTEND=noninteractive",
-        "RUNLEVEL=1",
-        "apt-get",
-        "-qq",
-    ]  # starts no service
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "-qq"]  # starts no service
+    apt += ["-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=20"]
+    if os.getuid() != 0:
+        apt = ["sudo", "-n", *apt]
     for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
         try:
-            subprocess.run([*apt, *command], check=True, stdout=subprocess.DEVNULL, timeout=300)
+            subprocess.run([*apt, *command], check=True, stdout=subprocess.DEVNULL, timeout=200)
         except (OSError, subprocess.SubprocessError):
             break
     missing = _missing()

@@ -1,4 +1,4 @@
-"""Commands of Slurm for tests: a cluster on which every job of an array of two fails."""
+"""Commands of Slurm for tests: on this cluster two jobs are in `$STATES`, or fail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMMANDS = {
             echo 'sbatch: error: Batch job submission failed: Invalid account' >&2; exit 1
         esac
         cp "$1" submitted.sh
-        printf '12_0 FAILED\\n12_1 OUT_OF_MEMORY\\n' > queue.txt
+        echo "${STATES:-12_0 FAILED,12_1 OUT_OF_MEMORY}" | tr , '\\n' > queue.txt
         echo Submitted batch job 12""",
 }
 

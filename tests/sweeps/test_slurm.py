@@ -74,6 +74,26 @@ def test_without_slurm_it_is_one_sentence(seqbench: Run, monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("cluster")
+def test_what_ends_the_waiting_leaves_the_jobs_where_they_are(seqbench: Run, monkeypatch: pytest.MonkeyPatch):
+    def stop(seconds: float) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setenv("STATES", "12_0 PENDING,12_1 RUNNING")
+    with monkeypatch.context() as once:
+        once.setattr(slurm, "sleep", stop)
+        said = seqbench(*SWEEP)
+    assert said.code == 130
+    assert "the jobs stay in the queue; `scancel 12` cancels them, and the same command follows" in said.err
+    Path("submitted.sh").unlink()
+    monkeypatch.setattr(slurm, "sleep", lambda _: Path("queue.txt").write_text("12_0 CANCELLED\n"))
+    said = seqbench(*SWEEP)
+    assert said.code == 1 and not Path("submitted.sh").exists()
+    assert "gru is in the queue already, as job 12_0." in said.err
+    assert "gru seed 0 failed: its job 12_0 ended as CANCELLED (its log: " in said.err
+    assert "rnn seed 0 failed: its job 12_1 has left the queue (its log: " in said.err
+
+
+@pytest.mark.usefixtures("cluster")
 def test_resources_that_no_run_would_use_are_refused(seqbench: Run):
     for setting, sentence in [
         (

@@ -108,4 +108,7 @@ def say_plan(sweep: Sweep) -> None:
         done = f"{len(facts.done)}/{len(facts.seeds)}"
         rows.append([job.label, done, f"{facts.parameters:,}", duration(took) if took else "—", facts.group])
     print(tabulate(rows, headers=["job", "done", "parameters", "core time", "folder"]))
-    print(f"{len(sweep.jobs)} jobs, at most about {duration(seconds)} of one core.")
+    if any(job.gpus for job in sweep.jobs):
+        print(f"{len(sweep.jobs)} jobs; what they take on GPUs that are not here is not known.")
+    else:
+        print(f"{len(sweep.jobs)} jobs, at most about {duration(seconds)} of one core.")

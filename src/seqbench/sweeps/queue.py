@@ -48,7 +48,7 @@ def check_cluster(partition: str | None) -> None:
                 f"hydra/launcher=slurm needs the commands of Slurm, and this machine has no {command}; start "
                 "it on a login node of the cluster."
             )
-    there = dict.fromkeys(_ask("sinfo", "--noheader", "--format=%R").split())
+    there = dict.fromkeys(_ask("sinfo", "--all", "--noheader", "--format=%R").split())
     if partition is not None and (unknown := [name for name in partition.split(",") if name not in there]):
         raise ConfigError(
             f"hydra.launcher.partition={partition}: this cluster has no partition {unknown[0]!r}, but "

@@ -19,7 +19,7 @@ from seqbench.signals import Stopped, deferred
 from seqbench.sweeps.display import Display
 from seqbench.sweeps.gathering import Gathering, display_of
 from seqbench.sweeps.job import Job
-from seqbench.sweeps.remote import Part, plan, train_there
+from seqbench.sweeps.remote import Part, plan, report, train_there
 from seqbench.sweeps.sweep import Sweep
 
 #: Ray reports to its makers, and writes a token into the home folder, unless told otherwise.
@@ -178,6 +178,8 @@ def _train(
                 display.started(number, part.unit)
             display.waiting = len(waiting)
             collect(LOOK)
+            for number, part in tasks.values():
+                report(display, number, part)
             display.tick()
     except (KeyboardInterrupt, Stopped):
         gathering.stopping = True

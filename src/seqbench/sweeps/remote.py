@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from seqbench.errors import ConfigError, StoreError
-from seqbench.runs.store import read_result
+from seqbench.runs.inventory import reached
+from seqbench.runs.store import RESULT_FILE, read_result
 from seqbench.sweeps.checking import check, say_plan
 from seqbench.sweeps.devices import VISIBLE
+from seqbench.sweeps.display import Display
 from seqbench.sweeps.gathering import missing
 from seqbench.sweeps.job import Facts, Job, Unit, units
 from seqbench.sweeps.launch import launch
@@ -124,6 +126,14 @@ def train_there(job: Job, seeds: range, folder: Path, at_once: int | None) -> in
     with (folder / RUNS).open("a", buffering=1) as file:
         codes = launch([here], folder, Settings(n_jobs=at_once), lambda run: print(run, file=file))
     return max(codes, default=0)
+
+
+def report(display: Display, number: int, part: Part) -> None:
+    """Show how far a part is: at the last evaluation of its seeds in training."""
+    folders = [Path(part.unit.facts.group, f"seed-{seed}") for seed in part.unit.seeds]
+    steps = [reached(folder)[0] for folder in folders if not (folder / RESULT_FILE).exists()]
+    if (step := max(steps, default=0)) and step != display.running[number].step:
+        display.progressed(number, step, "")
 
 
 def _gpus(job: Job, given: float | None) -> float:

@@ -14,12 +14,12 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from seqbench.errors import ConfigError, say
@@ -28,7 +28,7 @@ from seqbench.sweeps import queue
 from seqbench.sweeps.display import Display
 from seqbench.sweeps.gathering import Gathering, display_of
 from seqbench.sweeps.job import Job
-from seqbench.sweeps.remote import Part, plan, train_there
+from seqbench.sweeps.remote import Part, plan, report, train_there
 from seqbench.sweeps.sweep import Sweep
 
 #: Seconds before its time is up that a job is told.
@@ -186,7 +186,7 @@ def _follow(sweep: Sweep, parts: Sequence[Part], display: Display, on_run: Calla
         Stopped: the user has stopped it.
     """
     gathering = Gathering(sweep, [part.unit for part in parts], display)
-    open_, begun = dict(enumerate(parts)), time.monotonic()
+    open_, begun = dict(enumerate(parts)), monotonic()
     try:
         while open_:
             states = queue.states()
@@ -194,8 +194,10 @@ def _follow(sweep: Sweep, parts: Sequence[Part], display: Display, on_run: Calla
                 state = (states or {}).get(part.id, "gone")
                 if number in display.running and state not in queue.AT_WORK:
                     display.ended(number)
-                if state in queue.AT_WORK and number not in display.running:
-                    display.started(number, part.unit)
+                if state in queue.AT_WORK:
+                    if number not in display.running:
+                        display.started(number, part.unit)
+                    report(display, number, part)
                 elif state not in (*queue.AT_WORK, *queue.WAITING):
                     del open_[number]
                     part.collect(on_run)
@@ -203,7 +205,7 @@ def _follow(sweep: Sweep, parts: Sequence[Part], display: Display, on_run: Calla
             display.waiting = len(open_) - len(display.running)
             display.tick()
             if open_:
-                time.sleep(min(max(LOOKS[0], (time.monotonic() - begun) / 20), LOOKS[1]))
+                sleep(min(max(LOOKS[0], (monotonic() - begun) / 20), LOOKS[1]))
     except (KeyboardInterrupt, Stopped):
         arrays = " ".join(dict.fromkeys(queue.array_of(part) for part in open_.values()))
         display.warn(
