@@ -70,6 +70,7 @@ def trial(whole: Path, there: Path, runs: list[Path]) -> None:
     wait_until(lambda: list(there.glob("runs/*/*/*/checkpoints/last.pt")), 120, "a run has a checkpoint")
     os.kill(workers(there)[0], signal.SIGKILL)
     assert sweep.wait(600) == 1, said(there)
+    print(said(there))
     assert f"{FAILS} seed 0 failed: ValueError: broken on purpose (its log: " in said(there)
     assert said(there).count(" seed 0 failed: its worker was killed (its log: ") == 1
     done = list(results(there))

@@ -124,6 +124,7 @@ def trial(whole: Path, there: Path, runs: list[Path]) -> None:
 
     step("the sweep comes to its end")
     assert sweep.wait(600) == 1, said(there)
+    print(said(there))
     assert f"{FAILS} seed 0 failed: ValueError: broken on purpose (its log: " in said(there)
     assert states()[failed] == "FAILED" and "ExitCode=1:0" in ask("scontrol", "show", "job", failed)
     done = [run for run in runs if not str(run).startswith("runs/latch/gru-")]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,11 @@ def test_what_slurm_refuses_is_its_sentence(seqbench: Run):
     said = seqbench(*SWEEP, "hydra.launcher.account=poor")
     assert said.code == 2
     assert said.err == "seqbench: Slurm refuses the jobs: Batch job submission failed: Invalid account.\n"
+
+
+def test_the_launchers_import_nothing_heavy_before_they_launch():
+    code = "import sys, hydra_plugins.seqbench.clusters; print({'torch', 'submitit', 'ray'} & {*sys.modules})"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
 
 
 def test_without_slurm_it_is_one_sentence(seqbench: Run, monkeypatch: pytest.MonkeyPatch):

@@ -62,16 +62,14 @@ def largest_array() -> int:
     return int(found[1]) - 1 if found else USUAL_ARRAY - 1
 
 
-def states() -> dict[str, str] | None:
+def states() -> dict[str, str]:
     """Return the state of each job of the user's that a sweep submitted and Slurm remembers, by its id.
 
-    None if Slurm does not answer just now.
+    Raises:
+        ConfigError: Slurm does not answer.
     """
     listing = ["--noheader", "--array", "--states=all", f"--name={NAME}", f"--user={os.getuid()}"]
-    try:
-        text = _ask("squeue", *listing, "--format=%i %T")
-    except ConfigError:
-        return None
+    text = _ask("squeue", *listing, "--format=%i %T")
     return dict(line.split()[:2] for line in text.splitlines())
 
 
@@ -129,7 +127,7 @@ def already_there(parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:
 
 def _noted(folder: Path) -> dict[tuple[str, int], Place]:
     """Return the place of each run that is in the queue, by its configuration's folder and its seed."""
-    live = {id for id, state in (states() or {}).items() if state in (*AT_WORK, *WAITING)}
+    live = {id for id, state in states().items() if state in (*AT_WORK, *WAITING)}
     found: dict[tuple[str, int], Place] = {}
     for path in folder.glob("*.json"):
         with suppress(OSError, ValueError, TypeError):  # a note that is damaged counts as none

@@ -33,6 +33,8 @@ from seqbench.sweeps.sweep import Sweep
 
 #: Seconds before its time is up that a job is told.
 WARNING = 90
+#: The state of a job that Slurm does not know any more.
+GONE = "gone"
 #: Seconds between two looks at the queue: longer the longer the sweep takes.
 LOOKS = (2.0, 30.0)
 #: What stands in a batch script. One line, and nothing that quotes.
@@ -130,7 +132,6 @@ def launch(
     for part in followed:
         say(f"{part.unit.label} is in the queue already, as job {part.id}.")
     _submit(parts, sweep.folder, settings)
-    queue.note(parts)
     parts += followed
     with display_of(sweep, left, settings.n_jobs or len(parts) or 1) as display:
         _follow(sweep, parts, display, on_run)
@@ -152,13 +153,13 @@ def _submit(parts: Sequence[Part], folder: Path, settings: SlurmSettings) -> Non
     alike: dict[tuple[int, int], list[Part]] = defaultdict(list)
     for part in parts:
         alike[int(part.gpus), part.cpus].append(part)
-    most = queue.largest_array() if parts else 0
+    longest = max(map(len, alike.values()), default=0)
+    if longest and longest > (most := queue.largest_array()):
+        raise ConfigError(
+            f"The sweep makes an array of {longest} jobs, and this cluster takes at most {most}; give more "
+            "hydra.launcher.seeds_per_job, or a part of the sweep at a time."
+        )
     for (gpus, cpus), its in alike.items():
-        if len(its) > most:
-            raise ConfigError(
-                f"The sweep makes an array of {len(its)} jobs, and this cluster takes at most {most}; give a "
-                "larger hydra.launcher.seeds_per_job, or a part of the sweep at a time."
-            )
         executor = SlurmExecutor(folder.resolve(), python=f"exec {shlex.quote(sys.executable)}")
         executor.update_parameters(**settings.options(gpus, cpus, len(its)))
         calls = [partial(run, p.unit.job, p.unit.seeds, p.folder, p.at_once, settings.requeue) for p in its]
@@ -172,6 +173,7 @@ def _submit(parts: Sequence[Part], folder: Path, settings: SlurmSettings) -> Non
             raise ConfigError(f"Slurm refuses the jobs: {why}.") from error
         for part, job in zip(its, submitted, strict=True):
             part.id, part.log = job.job_id, job.paths.stderr
+        queue.note(its)
         name = queue.array_of(its[0])
         print(
             f"{len(its)} jobs in the queue: {name}, logs in {folder}; `scancel {name}` cancels them.",
@@ -187,11 +189,17 @@ def _follow(sweep: Sweep, parts: Sequence[Part], display: Display, on_run: Calla
     """
     gathering = Gathering(sweep, [part.unit for part in parts], display)
     open_, begun = dict(enumerate(parts)), monotonic()
+    missed: set[int] = set()  # not in the queue at the last look: Slurm may show a job a moment late
     try:
         while open_:
-            states = queue.states()
+            states: dict[str, str] | None = None
+            with contextlib.suppress(ConfigError):  # it may answer later
+                states = queue.states()
             for number, part in list(open_.items()) if states is not None else ():
-                state = (states or {}).get(part.id, "gone")
+                state = (states or {}).get(part.id, GONE)
+                if state == GONE and number not in missed:
+                    missed.add(number)
+                    continue
                 if number in display.running and state not in queue.AT_WORK:
                     display.ended(number)
                 if state in queue.AT_WORK:
@@ -216,12 +224,12 @@ def _follow(sweep: Sweep, parts: Sequence[Part], display: Display, on_run: Calla
 
 def _cause(part: Part, state: str) -> str:
     """Return why runs of a part that has left the queue have no result."""
-    ended = f"its job {part.id} " + ("has left the queue" if state == "gone" else f"ended as {state}")
-    with contextlib.suppress(OSError):
-        lines = part.log.read_text(errors="replace").splitlines()
-        said = [line.removeprefix("seqbench: ") for line in lines if line.startswith("seqbench: ")]
-        if said:
-            return f"{ended}: {said[-1].rstrip('.')}"
+    ended = f"its job {part.id} " + ("has left the queue" if state == GONE else f"ended as {state}")
+    if state == "FAILED":  # by itself, and it said why
+        with contextlib.suppress(OSError):
+            lines = part.log.read_text(errors="replace").splitlines()
+            if said := [line for line in lines if line.startswith("seqbench: ")]:
+                return f"{ended}: {said[-1].removeprefix('seqbench: ').rstrip('.')}"
     return ended
 
 
