@@ -7,6 +7,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable
+from functools import cache
 
 #: The most characters that are shown of another library's message.
 LONGEST = 600
@@ -52,6 +53,12 @@ def say(sentence: str) -> None:
     """Print a sentence for the user to standard error, in one call, because processes share it."""
     sys.stderr.write(f"seqbench: {printable(sentence)}\n")
     sys.stderr.flush()
+
+
+@cache
+def say_once(sentence: str) -> None:
+    """Print a sentence as `say` does, unless this process has."""
+    say(sentence)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

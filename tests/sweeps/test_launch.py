@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -114,6 +115,21 @@ def test_a_process_that_is_killed_takes_no_other_with_it(seqbench: Run):
     Path("armed").unlink()
     again = seqbench("-m", *SMALL, "model=gru,rnn", *deadly)
     assert again.code == 0 and "1 of 2 jobs had been done." in again.out and len(steps()) == 2
+
+
+@pytest.mark.slow
+def test_a_job_may_have_several_devices_and_its_first_steps_are_those_of_one(seqbench: Run):
+    tasks = ["task=embedded_reber,reverse_string", "task.length=8", "task.eval_size=16", "batch_size=4"]
+    few = ["trainer.max_steps=5", "trainer.eval_every=1", "trainer.precision=64-true", "logger=none"]
+    said = seqbench("-m", "trainer=ddp_cpu", "trainer.devices=1,2", *tasks, *few, "model=gru")
+    assert said.code == 0, said.err
+    for task in ("embedded_reber", "reverse_string"):
+        curves = {}
+        for path in Path("runs", task).glob("*/seed-0/metrics.csv"):
+            devices = json.loads((path.parent / "result.json").read_text())["config"]["trainer"]["devices"]
+            with path.open() as file:
+                curves[devices] = [float(row["loss"]) for row in csv.DictReader(file)]
+        assert len(curves[1]) == 5 and curves[2] == pytest.approx(curves[1], rel=1e-10)
 
 
 @pytest.mark.slow

@@ -95,7 +95,7 @@ def _surroundings() -> list[Any]:
     """Return what else decides which runs a configuration stands for: code, versions, machine."""
     folders = (Path(seqbench.__file__).parent, CONF_DIR)
     files = sorted((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in _code(folders))
-    compilers = [shutil.which(name) for name in (os.environ.get("CC", "cc"), "gcc", "clang")]
+    compilers = [os.environ.get("CC"), *(shutil.which(name) for name in ("cc", "gcc", "clang"))]
     packages = [version(name) for name in ("torch", "lightning", "omegaconf", "hydra-core")]
     gpus = [os.environ.get("CUDA_VISIBLE_DEVICES"), Path("/dev/nvidia0").exists()]
     return [files, compilers, packages, gpus, platform.node(), platform.python_version()]

@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from torch.utils._pytree import tree_leaves, tree_map
 
+from seqbench.errors import say_once
 from seqbench.models.unfold.cell import Cell, Engine, State
 from seqbench.models.unfold.fused import (
+    CompileError,
     Kernel,
     NoCompilerError,
     NotCoveredError,
@@ -170,8 +172,11 @@ def check_engine(cell: Cell, engine: Engine) -> None:
 def obstacle_to_fusing(cell: Cell) -> str | None:
     """Return why a cell that reads vectors cannot be compiled, or None if it can."""
     try:
-        kernel(cell, _input_of(cell), cell.initial_state(1))
+        _ = kernel(cell, _input_of(cell), cell.initial_state(1)).library  # compiled here, or not at all
     except (NotCoveredError, NoCompilerError) as error:
+        return str(error)
+    except CompileError as error:
+        say_once(f"{type(cell).__name__} is not compiled, and trains slower, because {error}.")
         return str(error)
     return None
 
@@ -186,7 +191,9 @@ def _kernel_now(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tup
     """Return the kernel of a cell if the tensors allow it, and whether vmap is at work on them."""
     transformed = torch._C._functorch.peek_interpreter_stack() is not None
     device = (x if isinstance(x, Tensor) else tree_leaves(x)[0]).device.type
-    if device in FUSED_ON and not transformed and not torch.is_autocast_enabled("cpu"):
+    forward_mode = torch.autograd.forward_ad._current_level >= 0  # the kernels have no such derivative
+    outer = transformed or forward_mode or torch.is_autocast_enabled("cpu")
+    if device in FUSED_ON and not outer:
         with suppress(NotCoveredError, NoCompilerError):
             return kernel(cell, x, state, lengths), False
     # vmap has no rule for torch's kernels.

@@ -315,6 +315,30 @@ def test_a_hook_that_changes_gradients_takes_the_loop() -> None:
     assert chosen_engine(cell) == "loop"
 
 
+def test_a_hook_hears_of_every_step() -> None:
+    cell, x, heard = Called(), torch.randn(3, 5, 3), []
+    handle = cell.B.register_forward_hook(lambda *_: heard.append(1))
+    unfold(cell, x)
+    assert chosen_engine(cell) == "loop" and len(heard) >= 5
+    handle.remove()
+    assert chosen_engine(cell) == "fused"
+    cell.register_forward_hook(lambda *_: None)  # which is not called as a module
+    assert chosen_engine(cell) == "fused"
+
+
+def test_derivatives_of_forward_mode_are_those_of_the_loop() -> None:
+    cell, x = Apart().double(), torch.randn(2, 5, 3).double()
+    along = torch.randn(2, 5, 3).double()
+    found = [
+        torch.func.jvp(lambda x, e=e: unfold(cell, x, engine=e)[0], (x,), (along,)) for e in ("auto", "loop")
+    ]
+    torch.testing.assert_close(*found, rtol=1e-12, atol=1e-12)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, along)
+        out = torch.autograd.forward_ad.unpack_dual(unfold(cell, dual)[0])
+    torch.testing.assert_close(out.tangent, found[0][1], rtol=1e-12, atol=1e-12)
+
+
 def test_weights_may_be_columns_of_a_matrix() -> None:
     cell, x = Apart().double(), torch.randn(4, 6, 3).double()
     torch.testing.assert_close(*(passes(cell, x, e) for e in ("fused", "loop")), rtol=1e-12, atol=1e-12)

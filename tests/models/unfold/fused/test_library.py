@@ -60,6 +60,38 @@ def test_a_kernel_is_compiled_once_and_then_loaded(folder, monkeypatch) -> None:
     assert {file.suffix for file in folder.iterdir()} == {".so", ".sha256"}
 
 
+@pytest.mark.usefixtures("folder")
+def test_a_kernel_that_alone_cannot_be_compiled_is_said(monkeypatch, tmp_path, capsys) -> None:
+    fails = tmp_path / "fails"
+    fails.write_text('#!/bin/sh\ngrep -qs "int backward" -- "$@" && exit 1\nexec gcc "$@"\n')
+    fails.chmod(0o700)
+    monkeypatch.setenv("CC", f"env MINE=1 {fails}")  # of several words
+    module.compiler.cache_clear()
+    cell = LSTM(3, 4)
+    assert chosen_engine(cell) == "native" and chosen_engine(cell) == "native"
+    said = capsys.readouterr().err
+    because = f"because env MINE=1 {fails} fails: no message"
+    assert said == f"seqbench: LSTM is not compiled, and trains slower, {because}.\n"
+    with pytest.raises(ValueError, match="engine=fused: LSTM has no such engine"):
+        check_engine(cell, "fused")
+
+
+def test_a_compiler_that_is_named_is_the_one_that_is_used(folder, monkeypatch) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler -O1")
+    module.compiler.cache_clear()
+    with pytest.raises(module.NoCompilerError, match=r"^CC=no-such-compiler -O1 is no compiler$"):
+        answer(1)
+
+
+def test_a_folder_in_which_others_may_write_is_not_used(folder) -> None:
+    answer(1)
+    folder.parent.chmod(0o770)  # they could put another folder in its place
+    with pytest.raises(
+        module.NoCompilerError, match="or the folder above belongs to another user, or others"
+    ):
+        answer(1)
+
+
 def test_a_umask_that_lets_a_group_write_costs_no_kernel(folder, monkeypatch) -> None:
     done, before = compiles(monkeypatch), os.umask(0o002)
     try:

@@ -19,11 +19,12 @@ engine        which cells have a kernel, and whether it is still theirs
 
 from seqbench.models.unfold.fused.engine import is_tested, kernel
 from seqbench.models.unfold.fused.function import Kernel
-from seqbench.models.unfold.fused.library import NoCompilerError, compiler, compiler_obstacle
+from seqbench.models.unfold.fused.library import CompileError, NoCompilerError, compiler, compiler_obstacle
 from seqbench.models.unfold.fused.nodes import NotCoveredError
 from seqbench.models.unfold.fused.run import run_fused
 
 __all__ = [
+    "CompileError",
     "Kernel",
     "NoCompilerError",
     "NotCoveredError",

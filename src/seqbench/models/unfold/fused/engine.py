@@ -39,6 +39,9 @@ _ENTRIES: WeakKeyDictionary[torch.nn.Module, dict[Any, Entry]] = WeakKeyDictiona
 def kernel(cell: Cell, x: Any, state: State, lengths: Tensor | None = None) -> Kernel:
     """Return the kernel of a cell.
 
+    It is made anew where a module of the cell has changed since. (What a step reads elsewhere, a global name
+    or an attribute of a class, counts as it was when the kernel was made.)
+
     Args:
         cell: whose step it goes through.
         x: its input, a pytree of tensors (B, T, …).

@@ -11,7 +11,7 @@ import ctypes
 import hashlib
 import os
 import platform
-import shutil
+import shlex
 import stat
 import subprocess
 import tempfile
@@ -37,12 +37,12 @@ class NoCompilerError(CompileError):
 
 @cache
 def compiler() -> tuple[str, str] | None:
-    """Return the C compiler and its version; None if there is none."""
-    for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
-        if name and (path := shutil.which(name)):
-            with suppress(OSError, subprocess.CalledProcessError):
-                found = subprocess.run([path, "--version"], capture_output=True, check=True)
-                return path, found.stdout.decode(errors="replace").partition("\n")[0]
+    """Return the command of the C compiler, `$CC` if that is set, and its version; None if there is none."""
+    given = os.environ.get("CC")
+    for command in [given] if given else ["cc", "gcc", "clang"]:
+        with suppress(OSError, ValueError, subprocess.CalledProcessError):
+            found = subprocess.run([*shlex.split(command), "--version"], capture_output=True, check=True)
+            return command, found.stdout.decode(errors="replace").partition("\n")[0]
     return None
 
 
@@ -66,14 +66,15 @@ def cache_folder() -> Path:
     try:
         base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute()
         folder = base / "seqbench" / "kernels"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
+        for part in (folder.parent, folder):
+            part.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = [part.stat() for part in (folder.parent, folder)]
     except RuntimeError as error:  # there is no home
         raise CompileError(f"there is no folder for kernels: {error}") from error
     except OSError as error:
         raise CompileError(f"{folder} cannot be made: {error.strerror}") from error
-    if found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise CompileError(f"{folder} belongs to another user, or others may write in it")
+    if any(part.st_uid != os.getuid() or part.st_mode & (stat.S_IWGRP | stat.S_IWOTH) for part in found):
+        raise CompileError(f"{folder} or the folder above belongs to another user, or others may write in it")
     return folder
 
 
@@ -92,8 +93,9 @@ def library(source: str, dtype: str) -> ctypes.CDLL:
     if source != products:
         check_compiler(dtype)  # (the functions of products.c are found by kernels that are loaded after them)
     if (found := compiler()) is None:
-        raise CompileError("there is no C compiler")
-    path, version = found
+        given = os.environ.get("CC")
+        raise CompileError(f"CC={given} is no compiler" if given else "there is no C compiler")
+    command, version = found
     processor, size = _processor()
     flags = [
         *LEVEL[source == products],
@@ -105,14 +107,14 @@ def library(source: str, dtype: str) -> ctypes.CDLL:
     flags += [f"-D{name}={name}_{dtype}" for name in ("product", "outer", "pack", "add")]
     if platform.machine() in ("x86_64", "AMD64"):
         flags.append(f"-mprefer-vector-width={size * 8}")
-    key = "\n".join([source, HEADER.read_text(encoding="utf-8"), path, version, *flags, processor])
+    key = "\n".join([source, HEADER.read_text(encoding="utf-8"), command, version, *flags, processor])
     file = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
     try:
         if not _is_sound(file):
-            _compile(source, path, flags, file)
+            _compile(source, command, flags, file)
         return ctypes.CDLL(str(file), mode=ctypes.RTLD_GLOBAL if source == products else ctypes.DEFAULT_MODE)
     except OSError as error:
-        raise CompileError(f"{path} and {file.parent} give no library: {error}") from error
+        raise CompileError(f"{command} and {file.parent} give no library: {error}") from error
 
 
 @cache
@@ -159,7 +161,7 @@ def _compile(source: str, compiler: str, flags: list[str], file: Path) -> None:
         text, made = Path(scratch, "kernel.c"), Path(scratch, "kernel.so")
         text.write_text(source, encoding="utf-8")
         done = subprocess.run(
-            [compiler, *flags, f"-I{HERE}", "-o", str(made), str(text), "-lm"],
+            [*shlex.split(compiler), *flags, f"-I{HERE}", "-o", str(made), str(text), "-lm"],
             capture_output=True,
         )
         if done.returncode:

@@ -7,6 +7,8 @@ sequence, so that autograd takes its gradient: `W.t()`, or the logistic function
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +92,7 @@ def _trace(cell: Cell, rows: int, *sample: Any) -> Step:
     for name, leaves in (("x", given), ("s", before)):
         for i, leaf in enumerate(leaves):
             watch.values[id(leaf)] = watch.graph.input(f"{name}{i}", width(leaf)), leaf
-    with torch.no_grad(), watch:
+    with torch.no_grad(), watch, _calls_none_with_hooks(cell):
         output, after = cell.step(cell.project(sample[0]), sample[1])
     outputs, output_spec = tree_flatten(output)
     ends, after_spec = tree_flatten(after)
@@ -120,6 +122,25 @@ def _trace(cell: Cell, rows: int, *sample: Any) -> Step:
         used=watch.used,
         matrices=watch.matrices,
     )
+
+
+@contextmanager
+def _calls_none_with_hooks(cell: Cell) -> Iterator[None]:
+    """Raise a NotCoveredError where a module with hooks is called: they would hear of this step alone."""
+    called: list[str] = []
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    handles = [
+        module.register_forward_pre_hook(lambda module, _: called.append(type(module).__name__))
+        for module in cell.modules()
+        if any(getattr(module, name) for name in hooks)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    if called:
+        raise NotCoveredError(f"a step that calls a module with hooks, {called[0]}")
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
