@@ -36,7 +36,7 @@ def test_what_is_submitted_and_what_is_said_of_jobs_that_fail(seqbench: Run):
     assert {f"#SBATCH --{option}" for option in wanted} <= set(lines)
     assert "module load cuda" in lines and lines[-1].startswith("exec ")
     assert "gres" not in "".join(lines) and "wckey" not in "".join(lines)
-    assert not list(Path("runs/.queued").iterdir())
+    assert not Path("runs/.queued").exists()
 
 
 @pytest.mark.usefixtures("cluster")

@@ -100,6 +100,8 @@ def forget(parts: Sequence[Part]) -> None:
     """Remove the notes on parts that have all left the queue."""
     for path in {_note(part) for part in parts}:
         path.unlink(missing_ok=True)
+        with suppress(OSError):  # there are others
+            path.parent.rmdir()
 
 
 def already_there(parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:
