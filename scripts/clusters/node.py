@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -85,11 +85,11 @@ def cluster(folder: Path) -> Iterator[None]:
     Args:
         folder: an empty one, that this user alone may write to.
     """
-    host = socket.gethostname().partition(".")[0]
+    host, user = socket.gethostname().partition(".")[0], pwd.getpwuid(os.getuid()).pw_name
     for name in ("state", "spool", "log"):
         (folder / name).mkdir()
     conf = folder / "slurm.conf"
-    conf.write_text(CONF.format(host=host, user=getpass.getuser(), folder=folder, ports=_free_ports()))
+    conf.write_text(CONF.format(host=host, user=user, folder=folder, ports=_free_ports()))
     (folder / "key").write_bytes(os.urandom(1024))
     (folder / "key").chmod(0o400)
     os.environ |= {"PATH": PATH, "SLURM_CONF": str(conf)}
@@ -109,8 +109,7 @@ def cluster(folder: Path) -> Iterator[None]:
         _wait_for_the_node(folder, started)
         yield
     finally:
-        subprocess.run(["scancel", "--state=RUNNING", f"--user={getpass.getuser()}"], check=False)
-        subprocess.run(["scancel", f"--user={getpass.getuser()}"], check=False)
+        subprocess.run(["scancel", f"--user={user}"], check=False)
         time.sleep(1)
         for daemon in reversed(started):
             daemon.terminate()
