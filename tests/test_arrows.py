@@ -25,8 +25,9 @@ MAY = {
     "runs": {"training", "analysis", "tasks", "models", "config", "errors", "processes"}
     | {"signals", "versions"},
     "sweeps": {"runs", "training", "results.rendering.rows", "config", "errors", "processes", "signals"},
-    "cli": {"sweeps", "runs", "training", "results", "analysis", "tasks", "models", "data", "config"}
-    | {"errors", "processes", "signals", "versions"},
+    "search": {"sweeps", "runs", "tasks", "config", "errors"},
+    "cli": {"search", "sweeps", "runs", "training", "results", "analysis", "tasks", "models", "data"}
+    | {"config", "errors", "processes", "signals", "versions"},
 }
 #: Frameworks that a package may not import, at any depth of its code.
 BANNED = {

@@ -56,7 +56,15 @@ def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary:
 
 def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
     words = [INSTEAD.get(word, word) for word in shlex.split(command)]
-    if words[1] not in ("ls", "report", "runs", "data", "analyse", "--cfg"):
+    if words[1] == "search":
+        words += [
+            *SMALL[:2],
+            "search.n_seeds=1",
+            "search.n_trials=2",
+            "search.bracket=2",
+            "task.eval_size=20",
+        ]
+    elif words[1] not in ("ls", "report", "runs", "data", "analyse", "--cfg"):
         words += SMALL
         if "logger" not in command and command != WITH_DASHBOARD:
             words.append("logger=none")
@@ -75,7 +83,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(command, marks=pytest.mark.slow if "slurm" in command else ())
+        pytest.param(command, marks=pytest.mark.slow if re.search("slurm|search task", command) else ())
         for command in COMMANDS
         if command.startswith("seqbench ")
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -92,8 +91,3 @@ def skip(sentence: str) -> None:
     """End with the code that says: not tried here."""
     print(f"skipped: {sentence}", file=sys.stderr)
     sys.exit(77)
-
-
-def is_root() -> bool:
-    """Whether this may install packages without asking."""
-    return os.getuid() == 0

@@ -21,6 +21,9 @@ from seqbench.errors import ConfigError
         (["model=leaky_rnn", "alph=1"], "There is no key 'alph' here. Did you mean 'model.cell.alpha'?"),
         (["+foo=1"], "There is no key 'foo' here. `seqbench --cfg job` shows all there are."),
         (["~nope"], "There is no key 'nope' here. `seqbench --cfg job` shows all there are."),
+        (["search=gru"], "search goes with `seqbench search …`."),
+        (["+search=gru"], "search goes with `seqbench search …`."),
+        (["search.n_trials=3"], "search.n_trials goes with `seqbench search …`."),
         (["seed.x=1"], "There is no key 'seed.x' here."),
         (
             ["model=rnn", "model.cell.chrono=3"],

@@ -10,13 +10,13 @@ import hydra
 import pytest
 
 import seqbench
-from seqbench.config.presets import CONF_DIR, GROUPS, describe, model_accepts, preset_names
+from seqbench.config.presets import CONF_DIR, GROUPS, OTHER_GROUPS, describe, model_accepts, preset_names
 from seqbench.errors import ConfigError
 
 
 def test_every_group_is_a_folder_and_the_other_way_round():
     folders = {path.name for path in CONF_DIR.iterdir() if path.is_dir()}
-    assert folders == {*GROUPS, "hydra"}  # what Hydra itself takes, such as launchers
+    assert folders == {*GROUPS, *OTHER_GROUPS, "hydra"}  # what Hydra itself takes, such as launchers
 
 
 @pytest.mark.parametrize(

@@ -123,26 +123,29 @@ def test_a_preset_may_say_what_goes_together_and_what_is_typed_counts_instead(se
     assert said.code == 2 and "names task.length, which has not several values here" in said.err
 
 
+WRONG = {
+    "model=gruu": "There is no preset 'gruu' in model. Did you mean 'gru'?",
+    "task.lenth=3": "There is no key 'task.lenth' here. Did you mean 'task.length'?",
+    "n_seeds=2 foo": "'foo' cannot be read: an argument reads key=value.",
+    "task=latch": "task is on the command line as well; one of them has to go.",
+    "'a": "a quote is not closed.",
+    "-m": "'-m' cannot be read",
+    "hydra.mode=RUN": "hydra.mode goes on the command line, for all lines.",
+    "experiment=reverse": "experiment goes on the command line, for all lines.",
+    "runs_dir=elsewhere": "runs_dir goes on the command line, for all lines.",
+    "model=": "model= must name a preset",
+}
+FAST = ("task.lenth=3", "task=latch", "-m")
+
+
 @pytest.mark.parametrize(
-    ("line", "sentence"),
-    [
-        ("model=gruu", "There is no preset 'gruu' in model. Did you mean 'gru'?"),
-        ("task.lenth=3", "There is no key 'task.lenth' here. Did you mean 'task.length'?"),
-        ("n_seeds=2 foo", "'foo' cannot be read: an argument reads key=value."),
-        ("task=latch", "task is on the command line as well; one of them has to go."),
-        ("'a", "a quote is not closed."),
-        ("-m", "'-m' cannot be read"),
-        ("hydra.mode=RUN", "hydra.mode goes on the command line, for all lines."),
-        ("experiment=reverse", "experiment goes on the command line, for all lines."),
-        ("runs_dir=elsewhere", "runs_dir goes on the command line, for all lines."),
-        ("model=", "model= must name a preset"),
-    ],
+    "line", [pytest.param(line, marks=() if line in FAST else pytest.mark.slow) for line in WRONG]
 )
-def test_a_wrong_line_is_named_before_anything_starts(seqbench: Run, launched, line, sentence):
+def test_a_wrong_line_is_named_before_anything_starts(seqbench: Run, launched, line):
     Path("jobs").write_text(f"model=rnn\n\n{line}\n")
     said = seqbench("--jobs", "jobs", "task=latch")
     assert said.code == 2 and not launched and not Path("runs").exists()
-    assert said.err.startswith(f"seqbench: jobs, line 3: {sentence}") and said.err.count("\n") == 1
+    assert said.err.startswith(f"seqbench: jobs, line 3: {WRONG[line]}") and said.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

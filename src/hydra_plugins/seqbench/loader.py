@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import hydra._internal.hydra as hydra_application
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -67,14 +67,17 @@ class PresetLoader(ConfigLoaderImpl):
     _repository: CachingConfigRepository
 
     def _parse_overrides_and_create_caching_repo(
-        self, config_name: Any, overrides: Any
+        self, config_name: Any, overrides: Any, *args: Any, **kwargs: Any
     ) -> tuple[list[Override], CachingConfigRepository]:
-        parsed, self._repository = super()._parse_overrides_and_create_caching_repo(config_name, overrides)
+        parsed, self._repository = super()._parse_overrides_and_create_caching_repo(
+            config_name, overrides, *args, **kwargs
+        )
         return parsed, self._repository
 
     def _load_configuration_impl(
         self, config_name: Any, overrides: list[str], run_mode: Any, *args: Any, **kwargs: Any
     ) -> DictConfig:
+        kwargs.pop("parsed_overrides", None)  # of Hydra 1.4: all overrides, and here they are taken apart
         parsed = OverridesParser.create(config_loader=self).parse_overrides(overrides)
         choices = [o for o in parsed if o.is_sweep_override() or not VALUE.fullmatch(str(o.key_or_group))]
         if any(choice.key_or_group == "hydra.searchpath" for choice in choices):
@@ -93,9 +96,8 @@ class PresetLoader(ConfigLoaderImpl):
         own = [override for override in parsed if not override.is_hydra_override()]
         config.hydra.overrides.task = [override.input_line for override in own]
         names = config.hydra.job.config.override_dirname
-        config.hydra.job.override_dirname = get_overrides_dirname(
-            own, kv_sep=names.kv_sep, item_sep=names.item_sep, exclude_keys=names.exclude_keys
-        )
+        lines = sorted(str(o.input_line) for o in own if o.key_or_group not in names.exclude_keys)
+        config.hydra.job.override_dirname = names.item_sep.join(lines).replace("=", names.kv_sep)
         return config
 
     def _process_config_searchpath(self, config_name: Any, parsed_overrides: Any, repo: Any) -> None:

@@ -26,6 +26,8 @@ Train
   seqbench -m … --dry-run                                  what it would run, and what that would take
   seqbench -m … hydra/launcher=slurm                       on a cluster, see docs/clusters.md; or =ray
 
+  seqbench search task=temporal_order model=rnn,lstm       the settings with which each model learns it best
+
   A run that has a result is read and not trained again; a run that was stopped is resumed.
 
 Look
@@ -54,7 +56,7 @@ More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra
 """
 
 #: The module that runs each command, by its `main`, with the arguments after the command's name.
-COMMANDS = {name: f"seqbench.cli.{name}" for name in ("report", "runs", "analyse", "ls", "data")}
+COMMANDS = {name: f"seqbench.cli.{name}" for name in ("search", "report", "runs", "analyse", "ls", "data")}
 
 
 def main() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from seqbench.cli.arguments import Arguments
-from seqbench.config.presets import GROUPS, SUBGROUPS, describe, preset_names
+from seqbench.config.presets import GROUPS, OTHER_GROUPS, SUBGROUPS, describe, preset_names
 from seqbench.errors import ConfigError, nearest, printable
+
+#: Every group that is listed.
+EVERY = (*GROUPS, *SUBGROUPS, *OTHER_GROUPS)
 
 
 def main(argv: list[str]) -> int:
@@ -16,7 +19,7 @@ def main(argv: list[str]) -> int:
     parser = Arguments(prog="seqbench ls", description="Every preset, one line each.")
     names = ", ".join(f"{group.removesuffix('s')}s" for group in GROUPS)
     parser.add_argument("group", nargs="*", help=names)
-    groups = [_group(name) for name in parser.parse_args(argv).group] or [*GROUPS, *SUBGROUPS]
+    groups = [_group(name) for name in parser.parse_args(argv).group] or EVERY
     presets = {group: preset_names(group) for group in groups}
     width = max(len(name) for some in presets.values() for name in some)
     for group, some in presets.items():
@@ -27,7 +30,7 @@ def main(argv: list[str]) -> int:
 
 
 def _group(name: str) -> str:
-    for group in (*GROUPS, *SUBGROUPS):
+    for group in EVERY:
         if name in (group, f"{group}s"):
             return group
     raise ConfigError(f"There is no group {name!r}.{nearest(name, GROUPS)} There are: {', '.join(GROUPS)}.")

@@ -10,6 +10,7 @@ from hydra.errors import HydraException
 
 from seqbench.cli.arguments import Arguments
 from seqbench.config.explain import no_preset
+from seqbench.config.overrides import quoted
 from seqbench.config.presets import preset_names
 from seqbench.errors import ConfigError
 
@@ -33,8 +34,7 @@ def as_hydra_reads_it(args: list[str]) -> list[str]:
     if given.zip is not None:
         keys += [f"hydra.sweeper.zip=[{','.join(f'[{group}]' for group in given.zip)}]"]
     if given.jobs is not None:
-        quoted = given.jobs.replace("\\", "\\\\").replace("'", "\\'")
-        keys += [f"hydra.sweeper.jobs='{quoted}'"]
+        keys += [f"hydra.sweeper.jobs={quoted(given.jobs)}"]
     if {*SWEEP} & {*left[1:]}:
         raise ConfigError("-m goes first: `seqbench -m model=rnn,gru …`.")
     if keys and left[:1] not in ([name] for name in SWEEP):

@@ -65,6 +65,9 @@ def named(cfg: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str])
         for key in {*main_config()} - {"defaults", "hydra", *GROUPS, *cfg}:
             cfg[key] = main_config()[key]  # `~seed` means the default
         cfg.allowed_packages = typed(overrides)
+    for key in cfg:
+        if key not in (*GROUPS, "preset") and key not in main_config():
+            raise unknown_key(str(key), overrides)
     try:
         cfg = fitted(cfg)
         for name, node in cfg.logger.items() if isinstance(cfg.logger, DictConfig) else ():
@@ -79,9 +82,6 @@ def named(cfg: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str])
             f"The experiment preset {choices['experiment']!r} changes nothing: its first line must read "
             "'# @package _global_'."
         )
-    for key in cfg:
-        if key not in (*GROUPS, "preset") and key not in main_config():
-            raise unknown_key(str(key), overrides)
     if missing:
         raise ConfigError(f"{missing[0]} has no value; give it one with {missing[0]}=….")
     for group in ("task", "model", "optim", "trainer"):

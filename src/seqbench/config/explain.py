@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config.hydra_api import composed
 from seqbench.config.overrides import choices
-from seqbench.config.presets import CONF_DIR, GROUPS, SUBGROUPS, main_config, preset_names
+from seqbench.config.presets import CONF_DIR, GROUPS, OTHER_GROUPS, SUBGROUPS, main_config, preset_names
 from seqbench.errors import ConfigError, SeqbenchError, nearest, nearest_key, one_line
 
 #: The most presets that a message names.
@@ -59,7 +59,7 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> SeqbenchErro
         key = found[1] or found[2]
         if key in SUBGROUPS:
             return ConfigError(f"This model has no {key} to choose.")
-        if (CONF_DIR / key).is_dir():
+        if (CONF_DIR / key).is_dir() and key not in OTHER_GROUPS:
             plural = f"{key.removesuffix('s')}s"
             return ConfigError(f"{key} takes the name of a preset; `seqbench ls {plural}` lists them.")
         full = re.search(r"full_key: (\S+)", text)
@@ -86,6 +86,8 @@ def no_preset(group: str, name: str, valid: Sequence[str]) -> ConfigError:
 
 def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
     """Return the error for a key that is none, with the key of this configuration that is closest."""
+    if (group := key.partition(".")[0]) in OTHER_GROUPS:
+        return ConfigError(f"{key} goes with `seqbench {group} …`.")
     known = dict.fromkeys(_keys_of_this(overrides))
     if (empty := _empty_node(key, overrides)) is not None:
         return ConfigError(f"{empty} is empty, and a key is added to it with a +: +{empty}.name=value.")

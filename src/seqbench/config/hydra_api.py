@@ -10,9 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config.fit import folder
 from seqbench.config.presets import CONF_DIR
+from seqbench.config.shares import register
 
 # For conf/config.yaml: Hydra writes into the folder of a sweep before it calls anything of seqbench's.
 OmegaConf.register_new_resolver("seqbench.folder", lambda path: folder(path, "runs_dir"), replace=True)
+register()
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:

@@ -68,7 +68,12 @@ def _at_home(found: re.Match[str]) -> str:
     path = os.path.expanduser(found[0])  # noqa: PTH111 - a user's name, `~ada`, too
     if path == found[0]:
         raise ConfigError(f"{found[0]} is in no home folder that is known here; give a whole path.")
-    return "'" + path.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return quoted(path)
+
+
+def quoted(text: str) -> str:
+    """Return a text as a value that Hydra reads as that text, whatever signs it has."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _check_choice(override: Override) -> None:

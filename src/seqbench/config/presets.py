@@ -25,6 +25,8 @@ GROUPS = ("task", "model", "optim", "trainer", "callbacks", "logger", "experimen
 LISTS = ("callbacks", "logger")
 #: Groups of a part of a preset: `model/readout=deep` beside `model=lstm`.
 SUBGROUPS = ("model/readout",)
+#: Groups of which no run is composed: `seqbench search search=gru`.
+OTHER_GROUPS = ("search",)
 
 
 def user_presets() -> Path | None:
@@ -81,6 +83,17 @@ def preset_node(group: str, name: str) -> DictConfig:
         parts.append("_self_")
     found = OmegaConf.merge(*(own if part == "_self_" else preset_node(group, part) for part in parts))
     assert isinstance(found, DictConfig)
+    return found
+
+
+def lineage(group: str, name: str) -> list[str]:
+    """Return a preset's name, and those of the presets of its group that it builds on, nearest first."""
+    found = [name]
+    for each in found:
+        path = _find(group, each)
+        own: Any = OmegaConf.load(path) if path else None
+        parts = own.get("defaults", ()) if isinstance(own, DictConfig) else ()
+        found += [part for part in parts if isinstance(part, str) and part != "_self_" and part not in found]
     return found
 
 

@@ -37,7 +37,7 @@ def check(sweep: Sweep, timed: bool = False) -> int:
     gpus = 0
     if unknown:
         sweep.folder.mkdir(parents=True, exist_ok=True)
-        for job, answer in _checked(unknown, sweep.folder, timed):
+        for job, answer in answers(unknown, sweep.folder, timed):
             if isinstance(answer, Refused):
                 say(f"{' '.join(job.typed)}: {answer.sentence}")
                 sweep.codes.append(answer.exit_code)
@@ -48,7 +48,7 @@ def check(sweep: Sweep, timed: bool = False) -> int:
     return gpus
 
 
-def _checked(jobs: Sequence[Job], folder: Path, timed: bool) -> Iterator[tuple[Job, Facts | Refused]]:
+def answers(jobs: Sequence[Job], folder: Path, timed: bool) -> Iterator[tuple[Job, Facts | Refused]]:
     """Yield each job with what it is, found out by as many processes as there are cores.
 
     Args:

@@ -63,12 +63,13 @@ class Display:
     Args:
         jobs: how many there are.
         slots: how many processes run at a time.
-        waiting: how many are still to start, of which this many are waited for by default.
+        show_test: whether figures of the test are shown.
     """
 
-    def __init__(self, jobs: int, slots: int) -> None:
+    def __init__(self, jobs: int, slots: int, show_test: bool = True) -> None:
         self.jobs = jobs
         self.slots = slots
+        self.show_test = show_test
         self.counts: Counter[str] = Counter()  # of jobs: done, skipped, failed
         self.waiting = 0
         self.running: dict[int, Running] = {}
@@ -183,7 +184,7 @@ def _far(running: Running) -> str:
     return " ".join(part for part in parts if part)
 
 
-def verdict(ended: Sequence[Ended]) -> str:
+def verdict(ended: Sequence[Ended], show_test: bool = True) -> str:
     """Return how the runs of a configuration ended: `5/5 solved, median 400 steps`."""
     failed = [run for run in ended if run.status == "failed"]
     diverged = [run for run in ended if run.status == "diverged"]
@@ -192,7 +193,7 @@ def verdict(ended: Sequence[Ended]) -> str:
         solved = [run.solved_at_step for run in ended if run.solved_at_step is not None]
         steps = f", median {statistics.median(solved):,.0f} steps" if solved else ""
         parts.append(f"{len(solved)}/{len(ended)} solved{steps}")
-    values = [run.value for run in ended if run.value is not None]
+    values = [run.value for run in ended if run.value is not None and show_test]
     if values:
         span = f" ({min(values):.3g} to {max(values):.3g})" if len(values) > 1 else ""
         name = next(run.metric for run in ended if run.value is not None)

@@ -32,9 +32,9 @@ def missing(sweep: Sweep, retry_failed: bool, on_run: Callable[[Path], object]) 
     return found
 
 
-def display_of(sweep: Sweep, left: dict[int, list[int]], slots: int) -> Display:
+def display_of(sweep: Sweep, left: dict[int, list[int]], slots: int, show_test: bool = True) -> Display:
     """Return the display of a sweep, once it is known which seeds it lacks; say how many jobs were done."""
-    display = Display(len(sweep.jobs), slots)
+    display = Display(len(sweep.jobs), slots, show_test)
     display.counts["failed"] = len(sweep.jobs) - len(left)
     display.counts["skipped"] = sum(not seeds for seeds in left.values())
     if skipped := display.counts["skipped"]:
@@ -89,4 +89,4 @@ class Gathering:
         failed = len(ended) < len(facts.seeds) or any(run.status == "failed" for run in ended)
         self.display.counts["failed" if failed else "done"] += 1
         if ended:
-            self.display.line(f"{job.label}: {verdict(ended)}")
+            self.display.line(f"{job.label}: {verdict(ended, self.display.show_test)}")

@@ -54,7 +54,7 @@ def launch(
             parts = math.ceil(PER_SLOT * devices.slots(facts) / len(jobs)) if on_cpu else 1
             waiting += units(job, facts, seeds, parts)
     slots = max((devices.slots(unit.facts) for unit in waiting), default=1)
-    with display_of(sweep, left, slots) as display:
+    with display_of(sweep, left, slots, settings.show_test) as display:
         train(sweep, waiting, devices, display, on_run)
     for line in sweep.failures:
         say(line)

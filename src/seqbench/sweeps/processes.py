@@ -10,6 +10,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+#: The variable that tells the server whose it is.
+LAUNCHER = "SEQBENCH_LAUNCHER"
 #: How often a start is tried.
 ATTEMPTS = 3
 
@@ -25,6 +27,7 @@ def start(
     """Start a process that has torch and Lightning, with a connection to it; variables are added to ours."""
     context = multiprocessing.get_context("forkserver")
     variables = dict(os.environ) | dict(environment)
+    os.environ[LAUNCHER] = str(os.getpid())
     for attempt in range(ATTEMPTS):
         ours, theirs = context.Pipe()
         process = context.Process(target=target, args=(theirs, log, variables, *args))

@@ -19,12 +19,14 @@ class Settings:
         gpus_per_job: a fraction of a GPU or a whole number of them; None for `trainer.devices`.
         retry_failed: whether runs that have failed before are tried again.
         dry_run: whether only to say what would be run.
+        show_test: whether figures of the test are shown.
     """
 
     n_jobs: int | None = None
     gpus_per_job: float | None = None
     retry_failed: bool = True
     dry_run: bool = False
+    show_test: bool = True
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Search: the settings with which a model learns a task best, for the same budget each."""

@@ -1,0 +1,111 @@
+"""The course of a search: rungs, failures, what was stopped, what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from optuna.trial import TrialState
+
+from seqbench.errors import ConfigError, StoreError
+from seqbench.search.found import rows as table
+from seqbench.search.study import open_storage
+from seqbench.search.tune import rows
+from tests.search.trials import Launcher, learns, search
+
+
+def of(every):
+    return [(each.part.model, each.trials, each.best and each.best.number) for each in every]
+
+
+@pytest.mark.slow
+def test_a_search_that_is_stopped_and_then_given_more_trials_finds_what_an_undisturbed_one_finds(
+    monkeypatch, tmp_path
+):
+    whole = Launcher(learns)
+    undisturbed = of(search(whole, monkeypatch, "model=rnn"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    stopping, stops, n_trials = Launcher(learns), 0, 4
+    while n_trials <= 8:
+        stopping.left = 9
+        try:
+            resumed = of(search(stopping, monkeypatch, "model=rnn", f"search.n_trials={n_trials}"))
+            n_trials += 4
+        except KeyboardInterrupt:
+            stops += 1
+    assert stops > 1 and resumed == undisturbed
+    assert stopping.trained == whole.trained and set(whole.trained.values()) == {1}
+
+
+def test_the_best_of_a_bracket_go_on_and_runs_that_have_solved_the_task_do_not(monkeypatch):
+    launcher = Launcher(learns)
+    (rnn,) = search(launcher, monkeypatch, "model=rnn")
+    for bracket in (rnn.trials[:4], rnn.trials[4:]):
+        assert sorted(len(trial.rungs) for trial in bracket) == [1, 1, 2, 3]
+        assert sorted(trial.state for trial in bracket) == [TrialState.COMPLETE, *3 * [TrialState.PRUNED]]
+        by_first = sorted(bracket, key=lambda trial: trial.score_at(0), reverse=True)
+        assert all(len(trial.rungs) == 1 for trial in by_first[2:])
+    assert rnn.best is max((t for t in rnn.trials if len(t.rungs) == 3), key=lambda trial: trial.score_at(2))
+    solved = {folder for (folder, steps) in launcher.trained if steps == 100}
+    assert rnn.steps == sum(run.steps for trial in rnn.trials for run in trial.outcomes) < 2 * 2 * 1000
+    assert len(solved) == 8 * 2  # each trial's two seeds at the first rung
+
+
+def test_what_was_found_is_kept_for_each_model_and_not_searched_again(monkeypatch):
+    few = ("search.n_trials=4", "search.rungs=1")
+    first = of(search(Launcher(learns), monkeypatch, *few, "model=gru"))
+    launcher = Launcher(learns)
+    both = of(search(launcher, monkeypatch, *few, "model=gru,rnn"))
+    assert both[0] == first[0] and all("rnn" in folder for folder, _ in launcher.trained)
+
+
+def test_a_trial_fails_alone_and_optuna_is_told(monkeypatch):
+    def breaks(cfg, seed):
+        if cfg["optim"]["lr"] > 0.01:
+            return {"status": "failed", "error": "ValueError: too much"} if seed % 2 else None
+        return learns(cfg, seed)
+
+    (rnn,) = search(Launcher(breaks), monkeypatch, "model=rnn")
+    assert rnn.failed and all(trial.state == TrialState.FAIL for trial in rnn.failed)
+    assert {trial.error for trial in rnn.failed} == {"ValueError: too much"}
+    assert [trial for trial in rnn.trials if trial.params["optim.lr"] > 0.01005] == rnn.failed
+    assert rnn.best is not None and table([rnn])[0]["failed"] == str(len(rnn.failed))
+
+
+def test_a_run_that_left_no_result_fails_its_trial(monkeypatch):
+    (rnn,) = search(Launcher(lambda cfg, seed: None), monkeypatch, "model=rnn", "search.n_trials=4")
+    assert [trial.error for trial in rnn.trials] == 4 * ["no result of seed 10000"]
+    assert rnn.best is None and table([rnn])[0]["best configuration"] == "—"
+
+
+def test_a_study_that_was_made_with_something_else_is_refused(monkeypatch):
+    first = ("model=rnn", "search.n_trials=4", "task.length=50")
+    search(Launcher(learns), monkeypatch, *first)
+    for more, sentence in [
+        ("search.space.optim.lr.high=0.1", r"search.space.optim.lr=Range\(low=0.0003, high=0.03, log=True"),
+        ("optim.clip_norm=1", r"search.space.optim.clip_norm=Range\(.*, and this one has None"),
+        ("search.n_seeds=3", "search.n_seeds=2, and this one has 3; .* search.folder=…"),
+        ("trainer.max_steps=800", "trainer.max_steps=400, and this one has 800"),
+        ("task.length=70", r"search.lengths=\[50\], and this one has \[70\]"),
+    ]:
+        with pytest.raises(ConfigError, match=f"search/study.db holds a search of rnn with {sentence}"):
+            search(Launcher(learns), monkeypatch, *first, more)
+
+
+def test_what_is_no_study_is_one_sentence(tmp_path):
+    (tmp_path / "study.db").write_text("something else, and long enough to be taken for a database" * 100)
+    with pytest.raises(StoreError, match=r"study.db is no study: .*file is not a database"):
+        open_storage(tmp_path / "study.db")
+
+
+def test_several_lengths_count_together(monkeypatch):
+    launcher = Launcher(learns)
+    (rnn,) = search(launcher, monkeypatch, "model=rnn", "search.lengths=[20,40]", "search.n_trials=4")
+    assert {(run.length, run.seed) for run in rnn.trials[0].outcomes} == {
+        *((20, 10_000), (20, 10_001), (40, 10_000), (40, 10_001))
+    }
+    assert rnn.best is not None and rnn.figures()["runs"] == 4
+
+
+def test_seeds_in_a_row_are_one_job():
+    assert rows([3, 4, 6]) == [range(3, 5), range(6, 7)] and rows([]) == []
