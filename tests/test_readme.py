@@ -33,7 +33,7 @@ WITH_DASHBOARD = "seqbench task=adding model=lstm"
 INSTEAD = {
     "trainer=ddp": "trainer.devices=1",
     "trainer=ddp_cpu": "trainer.accelerator=cpu",  # it would start the tests once more
-    "hydra/launcher=submitit_slurm": "hydra/launcher=submitit_local",
+    "hydra/launcher=slurm": "hydra/launcher=local",
 }
 
 

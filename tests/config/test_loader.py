@@ -32,6 +32,9 @@ OF_HYDRA = [
     ({"callbacks": {"x": TOUCH}}, "hydra.callbacks.x._target_=subprocess.call"),
     ({"job_logging": {"handlers": {"x": {"()": "y"}}}}, "hydra.job_logging.handlers.x.()=y"),
     ({"launcher": {"setup": ["touch ran"]}}, "hydra.launcher.setup=['touch ran']"),
+    ({"launcher": {"sbatch": {"wrap": "touch ran"}}}, "hydra.launcher.sbatch.wrap=touch ran"),
+    ({"launcher": {"address": "there:6379"}}, "hydra.launcher.address=there:6379"),
+    ({"launcher": {"partition": "${evil}"}}, "hydra.launcher.partition=${evil}"),
     ({"launcher": {"n_jobs": TOUCH}}, "hydra.launcher.n_jobs._target_=subprocess.call"),
     ({"launcher": {"n_jobs": "${evil}"}}, "hydra.launcher.n_jobs=${evil}"),
     ({"sweeper": TOUCH}, "hydra.sweeper._target_=subprocess.call"),
@@ -100,6 +103,12 @@ def test_a_preset_may_define_a_sweep_and_choose_a_launcher():
     text = {"defaults": [{"override /hydra/launcher": "basic"}], "hydra": node}
     write("presets/experiment/mine.yaml", GLOBAL + json.dumps(text))
     assert seqbench.compose(["experiment=mine", *TINY]).task.length == 5
+
+
+def test_a_preset_may_describe_a_cluster():
+    write("presets/hydra/launcher/mine.yaml", "defaults: [slurm, _self_]\npartition: gpu\ntime: 720\n")
+    launcher = composed(["hydra/launcher=mine"]).hydra.launcher
+    assert launcher.partition == "gpu" and launcher._target_.endswith("SlurmLauncher")
 
 
 #: Values that go with every preset, and words that choose one.

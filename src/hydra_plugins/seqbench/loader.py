@@ -26,8 +26,13 @@ from seqbench.errors import ConfigError
 #: The presets that come with seqbench, and the configurations of Hydra and its plugins.
 OWN = (f"file://{CONF_DIR}", "pkg://hydra.conf", "structured://")
 OWN_PLUGINS = "pkg://hydra_plugins."
-#: What other presets may set of the node `hydra`, besides the parameters of a sweep.
-PRESET_KEYS = ("hydra.mode", "hydra.launcher.n_jobs", "hydra.launcher.gpus_per_job", "hydra.sweeper.zip")
+#: What other presets may set of the node `hydra`, besides the parameters of a sweep. Of launchers it is what
+#: asks for resources: no lines of shell, no options of sbatch, and no address, whose answers are unpickled.
+LAUNCHER_KEYS = (
+    *("n_jobs", "gpus_per_job", "cpus_per_job", "memory_per_job", "seeds_per_job"),
+    *("partition", "account", "qos", "time", "requeue"),
+)
+PRESET_KEYS = ("hydra.mode", "hydra.sweeper.zip", *(f"hydra.launcher.{key}" for key in LAUNCHER_KEYS))
 PARAMS = "hydra.sweeper.params."
 #: The names of such parameters. Each becomes an argument, as if it had been typed.
 PARAM = r"\+{0,2}(?!hydra\b|allowed_packages\b)[A-Za-z][\w./]*"
@@ -165,8 +170,8 @@ def _check_preset(path: str, loaded: Any, package: str | None = None) -> None:
         )
         if not known or not _is_plain(value):
             raise ConfigError(
-                f"{file} sets {key}={value}; of hydra a preset may set hydra.mode, hydra.launcher.n_jobs "
-                "and gpus_per_job, hydra.sweeper.params and zip, to plain values."
+                f"{file} sets {key}={value}; of hydra a preset may set hydra.mode, hydra.sweeper.params and "
+                f"zip, and of hydra.launcher {', '.join(LAUNCHER_KEYS)}, to plain values."
             )
 
 

@@ -6,7 +6,7 @@ Hydra imports every plugin at every start, so that nothing heavy is imported her
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,6 @@ class LocalLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from seqbench.sweeps.job import Job, labels
-        from seqbench.sweeps.launch import launch
-        from seqbench.sweeps.sweep import Settings
 
         jobs = []
         for i, (typed, label) in enumerate(zip(job_overrides, labels(job_overrides), strict=True)):
@@ -52,7 +50,13 @@ class LocalLauncher(Launcher):
             where = [text for text in node["overrides"]["hydra"] if text.startswith("hydra.searchpath")]
             jobs.append(Job(initial_job_idx + i, task, plain, choices, label, [*self._options(), *where]))
         folder = Path(str(self.config.hydra.sweep.dir))
-        self.task_function.log.add_errors(
-            launch(jobs, folder, Settings(**self.settings), self.task_function.log.add_run)
-        )
+        log = self.task_function.log
+        log.add_errors(self.run(jobs, folder, log.add_run))
         return [JobReturn(overrides=job.typed, status=JobStatus.COMPLETED) for job in jobs]
+
+    def run(self, jobs: list[Any], folder: Path, on_run: Callable[[Path], object]) -> list[int]:
+        """Run the jobs; return the exit codes of what failed. Arguments are those of `sweeps.launch`."""
+        from seqbench.sweeps.launch import launch
+        from seqbench.sweeps.sweep import Settings
+
+        return launch(jobs, folder, Settings(**self.settings), on_run)

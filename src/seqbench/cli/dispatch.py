@@ -24,6 +24,7 @@ Train
   seqbench -m … --zip task.length,trainer.max_steps        values side by side: first with first …
   seqbench -m … --jobs FILE                                the same for each line of a file, key=value as here
   seqbench -m … --dry-run                                  what it would run, and what that would take
+  seqbench -m … hydra/launcher=slurm                       on a cluster, see docs/clusters.md; or =ray
 
   seqbench search task=temporal_order model=rnn,lstm       the settings with which each model learns it best
 

@@ -23,6 +23,9 @@ from seqbench.processes import machines
 from seqbench.training.settings import TrainerSettings
 from seqbench.versions import versions as of_packages
 
+#: How many GPUs the machine has that plans are made for, where it is not this one: a node of a cluster.
+elsewhere: int | None = None
+
 
 def accelerator(settings: TrainerSettings) -> str:
     """Return the name of the accelerator, as Lightning registers it.
@@ -32,7 +35,7 @@ def accelerator(settings: TrainerSettings) -> str:
     """
     name = settings.accelerator
     if name == "gpu":
-        name = "mps" if torch.backends.mps.is_available() else "cuda"
+        name = "mps" if elsewhere is None and torch.backends.mps.is_available() else "cuda"
     if name == "auto":
         name = next((kind for kind in ("cuda", "mps") if _is_available(kind)), "cpu")
     if name not in AcceleratorRegistry:
@@ -51,7 +54,7 @@ def world_size(settings: TrainerSettings) -> int:
             started.
     """
     name = accelerator(settings)
-    there = _class(name).auto_device_count()
+    there = count(name)
     if name == "cpu":  # as many processes as one asks for
         devices = max(settings.devices, 1)
     else:
@@ -74,12 +77,21 @@ def world_size(settings: TrainerSettings) -> int:
     return devices
 
 
+def count(accelerator: str) -> int:
+    """Return how many devices of a kind there are."""
+    if elsewhere is not None and accelerator != "cpu":
+        return elsewhere if accelerator == "cuda" else 0
+    return int(_class(accelerator).auto_device_count())
+
+
 def _class(accelerator: str) -> type[Accelerator]:
     kind: type[Accelerator] = AcceleratorRegistry[accelerator]["accelerator"]
     return kind
 
 
 def _is_available(accelerator: str) -> bool:
+    if elsewhere is not None:
+        return count(accelerator) > 0
     return bool(_class(accelerator).is_available())
 
 

@@ -180,7 +180,7 @@ def _look(folder: Path) -> StoredRun:
     status: Status = "orphan" if why else "stopped" if result is None else result.status
     if status in ("orphan", "stopped", "failed") and is_locked(folder):
         status, why, result = "running", "", None
-    steps, seconds = _reached(folder)
+    steps, seconds = reached(folder)
     speed = steps / seconds if seconds > 0 else None
     if result is not None:
         steps, seconds = result.steps, result.wall_time_s
@@ -195,7 +195,7 @@ def _look(folder: Path) -> StoredRun:
     )
 
 
-def _reached(folder: Path) -> tuple[int, float]:
+def reached(folder: Path) -> tuple[int, float]:
     """Return the step of the last evaluation in `metrics.csv` and the seconds up to it; (0, 0.0) for none."""
     try:
         lines = read(folder / "metrics.csv", MOST_BYTES).decode().splitlines()

@@ -15,6 +15,7 @@ from torch import nn
 from seqbench.config.fit import shown
 from seqbench.config.refusal import largest
 from seqbench.errors import ConfigError
+from seqbench.runs import devices
 from seqbench.tasks.base import Task
 from seqbench.tasks.specs import Tokens
 
@@ -45,7 +46,7 @@ def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any]) -> int:
         ConfigError: not even one fits.
     """
     seeds: int = config["n_seeds"]
-    if (free := free_memory()) is None:
+    if devices.elsewhere is not None or (free := free_memory()) is None:
         return seeds
     left = f"and {amount(free)} of memory are free"
     weights = sum(p.numel() * p.element_size() for p in model.parameters()) * COPIES

@@ -14,18 +14,18 @@ from seqbench.errors import say
 from seqbench.processes import available_cores
 from seqbench.results.rendering.rows import duration
 from seqbench.sweeps import known, work
-from seqbench.sweeps.devices import Devices
 from seqbench.sweeps.job import Facts, Job, Refused
 from seqbench.sweeps.outcome import FAILED
 from seqbench.sweeps.processes import cause, start
-from seqbench.sweeps.sweep import Settings, Sweep
+from seqbench.sweeps.sweep import Sweep
 
 
-def check(sweep: Sweep, settings: Settings) -> Devices:
-    """Find out what each job is, and name those that cannot be run; return the devices for the others.
+def check(sweep: Sweep, timed: bool = False) -> int:
+    """Find out what each job is, and name those that cannot be run; return how many GPUs the others find.
 
-    Raises:
-        ConfigError: the settings do not fit this machine.
+    Args:
+        sweep: of the jobs.
+        timed: whether to measure what their steps take.
     """
     unknown = []
     for job in sweep.jobs:
@@ -37,7 +37,7 @@ def check(sweep: Sweep, settings: Settings) -> Devices:
     gpus = 0
     if unknown:
         sweep.folder.mkdir(parents=True, exist_ok=True)
-        for job, answer in answers(unknown, sweep.folder, settings.dry_run):
+        for job, answer in answers(unknown, sweep.folder, timed):
             if isinstance(answer, Refused):
                 say(f"{' '.join(job.typed)}: {answer.sentence}")
                 sweep.codes.append(answer.exit_code)
@@ -45,7 +45,7 @@ def check(sweep: Sweep, settings: Settings) -> Devices:
                 sweep.facts[job.number] = answer
                 gpus = max(gpus, answer.there if answer.accelerator != "cpu" else 0)
                 known.note(job, answer)
-    return Devices(settings.n_jobs, settings.gpus_per_job, gpus)
+    return gpus
 
 
 def answers(jobs: Sequence[Job], folder: Path, timed: bool) -> Iterator[tuple[Job, Facts | Refused]]:
@@ -108,4 +108,7 @@ def say_plan(sweep: Sweep) -> None:
         done = f"{len(facts.done)}/{len(facts.seeds)}"
         rows.append([job.label, done, f"{facts.parameters:,}", duration(took) if took else "—", facts.group])
     print(tabulate(rows, headers=["job", "done", "parameters", "core time", "folder"]))
-    print(f"{len(sweep.jobs)} jobs, at most about {duration(seconds)} of one core.")
+    if any(job.gpus for job in sweep.jobs):
+        print(f"{len(sweep.jobs)} jobs; what they take on GPUs that are not here is not known.")
+    else:
+        print(f"{len(sweep.jobs)} jobs, at most about {duration(seconds)} of one core.")

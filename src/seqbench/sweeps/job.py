@@ -23,6 +23,7 @@ class Job:
         choices: the preset of each group.
         label: what it is by what was varied, `lstm lr=0.01`.
         options: those of the command line that say where presets lie.
+        gpus: of the machine that it is run on, where that is not this one.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Job:
     choices: dict[str, Any]
     label: str
     options: list[str] = field(default_factory=list)
+    gpus: int | None = None
 
 
 @dataclass(frozen=True)

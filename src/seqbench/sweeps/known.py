@@ -79,7 +79,7 @@ def _note(job: Job) -> Path | None:
     if not isinstance(config.get("runs_dir"), str) or config.get("allowed_packages"):
         return None
     decides = {key: value for key, value in config.items() if key not in ELSEWHERE}
-    text = json.dumps([decides, _choices(job), _surroundings()], sort_keys=True, default=str)
+    text = json.dumps([decides, _choices(job), job.gpus, _surroundings()], sort_keys=True, default=str)
     if any(mark in text for mark in LOOKED_UP):
         return None
     folder = Path(config["runs_dir"]).expanduser()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from seqbench.errors import say
 from seqbench.sweeps.checking import check, say_plan
-from seqbench.sweeps.display import Display
+from seqbench.sweeps.devices import Devices
+from seqbench.sweeps.gathering import display_of, missing
 from seqbench.sweeps.job import Job, Unit, units
 from seqbench.sweeps.processes import preload
 from seqbench.sweeps.sweep import Settings, Sweep
@@ -38,32 +39,22 @@ def launch(
     """
     sweep = Sweep(jobs, folder)
     preload(*([WANDB] if any(map(_logs_to_wandb, jobs)) else []))
-    devices = check(sweep, settings)
+    gpus = check(sweep, timed=settings.dry_run)
+    devices = Devices(settings.n_jobs, settings.gpus_per_job, gpus)
     if settings.dry_run:
         say_plan(sweep)
         return sweep.codes
+    left = missing(sweep, settings.retry_failed, on_run)
     waiting: deque[Unit] = deque()
-    skipped = 0
     for job in jobs:
-        facts = sweep.facts.get(job.number)
-        if facts is None:
-            continue
-        missing = facts.missing(settings.retry_failed)
-        for run in facts.before:
-            if run.seed not in missing:
-                on_run(Path(run.folder))
-                if run.status == "failed":
-                    sweep.fail(job, run, "it is not tried again: hydra.launcher.retry_failed=false")
-        skipped += not missing
-        # On a GPU seeds are faster together; on a CPU each has its own core.
-        parts = math.ceil(PER_SLOT * devices.slots(facts) / len(jobs)) if facts.accelerator == "cpu" else 1
-        waiting += units(job, facts, missing, parts)
+        if seeds := left.get(job.number):
+            facts = sweep.facts[job.number]
+            # On a GPU seeds are faster together; on a CPU each has its own core.
+            on_cpu = facts.accelerator == "cpu"
+            parts = math.ceil(PER_SLOT * devices.slots(facts) / len(jobs)) if on_cpu else 1
+            waiting += units(job, facts, seeds, parts)
     slots = max((devices.slots(unit.facts) for unit in waiting), default=1)
-    with Display(len(jobs), slots, settings.show_test) as display:
-        display.counts["skipped"] = skipped
-        display.counts["failed"] = len(jobs) - len(sweep.facts)
-        if skipped:
-            display.line(f"{skipped} of {len(jobs)} jobs had been done.")
+    with display_of(sweep, left, slots, settings.show_test) as display:
         train(sweep, waiting, devices, display, on_run)
     for line in sweep.failures:
         say(line)

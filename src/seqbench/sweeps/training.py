@@ -16,8 +16,9 @@ from seqbench.runs.locks import is_locked
 from seqbench.signals import Stopped
 from seqbench.sweeps import work
 from seqbench.sweeps.devices import Devices, Share
-from seqbench.sweeps.display import Display, verdict
-from seqbench.sweeps.job import Ended, Job, Refused, Unit
+from seqbench.sweeps.display import Display
+from seqbench.sweeps.gathering import Gathering
+from seqbench.sweeps.job import Ended, Refused, Unit
 from seqbench.sweeps.processes import cause, start
 from seqbench.sweeps.sweep import Sweep
 
@@ -50,7 +51,7 @@ def train(
     Raises:
         Stopped: the user has stopped it, and each process has ended.
     """
-    left = {number: sum(unit.job.number == number for unit in waiting) for number in sweep.facts}
+    gathering = Gathering(sweep, waiting, display)
     workers: dict[int, Worker] = {}
     number = 0
 
@@ -75,16 +76,15 @@ def train(
                         sweep.codes.append(message.exit_code)
         if worker.closed:
             worker.process.join()
-            _close(sweep, worker)
+            error = None if worker.answered else f"its process was ended by {cause(worker.process.exitcode)}"
+            worker.connection.close()
+            worker.process.close()
             devices.give_back(worker.share)
             display.ended(key)
             del workers[key]
-            sweep.ended.setdefault(unit.job.number, []).extend(unit.ended)
-            left[unit.job.number] -= 1
-            if not left[unit.job.number]:
-                _conclude(sweep, unit.job, display)
+            gathering.ended(unit, error, f"its log: {worker.log}")
 
-    with _stopped_in_order(workers, collect, display):
+    with _stopped_in_order(workers, collect, gathering):
         while waiting or workers:
             while waiting:
                 unit = next((unit for unit in waiting if not _trains_elsewhere(unit)), waiting[0])
@@ -115,46 +115,22 @@ def _begin(unit: Unit, log: Path, share: Share) -> tuple[Any, Connection]:
     return start(work.train_on_several, log, share.environment, unit.job, unit.seeds, unit.facts.group)
 
 
-def _close(sweep: Sweep, worker: Worker) -> None:
-    """Note for each seed of a process that is gone how it ended, if it did not say so itself."""
-    unit, code = worker.unit, worker.process.exitcode
-    if not worker.answered:
-        for seed in set(unit.seeds) - {ended.seed for ended in unit.ended}:
-            folder = f"{unit.facts.group}/seed-{seed}"
-            error = f"its process was ended by {cause(code)}"
-            unit.ended.append(Ended(seed=seed, folder=folder, status="failed", error=error))
-    for ended in unit.ended:
-        if ended.status == "failed":
-            sweep.fail(unit.job, ended, f"its log: {worker.log}")
-    worker.connection.close()
-    worker.process.close()
-
-
-def _conclude(sweep: Sweep, job: Job, display: Display) -> None:
-    """Print how a job ended, once all its processes have."""
-    trained = sweep.ended.get(job.number, [])
-    seeds = {run.seed for run in trained}
-    before = [run for run in sweep.facts[job.number].before if run.seed not in seeds]
-    ended = [*before, *trained]
-    failed = len(ended) < len(sweep.facts[job.number].seeds) or any(e.status == "failed" for e in ended)
-    display.counts["failed" if failed else "done"] += 1
-    if ended:
-        display.line(f"{job.label}: {verdict(ended, display.show_test)}")
-
-
 @contextmanager
 def _stopped_in_order(
-    workers: dict[int, Worker], collect: Callable[[int, Worker], None], display: Display
+    workers: dict[int, Worker], collect: Callable[[int, Worker], None], gathering: Gathering
 ) -> Iterator[None]:
     """On the first Ctrl-C let each process write its checkpoint; on the second, or an error, end them all."""
     try:
         yield
     except (KeyboardInterrupt, Stopped):
+        gathering.stopping = True
         try:
             for worker in workers.values():
                 os.kill(worker.process.pid, signal.SIGTERM)
             if workers:
-                display.warn("stopping: each run keeps its last evaluation. Ctrl-C again stops at once.")
+                gathering.display.warn(
+                    "stopping: each run keeps its last evaluation. Ctrl-C again stops at once."
+                )
             while workers:
                 wait([worker.connection for worker in workers.values()], timeout=LOOK)
                 for key, worker in list(workers.items()):

@@ -121,13 +121,12 @@ def train_on_several(
 
 
 def _facts(job: Job, timed: bool) -> Facts | Refused:
-    from lightning.pytorch.accelerators import AcceleratorRegistry
-
-    from seqbench.runs.devices import accelerator
+    from seqbench.runs import devices
     from seqbench.runs.plan import plan
     from seqbench.runs.store import read_result
     from seqbench.sweeps.outcome import ended, exit_code, failure
 
+    devices.elsewhere = job.gpus
     try:
         made = plan(_configuration(job))
         before = []
@@ -137,7 +136,7 @@ def _facts(job: Job, timed: bool) -> Facts | Refused:
                 result = read_result(folder)
                 if result is not None and result.identity == made.identity.digest:
                     before.append(ended(result, folder))
-        kind = accelerator(made.settings)
+        kind = devices.accelerator(made.settings)
         return Facts(
             group=str(made.runs_dir / made.group),
             identity=made.identity.digest,
@@ -148,7 +147,7 @@ def _facts(job: Job, timed: bool) -> Facts | Refused:
             threads=made.mode.threads,
             devices=made.mode.devices,
             accelerator=kind,
-            there=AcceleratorRegistry[kind]["accelerator"].auto_device_count(),
+            there=devices.count(kind),
             together=made.at_once,
             lasting=made.data is None and not made.config["allowed_packages"],
             seconds_per_step=_seconds_per_step(job) if timed and len(before) < len(made.seeds) else None,
@@ -164,6 +163,8 @@ def _seconds_per_step(job: Job) -> float | None:
     from seqbench.runs.schedule import train as train_seeds
 
     took = None
+    if job.gpus:  # they are elsewhere
+        return None
     for _ in range(2):  # in the first, what is compiled is
         with tempfile.TemporaryDirectory() as folder:
             cfg = _configuration(job)
