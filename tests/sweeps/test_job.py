@@ -27,6 +27,7 @@ JOB = Job(0, [], {}, {}, "gru lr=1")
     ("jobs", "found"),
     [
         ([["task=latch", "model=gru"], ["task=latch", "model=rnn"]], ["gru", "rnn"]),
+        ([[r"a=[0.0,$\{b\:2\}]"], ["a=1"]], ["a=[0.0,${b:2}]", "a=1"]),
         ([["optim.lr=0.1", "model=gru"], ["optim.lr=1", "model=rnn"]], ["gru lr=0.1", "rnn lr=1"]),
         ([["task.length=5", "x.length=1"], ["task.length=6", "x.length=2"]], ["task.length=5 x.length=1"]),
         ([["task=latch", "seed=1"]], ["latch"]),

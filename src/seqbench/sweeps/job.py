@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -144,7 +145,8 @@ def labels(jobs: Sequence[Sequence[str]]) -> list[str]:
     names = {key: short if last.count(short) == 1 else key for key, short in zip(shown, last, strict=True)}
     found = []
     for typed in jobs:
-        given = dict(text.partition("=")[::2] for text in typed)
+        # Hydra's sweeper writes a backslash before signs that its grammar would read.
+        given = dict(re.sub(r"\\(.)", r"\1", text).partition("=")[::2] for text in typed)
         parts = [given[k] if k in PRESETS else f"{names[k]}={given[k]}" for k in shown if k in given]
         found.append(" ".join(parts))
     return found
