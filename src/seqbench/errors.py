@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 
 #: The most characters that are shown of another library's message.
@@ -59,6 +61,16 @@ def say(sentence: str) -> None:
 def say_once(sentence: str) -> None:
     """Print a sentence as `say` does, unless this process has."""
     say(sentence)
+
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Write what is left of the output nowhere once its reader, such as `head`, has closed the pipe."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

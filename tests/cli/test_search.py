@@ -57,6 +57,16 @@ TINY = (
             "hydra/launcher=basic",
             "hydra/launcher=basic does not go with a search, which runs on this machine.",
         ),
+        (
+            "search.space.task.length={choices:[5,10]}",
+            "search.space.task.length={choices:[5,10]} has no effect beside task.length=10.",
+        ),
+        ("search.space.seed={choices:[1,2]}", "search.space.seed: a search cannot vary seed; it is the same"),
+        ("search.space.model={choices:[gru]}", "search.space.model: a search cannot vary model; it is"),
+        (
+            "search.space.trainer.eval_every={choices:[1]}",
+            "search.space.trainer.eval_every={choices:[1]} has",
+        ),
         ("hydra.launcher.n_jobs=two", "hydra.launcher.n_jobs=two must be a whole number or null."),
         ("model=memn2n,nope", "There is no preset 'nope' in model. There are: "),
         ("--foo", "unrecognized arguments: --foo; `seqbench search --help` says more."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 import seqbench as package
 from seqbench.runs.differences import differences
 from seqbench.sweeps import checking, known, training
+from seqbench.sweeps.job import Ended, Facts, Job
+from seqbench.sweeps.sweep import Sweep
 from tests.cli.conftest import Said
 
 SMALL = [
@@ -85,11 +88,42 @@ def test_what_is_known_is_found_out_again_where_anything_else_changed(seqbench: 
     assert len(list(Path("runs/.known").iterdir())) == 2
 
 
+@pytest.mark.slow
+def test_what_is_known_goes_with_a_folder_that_is_copied(seqbench: Run):
+    sweep = ["-m", *SMALL, "model=gru"]
+    assert seqbench(*sweep).code == 0
+    shutil.copytree("runs", "copy")
+    shutil.rmtree("copy/latch")
+    assert "had been done" not in seqbench(*sweep, "runs_dir=copy").out
+    assert len(list(Path("copy").glob("latch/*/seed-0/result.json"))) == 1
+    shutil.rmtree("runs")
+    assert "1 of 1 jobs had been done." in seqbench(*sweep, "runs_dir=copy").out
+
+
+def test_gpus_count_where_all_is_done(monkeypatch):
+    """The command that has made runs with half a GPU each is the one that reads them."""
+    run = Ended(seed=0, folder="", status="finished")
+    facts = Facts("", "", range(1), (run,), 1, 1, 1, 1, "cuda", 2, 1, lasting=True)
+    monkeypatch.setattr(known, "known", lambda job: facts)
+    assert checking.check(Sweep([Job(0, [], {}, {}, "")], Path())) == 2
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_on_when_its_reader_has_left(tmp_path):
+    line = " ".join(["-m", *SMALL, "model=gru,rnn"])
+    program = f'"{sys.executable}" -c "from seqbench.cli import main; main()"'
+    script = f"set -o pipefail; {program} {line} | true"
+    assert subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True).returncode == 0
+    script = f"{program} {line} n_seeds=2 >&-"
+    assert subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True).returncode == 0
+    assert len(list(tmp_path.glob("runs/latch/*/*/result.json"))) == 4
+
+
 def test_what_is_refused_is_named_before_anything_trains(seqbench: Run):
     said = seqbench("-m", *SMALL, "model=gru,rnn", "optim.lr=0.1,-1")
     assert said.code == 2 and said.out.startswith("4 jobs; ")
     assert said.err.count("optim.lr=-1: optim.lr=-1") == 2 and len(steps()) == 2
-    assert said.err.endswith("2 jobs of the sweep ended in errors, printed above.\n")
+    assert said.err.endswith("2 errors in this sweep, printed above.\n")
 
 
 def test_a_dry_run_trains_nothing(seqbench: Run):
@@ -150,6 +184,8 @@ def test_a_run_that_failed_is_not_tried_again_if_so_asked(seqbench: Run):
 def test_settings_that_do_not_fit_are_one_sentence(seqbench: Run):
     for setting, sentence in [
         ("n_jobs=0", "hydra.launcher.n_jobs=0 must be at least 1."),
+        ("n_jobs=two", "hydra.launcher.n_jobs=two must be a whole number or null."),
+        ("retry_failed=maybe", "hydra.launcher.retry_failed=maybe must be true or false."),
         ("gpus_per_job=2", "hydra.launcher.gpus_per_job=2 divides GPUs, and no job of this sweep trains on"),
     ]:
         said = seqbench("-m", *SMALL, "model=gru", f"hydra.launcher.{setting}", "trainer.accelerator=cpu")

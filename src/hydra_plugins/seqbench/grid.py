@@ -16,6 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from hydra_plugins.seqbench.local import LocalLauncher
+from seqbench.errors import reader_may_leave
 
 
 class GridSweeper(Sweeper):
@@ -64,7 +65,8 @@ class GridSweeper(Sweeper):
                     self._compose(made[0])
                 jobs += made
         jobs = [list(job) for job in dict.fromkeys(map(tuple, jobs))]
-        print(f"{len(jobs)} job{'s' * (len(jobs) != 1)}; a line for each that has ended.", flush=True)
+        with reader_may_leave():
+            print(f"{len(jobs)} job{'s' * (len(jobs) != 1)}; a line for each that has ended.")
         if not isinstance(self.launcher, LocalLauncher):  # which composes them all before it runs one
             for job in jobs:
                 self._compose(job)

@@ -56,7 +56,8 @@ class LocalLauncher(Launcher):
 
     def run(self, jobs: list[Any], folder: Path, on_run: Callable[[Path], object]) -> list[int]:
         """Run the jobs; return the exit codes of what failed. Arguments are those of `sweeps.launch`."""
+        from seqbench.config.refusal import made
         from seqbench.sweeps.launch import launch
         from seqbench.sweeps.sweep import Settings
 
-        return launch(jobs, folder, Settings(**self.settings), on_run)
+        return launch(jobs, folder, made(Settings, self.settings, "hydra.launcher"), on_run)

@@ -9,8 +9,8 @@ import signal
 import sys
 from importlib import import_module
 
-from seqbench.cli.output import open_streams, reader_may_leave
-from seqbench.errors import ConfigError, SeqbenchError, nearest, say
+from seqbench.cli.output import open_streams
+from seqbench.errors import ConfigError, SeqbenchError, nearest, reader_may_leave, say
 from seqbench.signals import Stopped, handled
 
 HELP = """\

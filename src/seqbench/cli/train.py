@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from seqbench.cli.arguments import refused
-from seqbench.cli.output import reader_may_leave
-from seqbench.errors import ConfigError, SeqbenchError, StoreError, printable, say
+from seqbench.errors import ConfigError, SeqbenchError, StoreError, printable, reader_may_leave, say
 from seqbench.processes import is_first_process
 from seqbench.sweeps.outcome import FAILED, NO_MEMORY, failure
 
@@ -56,13 +55,14 @@ def main() -> int:
                 with preset_loader(), env_override({"HYDRA_FULL_ERROR": "1"}):
                     run()
         except Exception as error:  # Hydra's, OmegaConf's, YAML's; `run_job` handles the errors of jobs
-            if isinstance(error, OSError) and error.strerror:
+            if isinstance(error, OSError) and error.strerror and error.filename is not None:
                 raise StoreError(f"cannot write {error.filename}: {error.strerror}.") from error
             raise explain(error, overrides) from error
-        log.print_table()
+        with reader_may_leave():
+            log.print_table()
         codes = log.exit_codes()
     if len(codes) > 1:
-        say(f"{len(codes)} jobs of the sweep ended in errors, printed above.")
+        say(f"{len(codes)} errors in this sweep, printed above.")
     return max(codes, default=0)
 
 

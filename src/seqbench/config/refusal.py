@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
-from seqbench.config.fit import shown
-from seqbench.errors import ConfigError, one_line
+from seqbench.config.fit import fit, shown
+from seqbench.errors import ConfigError, nearest_key, one_line
+
+T = TypeVar("T")
 
 #: The kinds of error by which a constructor refuses a value. Any other is a fault of its code.
 REFUSING = (ValueError, TypeError, AssertionError, RuntimeError, OverflowError, ImportError, MemoryError)
@@ -88,3 +90,26 @@ def _targets(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
         if isinstance(value, dict) and "_target_" in value:
             yield f"{prefix}{key}", str(value["_target_"]).rpartition(".")[2]
             yield from _targets(value, f"{prefix}{key}.")
+
+
+def made(kind: type[T], node: Mapping[str, Any], where: str) -> T:
+    """Return the dataclass that a node describes.
+
+    Args:
+        kind: the dataclass.
+        node: its fields.
+        where: the node's key, for messages.
+
+    Raises:
+        ConfigError: a key is unknown, a value does not fit or is refused, or one is missing.
+    """
+    hints = get_type_hints(kind)
+    for key in node:
+        if key not in hints:
+            guess = nearest_key(f"{where}.{key}", [f"{where}.{name}" for name in hints])
+            raise ConfigError(f"There is no key {where}.{key}.{guess}")
+    values = {key: fit(value, hints[key], f"{where}.{key}") for key, value in node.items()}
+    try:
+        return kind(**values)
+    except (ValueError, TypeError) as error:
+        raise refusal(error, values, where) from error

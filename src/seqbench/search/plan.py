@@ -15,13 +15,16 @@ from seqbench.config.explain import no_preset
 from seqbench.config.fit import LARGEST, count
 from seqbench.config.overrides import parse, readable
 from seqbench.config.presets import lineage, preset_names, preset_node
+from seqbench.config.refusal import made
 from seqbench.errors import ConfigError
-from seqbench.search.settings import SearchSettings, made, settings_of
+from seqbench.search.settings import SearchSettings, settings_of
 from seqbench.search.space import Space, arguments, space_of
 from seqbench.sweeps.sweep import Settings
 
 #: The keys of Hydra's that say how runs are launched.
 LAUNCHER = "hydra.launcher."
+#: Keys with a dot that a search sets itself.
+FIXED = ("task.length", "trainer.max_steps", "trainer.eval_every")
 #: Keys that decide no number of a search.
 INCIDENTAL = (
     *("seed", "n_seeds", "runs_dir", "data_dir", "callbacks", "logger", "allowed_packages", "preset"),
@@ -142,6 +145,15 @@ def _part(
         raise ConfigError(f"{typed['task.length']} has no effect beside search.lengths={settings.lengths}.")
     lengths: list[int | None] = [*(settings.lengths or [config.task.get("length")])]
     space = {key: varied for key, varied in space_of(settings.space).items() if key not in typed}
+    for override in own:  # what only a preset varies gives way to what is typed
+        key = str(override.key_or_group).removeprefix("search.space.")
+        both = [text for name, text in typed.items() if "." in name and f"{key}.".startswith(f"{name}.")]
+        if both and not override.is_delete():
+            raise ConfigError(f"{override.input_line} has no effect beside {both[0]}.")
+    if fixed := [key for key in space if _is_fixed(key)]:
+        raise ConfigError(
+            f"search.space.{fixed[0]}: a search cannot vary {fixed[0]}; it is the same for all trials."
+        )
     if not space:
         raise ConfigError(f"search.space of {model} is empty: every key of it is typed.")
     max_steps = count(config.trainer.max_steps, "trainer.max_steps", 1, LARGEST)
@@ -232,6 +244,11 @@ def _leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
     if not isinstance(node, dict):
         return [(prefix.removesuffix("."), node)]
     return [leaf for key, value in node.items() for leaf in _leaves(value, f"{prefix}{key}.")]
+
+
+def _is_fixed(key: str) -> bool:
+    """Whether the search sets a key itself, or compares runs in which it is the same."""
+    return ("." not in key and key != "batch_size") or key in FIXED
 
 
 def _is_incidental(key: str) -> bool:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from seqbench.config.fit import fit, shown
-from seqbench.config.refusal import refusal
-from seqbench.errors import ConfigError, nearest_key
-
-T = TypeVar("T")
+from seqbench.config.fit import shown
+from seqbench.config.refusal import made
 
 
 @dataclass(frozen=True)
@@ -101,26 +98,3 @@ def settings_of(node: DictConfig) -> SearchSettings:
     """
     plain: Any = OmegaConf.to_container(node, resolve=False)
     return made(SearchSettings, plain, "search")
-
-
-def made(kind: type[T], node: Mapping[str, Any], where: str) -> T:
-    """Return the dataclass that a node describes.
-
-    Args:
-        kind: the dataclass.
-        node: its fields.
-        where: the node's key, for messages.
-
-    Raises:
-        ConfigError: a key is unknown, a value does not fit or is refused, or one is missing.
-    """
-    hints = get_type_hints(kind)
-    for key in node:
-        if key not in hints:
-            guess = nearest_key(f"{where}.{key}", [f"{where}.{name}" for name in hints])
-            raise ConfigError(f"There is no key {where}.{key}.{guess}")
-    values = {key: fit(value, hints[key], f"{where}.{key}") for key, value in node.items()}
-    try:
-        return kind(**values)
-    except (ValueError, TypeError) as error:
-        raise refusal(error, values, where) from error

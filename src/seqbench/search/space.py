@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from seqbench.config.fit import shown
+from seqbench.config.refusal import made
 from seqbench.errors import ConfigError
-from seqbench.search.settings import made
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

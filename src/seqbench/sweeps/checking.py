@@ -34,7 +34,6 @@ def check(sweep: Sweep, timed: bool = False) -> int:
             unknown.append(job)
         else:
             sweep.facts[job.number] = facts
-    gpus = 0
     if unknown:
         sweep.folder.mkdir(parents=True, exist_ok=True)
         for job, answer in answers(unknown, sweep.folder, timed):
@@ -43,9 +42,8 @@ def check(sweep: Sweep, timed: bool = False) -> int:
                 sweep.codes.append(answer.exit_code)
             else:
                 sweep.facts[job.number] = answer
-                gpus = max(gpus, answer.there if answer.accelerator != "cpu" else 0)
                 known.note(job, answer)
-    return gpus
+    return max((facts.there for facts in sweep.facts.values() if facts.accelerator != "cpu"), default=0)
 
 
 def answers(jobs: Sequence[Job], folder: Path, timed: bool) -> Iterator[tuple[Job, Facts | Refused]]:

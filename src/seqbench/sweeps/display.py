@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from seqbench.errors import printable, say
+from seqbench.errors import printable, reader_may_leave, say
 from seqbench.results.rendering.rows import duration
 from seqbench.sweeps.job import Ended, Unit
 
@@ -112,8 +112,8 @@ class Display:
         if self._live is not None and sys.stdout.isatty():
             self._live.console.print(Text(printable(text)), soft_wrap=True)
         else:
-            sys.stdout.write(f"{printable(text)}\n")
-            sys.stdout.flush()
+            with reader_may_leave():
+                sys.stdout.write(f"{printable(text)}\n")
 
     def warn(self, sentence: str) -> None:
         """Print a sentence about what went wrong."""

@@ -45,22 +45,24 @@ def known(job: Job) -> Facts | None:
     if not noted:
         return None
     config = job.config
+    group = _runs_dir(config) / noted["group"]
     seeds = range(config["seed"], config["seed"] + config["n_seeds"])
     before = []
     for seed in seeds:
-        folder = Path(noted["group"], f"seed-{seed}")
+        folder = Path(group, f"seed-{seed}")
         with suppress(StoreError):
             result = read_result(folder)
             if result is not None and result.identity == noted["identity"]:
                 before.append(ended(result, folder))
-    facts = Facts(**noted | {"seeds": seeds, "before": tuple(before)})
+    facts = Facts(**noted | {"group": str(group), "seeds": seeds, "before": tuple(before)})
     return facts if not facts.missing() else None
 
 
 def note(job: Job, facts: Facts) -> None:
     """Note what was found out about a job, for `known`."""
     if facts.lasting and (path := _note(job)) is not None:
-        noted = asdict(facts)
+        # The folder of all runs may be moved or copied, and the notes with it.
+        noted = asdict(facts) | {"group": os.path.relpath(facts.group, _runs_dir(job.config))}
         del noted["seeds"], noted["before"]
         part = path.with_name(f"{path.name}.{os.getpid()}")
         try:
@@ -82,8 +84,11 @@ def _note(job: Job) -> Path | None:
     text = json.dumps([decides, _choices(job), job.gpus, _surroundings()], sort_keys=True, default=str)
     if any(mark in text for mark in LOOKED_UP):
         return None
-    folder = Path(config["runs_dir"]).expanduser()
-    return folder / FOLDER / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    return _runs_dir(config) / FOLDER / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+
+
+def _runs_dir(config: dict[str, Any]) -> Path:
+    return Path(config["runs_dir"]).expanduser()
 
 
 def _choices(job: Job) -> dict[str, Any]:

@@ -81,8 +81,8 @@ def train(connection: Connection, log: Path, environment: Mapping[str, str], job
         with handled():  # so that SIGTERM keeps the last evaluation
             train_seeds(cfg, on_result=on_result)
     except Exception as error:
-        traceback.print_exc()
         connection.send(Refused(failure(error), exit_code(error)))
+        traceback.print_exc()  # after the answer: the disk of the log may be full
     else:
         connection.send(None)
 
