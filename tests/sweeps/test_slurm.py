@@ -50,7 +50,7 @@ def test_what_is_submitted_and_what_is_said_of_jobs_that_fail(seqbench: Run):
         ("partition='low\nrm'", "hydra.launcher.partition=low\\nrm is nothing that sbatch takes."),
         ("time='1 --wrap=x'", "hydra.launcher.time=1 --wrap=x is nothing that sbatch takes."),
         ("seeds_per_job=0", "hydra.launcher.seeds_per_job=0 must be a whole number, at least 1."),
-        ("gpus_per_job=0.5", "hydra.launcher.gpus_per_job=0.5 must be a whole number, at least 0."),
+        ("gpus_per_job=0.5", "hydra.launcher.gpus_per_job=0.5 must be a whole number or null."),
         ("+sbatch.wrap=x", "hydra.launcher.sbatch.wrap=x is no option of sbatch that can be given here."),
         ("+sbatch.mail_user='a\nb'", "hydra.launcher.sbatch.mail_user=a\\nb is no option of sbatch"),
     ],

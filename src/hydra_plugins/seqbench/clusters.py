@@ -16,15 +16,17 @@ class SlurmLauncher(LocalLauncher):
     """Hands the jobs of a sweep to `seqbench.sweeps.slurm`."""
 
     def run(self, jobs: list[Any], folder: Path, on_run: Callable[[Path], object]) -> list[int]:
+        from seqbench.config.refusal import made
         from seqbench.sweeps.slurm import SlurmSettings, launch
 
-        return launch(jobs, folder, SlurmSettings(**self.settings), on_run)
+        return launch(jobs, folder, made(SlurmSettings, self.settings, "hydra.launcher"), on_run)
 
 
 class RayLauncher(LocalLauncher):
     """Hands the jobs of a sweep to `seqbench.sweeps.ray`."""
 
     def run(self, jobs: list[Any], folder: Path, on_run: Callable[[Path], object]) -> list[int]:
+        from seqbench.config.refusal import made
         from seqbench.sweeps.ray import RaySettings, launch
 
-        return launch(jobs, folder, RaySettings(**self.settings), on_run)
+        return launch(jobs, folder, made(RaySettings, self.settings, "hydra.launcher"), on_run)

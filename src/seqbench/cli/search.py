@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 
 from seqbench.cli.arguments import Arguments
-from seqbench.errors import ConfigError, StoreError, say
+from seqbench.errors import ConfigError, StoreError, reader_may_leave, say
 
 DESCRIPTION = """\
 Look for the settings with which each model learns a task best, by Optuna, with the same budget for each.
@@ -66,9 +66,10 @@ def main(argv: list[str]) -> int:
     from seqbench.search.tune import check_space, tune
 
     search = plan(args.keys)
-    for part in search.models:
-        print(f"{part.model} varies {', '.join(part.space)}")
-    print(budget(search.models[0]), flush=True)
+    with reader_may_leave():
+        for part in search.models:
+            print(f"{part.model} varies {', '.join(part.space)}")
+        print(budget(search.models[0]))
     seconds = check_space(search, timed=args.dry_run)
     if seconds is None:
         return ConfigError.exit_code
@@ -96,11 +97,12 @@ def main(argv: list[str]) -> int:
         tune(search, studies)
         every = found(search, studies)
         write(search, every)
-    print()
-    print_rows(rows(every), right=NUMBERS)
-    print(compared(search))
     for each in every:
         for trial in each.failed:
             say(f"{each.part.model} trial {trial.number} failed: {trial.error}")
-    print(f"{search.folder / SEARCH_FILE} has every trial. On fresh seeds:\n  {command(search)}")
+    with reader_may_leave():
+        print()
+        print_rows(rows(every), right=NUMBERS)
+        print(compared(search))
+        print(f"{search.folder / SEARCH_FILE} has every trial. On fresh seeds:\n  {command(search)}")
     return 0 if all(each.best is not None for each in every) else 1

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from seqbench.config.explain import explain
 from seqbench.config.hydra_api import composed
 from seqbench.config.overrides import quoted
-from seqbench.errors import say
+from seqbench.errors import reader_may_leave, say
 from seqbench.runs.result import Result
 from seqbench.runs.store import read_result
 from seqbench.search.objective import Outcome, outcome
@@ -73,7 +73,8 @@ def tune(plan: SearchPlan, studies: Mapping[str, Study]) -> None:
     while due := {model: its for model, study in studies.items() if (its := study.due()) is not None}:
         for model, (rung, trials) in due.items():
             numbers = ", ".join(str(trial.number) for trial in trials)
-            print(f"{model}: trials {numbers} to step {parts[model].steps[rung]}", flush=True)
+            with reader_may_leave():
+                print(f"{model}: trials {numbers} to step {parts[model].steps[rung]}")
         wanted = [(parts[model], rung, trial) for model, (rung, trials) in due.items() for trial in trials]
         found = _trained(plan, wanted)
         for part, rung, trial in wanted:
