@@ -1,0 +1,219 @@
+"""The longest span that a model learns: a psychometric curve through solve counts, and its 50 % point.
+
+The probability that a run solves its task falls with the span. As a curve in log₂ span it is taken to be
+logistic, as in psychophysics (Wichmann & Hill, 2001, Perception & Psychophysics 63), and fitted by penalised
+likelihood (Firth, 1993, Biometrika 80): Jeffreys' prior keeps the fit finite where every run below some span
+solves the task and none above it. The interval is that of the profile likelihood, as Heinze & Schemper (2002,
+Statistics in Medicine 21) have it. Kent & Murray (2024, arXiv:2408.11946) and Illium et al. (2022) measure
+spans too, without an interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_expit
+from scipy.stats import chi2
+
+#: The number of runs that solved the task, and of all runs, at each span.
+Outcomes = Mapping[int, tuple[int, int]]
+
+#: How many points an octave the profile likelihood is computed at.
+RESOLUTION = 24
+#: Slopes of the logistic curve in 1/octave: from all but level to a step within a tenth of an octave.
+SLOPES = np.geomspace(0.05, 50, 60)
+#: How far beyond the tried spans the 50 % point may lie, in octaves: far enough for a curve that is level.
+BEYOND = np.geomspace(1 / RESOLUTION, 256, 40)
+
+
+@dataclass(frozen=True)
+class Span:
+    """The span at which half of the runs solve the task, in the unit of the spans.
+
+    Attributes:
+        estimate: the span. Here and at the ends, 0 means below the least span tried, and infinity beyond the
+            largest: the interval is open there.
+        low: the lower end of the interval.
+        high: the upper end of the interval.
+        slope: how fast the log-odds of solving fall, per octave. A span at 73 % lies 1/slope octaves lower.
+        least: the least span tried.
+        most: the largest span tried.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    slope: float
+    least: int
+    most: int
+
+    @property
+    def factor(self) -> float:
+        """The width of the interval as a factor, high / low; infinite where an end is open."""
+        return self.high / self.low if 0 < self.low and self.high < math.inf else math.inf
+
+    def __str__(self) -> str:
+        """`53 [41–70]`; with open ends `> 400`, `< 10`, `330 [260–>400]`; `unsure` where both are open."""
+        if self.low == 0 and math.isinf(self.high):
+            return "unsure"
+        texts = [self._text(value) for value in (self.estimate, self.low, self.high)]
+        return texts[0] if len(set(texts)) == 1 else f"{texts[0]} [{texts[1]}–{texts[2]}]"
+
+    def _text(self, value: float) -> str:
+        """Return a span in three digits, or on which side of the tried spans it lies."""
+        if value < self.least:
+            return f"< {self.least}"
+        return f"> {self.most}" if value > self.most else f"{value:.3g}"
+
+
+def fit_span(outcomes: Outcomes, level: float = 0.95) -> Span:
+    """Fit P(solve) = 1 / (1 + (span / m)^(slope / ln 2)), slope > 0, and return m with its interval.
+
+    The penalised log-likelihood is l(m, slope) + ½ log |I|, I the Fisher information of intercept and slope
+    (of the intercept alone, where one span was tried). It is maximised over a grid, so that a likelihood
+    with two maxima, or one at infinity, needs no care. The interval holds every m for which
+    2 (l* − max over slope) is at most the quantile of χ² with one degree of freedom.
+
+    The runs must be independent: where the same seeds, from the same weights, run at every span, use
+    `fit_seeds`.
+
+    Args:
+        outcomes: at each span how many runs solved the task, and how many there were.
+        level: the confidence level.
+
+    Raises:
+        ValueError: no span, a span below 1, or counts that are not 0 ≤ solved ≤ n, 1 ≤ n.
+    """
+    return _fit(outcomes, float(chi2.ppf(level, 1)))
+
+
+def fit_seeds(solved: Mapping[int, Sequence[bool]], level: float = 0.95) -> Span:
+    """Fit the same curve to whole seeds: each has run at every span and may be good or bad at all of them.
+
+    What a seed has in common over the spans makes the counts vary more than independent runs do. The
+    quantile is multiplied by that overdispersion: the variance of m between seeds (the sandwich estimate,
+    Liang & Zeger, 1986, Biometrika 73) over that of independent runs, 1 at least. A bootstrap over five
+    seeds knows but a few hundred samples, many of them without any fall, so that it is not used.
+
+    Args:
+        solved: at each span whether each seed solved the task; the seeds are the same in the same order.
+        level: the confidence level.
+
+    Raises:
+        ValueError: as for `fit_span`, or the numbers of seeds differ.
+    """
+    if len({len(runs) for runs in solved.values()}) > 1:
+        raise ValueError("whole seeds have run at every span; here the number of runs differs between spans")
+    outcomes = {span: (sum(runs), len(runs)) for span, runs in solved.items()}
+    fit = _fit(outcomes, quantile := float(chi2.ppf(level, 1)))
+    return _fit(outcomes, quantile * _overdispersion(solved, fit))
+
+
+def solve_probability(span: float, fit: Span) -> float:
+    """Return the fitted probability that a run solves the task at a span; 1 or 0 where m is open."""
+    if fit.estimate == 0 or math.isinf(fit.estimate):
+        return float(fit.estimate > 0)
+    return float(expit(fit.slope * math.log2(fit.estimate / span)))
+
+
+def _fit(outcomes: Outcomes, quantile: float) -> Span:
+    """Fit the curve; the interval holds what lies within `quantile` of twice the largest likelihood."""
+    _check(outcomes)
+    spans = sorted(outcomes)
+    x = np.log2(spans)
+    solved, n = np.array([outcomes[span] for span in spans], dtype=float).T
+    inside = np.linspace(x[0], x[-1], 2 + round(RESOLUTION * (x[-1] - x[0])))
+    m = np.concatenate([x[0] - BEYOND[::-1], inside, x[-1] + BEYOND])
+    likelihood = _penalised_likelihood(x, solved, n, m)
+    profile = likelihood.max(axis=1)
+    best = int(profile.argmax())
+    low, high = _ends(m, 2 * (profile[best] - profile) - quantile)
+    return Span(
+        estimate=_limited(m[best], x),
+        low=_limited(low, x),
+        high=_limited(high, x),
+        slope=float(SLOPES[likelihood[best].argmax()]),
+        least=spans[0],
+        most=spans[-1],
+    )
+
+
+def _overdispersion(solved: Mapping[int, Sequence[bool]], fit: Span) -> float:
+    """Return how much more m varies between seeds than between independent runs; 1 at least."""
+    if fit.estimate == 0 or math.isinf(fit.estimate) or len(solved) == 1:
+        return 1.0
+    spans = sorted(solved)
+    x = np.log2(spans)
+    runs = np.array([solved[span] for span in spans], dtype=float)  # (spans, seeds)
+    n_seeds = runs.shape[1]
+    p = np.array([solve_probability(span, fit) for span in spans])
+    weight = n_seeds * p * (1 - p)
+    design = np.stack([np.ones_like(x), x], axis=1)
+    # The gradient of m = −intercept / slope is along (1, m); times the inverse of the information it says
+    # how far a run at each span moves m.
+    along = np.linalg.pinv(design.T * weight @ design) @ [1, math.log2(fit.estimate)]
+    influence = design @ along
+    seeds = (runs - p[:, None]).T @ influence
+    independent = float(weight @ influence**2)
+    if independent <= 0 or n_seeds == 1:
+        return 1.0
+    return max(1.0, n_seeds / (n_seeds - 1) * float(seeds @ seeds) / independent)
+
+
+def _check(outcomes: Outcomes) -> None:
+    if not outcomes:
+        raise ValueError("a span needs outcomes at one span or more; there are none")
+    for span, (solved, n) in outcomes.items():
+        if span < 1 or n < 1 or not 0 <= solved <= n:
+            raise ValueError(f"at span {span}, {solved} of {n} runs solved: these are no counts of runs")
+
+
+def _penalised_likelihood(
+    x: NDArray[np.float64], solved: NDArray[np.float64], n: NDArray[np.float64], m: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the log-likelihood with Jeffreys' prior for every 50 % point m and slope, (m, slope).
+
+    Args:
+        x: log₂ of the spans, (spans,).
+        solved: the numbers of runs that solved the task, (spans,).
+        n: the numbers of runs, (spans,).
+        m: log₂ of the 50 % points.
+    """
+    distance = m[:, None, None] - x  # (m, 1, spans)
+    odds = SLOPES[:, None] * distance  # (m, slope, spans)
+    probability = expit(odds)
+    weight = n * probability * (1 - probability)
+    information = weight.sum(-1)
+    if len(x) > 1:
+        first, second = (weight * distance).sum(-1), (weight * distance**2).sum(-1)
+        information = information * second - first**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Rounding may leave an information of nothing a little below zero: there the prior is 0.
+        penalty = np.nan_to_num(np.log(information) / 2, nan=-np.inf)
+    # log(1 − p) = log p − odds.
+    return log_expit(odds) @ n - odds @ (n - solved) + penalty
+
+
+def _ends(m: NDArray[np.float64], tolerated: NDArray[np.float64]) -> tuple[float, float]:
+    """Return where a function of m crosses zero first and last; the outermost m where it never does."""
+    within = np.flatnonzero(tolerated <= 0)
+    first, last = within[0], within[-1]
+
+    def crossing(inner: int, outer: int) -> float:
+        share = tolerated[inner] / (tolerated[inner] - tolerated[outer])
+        return float(m[inner] + share * (m[outer] - m[inner]))
+
+    low = m[0] if first == 0 else crossing(first, first - 1)
+    high = m[-1] if last == len(m) - 1 else crossing(last, last + 1)
+    return float(low), float(high)
+
+
+def _limited(log_span: float, x: NDArray[np.float64]) -> float:
+    """Return 2 to the power of a log span; 0 or infinity if it lies outside the tried spans."""
+    if log_span < x[0]:
+        return 0.0
+    return math.inf if log_span > x[-1] else float(2**log_span)
