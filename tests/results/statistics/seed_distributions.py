@@ -9,6 +9,8 @@ import numpy as np
 from scipy import stats
 from scipy.special import expit, logit
 
+from seqbench.results.statistics.metrics import median_ranks
+
 Sampler = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 
 
@@ -79,8 +81,6 @@ def bootstrap(statistic: Callable[..., np.ndarray]) -> Callable[[np.ndarray, See
 
 
 def order_statistics(x: np.ndarray, seeds: Seeds) -> np.ndarray:
-    from seqbench.results.statistics.metrics import median_ranks
-
     low, high = median_ranks(x.shape[1]) or (0, x.shape[1] - 1)
     ordered = np.sort(x, axis=1)
     return np.stack([ordered[:, low], ordered[:, high]])
@@ -100,7 +100,7 @@ CANDIDATES = {
 def coverage(candidate: str, seeds: Seeds, n: int, repeats: int) -> tuple[float, float]:
     """Return how often an interval covers, and its median width as a share of the seeds' 95 % range."""
     rng = np.random.default_rng(0)
-    population = seeds.sample(rng, (1, 400_001))
+    population = seeds.sample(rng, (1, 100_001))
     estimated, interval = CANDIDATES[candidate]
     truth = float(estimated(population))
     low, high = interval(seeds.sample(rng, (repeats, n)), seeds)

@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from scipy.special import expit
 
-from seqbench.results.statistics.span import Outcomes
+from seqbench.results.statistics.span import Span
 from seqbench.results.statistics.staircase import next_spans
 
 LEAST, MOST = 10, 400
 
 
-def staircase(solves: Callable[[int], np.ndarray], least: int = LEAST, most: int = MOST) -> Outcomes:
-    """Return the outcomes of a whole staircase; `solves` says for a span which seeds solve it."""
-    outcomes: dict[int, tuple[int, int]] = {}
-    while spans := next_spans(outcomes, least, most):
-        for span in spans:
-            solved = solves(span)
-            outcomes[span] = (int(solved.sum()), len(solved))
-    return outcomes
-
-
 def staircases(
     span: float, slope: float, n_seeds: int, whole: bool, repeats: int, spread: float = 0.25
-) -> Iterator[Outcomes]:
-    """Yield simulated staircases.
+) -> Iterator[dict[int, np.ndarray]]:
+    """Yield simulated staircases: at each span which seeds solved the task.
 
     A run solves the task with log-odds `slope` times the octaves between its seed's threshold and the span.
-    Thresholds are lognormal about the true span. With `whole` a seed has one threshold at all spans; without
-    it, a new one at each, as where a seed starts from fresh weights at each span.
+    Thresholds are lognormal about the true span, with a `spread` in octaves. With `whole` a seed has one
+    threshold at all spans; without it a new one at each, as where it starts from fresh weights and data.
     """
     rng = np.random.default_rng([round(span), round(10 * slope), n_seeds, whole])
     for _ in range(repeats):
         seeds = rng.normal(0, spread, n_seeds)
+        runs: dict[int, np.ndarray] = {}
+        outcomes: dict[int, tuple[int, int]] = {}
+        while tried := next_spans(outcomes, LEAST, MOST):
+            for length in tried:
+                effect = seeds if whole else rng.normal(0, spread, n_seeds)
+                p = expit(slope * (math.log2(span / length) + effect))
+                runs[length] = rng.random(n_seeds) < p
+                outcomes[length] = (int(runs[length].sum()), n_seeds)
+        yield runs
 
-        def solves(tried: int, seeds: np.ndarray = seeds) -> np.ndarray:
-            effect = seeds if whole else rng.normal(0, spread, n_seeds)
-            return rng.random(n_seeds) < expit(slope * (math.log2(span / tried) + effect))
 
-        yield staircase(solves)
+def covers(fit: Span, span: float) -> bool:
+    """Return whether the interval holds a span; an end of 0 or infinity means beyond the tried spans."""
+    if fit.low == math.inf:
+        return span > fit.most
+    if fit.high == 0:
+        return span < fit.least
+    return fit.low <= span <= fit.high

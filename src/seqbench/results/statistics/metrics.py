@@ -45,7 +45,21 @@ def summarise(values: Sequence[float]) -> MetricSummary:
     Statistics 7). Its coverage is that of the binomial distribution for every continuous distribution, and
     no less for any other; it never leaves the range of a metric. With five seeds it is the range: 93.75 %.
 
-    METRICS_HERE
+    Why this one. Coverage on a family of 15 distributions over seeds: normal, uniform, lognormal, piled up
+    near 1, and nine mixtures of chance and solved (tests/results/statistics/seed_distributions.py; 4,000
+    simulations, 300 for BCa). Mean over the family (least), in %; then the width as a share of the range that
+    holds 95 % of seeds, median over the family, with ten seeds:
+
+        seeds                           3         5         10        20         width
+        median, between two values      74 (74)   94 (93)   98 (98)   96 (96)    0.44
+        median, BCa bootstrap           75 (71)   94 (91)   92 (90)   94 (91)    0.33
+        median, t on logit or log       94 (79)   94 (78)   87 (38)   77 (2)     0.31
+        mean, t                         64 (16)   71 (22)   79 (39)   88 (64)    0.43
+        mean, BCa bootstrap             53 (11)   66 (22)   79 (36)   88 (63)    0.35
+        mean, Hoeffding (two bounds)    100       100       100       100        1.03
+
+    No interval of a mean holds where some seeds solve the task and some do not, but Hoeffding's, which is as
+    wide as the range of the metric. The median's holds from five seeds on. With three and four there is none.
     """
     ordered = sorted(values)
     n = len(ordered)
@@ -60,7 +74,7 @@ def summarise(values: Sequence[float]) -> MetricSummary:
 
 
 def median_ranks(n: int, coverage: float = LEAST_COVERAGE) -> tuple[int, int] | None:
-    """Return which of n ordered values, from 0, bound the shortest interval of the median; None if none do."""
+    """Return which of n ordered values, from 0, bound the median most closely; None if none hold it."""
     ranks = [(low, n - 1 - low) for low in range((n + 1) // 2) if _rank_coverage(n, low) >= coverage]
     return ranks[-1] if ranks else None
 

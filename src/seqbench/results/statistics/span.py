@@ -25,7 +25,7 @@ Outcomes = Mapping[int, tuple[int, int]]
 #: How many points an octave the profile likelihood is computed at.
 RESOLUTION = 24
 #: Slopes of the logistic curve in 1/octave: from all but level to a step within a tenth of an octave.
-SLOPES = np.geomspace(0.05, 50, 60)
+SLOPES = np.geomspace(0.05, 50, 40)
 #: How far beyond the tried spans the 50 % point may lie, in octaves: far enough for a curve that is level.
 BEYOND = np.geomspace(1 / RESOLUTION, 256, 40)
 
@@ -39,7 +39,8 @@ class Span:
             largest: the interval is open there.
         low: the lower end of the interval.
         high: the upper end of the interval.
-        slope: how fast the log-odds of solving fall, per octave. A span at 73 % lies 1/slope octaves lower.
+        log2_m: log₂ of the fitted 50 % point itself, wherever it lies: far out for a curve that is level.
+        slope: how fast the log-odds of solving fall, per octave. The span at 73 % lies 1/slope octaves lower.
         least: the least span tried.
         most: the largest span tried.
     """
@@ -47,6 +48,7 @@ class Span:
     estimate: float
     low: float
     high: float
+    log2_m: float
     slope: float
     least: int
     most: int
@@ -54,7 +56,7 @@ class Span:
     @property
     def factor(self) -> float:
         """The width of the interval as a factor, high / low; infinite where an end is open."""
-        return self.high / self.low if 0 < self.low and self.high < math.inf else math.inf
+        return self.high / self.low if self.low > 0 and self.high < math.inf else math.inf
 
     def __str__(self) -> str:
         """`53 [41–70]`; with open ends `> 400`, `< 10`, `330 [260–>400]`; `unsure` where both are open."""
@@ -71,7 +73,7 @@ class Span:
 
 
 def fit_span(outcomes: Outcomes, level: float = 0.95) -> Span:
-    """Fit P(solve) = 1 / (1 + (span / m)^(slope / ln 2)), slope > 0, and return m with its interval.
+    """Fit P(solve) = 1 / (1 + exp(slope · log₂(span / m))), slope > 0, and return m with its interval.
 
     The penalised log-likelihood is l(m, slope) + ½ log |I|, I the Fisher information of intercept and slope
     (of the intercept alone, where one span was tried). It is maximised over a grid, so that a likelihood
@@ -114,10 +116,8 @@ def fit_seeds(solved: Mapping[int, Sequence[bool]], level: float = 0.95) -> Span
 
 
 def solve_probability(span: float, fit: Span) -> float:
-    """Return the fitted probability that a run solves the task at a span; 1 or 0 where m is open."""
-    if fit.estimate == 0 or math.isinf(fit.estimate):
-        return float(fit.estimate > 0)
-    return float(expit(fit.slope * math.log2(fit.estimate / span)))
+    """Return the fitted probability that a run solves the task at a span."""
+    return float(expit(fit.slope * (fit.log2_m - math.log2(span))))
 
 
 def _fit(outcomes: Outcomes, quantile: float) -> Span:
@@ -129,14 +129,17 @@ def _fit(outcomes: Outcomes, quantile: float) -> Span:
     inside = np.linspace(x[0], x[-1], 2 + round(RESOLUTION * (x[-1] - x[0])))
     m = np.concatenate([x[0] - BEYOND[::-1], inside, x[-1] + BEYOND])
     likelihood = _penalised_likelihood(x, solved, n, m)
-    profile = likelihood.max(axis=1)
-    best = int(profile.argmax())
-    low, high = _ends(m, 2 * (profile[best] - profile) - quantile)
+    profile, slope_at = _maximum(likelihood)
+    largest, best_at = _maximum(profile)
+    best = float(np.interp(best_at, np.arange(len(m)), m))
+    slope = float(np.exp(np.interp(slope_at[round(float(best_at))], np.arange(len(SLOPES)), np.log(SLOPES))))
+    low, high = _ends(m, 2 * (largest - profile) - quantile)
     return Span(
-        estimate=_limited(m[best], x),
+        estimate=_limited(best, x),
         low=_limited(low, x),
         high=_limited(high, x),
-        slope=float(SLOPES[likelihood[best].argmax()]),
+        log2_m=best,
+        slope=slope,
         least=spans[0],
         most=spans[-1],
     )
@@ -155,13 +158,13 @@ def _overdispersion(solved: Mapping[int, Sequence[bool]], fit: Span) -> float:
     design = np.stack([np.ones_like(x), x], axis=1)
     # The gradient of m = −intercept / slope is along (1, m); times the inverse of the information it says
     # how far a run at each span moves m.
-    along = np.linalg.pinv(design.T * weight @ design) @ [1, math.log2(fit.estimate)]
+    along = np.linalg.pinv(design.T * weight @ design) @ [1, fit.log2_m]
     influence = design @ along
     seeds = (runs - p[:, None]).T @ influence
     independent = float(weight @ influence**2)
     if independent <= 0 or n_seeds == 1:
         return 1.0
-    return max(1.0, n_seeds / (n_seeds - 1) * float(seeds @ seeds) / independent)
+    return float(max(1.0, n_seeds / (n_seeds - 1) * (seeds @ seeds) / independent))
 
 
 def _check(outcomes: Outcomes) -> None:
@@ -195,7 +198,19 @@ def _penalised_likelihood(
         # Rounding may leave an information of nothing a little below zero: there the prior is 0.
         penalty = np.nan_to_num(np.log(information) / 2, nan=-np.inf)
     # log(1 − p) = log p − odds.
-    return log_expit(odds) @ n - odds @ (n - solved) + penalty
+    return np.asarray(log_expit(odds) @ n - odds @ (n - solved) + penalty)
+
+
+def _maximum(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the largest value along the last axis and its index, both by a parabola through three points."""
+    index = values.argmax(axis=-1)
+    inner = np.clip(index, 1, values.shape[-1] - 2)
+    before, at, after = (np.take_along_axis(values, (inner + i)[..., None], -1)[..., 0] for i in (-1, 0, 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        offset = (before - after) / (before - 2 * at + after) / 2
+    # There is no parabola at the ends of the grid, beside an infinite value, or where all are equal.
+    offset = np.where((index == inner) & np.isfinite(offset), offset, 0.0)
+    return np.asarray(values.max(axis=-1) - (before - after) * offset / 4), index + offset
 
 
 def _ends(m: NDArray[np.float64], tolerated: NDArray[np.float64]) -> tuple[float, float]:

@@ -41,10 +41,11 @@ def next_spans(outcomes: Outcomes, least: int, most: int) -> list[int]:
 def _grid(least: int, most: int, octave: int) -> list[int]:
     """Return whole spans from the least to the largest, `octave` of them an octave.
 
-    The last is `most` itself; one less than half a step below it is left out.
+    The last is `most` itself; one less than half a step below it is left out, but for the least.
     """
     steps = math.floor(octave * math.log2(most / least) - 0.5 + 1e-9)
-    return [*dict.fromkeys(round(least * 2 ** (step / octave)) for step in range(steps + 1)), most]
+    below = [round(least * 2 ** (step / octave)) for step in range(steps + 1)]
+    return list(dict.fromkeys([least, *below, most]))
 
 
 def _doubling(outcomes: Outcomes, doublings: list[int]) -> list[int]:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,12 +43,18 @@ class Survival:
 def kaplan_meier(solved_at: Sequence[int | None], budgets: Sequence[int], level: float = 0.95) -> Survival:
     """Return the Kaplan–Meier estimate (1958) with its pointwise log-log interval, and the median.
 
-    The median's interval lies between two of the runs, as in `metrics.summarise`, with the same coverage: 93 %
-    at least, whatever the distribution. For it an unsolved run may have ended anywhere after its budget. The
-    interval that is read off the curve's bounds (Brookmeyer & Crowley, 1982) is not used: with three to five
-    runs it is always open upwards, even where all have solved the task, and with three it covers 84 to 90 %.
+    The median's interval lies between two of the runs, as in `metrics.summarise`, with the same coverage:
+    93 % at least, whatever the distribution. For it an unsolved run may have ended anywhere after its budget.
+    The interval that is read off the curve's bounds (Brookmeyer & Crowley, 1982) is not used: with three to
+    five runs it is always open upwards, even where all solve the task, and with three it covers 84 to 90 %.
 
-    COVERAGE_HERE
+    Coverage of the curve's bounds where 80, 50 and 20 % have not solved the task yet (500 simulations,
+    lognormal steps, where there are bounds: not before the first solved run, nor after the last), in %:
+
+        runs    80 %    50 %    20 %
+        5       93      100     99
+        10      97      94      100
+        20      96      98      98
 
     Args:
         solved_at: the step at which each run solved the task; None for one that did not.
@@ -62,7 +69,7 @@ def kaplan_meier(solved_at: Sequence[int | None], budgets: Sequence[int], level:
     else:
         with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # there is no bound at a share of 0
-            bounds = found.confidence_interval(level, method="log-log")
+            bounds: Any = found.confidence_interval(level, method="log-log")
         event = np.isin(found.quantiles, events)
         steps, share = found.quantiles[event].astype(float), found.probabilities[event]
         low, high = bounds.low.probabilities[event], bounds.high.probabilities[event]
@@ -93,11 +100,10 @@ def log_rank(
     runs = zip((*a, *b), (*a_budgets, *b_budgets), strict=True)
     ends = np.array([budget if step is None else step for step, budget in runs])
     # The hazard that each run has lived through (Nelson–Aalen): the sum of solved / at risk until its end.
-    hazard = [
-        sum((solved & (ends == step)).sum() / (ends >= step).sum() for step in set(ends[solved & (ends <= end)]))
-        for end in ends
-    ]
-    scores = solved - np.array(hazard, dtype=float)
+    steps, counts = np.unique(ends[solved], return_counts=True)
+    lived = ends[:, None] >= steps  # (runs, steps)
+    hazard = lived @ (counts / lived.sum(axis=0))
+    scores = solved - hazard
     return permutation_test(scores[: len(a)].tolist(), scores[len(a) :].tolist()).p
 
 

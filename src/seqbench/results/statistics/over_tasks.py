@@ -16,12 +16,20 @@ RESAMPLES = 4_999
 def interquartile_mean(tasks: Sequence[Sequence[float]], level: float = 0.95) -> tuple[float, float, float]:
     """Return the mean of the middle half of all runs of a model, and its interval (Agarwal et al., 2021).
 
-    The interval is the percentile bootstrap over seeds, stratified by task (rliable's): the tasks are those
-    that they are, and only the seeds stand for others. Scores must be comparable between tasks: shares, or
-    scaled to baseline and best. A quarter of the runs at each end do not count, failures included: read it
-    beside solve rates.
+    The interval is a percentile bootstrap over seeds, stratified by task as in rliable: the tasks are those
+    that they are, and only the seeds stand for others. The percentiles are spread as Student's t asks for
+    with so few seeds (Hesterberg, 2015, The American Statistician 69). Under five seeds it has no interval
+    (nan). Scores must be comparable between tasks: shares, or scaled to baseline and best. A quarter of the
+    runs at each end do not count, failures included: read it beside solve rates.
 
-    IQM_HERE
+    Coverage on draws of 1, 3 and 8 tasks from a family of seed distributions with and without two modes
+    (tests/results/statistics/seed_distributions.py), mean over draws (least), 1,200 simulations each, in %;
+    "plain" is the bootstrap of rliable:
+
+        tasks   3 seeds, plain   5 seeds, plain   5 seeds      10 seeds
+        1       74 (66)          90 (80)          93 (85)      97 (95)
+        3       79 (69)          85 (81)          93 (87)      97 (95)
+        8       86 (81)          90 (87)          97 (95)      96 (95)
 
     Args:
         tasks: for each task the score of every seed.
@@ -33,17 +41,21 @@ def interquartile_mean(tasks: Sequence[Sequence[float]], level: float = 0.95) ->
     if not tasks or min(len(seeds) for seeds in tasks) < 3:
         raise ValueError("the interquartile mean over tasks needs three seeds or more on every task")
     samples = [np.asarray(seeds, dtype=float) for seeds in tasks]
+    mean = float(_middle_mean(*samples))
+    n = min(len(seeds) for seeds in samples)
+    if n < 5:
+        return mean, math.nan, math.nan
+    z = math.sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1)
     found = stats.bootstrap(
         samples,
         _middle_mean,
         n_resamples=RESAMPLES,
         vectorized=True,
-        confidence_level=level,
+        confidence_level=float(1 - 2 * stats.norm.sf(z)),
         method="percentile",
         rng=np.random.default_rng(0),
     )
-    low, high = found.confidence_interval
-    return float(_middle_mean(*samples)), float(low), float(high)
+    return mean, float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 @dataclass(frozen=True)
@@ -66,12 +78,16 @@ class Ranks:
     groups: tuple[tuple[str, ...], ...]
 
 
-def average_ranks(scores: Mapping[str, Sequence[float]], higher: Sequence[bool], level: float = 0.95) -> Ranks:
+def average_ranks(
+    scores: Mapping[str, Sequence[float]], higher: Sequence[bool], level: float = 0.95
+) -> Ranks:
     """Rank models on every task and compare their average ranks (Demšar, 2006, JMLR 7).
 
     The critical difference is q √(k (k+1) / 6N) for k models on N tasks, q the quantile of the studentised
-    range over √2. Few tasks tell little: with four models and five tasks it is 2.1 of 3 ranks. Friedman's p
-    is asymptotic: RANKS_HERE
+    range over √2. Few tasks tell little: with four models and five tasks it is 2.1 of 3 ranks. Both tests are
+    asymptotic and err on the safe side where tasks are few: of 3,000 comparisons of three to eight equal
+    models, Friedman's p is 0.05 or less in 2 to 3 % with three tasks, 3 to 4 % with five and 3 to 5 % with
+    ten, and two ranks differ by the critical difference in 1 to 3 %, 3 to 4 % and 3 to 5 %.
 
     Args:
         scores: for each model its score on every task, in one order.
