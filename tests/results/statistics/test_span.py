@@ -10,6 +10,8 @@ from scipy.stats import chi2
 
 from seqbench.results.statistics.span import Span, fit_seeds, fit_span, solve_probability
 
+#: Without lapses, which the closed forms do not have.
+NO_LAPSES = "seqbench.results.statistics.span.LAPSES", np.zeros(1)
 FALLING = {10: (5, 5), 20: (5, 5), 40: (4, 5), 57: (2, 5), 80: (1, 5), 160: (0, 5)}
 
 
@@ -24,7 +26,8 @@ def penalised(intercept: float, slope: float, outcomes: dict[int, tuple[int, int
     return -total - np.linalg.slogdet(information)[1] / 2
 
 
-def test_two_spans_have_a_closed_form() -> None:
+def test_two_spans_have_a_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*NO_LAPSES)
     # For two groups, Firth's fit adds one half to each count (Heinze & Schemper, 2002).
     fit = fit_span({16: (9, 10), 64: (3, 10)})
     near, far = math.log(9.5 / 1.5), math.log(3.5 / 7.5)
@@ -34,7 +37,8 @@ def test_two_spans_have_a_closed_form() -> None:
     assert solve_probability(fit.estimate, fit) == pytest.approx(0.5)
 
 
-def test_interval_is_that_of_a_general_optimiser() -> None:
+def test_interval_is_that_of_a_general_optimiser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*NO_LAPSES)
     best = minimize(lambda x: penalised(x[0], x[1], FALLING), (12, -2), method="Nelder-Mead")
     m = -best.x[0] / best.x[1]
 
@@ -78,7 +82,7 @@ def test_open_ends(outcomes: dict[int, tuple[int, int]], text: str) -> None:
 
 def test_text() -> None:
     def shown(*values: float) -> str:
-        return str(Span(*values, log2_m=0, slope=1, least=10, most=400))
+        return str(Span(*values, log2_m=0, slope=1, lapse=0, least=10, most=400))
 
     assert shown(53.2, 41, 70) == "53.2 [41–70]"
     assert shown(330, 260, math.inf) == "330 [260–> 400]"
@@ -92,6 +96,17 @@ def test_more_solved_runs_never_shorten_the_span() -> None:
         assert low.estimate <= high.estimate
         assert low.low <= high.low
         assert low.high <= high.high
+
+
+def test_runs_that_fail_at_any_span_leave_the_span_where_it_is() -> None:
+    clean = {10: (10, 10), 20: (10, 10), 40: (10, 10), 57: (5, 10), 80: (0, 10), 160: (0, 10)}
+    lapses = {**clean, 10: (9, 10), 20: (8, 10), 40: (9, 10)}
+    fit = fit_span(lapses)
+    assert fit.lapse == pytest.approx(0.1)
+    assert fit.estimate == pytest.approx(fit_span(clean).estimate, rel=0.1)
+    assert fit_span(clean).lapse == 0
+    assert solve_probability(1, fit) == pytest.approx(0.9)
+    assert solve_probability(fit.estimate, fit) == pytest.approx(0.5)
 
 
 def test_whole_seeds_widen_the_interval_only_where_seeds_differ() -> None:

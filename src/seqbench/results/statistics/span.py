@@ -4,8 +4,9 @@ The probability that a run solves its task falls with the span. As a curve in lo
 logistic, as in psychophysics (Wichmann & Hill, 2001, Perception & Psychophysics 63), and fitted by penalised
 likelihood (Firth, 1993, Biometrika 80): Jeffreys' prior keeps the fit finite where every run below some span
 solves the task and none above it. The interval is that of the profile likelihood, as Heinze & Schemper (2002,
-Statistics in Medicine 21) have it. Kent & Murray (2024, arXiv:2408.11946) and Illium et al. (2022) measure
-spans too, without an interval.
+Statistics in Medicine 21) have it. Some runs fail at any span, diverged ones for instance: Wichmann & Hill's
+lapses, without which the curve would be too level and the span too short. Kent & Murray (2024,
+arXiv:2408.11946) search for the longest dependency that a recurrent network learns.
 """
 
 from __future__ import annotations
@@ -13,21 +14,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit
+from scipy.special import expit, logit
 from scipy.stats import chi2
 
 #: The number of runs that solved the task, and of all runs, at each span.
 Outcomes = Mapping[int, tuple[int, int]]
 
 #: How many points an octave the profile likelihood is computed at.
-RESOLUTION = 24
+RESOLUTION = 16
 #: Slopes of the logistic curve in 1/octave: from all but level to a step within a tenth of an octave.
-SLOPES = np.geomspace(0.05, 50, 40)
+SLOPES = np.geomspace(0.05, 50, 30)
+#: Shares of runs that fail at any span.
+LAPSES = np.linspace(0, 0.3, 7)
+#: What a probability of zero is taken for, so that it has a logarithm.
+TINY = 1e-300
 #: How far beyond the tried spans the 50 % point may lie, in octaves: far enough for a curve that is level.
-BEYOND = np.geomspace(1 / RESOLUTION, 256, 40)
+BEYOND = np.geomspace(1 / RESOLUTION, 256, 30)
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,8 @@ class Span:
         low: the lower end of the interval.
         high: the upper end of the interval.
         log2_m: log₂ of the fitted 50 % point itself, wherever it lies: far out for a curve that is level.
-        slope: how fast the log-odds of solving fall, per octave. The span at 73 % lies 1/slope octaves lower.
+        slope: how fast the log-odds of solving fall, per octave.
+        lapse: the share of runs that fail at any span.
         least: the least span tried.
         most: the largest span tried.
     """
@@ -50,6 +57,7 @@ class Span:
     high: float
     log2_m: float
     slope: float
+    lapse: float
     least: int
     most: int
 
@@ -73,15 +81,18 @@ class Span:
 
 
 def fit_span(outcomes: Outcomes, level: float = 0.95) -> Span:
-    """Fit P(solve) = 1 / (1 + exp(slope · log₂(span / m))), slope > 0, and return m with its interval.
+    """Fit a falling curve to the share of solved runs, and return its 50 % point m with an interval.
 
-    The penalised log-likelihood is l(m, slope) + ½ log |I|, I the Fisher information of intercept and slope
-    (of the intercept alone, where one span was tried). It is maximised over a grid, so that a likelihood
-    with two maxima, or one at infinity, needs no care. The interval holds every m for which
-    2 (l* − max over slope) is at most the quantile of χ² with one degree of freedom.
+    P(solve) = (1 − lapse) / (1 + exp(slope · log₂(span / m) − c)), slope > 0, with the c for which P is one
+    half at m. The penalised log-likelihood is l(m, slope, lapse) + ½ log |I|, I the Fisher information of
+    intercept and slope (of the intercept alone, where one span was tried). It is maximised over a grid, so
+    that a likelihood with two maxima, or one at infinity, needs no care. The interval holds every m for which
+    2 (l* − max over slope and lapse) is at most the quantile of χ² with one degree of freedom.
 
     The runs must be independent: where the same seeds, from the same weights, run at every span, use
     `fit_seeds`.
+
+    TABLE_HERE
 
     Args:
         outcomes: at each span how many runs solved the task, and how many there were.
@@ -117,7 +128,7 @@ def fit_seeds(solved: Mapping[int, Sequence[bool]], level: float = 0.95) -> Span
 
 def solve_probability(span: float, fit: Span) -> float:
     """Return the fitted probability that a run solves the task at a span."""
-    return float(expit(fit.slope * (fit.log2_m - math.log2(span))))
+    return float((1 - fit.lapse) * expit(_log_odds(math.log2(span), fit.log2_m, fit.slope, fit.lapse)))
 
 
 def _fit(outcomes: Outcomes, quantile: float) -> Span:
@@ -128,11 +139,16 @@ def _fit(outcomes: Outcomes, quantile: float) -> Span:
     solved, n = np.array([outcomes[span] for span in spans], dtype=float).T
     inside = np.linspace(x[0], x[-1], 2 + round(RESOLUTION * (x[-1] - x[0])))
     m = np.concatenate([x[0] - BEYOND[::-1], inside, x[-1] + BEYOND])
-    likelihood = _penalised_likelihood(x, solved, n, m)
-    profile, slope_at = _maximum(likelihood)
+    profiles, slopes_at = zip(
+        *(_maximum(_penalised_likelihood(x, solved, n, m, lapse)) for lapse in LAPSES), strict=True
+    )
+    lapse_at = np.argmax(profiles, axis=0)  # (m,)
+    profile = np.max(profiles, axis=0)
     largest, best_at = _maximum(profile)
+    nearest = round(float(best_at))
+    slope_at = slopes_at[lapse_at[nearest]][nearest]
     best = float(np.interp(best_at, np.arange(len(m)), m))
-    slope = float(np.exp(np.interp(slope_at[round(float(best_at))], np.arange(len(SLOPES)), np.log(SLOPES))))
+    slope = float(np.exp(np.interp(slope_at, np.arange(len(SLOPES)), np.log(SLOPES))))
     low, high = _ends(m, 2 * (largest - profile) - quantile)
     return Span(
         estimate=_limited(best, x),
@@ -140,31 +156,10 @@ def _fit(outcomes: Outcomes, quantile: float) -> Span:
         high=_limited(high, x),
         log2_m=best,
         slope=slope,
+        lapse=float(LAPSES[lapse_at[nearest]]),
         least=spans[0],
         most=spans[-1],
     )
-
-
-def _overdispersion(solved: Mapping[int, Sequence[bool]], fit: Span) -> float:
-    """Return how much more m varies between seeds than between independent runs; 1 at least."""
-    if fit.estimate == 0 or math.isinf(fit.estimate) or len(solved) == 1:
-        return 1.0
-    spans = sorted(solved)
-    x = np.log2(spans)
-    runs = np.array([solved[span] for span in spans], dtype=float)  # (spans, seeds)
-    n_seeds = runs.shape[1]
-    p = np.array([solve_probability(span, fit) for span in spans])
-    weight = n_seeds * p * (1 - p)
-    design = np.stack([np.ones_like(x), x], axis=1)
-    # The gradient of m = −intercept / slope is along (1, m); times the inverse of the information it says
-    # how far a run at each span moves m.
-    along = np.linalg.pinv(design.T * weight @ design) @ [1, fit.log2_m]
-    influence = design @ along
-    seeds = (runs - p[:, None]).T @ influence
-    independent = float(weight @ influence**2)
-    if independent <= 0 or n_seeds == 1:
-        return 1.0
-    return float(max(1.0, n_seeds / (n_seeds - 1) * (seeds @ seeds) / independent))
 
 
 def _check(outcomes: Outcomes) -> None:
@@ -175,8 +170,40 @@ def _check(outcomes: Outcomes) -> None:
             raise ValueError(f"at span {span}, {solved} of {n} runs solved: these are no counts of runs")
 
 
+def _overdispersion(solved: Mapping[int, Sequence[bool]], fit: Span) -> float:
+    """Return how much more m varies between seeds than between independent runs; 1 at least."""
+    if fit.estimate == 0 or math.isinf(fit.estimate) or len(solved) == 1:
+        return 1.0
+    spans = sorted(solved)
+    x = np.log2(spans)
+    runs = np.array([solved[span] for span in spans], dtype=float)  # (spans, seeds)
+    n_seeds = runs.shape[1]
+    odds = _log_odds(x, fit.log2_m, fit.slope, fit.lapse)
+    p, q = expit(odds), expit(-odds)
+    failing = np.maximum(fit.lapse + (1 - fit.lapse) * q, TINY)
+    design = np.stack([np.ones_like(x), x], axis=1)
+    weight = n_seeds * (1 - fit.lapse) * p * q**2 / failing
+    # The gradient of m with respect to intercept and slope is along (1, m); times the inverse of the
+    # information it says how far a run at each span moves m.
+    influence = design @ np.linalg.pinv(design.T * weight @ design) @ [1, fit.log2_m]
+    seeds = (runs - (1 - fit.lapse) * p[:, None]).T @ (influence * q / failing)
+    independent = float(weight @ influence**2)
+    if independent <= 0 or n_seeds == 1:
+        return 1.0
+    return float(max(1.0, n_seeds / (n_seeds - 1) * (seeds @ seeds) / independent))
+
+
+def _log_odds(x: Any, m: Any, slope: Any, lapse: float) -> Any:
+    """Return the log-odds that a run that does not lapse solves the task: with lapses, half do at m."""
+    return slope * (m - x) + logit(0.5 / (1 - lapse))
+
+
 def _penalised_likelihood(
-    x: NDArray[np.float64], solved: NDArray[np.float64], n: NDArray[np.float64], m: NDArray[np.float64]
+    x: NDArray[np.float64],
+    solved: NDArray[np.float64],
+    n: NDArray[np.float64],
+    m: NDArray[np.float64],
+    lapse: float,
 ) -> NDArray[np.float64]:
     """Return the log-likelihood with Jeffreys' prior for every 50 % point m and slope, (m, slope).
 
@@ -185,11 +212,13 @@ def _penalised_likelihood(
         solved: the numbers of runs that solved the task, (spans,).
         n: the numbers of runs, (spans,).
         m: log₂ of the 50 % points.
+        lapse: the share of runs that fail at any span.
     """
     distance = m[:, None, None] - x  # (m, 1, spans)
-    odds = SLOPES[:, None] * distance  # (m, slope, spans)
-    probability = expit(odds)
-    weight = n * probability * (1 - probability)
+    odds = _log_odds(x, m[:, None, None], SLOPES[:, None], lapse)  # (m, slope, spans)
+    p, q = expit(odds), expit(-odds)
+    failing = np.maximum(lapse + (1 - lapse) * q, TINY)
+    weight = n * (1 - lapse) * p * q**2 / failing
     information = weight.sum(-1)
     if len(x) > 1:
         first, second = (weight * distance).sum(-1), (weight * distance**2).sum(-1)
@@ -197,8 +226,8 @@ def _penalised_likelihood(
     with np.errstate(divide="ignore", invalid="ignore"):
         # Rounding may leave an information of nothing a little below zero: there the prior is 0.
         penalty = np.nan_to_num(np.log(information) / 2, nan=-np.inf)
-    # log(1 − p) = log p − odds.
-    return np.asarray(log_expit(odds) @ n - odds @ (n - solved) + penalty)
+    solving = np.maximum((1 - lapse) * p, TINY)
+    return np.asarray(np.log(solving) @ solved + np.log(failing) @ (n - solved) + penalty)
 
 
 def _maximum(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
