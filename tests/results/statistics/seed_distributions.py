@@ -42,7 +42,7 @@ FAMILY = {
     "near one, beta(20, 0.5)": Seeds(lambda rng, shape: rng.beta(20, 0.5, shape), 0, 1),
     **{
         f"solved or chance, {100 * solved:.0f} %": Seeds(mixture(solved), 0, 1)
-        for solved in (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
+        for solved in (0.05, 0.1, 0.2, 0.35, 0.45, 0.65, 0.8, 0.9, 0.95)
     },
 }
 N_SEEDS = (3, 5, 10, 20)
