@@ -96,13 +96,13 @@ def fit_span(outcomes: Outcomes, level: float = 0.95) -> Span:
     48, 76, 120, 190 and 300, and seeds whose thresholds vary by a quarter of an octave: mean over the spans
     (least), in %, then the median width as a factor; 200 simulations a span. Slopes are those of one seed:
 
-        slope                 5 seeds: 2      8            30           10 seeds: 2    8            30
-        fresh at every span   94 (90) 2.1     98 (96) 1.6  98 (98) 1.5  95 (94) 1.6    95 (93) 1.3  96 (93) 1.3
-        10 % fail anyhow      94 (92) 2.6     96 (95) 1.8  96 (95) 1.7  94 (92) 1.9    94 (91) 1.4  95 (94) 1.4
-        20 % fail anyhow      93 (88) 4.0     94 (92) 2.4  92 (90) 2.2  94 (91) 2.3    93 (91) 1.6  93 (90) 1.6
-        whole seeds           93 (89) 2.1     94 (91) 1.6  97 (93) 1.5  92 (90) 1.6    94 (93) 1.3  95 (93) 1.3
+                              5 seeds, slope 2, 8 and 30 an octave   10 seeds
+        fresh at every span   94 (90) 2.1  98 (96) 1.6  98 (98) 1.5  95 (94) 1.6  95 (93) 1.3  96 (93) 1.3
+        10 % fail anyhow      94 (92) 2.6  96 (95) 1.8  96 (95) 1.7  94 (92) 1.9  94 (91) 1.4  95 (94) 1.4
+        20 % fail anyhow      93 (88) 4.0  94 (92) 2.4  92 (90) 2.2  94 (91) 2.3  93 (91) 1.6  93 (90) 1.6
+        whole seeds           93 (89) 2.1  94 (91) 1.6  97 (93) 1.5  92 (90) 1.6  94 (93) 1.3  95 (93) 1.3
 
-    Without the lapses in the curve the third row would be 92, 90, 90, 83, 71 and 72.
+    Without lapses in the curve the third row is about 92, 90, 90, 83, 71 and 72 (600 simulations each).
 
     Args:
         outcomes: at each span how many runs solved the task, and how many there were.
