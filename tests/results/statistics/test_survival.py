@@ -1,4 +1,4 @@
-"""Steps to solve against published and closed forms."""
+"""Steps to solve against closed forms and scipy."""
 
 import math
 
@@ -15,12 +15,15 @@ REMISSION = [week if event else None for week, event in zip(WEEKS, EVENTS, stric
 PLACEBO = [1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23]
 
 
-def test_kaplan_meier_as_published() -> None:
-    # Kalbfleisch & Prentice (2002), table 1.1; bounds at 10 weeks as in R's survfit(conf.type="log-log").
+def test_kaplan_meier_by_hand() -> None:
     curve = kaplan_meier(REMISSION, WEEKS)
     assert curve.steps.tolist() == [6, 7, 10, 13, 16, 22, 23]
     assert curve.share.tolist() == pytest.approx([0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448], abs=5e-4)
-    assert (curve.low[2], curve.high[2]) == pytest.approx((0.503, 0.889), abs=5e-4)
+    # Greenwood's variance of log(−log S) after the first three events: 3 of 21, 1 of 17, 1 of 15 at risk.
+    share = 18 / 21 * 16 / 17 * 14 / 15
+    spread = math.sqrt(3 / (21 * 18) + 1 / (17 * 16) + 1 / (15 * 14)) / -math.log(share)
+    bounds = [share ** math.exp(z * spread) for z in (1.959964, -1.959964)]
+    assert [curve.share[2], curve.low[2], curve.high[2]] == pytest.approx([share, *bounds], abs=1e-6)
     assert (curve.median, curve.median_high) == (23, math.inf)
 
 
