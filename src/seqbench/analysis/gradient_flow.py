@@ -20,7 +20,7 @@ from seqbench.analysis.states import gradients, row_norms, trace
 from seqbench.models.unfold import last_valid, reverse_valid
 from seqbench.results.figures import COLOURS, MARKERS, STYLE, literal
 from seqbench.results.numbers import number
-from seqbench.results.statistics import t_interval
+from seqbench.results.statistics.metrics import t_interval
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Target
 

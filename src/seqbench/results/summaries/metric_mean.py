@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seqbench.results.numbers import MISSING, measured
-from seqbench.results.statistics import t_interval
+from seqbench.results.statistics.metrics import t_interval
 from seqbench.results.summaries.base import Cell, Row, Summary
 
 

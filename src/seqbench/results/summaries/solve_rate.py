@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from seqbench.results.statistics import wilson_interval
+from seqbench.results.statistics.proportion import wilson_interval
 from seqbench.results.summaries.base import Cell, Row, Summary
 
 

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from seqbench.results.numbers import count
-from seqbench.results.statistics import median_steps
+from seqbench.results.statistics.survival import median_steps
 from seqbench.results.summaries.base import Cell, Row, Summary
 
 

@@ -1,0 +1,78 @@
+"""Which spans to try next: a staircase that finds where the rate of solved runs falls."""
+
+from __future__ import annotations
+
+import math
+
+from seqbench.results.statistics.span import Outcomes
+
+
+def next_spans(outcomes: Outcomes, least: int, most: int) -> list[int]:
+    """Return the spans to run next, ascending; none if the staircase is over.
+
+    Spans double from the least, with `most` as the last, until nothing is solved at two of them in a row.
+    Then the half-octaves in between are tried where the rate falls: from the last span up to which every run
+    solved the task to the first from which on none did. What comes next depends on the outcomes alone, so
+    that a stopped search goes on where it was; spans that are returned together can run in parallel, and
+    each of them is needed whatever the others give.
+
+        next_spans({}, 10, 400)                                       → [10, 20]
+        next_spans({10: (5, 5), 20: (5, 5)}, 10, 400)                 → [40, 80]
+        next_spans({…, 40: (3, 5), 80: (0, 5)}, 10, 400)              → [160]
+        next_spans({…, 160: (0, 5)}, 10, 400)                         → [28, 57]
+
+    Args:
+        outcomes: at each span that is done how many runs solved the task, of how many.
+        least: the least span.
+        most: the largest span that may be tried.
+
+    Raises:
+        ValueError: `most` is below `least`, or `least` below 1.
+    """
+    if not 1 <= least <= most:
+        raise ValueError(f"spans from {least} to {most}: the least is 1 or more, and the largest no less")
+    doublings = _grid(least, most, octave=1)
+    if missing := _doubling(outcomes, doublings):
+        return missing
+    top, bottom = _fall(outcomes)
+    return [span for span in _grid(least, most, octave=2) if top < span < bottom and span not in outcomes]
+
+
+def _grid(least: int, most: int, octave: int) -> list[int]:
+    """Return whole spans from the least to the largest, `octave` of them an octave.
+
+    The last is `most` itself; one less than half a step below it is left out, but for the least.
+    """
+    steps = math.floor(octave * math.log2(most / least) - 0.5 + 1e-9)
+    below = [round(least * 2 ** (step / octave)) for step in range(steps + 1)]
+    return list(dict.fromkeys([least, *below, most]))
+
+
+def _doubling(outcomes: Outcomes, doublings: list[int]) -> list[int]:
+    """Return the next doublings: as many as are needed for two in a row at which nothing was solved."""
+    failures = 0
+    for i, span in enumerate(doublings):
+        if failures == 2:
+            return []
+        if span not in outcomes:
+            return [span for span in doublings[i : i + 2 - failures] if span not in outcomes]
+        failures = failures + 1 if outcomes[span][0] == 0 else 0
+    return []
+
+
+def _fall(outcomes: Outcomes) -> tuple[float, float]:
+    """Return the span up to which all runs solved the task, and that from which on none did.
+
+    They are 0 and infinity where there is no such span.
+    """
+    spans = sorted(outcomes)
+    top, bottom = 0.0, math.inf
+    for span in spans:
+        if outcomes[span][0] < outcomes[span][1]:
+            break
+        top = span
+    for span in reversed(spans):
+        if outcomes[span][0] > 0:
+            break
+        bottom = span
+    return top, bottom

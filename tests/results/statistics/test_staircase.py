@@ -1,0 +1,58 @@
+"""Which spans a staircase tries."""
+
+import pytest
+
+from seqbench.results.statistics.span import Outcomes
+from seqbench.results.statistics.staircase import next_spans
+
+
+def climbed(limit: float, least: int, most: int, n: int = 5) -> tuple[list[list[int]], Outcomes]:
+    """Return the batches of a staircase, and its outcomes, where all runs solve spans up to a limit."""
+    outcomes: dict[int, tuple[int, int]] = {}
+    batches = []
+    while spans := next_spans(outcomes, least, most):
+        batches.append(spans)
+        outcomes |= {span: (n if span <= limit else 0, n) for span in spans}
+    return batches, outcomes
+
+
+def test_doubles_until_nothing_is_solved_twice_then_fills_in() -> None:
+    assert climbed(50, 10, 400)[0] == [[10, 20], [40, 80], [160], [57]]
+    assert climbed(80, 10, 400)[0] == [[10, 20], [40, 80], [160, 400], [113]]
+
+
+def test_ends_at_the_least_and_at_the_largest() -> None:
+    assert climbed(5, 10, 400)[0] == [[10, 20]]
+    assert climbed(1e9, 10, 400)[0] == [[10, 20], [40, 80], [160, 400]]
+    assert climbed(1e9, 10, 10)[0] == [[10]]
+    assert climbed(0, 10, 10)[0] == [[10]]
+    assert climbed(1e9, 10, 13)[0] == [[10, 13]]
+
+
+def test_half_octaves_fill_the_whole_fall() -> None:
+    outcomes = {10: (5, 5), 20: (4, 5), 40: (1, 5), 80: (0, 5), 160: (0, 5)}
+    assert next_spans(outcomes, 10, 400) == [14, 28, 57]
+    # A lucky run far out reopens the search there.
+    assert next_spans({**outcomes, 160: (1, 5)}, 10, 400) == [400]
+
+
+def test_small_spans_are_whole_and_different() -> None:
+    outcomes = {1: (5, 5), 2: (3, 5), 4: (2, 5), 8: (0, 5), 10: (0, 5)}
+    assert next_spans(outcomes, 1, 10) == [3, 6]
+
+
+def test_resumes_from_the_outcomes_alone() -> None:
+    batches, outcomes = climbed(80, 10, 400)
+    for done in range(len(batches)):
+        known = {span: outcomes[span] for batch in batches[:done] for span in batch}
+        assert next_spans(known, 10, 400) == batches[done]
+        # Half of a batch is done: the rest of it is asked for.
+        known[batches[done][0]] = outcomes[batches[done][0]]
+        assert next_spans(known, 10, 400)[: len(batches[done]) - 1] == batches[done][1:]
+    assert next_spans(dict(reversed(outcomes.items())), 10, 400) == []
+
+
+@pytest.mark.parametrize(("least", "most"), [(10, 9), (0, 5)])
+def test_impossible_limits_are_refused(least: int, most: int) -> None:
+    with pytest.raises(ValueError, match="the least is 1 or more"):
+        next_spans({}, least, most)
