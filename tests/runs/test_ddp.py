@@ -94,10 +94,14 @@ def saved_step(runs_dir: str) -> int:
     return int(load_sealed(folder(runs_dir) / "checkpoints" / "last.pt")["record"]["step"])
 
 
+#: What a run with several devices prints before it ends.
+SIZE = "156 parameters, at most 100 steps\n"
+
+
 @pytest.mark.slow
 def test_a_killed_process_ends_the_run_with_a_sentence_and_the_checkpoint_stays() -> None:
     said = send(signal.SIGKILL, 1, *ARGS)
-    assert said.returncode == 1 and not said.stdout
+    assert said.returncode == 1 and said.stdout == SIZE
     assert said.stderr == (
         "seqbench: process 2 of the 2 that share batches was killed by SIGKILL, as the system does where "
         "memory is short. The same command resumes the run from its last checkpoint.\n"

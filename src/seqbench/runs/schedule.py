@@ -48,10 +48,10 @@ def train(
         SeqbenchError: the configuration, the data or the run folder cannot be used.
     """
     job = plan(cfg, callbacks)
-    if on_plan is not None:
-        on_plan(job)
     results: dict[int, Result] = {}
     with sharing(job.world_size):
+        if on_plan is not None:
+            on_plan(job)
         for seed, result, trained in _results(job):
             results[seed] = result
             if on_result is not None:
