@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -38,6 +39,8 @@ from seqbench.models import Cell, unfold
 from seqbench.tasks.base import Task
 
 torch.set_num_threads(1)
+# A shell that starts the tests in the background lets them ignore Ctrl-C, which some of them send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _compose_once = functools.cache(lambda *overrides: compose(overrides))
 

@@ -38,8 +38,8 @@ TOP_LEVEL = ["seed", "n_seeds", "batch_size", "runs_dir", "data_dir"]
 #: A task of each kind, on which a model is tried, and a model that takes it.
 TASKS = {"sequence": "latch", "two-sequence": "reverse", "tree": "listops", "story": "stories"}
 MODELS = {"sequence": "gru", "two-sequence": "seq2seq", "tree": "tree_lstm", "story": "memn2n"}
-#: Presets that need a package which is not always there.
-LEFT_OUT = ("logger=mlflow", "logger=tensorboard")
+#: Presets that need a package which is not always there, or start more processes by this one's command line.
+LEFT_OUT = ("logger=mlflow", "logger=tensorboard", "trainer=ddp", "trainer=ddp_cpu")
 
 
 def bases() -> Iterator[tuple[str, DictConfig, list[str]]]:
