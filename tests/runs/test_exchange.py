@@ -104,7 +104,7 @@ def test_a_run_that_is_done_is_left_alone_and_a_differing_one_is_named() -> None
     assert import_runs(path, Path("there"), said.append) == {"there": 1, "differing": 1, "imported": 1}
     folder = place(Path("there"), result(seed=1))
     assert said == [f"{folder} is done there with another test, and is left alone."]
-    assert read_result(folder).test == {"50": {"loss": 0.125}}  # type: ignore[union-attr]
+    assert read_result(folder).test == {"50": {"loss": 0.125}}
     assert import_runs(lines(result(seed=3), result(seed=3)), Path("there"), pytest.fail)["there"] == 1
 
 
@@ -118,7 +118,7 @@ def test_a_run_without_a_result_is_completed() -> None:
     assert import_runs(path, Path("there"), said.append) == {"imported": 3}
     for folder in (stopped, failed):
         assert [file.name for file in folder.iterdir()] == ["result.json"]
-        assert read_result(folder).status == "solved"  # type: ignore[union-attr]
+        assert read_result(folder).status == "solved"
     (sentence,) = said
     assert "seed-2/result.json is damaged" in sentence and "is moved to unusable-1-result.json." in sentence
 
@@ -167,7 +167,7 @@ def plain(**changes: Any) -> dict[str, Any]:
         (lambda: to_plain(result(), curves="step,loss\n1"), "is damaged: its curves are none."),
         (lambda: to_plain(result(), curves="step,\ud800\n1,2\n"), "is damaged: its curves are none."),
         (lambda: to_plain(result(), curves="step\n=1+1\n"), "is damaged: its curves are none."),
-        (lambda: to_plain(result(), curves=[1]), "is damaged: its curves are none."),  # type: ignore[arg-type]
+        (lambda: to_plain(result(), curves=[1]), "is damaged: its curves are none."),
     ],
 )
 def test_a_wrong_line_is_named_and_nothing_is_written(line: Callable[[], Any], says: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -137,19 +138,23 @@ def test_what_is_in_the_queue_is_not_submitted_again(monkeypatch: pytest.MonkeyP
     assert not list(Path("runs/.queued").iterdir())
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.fixture
+def usual_handler() -> Iterator[None]:
+    """Give SIGUSR2 back the handler that it had."""
+    usual = signal.getsignal(signal.SIGUSR2)
+    yield
+    signal.signal(signal.SIGUSR2, usual)
+
+
+@pytest.mark.usefixtures("cluster", "usual_handler")
 @pytest.mark.parametrize(("before", "goes_back"), [(0, True), (2, False)])
 def test_a_job_whose_time_is_up_goes_back_into_the_queue(before, goes_back, monkeypatch, capsys):
     variables = {"SLURM_JOB_ID": 15, "SLURM_ARRAY_JOB_ID": 12, "SLURM_ARRAY_TASK_ID": 3}
     for name, value in (variables | {"SLURM_RESTART_COUNT": before}).items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.setattr(slurm, "train_there", lambda *_: signal.raise_signal(signal.SIGUSR2))
-    usual = signal.getsignal(signal.SIGUSR2)
-    try:
-        with pytest.raises(Stopped) as end:
-            slurm.run(JOB, range(3), Path("there"), None, requeue=2)
-    finally:
-        signal.signal(signal.SIGUSR2, usual)
+    with pytest.raises(Stopped) as end:
+        slurm.run(JOB, range(3), Path("there"), None, requeue=2)
     assert end.value.code == 143
     assert Path("scontrol.txt").exists() == goes_back
     if goes_back:
@@ -157,14 +162,11 @@ def test_a_job_whose_time_is_up_goes_back_into_the_queue(before, goes_back, monk
     assert "the time of this job is up" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("usual_handler")
 def test_a_job_with_a_failed_run_ends_so(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(slurm, "train_there", lambda *_: 1)
-    usual = signal.getsignal(signal.SIGUSR2)
-    try:
-        with pytest.raises(SystemExit) as end:
-            slurm.run(JOB, range(3), Path("there"), None, requeue=2)
-    finally:
-        signal.signal(signal.SIGUSR2, usual)
+    with pytest.raises(SystemExit) as end:
+        slurm.run(JOB, range(3), Path("there"), None, requeue=2)
     assert end.value.code == 1
 
 
