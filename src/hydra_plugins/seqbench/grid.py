@@ -15,7 +15,6 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.seqbench.local import LocalLauncher
 from seqbench.errors import reader_may_leave
 
 
@@ -67,7 +66,7 @@ class GridSweeper(Sweeper):
         jobs = [list(job) for job in dict.fromkeys(map(tuple, jobs))]
         with reader_may_leave():
             print(f"{len(jobs)} job{'s' * (len(jobs) != 1)}; a line for each that has ended.")
-        if not isinstance(self.launcher, LocalLauncher):  # which composes them all before it runs one
+        if not getattr(self.launcher, "composes_all", False):
             for job in jobs:
                 self._compose(job)
         results = self.launcher.launch(jobs, initial_job_idx=0)

@@ -18,7 +18,14 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class LocalLauncher(Launcher):
-    """Hands the jobs of a sweep to `seqbench.sweeps.launch`."""
+    """Hands the jobs of a sweep to `seqbench.sweeps.launch`.
+
+    Attributes:
+        composes_all: it composes every job before it runs one, so that a sweeper has no need to. (Hydra imports
+            a plugin's module twice, which makes its class two classes, and `isinstance` of no use.)
+    """
+
+    composes_all = True
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
