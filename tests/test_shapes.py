@@ -28,6 +28,7 @@ def test_a_wrong_shape_is_found():
         unfold(RNN(2, 3), torch.randn(4, 3, 2), lengths=torch.ones(5, dtype=torch.int64))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHECK in os.environ, reason="this is that process")
 def test_every_preset_keeps_to_its_shapes():
     files = ["tests/models/test_presets.py", "tests/tasks/test_presets.py", "tests/test_shapes.py"]

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import hydra
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 import seqbench
-from hydra_plugins.seqbench.loader import PresetLoader, _check_preset
+from hydra_plugins.seqbench.loader import PresetLoader, _check_preset, preset_loader
 from seqbench.config.hydra_api import composed
 from seqbench.config.presets import CONF_DIR, preset_names
 from tests.payloads import MODULE, TINY, TOUCH, refused, write
@@ -155,6 +158,28 @@ def test_what_is_composed_once_is_what_hydra_composes_each_time(monkeypatch, num
     theirs = [outcome(overrides) for overrides in asked]
     assert ours == theirs + theirs
     assert sum("hydra:" in it for it in theirs) > 0.5 * number
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["task=latch", "seed=3"],
+        ["hydra.mode=MULTIRUN", "model=gru"],
+        ["model=gru,rnn"],
+        ["experiment=quickstart"],
+    ],
+)
+def test_so_it_is_for_hydras_look_whether_it_is_a_sweep(monkeypatch, typed):
+    def both() -> list[str]:
+        with preset_loader(), hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+            load = GlobalHydra.instance().config_loader().load_configuration
+            modes = (RunMode.MULTIRUN, RunMode.RUN)
+            found = [load("config", typed, mode, validate_sweep_overrides=False) for mode in modes]
+        return [OmegaConf.to_yaml(each) for each in found]
+
+    ours = both()
+    monkeypatch.delattr(PresetLoader, "_load_configuration_impl")
+    assert ours == both()
 
 
 def test_a_preset_that_changes_meanwhile_is_composed_anew(monkeypatch, tmp_path):

@@ -5,10 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from hydra._internal import config_loader_impl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from hydra_plugins.seqbench.loader import PresetLoader
 from seqbench.errors import ConfigError
 from seqbench.sweeps import launch
 from seqbench.sweeps.grid import combinations, read_lines
@@ -104,6 +108,17 @@ def test_options_of_the_command_line(seqbench: Run, launched: list[str]):
     wanted = [f"task=latch seed={seed} {job}" for seed in (0, 1) for job in per_seed]
     assert launched == [*wanted, "task=latch seed=0 model=gru", "task=latch seed=1 model=gru"]
     assert not Path("runs").exists()
+
+
+def test_each_job_is_composed_once_and_a_choice_of_presets_once(seqbench: Run, launched, monkeypatch):
+    composed = Mock(wraps=config_loader_impl.create_defaults_list)
+    counted = Mock(side_effect=ConfigLoaderImpl.load_sweep_config)
+    monkeypatch.setattr(config_loader_impl, "create_defaults_list", composed)
+    monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", lambda *args: counted(*args))
+    monkeypatch.setattr(PresetLoader, "_composed", {})
+    assert seqbench("-m", "task=latch", "task.length=5,6,7").code == 0
+    assert (len(launched), counted.call_count) == (3, 3)
+    assert composed.call_count == 2  # with task=latch, and without: what is typed of a sweep is its jobs'
 
 
 def test_a_preset_may_say_what_goes_together_and_what_is_typed_counts_instead(seqbench: Run, launched):

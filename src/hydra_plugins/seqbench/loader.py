@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,6 +18,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config.presets import CONF_DIR
@@ -41,7 +42,7 @@ TYPED_KEYS = r"hydra\.(mode|verbose|searchpath|output_subdir|(run|sweep|job|laun
 
 
 #: Keys of a value, which choose no preset: of the main configuration, or under a group and with a dot.
-VALUE = re.compile(r"(seed|n_seeds|batch_size|runs_dir|data_dir)|(?!hydra\.)[a-z_]+(\.\w+)+")
+VALUE = re.compile(r"seed|n_seeds|batch_size|runs_dir|data_dir|hydra\.mode|(?!hydra\.)[a-z_]+(\.\w+)+")
 
 #: Choices of presets that are kept, at most.
 MOST_COMPOSED = 100
@@ -75,30 +76,53 @@ class PresetLoader(ConfigLoaderImpl):
         return parsed, self._repository
 
     def _load_configuration_impl(
-        self, config_name: Any, overrides: list[str], run_mode: Any, *args: Any, **kwargs: Any
+        self,
+        config_name: Any,
+        overrides: list[str],
+        run_mode: Any,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+        **_: Any,  # of Hydra 1.4: the overrides parsed, and here they are taken apart
     ) -> DictConfig:
-        kwargs.pop("parsed_overrides", None)  # of Hydra 1.4: all overrides, and here they are taken apart
         parsed = OverridesParser.create(config_loader=self).parse_overrides(overrides)
         choices = [o for o in parsed if o.is_sweep_override() or not VALUE.fullmatch(str(o.key_or_group))]
         if any(choice.key_or_group == "hydra.searchpath" for choice in choices):
-            return super()._load_configuration_impl(config_name, overrides, run_mode, *args, **kwargs)
-        typed = [str(choice.input_line) for choice in choices]
-        paths = [str(entry.path) for entry in self.config_search_path.get_path()]
-        key = (config_name, *typed, *paths, Path.cwd(), run_mode, *args, *kwargs.values())
-        found = self._composed.get(key)
-        if found is None or found.files != _state(found.files):
-            config = super()._load_configuration_impl(config_name, typed, run_mode, *args, **kwargs)
-            if len(self._composed) == MOST_COMPOSED:
-                self._composed.clear()
-            found = self._composed[key] = Composed(config, _state(_files(self._repository)))
-        config = copy.deepcopy(found.config)
+            return super()._load_configuration_impl(
+                config_name, overrides, run_mode, from_shell, validate_sweep_overrides
+            )
+        if validate_sweep_overrides:
+            self.validate_sweep_overrides_legal(parsed, run_mode, from_shell)
+        config = self._of_choices(config_name, choices, run_mode)
         self._apply_overrides_to_config([o for o in parsed if o not in choices], config)
+        config.hydra.overrides.hydra = [o.input_line for o in parsed if o.is_hydra_override()]
         own = [override for override in parsed if not override.is_hydra_override()]
         config.hydra.overrides.task = [override.input_line for override in own]
         names = config.hydra.job.config.override_dirname
         lines = sorted(str(o.input_line) for o in own if o.key_or_group not in names.exclude_keys)
         config.hydra.job.override_dirname = names.item_sep.join(lines).replace("=", names.kv_sep)
         return config
+
+    def _of_choices(self, config_name: Any, choices: list[Override], run_mode: Any) -> DictConfig:
+        """Return a copy of what a choice of presets is composed to.
+
+        Hydra composes to see whether it is to be a sweep, and then again. A choice without several values
+        comes to the same both times, unless a default is missing, which only a sweep may leave out.
+        """
+        if run_mode == RunMode.MULTIRUN and not any(choice.is_sweep_override() for choice in choices):
+            with suppress(Exception):
+                return self._of_choices(config_name, choices, RunMode.RUN)
+        typed = [str(choice.input_line) for choice in choices]
+        paths = [str(entry.path) for entry in self.config_search_path.get_path()]
+        key = (config_name, *typed, *paths, Path.cwd(), run_mode)
+        found = self._composed.get(key)
+        if found is None or found.files != _state(found.files):
+            config = super()._load_configuration_impl(
+                config_name, typed, run_mode, validate_sweep_overrides=False
+            )
+            if len(self._composed) == MOST_COMPOSED:
+                self._composed.clear()
+            found = self._composed[key] = Composed(config, _state(_files(self._repository)))
+        return copy.deepcopy(found.config)
 
     def _process_config_searchpath(self, config_name: Any, parsed_overrides: Any, repo: Any) -> None:
         for override in parsed_overrides:

@@ -21,8 +21,8 @@ class LocalLauncher(Launcher):
     """Hands the jobs of a sweep to `seqbench.sweeps.launch`.
 
     Attributes:
-        composes_all: it composes every job before it runs one, so that a sweeper has no need to. (Hydra imports
-            a plugin's module twice, which makes its class two classes, and `isinstance` of no use.)
+        composes_all: it composes every job before it runs one, so that a sweeper has no need to. (Hydra
+            imports a plugin's module twice, so that its class is two, and `isinstance` of no use.)
     """
 
     composes_all = True
