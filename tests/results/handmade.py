@@ -28,6 +28,7 @@ def run(
         "solved_when": "under 1 % & published (A_B, 1997)",
         "test": {str(length): {metric.name: value}},
         "baseline_loss": {str(length): 1 / 6},
+        "steps": 3000,
         "parameters": 10050,
         "sequences_per_s": 2000.0,
         "finished_at": "2026-01-01T00:00:00Z",

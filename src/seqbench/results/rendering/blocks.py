@@ -1,10 +1,10 @@
 """A comparison as text: one block for every task, which the formats for readers share.
 
     adding: loss (squared error; lower is better)
-            100             200             50→200
-    lstm    1.2e-4 ±3e-5    2.1e-4 ±5e-5    0.03 ±0.01     test metric, mean ± 95 % t-interval over seeds
-            5/5 [57–100]%   3/5 [23–88]%                   runs solved, 95 % Wilson interval
-            2.4k steps      9.1k steps                     median steps to solve
+            100                       50→200
+    lstm    1.2e-4 [9e-5–3e-4]        0.03 [0.01–0.05]     test metric: median over seeds, its interval
+            5/5 [57–100]%                                  runs solved: the 95 % Wilson interval
+            2.4k [1.1k–3.5k] steps                         steps to solve: median, its interval
 
 A column 50→200 was trained at length 50 and tested at 200. Whether a run is solved is decided at its training
 length, so that such a column has no solved runs.
@@ -68,6 +68,10 @@ def _heading(task: str, row: Row) -> str:
 
 
 def legend(comparison: Comparison) -> str:
-    """Return the line that explains the cells of the tables."""
-    lines = "; ".join(summary.legend for summary in comparison.summaries if summary.legend)
-    return f"Each cell: {lines}. A column a→b was trained at length a and tested at b."
+    """Return the line that explains what the cells of the tables hold."""
+    rows = records(comparison.frame)
+    parts = [text for summary in comparison.summaries if (text := summary.explain(rows))]
+    sentences = [f"Each cell: {'; '.join(parts)}."] if parts else []
+    if any(row["train_length"] != row["length"] for row in rows):
+        sentences.append("A column a→b was trained at length a and tested at b.")
+    return " ".join(sentences)

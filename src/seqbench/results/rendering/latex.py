@@ -11,7 +11,16 @@ from seqbench.results.rendering.blocks import blocks, legend
 ESCAPES = str.maketrans(
     {char: f"\\{char}" for char in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
-    | {"±": r"$\pm$", "→": r"$\to$", "<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", "−": "$-$"}
+    | {
+        "±": r"$\pm$",
+        "∞": r"$\infty$",
+        "→": r"$\to$",
+        "<": "$<$",
+        ">": "$>$",
+        "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        "−": "$-$",
+    }
 )
 
 

@@ -22,7 +22,7 @@ class SolveRate(Summary):
 
     columns = ("solved", "solve_rate", "solve_low", "solve_high", "solved_on_test", "test_differs")
     counts = ("solved", "solved_on_test", "test_differs")
-    legend = "runs solved, with the 95 % Wilson interval"
+    legend = "runs solved [95 % Wilson interval]"
 
     def compute(self, cell: Cell) -> Row:
         """Return the number of solved seeds, their proportion and its interval."""
