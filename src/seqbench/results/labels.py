@@ -13,11 +13,11 @@ from seqbench.runs.result import Result
 #: The end of the key that says which class a part is.
 TARGET = "._target_"
 #: The parts of a configuration that no label names.
-UNNAMED = (
+UNNAMED = {
     *(key for key in (*INCIDENTAL, *PLACES) if key not in ("preset", "model.param_budget")),
     *(f"preset.{group}" for group in GROUPS if group != "optim"),
     *("task.length", "task.eval_lengths"),
-)
+}
 
 
 def label_runs(results: Sequence[Result]) -> list[tuple[str, str]]:
@@ -80,7 +80,6 @@ def _settings(result: Result) -> dict[str, str]:
             with_defaults(result.config) | {"task.data": result.data, "execution": result.execution}
         )
         if value is not None
-        if not any(key == part or key.startswith(f"{part}.") for part in UNNAMED)
     }
     if "model.param_budget" in settings:
         settings.pop("model.hidden_size", None)  # derived from the budget, for each task anew
@@ -92,8 +91,12 @@ def _text(value: Any) -> str:
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+    """Yield dotted keys and values, without what no label names."""
+    for name, value in config.items():
+        key = f"{prefix}{name}"
+        if key in UNNAMED:
+            continue
+        if isinstance(value, dict):
+            yield from _flat(value, f"{key}.")
         else:
-            yield f"{prefix}{key}", value
+            yield key, value
