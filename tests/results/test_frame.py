@@ -20,19 +20,24 @@ def cell(frame: pd.DataFrame, **where: Any) -> dict[str, Any]:
     return found[0]
 
 
-def test_every_model_has_every_column() -> None:
-    frame = compare(mixed()).frame
-    # Four models on the one task; two on the other, which never met the leaky ones.
-    assert len(frame) == 4 + 2
+def test_a_model_has_rows_for_the_tasks_and_lengths_that_it_was_asked_for() -> None:
+    longer = [run(length=100, seed=s) for s in range(2)]
+    longer += [run(model="leaky_rnn", length=100, model__cell__alpha=0.9)]
+    frame = compare([*mixed(), *longer]).frame
+    # Four models on the one task, lstm alone on the other.
+    assert len(frame) == 4 + 3 + 1
     assert sorted(frame["model"].unique()) == [
         "gru",
         "leaky_rnn (alpha=0.5)",
         "leaky_rnn (alpha=0.9)",
         "lstm",
     ]
-    absent = cell(frame, task="copy_memory", model="gru")
+    absent = cell(frame, task="adding", length=100, model="gru")
     assert (absent["runs"], absent["note"]) == (0, "not run")
-    assert math.isnan(absent["median"]) and absent["metric"] == "accuracy"
+    assert math.isnan(absent["median"]) and absent["metric"] == "loss"
+    # Of a variant nothing says that it was to be run at 100; of the other it was.
+    leaky = frame[(frame["length"] == 100) & frame["model"].str.startswith("leaky")]
+    assert leaky["model"].tolist() == ["leaky_rnn (alpha=0.9)"]
 
 
 def test_a_whole_cell() -> None:

@@ -214,8 +214,15 @@ def read_results(
         folders: where to look.
         on_unreadable: called with a sentence about results that are left out because they cannot be read.
     """
+    return [result for _, result in read_runs(folders, on_unreadable)]
+
+
+def read_runs(
+    folders: Iterable[Path], on_unreadable: Callable[[str], object] = warnings.warn
+) -> list[tuple[Path, Result]]:
+    """Return the results that `read_results` does, each with the folder of its run, `seed-<n>`."""
     found = (seed for folder in dict.fromkeys(folders) for seed in sorted(folder.glob("seed-*")))
-    results, old = [], []
+    runs, old = [], []
     for seed in found:
         try:
             result = read_result(seed)
@@ -224,7 +231,7 @@ def read_results(
         except StoreError as error:
             on_unreadable(f"{error} It is left out.")
         else:
-            results += [] if result is None else [result]
+            runs += [] if result is None else [(seed, result)]
             for path in [] if result is None else damaged_files(seed, result):
                 on_unreadable(damage(path))
     if old:
@@ -233,7 +240,7 @@ def read_results(
             f"{len(old)} run{'s were' if len(old) > 1 else ' was'} stored under another schema than this "
             f"version's, {SCHEMA}, and left out: {groups}."
         )
-    return sorted(results, key=lambda result: (result.task, result.model, result.hash, result.seed))
+    return sorted(runs, key=lambda run: (run[1].task, run[1].model, run[1].hash, run[1].seed))
 
 
 def load_results(runs_dir: str | Path = "runs") -> pd.DataFrame:

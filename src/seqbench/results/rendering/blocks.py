@@ -40,23 +40,37 @@ class Block:
 
 
 def blocks(comparison: Comparison) -> Iterator[Block]:
-    """Yield the block of every task of a comparison."""
+    """Yield the block of every task of a comparison. Models are in the order of the frame."""
     side = [summary for summary in comparison.summaries if summary.heading]
-    for task, of_task in comparison.frame.groupby("task", sort=False):
-        rows: dict[str, dict[str, str]] = defaultdict(dict)
-        baseline: dict[str, str] = {}
-        for row in records(of_task):
-            trained, length = row["train_length"], row["length"]
-            column = f"{length or '–'}" if trained == length else f"{trained}→{length}"
-            texts = [summary.text(row) for summary in comparison.summaries if not summary.heading]
-            rows[row["model"]][column] = "\n".join(filter(None, texts))
-            if row["metric"] == "loss":
-                baseline[column] = number(row["baseline_loss"])
-        for model, of_model in of_task.groupby("model"):
-            rows[str(model)] |= {summary.heading: summary.side_text(records(of_model)) for summary in side}
-        rows |= {"baseline": baseline} if baseline else {}
-        table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
-        yield Block(_heading(str(task), records(of_task)[0]), table, [summary.heading for summary in side])
+    cells = [summary for summary in comparison.summaries if not summary.heading]
+    of_task: dict[str, list[Row]] = defaultdict(list)
+    for row in records(comparison.frame):
+        of_task[row["task"]].append(row)
+    for task, its in of_task.items():
+        of_model: dict[str, list[Row]] = defaultdict(list)
+        for row in its:
+            of_model[row["model"]].append(row)
+        lengths = dict.fromkeys(_column(row) for row in sorted(its, key=_lengths))
+        table = {
+            model: dict.fromkeys(lengths, "")
+            | {_column(row): "\n".join(filter(None, (each.text(row) for each in cells))) for row in rows}
+            | {summary.heading: summary.side_text(rows) for summary in side}
+            for model, rows in of_model.items()
+        }
+        if its[0]["metric"] == "loss":
+            table["baseline"] = {_column(row): number(row["baseline_loss"]) for row in its}
+        texts = pd.DataFrame.from_dict(table, orient="index").fillna("")
+        yield Block(_heading(task, its[0]), texts, [summary.heading for summary in side])
+
+
+def _lengths(row: Row) -> tuple[int, int]:
+    return row["train_length"], row["length"]
+
+
+def _column(row: Row) -> str:
+    """Return the heading of the column that a row of the frame is in."""
+    trained, length = _lengths(row)
+    return f"{length or '–'}" if trained == length else f"{trained}→{length}"
 
 
 def _heading(task: str, row: Row) -> str:
