@@ -13,14 +13,14 @@ length, so that such a column has no solved runs.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from seqbench.results.frame import Comparison, records
 from seqbench.results.numbers import number
-from seqbench.results.summaries import Row
+from seqbench.results.summaries import Row, Summary
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,19 @@ class Block:
     """The table of one task.
 
     Attributes:
+        task: the label of the task.
         heading: the task, its metric, and when a run counts as solved.
         table: text in every cell. Rows are models, then the baseline where the metric is the loss. Columns
             are lengths, then those of `side`.
         side: the headings of the columns beside the lengths.
+        legend: what the cells of the table hold.
     """
 
+    task: str
     heading: str
     table: pd.DataFrame
     side: list[str]
+    legend: str
 
 
 def blocks(comparison: Comparison) -> Iterator[Block]:
@@ -60,7 +64,8 @@ def blocks(comparison: Comparison) -> Iterator[Block]:
         if its[0]["metric"] == "loss":
             table["baseline"] = {_column(row): number(row["baseline_loss"]) for row in its}
         texts = pd.DataFrame.from_dict(table, orient="index").fillna("")
-        yield Block(_heading(task, its[0]), texts, [summary.heading for summary in side])
+        headings = [summary.heading for summary in side]
+        yield Block(task, _heading(task, its[0]), texts, headings, _legend(comparison.summaries, its))
 
 
 def _lengths(row: Row) -> tuple[int, int]:
@@ -83,8 +88,11 @@ def _heading(task: str, row: Row) -> str:
 
 def legend(comparison: Comparison) -> str:
     """Return the line that explains what the cells of the tables hold."""
-    rows = records(comparison.frame)
-    parts = [text for summary in comparison.summaries if (text := summary.explain(rows))]
+    return _legend(comparison.summaries, records(comparison.frame))
+
+
+def _legend(summaries: Iterable[Summary], rows: Sequence[Row]) -> str:
+    parts = [text for summary in summaries if (text := summary.explain(rows))]
     sentences = [f"Each cell: {'; '.join(parts)}."] if parts else []
     if any(row["train_length"] != row["length"] for row in rows):
         sentences.append("A column a→b was trained at length a and tested at b.")
