@@ -11,7 +11,7 @@ from typing import Any, cast
 import pandas as pd
 
 from seqbench.errors import ConfigError, StoreError, nearest, printable
-from seqbench.results.labels import label_runs
+from seqbench.results.labels import label_runs, preset_of
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary
 from seqbench.results.summaries.note import Note
 from seqbench.runs.result import Result
@@ -95,11 +95,6 @@ def with_metric(results: Iterable[Result], metric: str) -> list[Result]:
             f"no result has the test metric {metric!r}; there are {', '.join(known)}.{nearest(metric, known)}"
         )
     return [replace(result, metric=metric) for result in results]
-
-
-def preset_of(label: str) -> str:
-    """Return the preset of a label: `lstm` of `lstm (lr=0.01)`."""
-    return label.partition(" (")[0]
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
