@@ -113,7 +113,7 @@ def save_as(figure: Figure, path: Path) -> Path:
 
 def _solve_rates(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
     rows = [row for row in rows if not pd.isna(row["solve_rate"])]
-    _bounds(panel, "share", 0, 1)
+    bounds(panel, "share", 0, 1)
     panel.set_xlabel("training length")
     x_of = _length_axis(panel, rows, models)
     for model in models:
@@ -156,7 +156,7 @@ def _metrics(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
         low, high = math.log10(min(shown) / 1.2), math.log10(max(shown) * 1.2)
         panel.set_ylim(10 ** math.floor(low), 10 ** math.ceil(high))
     else:
-        _bounds(panel, first["unit"], first["metric_low"], first["metric_high"])
+        bounds(panel, first["unit"], first["metric_low"], first["metric_high"])
 
 
 def is_loss(metric: Row) -> bool:
@@ -165,7 +165,7 @@ def is_loss(metric: Row) -> bool:
     return bool(metric["direction"] == "min" and bounds[0] == 0 and math.isnan(bounds[1]))
 
 
-def _bounds(panel: Axes, unit: str, low: float, high: float) -> None:
+def bounds(panel: Axes, unit: str, low: float, high: float) -> None:
     """Show a share in per cent, and a bounded quantity over its range."""
     if math.isfinite(low) and math.isfinite(high):
         margin = 0.04 * (high - low)
@@ -192,15 +192,19 @@ def _length_axis(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> Cal
     return lambda row: float(present.index(row["model"]))
 
 
+def nested(model: str, models: Sequence[str]) -> dict[str, float]:
+    """Return the size of a model's line: of curves that coincide each is seen around the next."""
+    wide = 1.0 - models.index(model) / len(models)
+    return {"linewidth": 1.0 + 2.2 * wide, "markersize": 3.5 + 4.5 * wide}
+
+
 def _summaries(
     panel: Axes, model: str, models: Sequence[str], x: Sequence[float], y: Sequence[float]
 ) -> None:
     """Draw the summaries of a model, joined by its line where there are several."""
     style = {"label": literal(model)} | model_style(model, models)
     if len(set(x)) > 1:
-        # Where curves coincide, those that are drawn first are seen around the others.
-        wide = 1.0 - models.index(model) / len(models)
-        panel.plot(x, y, **style | {"linewidth": 1.0 + 2.2 * wide, "markersize": 3.5 + 4.5 * wide})
+        panel.plot(x, y, **style | nested(model, models))
     elif x:
         panel.plot(x, y, **style | {"linestyle": "none"})
 
