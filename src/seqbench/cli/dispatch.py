@@ -32,7 +32,11 @@ Train
 
 Look
   seqbench ls [GROUP …]              every task, model, experiment …, one line each
-  seqbench report [RUNS_DIR] [--format table|md|latex|csv|json] [--out DIR]
+  seqbench report [RUNS …] [--task T] [--model M] [--where KEY=VALUE] [--sort COLUMN]
+                  [--format table|md|latex|csv|json] [--out DIR]
+                                     the table of all runs, or of those; RUNS are folders or exported files
+  seqbench plot curves|steps [RUNS …] [--metric NAME] [--task T] [--model M] [--where KEY=VALUE] [--out FILE]
+                                     learning curves; how many runs have solved their task by when
   seqbench runs [DIR] [KEY=VALUE …] [--status S] [--seeds] [--format table|json|csv]
                                      which runs are there, and how far each has come
   seqbench runs rm DIR|KEY=VALUE …   remove runs: names them, and asks
@@ -56,7 +60,9 @@ More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra
 """
 
 #: The module that runs each command, by its `main`, with the arguments after the command's name.
-COMMANDS = {name: f"seqbench.cli.{name}" for name in ("search", "report", "runs", "analyse", "ls", "data")}
+COMMANDS = {
+    name: f"seqbench.cli.{name}" for name in ("search", "report", "plot", "runs", "analyse", "ls", "data")
+}
 
 
 def main() -> None:

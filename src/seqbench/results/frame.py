@@ -6,20 +6,24 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from seqbench.errors import ConfigError, StoreError, nearest, printable
-from seqbench.results.labels import label_runs
+from seqbench.results.labels import label_runs, preset_of
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary
 from seqbench.results.summaries.note import Note
 from seqbench.runs.result import Result
 
+if TYPE_CHECKING:
+    from seqbench.tasks.metrics import Metric
+
 #: The columns that belong to no summary, and those of them that hold whole numbers.
 COLUMNS = (
     *("task", "train_length", "length", "model"),
-    *("metric", "direction", "unit", "metric_low", "metric_high", "solved_when", "baseline_loss"),
+    *("metric", "direction", "unit", "metric_low", "metric_high", "solved_when"),
+    *("baseline", "baseline_loss"),
     *("runs", "failed", "diverged", "seeds"),
 )
 COUNTS = ("train_length", "length", "runs", "failed", "diverged", "seeds")
@@ -39,13 +43,16 @@ class Comparison:
 def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -> Comparison:
     """Compare runs. The frame has a row for every task, training length, test length and model.
 
-    Every model has a row for every length of every task; `runs` is 0 where it was not run. Of two runs of a
-    cell with the same seed the later counts. There must be a result. Columns:
+    Every model that a task has runs of has a row for every length of the task; `runs` is 0 where no run of
+    its name is there. A variant, `lstm (lr=0.01)`, has rows only where it was run, or where no variant was.
+    Of two runs of a cell with the same seed the later counts. There must be a result. Columns:
 
         task, train_length, length, model: the cell. Labels name the settings that differ, `lstm (lr=0.01)`.
         metric, direction, unit, metric_low, metric_high: the headline metric of the task and what it means;
             empty where every run failed before it was known.
         solved_when: the task's condition for a solved run.
+        baseline: the metric of the best predictor that ignores the input, at the test length; missing where
+            the task does not know it.
         baseline_loss: the loss of the best predictor that ignores the input, at the test length.
         runs, failed, diverged: the number of runs, and of those that failed or diverged.
         seeds: the number of runs that did not fail.
@@ -63,7 +70,11 @@ def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -
     for task, train_length, length in sorted({key[:3] for key in cells}):
         facts = _task_facts(of_task[task], length)
         most_runs = max(len(runs) for key, runs in cells.items() if key[0] == task)
-        for model in _models(task, cells):
+        own = sorted({key[3] for key in cells if key[0] == task})
+        here = {preset_of(key[3]) for key in cells if key[:3] == (task, train_length, length)}
+        for model in own:
+            if preset_of(model) in here and (task, train_length, length, model) not in cells:
+                continue
             runs = tuple(cells.get((task, train_length, length, model), {}).values())
             cell = Cell(runs, train_length, length, most_runs)
             row = {"task": task, "train_length": train_length, "length": length, "model": model, **facts}
@@ -104,16 +115,27 @@ def _cells(results: Sequence[Result]) -> tuple[dict[str, list[Result]], dict[Key
     usual = {
         task: length
         for result, (task, _) in zip(results, labels, strict=True)
-        if (length := _train_length(result))
+        if (length := train_length(result))
     }
     of_task: dict[str, list[Result]] = defaultdict(list)
     cells: dict[Key, dict[int, Result]] = defaultdict(dict)
     for result, (task, model) in zip(results, labels, strict=True):
         of_task[task].append(result)
-        train_length = _train_length(result) or usual.get(task, 0)
-        for length in {train_length, *_test_lengths(result)}:
-            cells[task, train_length, length, model][result.seed] = result
+        trained = train_length(result) or usual.get(task, 0)
+        for length in {trained, *_test_lengths(result)}:
+            cells[task, trained, length, model][result.seed] = result
     return of_task, cells
+
+
+def meaning(name: str, metric: Metric | None) -> Row:
+    """Return the columns of the frame that say what a metric is; of one that is not known its name alone."""
+    return {
+        "metric": name,
+        "direction": metric.direction if metric else "",
+        "unit": metric.unit if metric else "",
+        "metric_low": metric.low if metric and metric.low is not None else math.nan,
+        "metric_high": metric.high if metric and metric.high is not None else math.nan,
+    }
 
 
 def _task_facts(results: Sequence[Result], length: int) -> Row:
@@ -123,25 +145,11 @@ def _task_facts(results: Sequence[Result], length: int) -> Row:
         return next((value for value in values if value is not None), None)
 
     metric = first(result.headline for result in results)
-    return {
-        "metric": first(result.metric for result in results) or "",
-        "direction": metric.direction if metric else "",
-        "unit": metric.unit if metric else "",
-        "metric_low": metric.low if metric and metric.low is not None else math.nan,
-        "metric_high": metric.high if metric and metric.high is not None else math.nan,
+    return meaning(first(result.metric for result in results) or "", metric) | {
         "solved_when": first(result.solved_when for result in results) or "",
+        "baseline": first([*(r.baseline_at(r.metric or "", str(length)) for r in results), math.nan]),
         "baseline_loss": first([*(r.baseline_loss.get(str(length)) for r in results), math.nan]),
     }
-
-
-def _models(task: str, cells: Iterable[Key]) -> list[str]:
-    """Return the models that a task has rows for: its own, and those of other tasks without settings.
-
-    A model of another task is left out if the task has a model of that name, with settings or without.
-    """
-    own = {model for of, *_, model in cells if of == task}
-    names = {model.partition(" (")[0] for model in own}
-    return sorted(own | {model for *_, model in cells if "(" not in model and model not in names})
 
 
 def _check_columns(summaries: Iterable[Summary]) -> None:
@@ -150,7 +158,8 @@ def _check_columns(summaries: Iterable[Summary]) -> None:
         raise ConfigError(f"Two summaries, or a summary and the comparison, have the column {twice[0]!r}.")
 
 
-def _train_length(result: Result) -> int | None:
+def train_length(result: Result) -> int | None:
+    """Return the length of the training sequences; None where a run failed before it was known."""
     length = result.config.get("task", {}).get("length")
     known = [length] if length else [*result.test, *result.baseline_loss]
     return int(known[0]) if known else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import yaml
 from omegaconf import OmegaConf
@@ -11,7 +11,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqbench.config.identity import with_defaults
 from seqbench.errors import ConfigError, StoreError, nearest, nearest_key
-from seqbench.runs.inventory import StoredRun
 
 #: What stands for a value that a configuration does not have.
 MISSING = object()
@@ -19,7 +18,25 @@ MISSING = object()
 MOST_LISTED = 12
 
 
-def select(runs: Sequence[StoredRun], filters: Sequence[str]) -> list[StoredRun]:
+class Configured(Protocol):
+    """A run that says what it is: a `Result`, or a `StoredRun`."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def config(self) -> dict[str, Any]: ...
+
+
+Run = TypeVar("Run", bound=Configured)
+
+
+def select(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
     """Return the runs that every filter lets through.
 
     Args:
@@ -29,29 +46,39 @@ def select(runs: Sequence[StoredRun], filters: Sequence[str]) -> list[StoredRun]
 
     Raises:
         ConfigError: a filter cannot be read, or no run has its key.
-        StoreError: a filter lets no run through.
+        StoreError: no run has one of a filter's values, or a filter lets no run through.
     """
-    settings = {run.folder: with_defaults(run.config) for run in runs} if filters else {}
+    everything = [(run, with_defaults(run.config)) for run in runs] if filters else []
+    kept = everything
     for filter in filters:
         key, values = _parse(filter)
-        theirs = [_value(run, settings[run.folder], key) for run in runs]
-        if all(value is MISSING for value in theirs):
-            keys = {"task", "model", "seed", "status", *(k for s in settings.values() for k in _keys(s))}
+        found = [_value(run, settings, key) for run, settings in everything]
+        if all(value is MISSING for value in found):
+            keys = {"task", "model", "seed", "status", *(k for _, its in everything for k in _keys(its))}
             raise ConfigError(f"{filter}: no such run has the key {key}.{nearest_key(key, keys)}")
-        kept = [
-            run
-            for run, its in zip(runs, theirs, strict=True)
-            if its is not MISSING and any(_same(its, value) for value in values)
+        for value in values:
+            if not any(_same(its, value) for its in found):
+                raise _nothing(f"{key}={value}", value, found)
+        found = [_value(run, settings, key) for run, settings in kept]
+        chosen = [
+            entry
+            for entry, its in zip(kept, found, strict=True)
+            if any(_same(its, value) for value in values)
         ]
-        if not kept:
-            shown = list(dict.fromkeys(str(value) for value in theirs if value is not MISSING))
-            more = ", …" if len(shown) > MOST_LISTED else ""
-            raise StoreError(
-                f"{filter}: there is no such run; there are {', '.join(shown[:MOST_LISTED])}{more}."
-                f"{nearest(str(values[0]), shown) if values else ''}"
-            )
-        runs = kept
-    return list(runs)
+        if not chosen:
+            raise _nothing(filter, values[0], found)
+        kept = chosen
+    return [run for run, _ in kept] if filters else list(runs)
+
+
+def _nothing(filter: str, value: Any, found: Sequence[Any]) -> StoreError:
+    """Return the error of a filter that lets no run through, which have these values."""
+    shown = list(dict.fromkeys(str(its) for its in found if its is not MISSING))
+    more = ", …" if len(shown) > MOST_LISTED else ""
+    return StoreError(
+        f"{filter}: there is no such run; there are {', '.join(shown[:MOST_LISTED])}{more}."
+        f"{nearest(str(value), shown)}"
+    )
 
 
 def _parse(filter: str) -> tuple[str, list[Any]]:
@@ -67,7 +94,7 @@ def _parse(filter: str) -> tuple[str, list[Any]]:
     return key, values["values"]
 
 
-def _value(run: StoredRun, settings: Mapping[str, Any], key: str) -> Any:
+def _value(run: Configured, settings: Mapping[str, Any], key: str) -> Any:
     """Return a run's value of a key; `MISSING` where it has none."""
     if key in ("task", "model", "seed", "status"):
         return getattr(run, key)
@@ -82,6 +109,8 @@ def _value(run: StoredRun, settings: Mapping[str, Any], key: str) -> Any:
 
 def _same(one: Any, other: Any) -> bool:
     """Return whether two values are the same: 1 and 1.0 are, and so is what reads the same."""
+    if one is MISSING:
+        return False
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))
     return bool(one == other) if numbers else str(one) == str(other)
 
