@@ -18,13 +18,15 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "*", "h")
 LINES = ("-", "--", "-.", ":")
 
 #: Preset of a model -> its colour, marker and line. Models that are alike share a colour, and models of one
-#: colour have other markers and other lines.
+#: colour have other markers.
 MODELS = {
     "rnn": (BLACK, "o", "-"),
     "irnn": (BLACK, "s", "--"),
     "deep_transition_rnn": (BLACK, "^", "-."),
     "output_rnn": (BLACK, "X", ":"),
     "leaky_rnn": (BLUE, "s", "-"),
+    "leaky_rnn_single": (BLUE, "v", "--"),
+    "leaky_rnn_learnt": (BLUE, "D", "-."),
     "leaky_rnn_short": (BLUE, "o", "--"),
     "echo_state": (BLUE, "P", "-."),
     "gru": (GREEN, "^", "-"),
@@ -82,7 +84,7 @@ def model_style(label: str, among: Iterable[str] = ()) -> dict[str, Any]:
         panel.plot(x, y, label=label, **model_style(label, labels))
 
     The preset decides them, so that a model looks the same in every figure. One that does not come with
-    seqbench has a style that its name alone decides, of the 280 that are left. Variants of a model, whose
+    seqbench has a style that its name alone decides, of those that are left. Variants of a model, whose
     labels differ in settings alone, share its colour and marker; the marker is filled otherwise, and from the
     fifth variant on the line is another too.
 
