@@ -64,7 +64,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
             "search.bracket=2",
             "task.eval_size=20",
         ]
-    elif words[1] not in ("ls", "report", "runs", "data", "analyse", "--cfg"):
+    elif words[1] not in ("ls", "report", "compare", "runs", "data", "analyse", "--cfg"):
         words += SMALL
         if "logger" not in command and command != WITH_DASHBOARD:
             words.append("logger=none")
@@ -90,8 +90,9 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
 )
 @pytest.mark.usefixtures("surroundings")
 def test_every_command_runs(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if command.startswith(("seqbench report", "seqbench runs")):
+    if command.startswith(("seqbench report", "seqbench compare", "seqbench runs")):
         store(Path("runs"), result())
+        store(Path("runs"), result(model="gru"))
     if "import" in command:
         run(command.replace("import", "export"), monkeypatch)
     assert run(command, monkeypatch) == 0

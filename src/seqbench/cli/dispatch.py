@@ -33,6 +33,8 @@ Train
 Look
   seqbench ls [GROUP …]              every task, model, experiment …, one line each
   seqbench report [RUNS_DIR] [--format table|md|latex|csv|json] [--out DIR]
+  seqbench compare [RUNS …] --models lstm,gru [--task T] [--where KEY=VALUE]
+                                     is one model better than another? RUNS: folders, or exported files
   seqbench runs [DIR] [KEY=VALUE …] [--status S] [--seeds] [--format table|json|csv]
                                      which runs are there, and how far each has come
   seqbench runs rm DIR|KEY=VALUE …   remove runs: names them, and asks
@@ -56,7 +58,9 @@ More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra
 """
 
 #: The module that runs each command, by its `main`, with the arguments after the command's name.
-COMMANDS = {name: f"seqbench.cli.{name}" for name in ("search", "report", "runs", "analyse", "ls", "data")}
+COMMANDS = {
+    name: f"seqbench.cli.{name}" for name in ("search", "report", "compare", "runs", "analyse", "ls", "data")
+}
 
 
 def main() -> None:

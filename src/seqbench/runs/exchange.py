@@ -129,6 +129,15 @@ def import_runs(path: Path, runs_dir: Path, warn: Callable[[str], object]) -> Co
     return Counter(_import(entry, _folder(runs_dir, entry.result), warn) for entry in entries)
 
 
+def read_exported(path: Path) -> list[Result]:
+    """Return the runs of a file that `export_runs` wrote.
+
+    Raises:
+        StoreError: a line is damaged or was stored under another schema, or the file cannot be read.
+    """
+    return [_entry(line, f"line {n} of {path}").result for n, line in enumerate(_lines(path), 1)]
+
+
 def _lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of a file, none longer than a result may be."""
     try:

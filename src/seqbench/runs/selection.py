@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import yaml
 from omegaconf import OmegaConf
@@ -11,7 +11,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqbench.config.identity import with_defaults
 from seqbench.errors import ConfigError, StoreError, nearest, nearest_key
-from seqbench.runs.inventory import StoredRun
 
 #: What stands for a value that a configuration does not have.
 MISSING = object()
@@ -19,7 +18,25 @@ MISSING = object()
 MOST_LISTED = 12
 
 
-def select(runs: Sequence[StoredRun], filters: Sequence[str]) -> list[StoredRun]:
+class Run(Protocol):
+    """What is known of any run, whether it lies in a folder (`StoredRun`) or is a `Result`."""
+
+    @property
+    def task(self) -> str: ...  # the preset
+    @property
+    def model(self) -> str: ...  # likewise
+    @property
+    def seed(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+
+
+R = TypeVar("R", bound=Run)
+
+
+def select(runs: Sequence[R], filters: Sequence[str]) -> list[R]:
     """Return the runs that every filter lets through.
 
     Args:
@@ -31,16 +48,16 @@ def select(runs: Sequence[StoredRun], filters: Sequence[str]) -> list[StoredRun]
         ConfigError: a filter cannot be read, or no run has its key.
         StoreError: a filter lets no run through.
     """
-    settings = {run.folder: with_defaults(run.config) for run in runs} if filters else {}
+    pairs = [(run, with_defaults(run.config) if filters else {}) for run in runs]
     for filter in filters:
         key, values = _parse(filter)
-        theirs = [_value(run, settings[run.folder], key) for run in runs]
+        theirs = [_value(run, its, key) for run, its in pairs]
         if all(value is MISSING for value in theirs):
-            keys = {"task", "model", "seed", "status", *(k for s in settings.values() for k in _keys(s))}
+            keys = {"task", "model", "seed", "status", *(key for _, its in pairs for key in _keys(its))}
             raise ConfigError(f"{filter}: no such run has the key {key}.{nearest_key(key, keys)}")
         kept = [
-            run
-            for run, its in zip(runs, theirs, strict=True)
+            pair
+            for pair, its in zip(pairs, theirs, strict=True)
             if its is not MISSING and any(_same(its, value) for value in values)
         ]
         if not kept:
@@ -50,8 +67,8 @@ def select(runs: Sequence[StoredRun], filters: Sequence[str]) -> list[StoredRun]
                 f"{filter}: there is no such run; there are {', '.join(shown[:MOST_LISTED])}{more}."
                 f"{nearest(str(values[0]), shown) if values else ''}"
             )
-        runs = kept
-    return list(runs)
+        pairs = kept
+    return [run for run, _ in pairs]
 
 
 def _parse(filter: str) -> tuple[str, list[Any]]:
@@ -67,7 +84,7 @@ def _parse(filter: str) -> tuple[str, list[Any]]:
     return key, values["values"]
 
 
-def _value(run: StoredRun, settings: Mapping[str, Any], key: str) -> Any:
+def _value(run: Run, settings: Mapping[str, Any], key: str) -> Any:
     """Return a run's value of a key; `MISSING` where it has none."""
     if key in ("task", "model", "seed", "status"):
         return getattr(run, key)
