@@ -92,24 +92,34 @@ def found(plan: SearchPlan, studies: Mapping[str, Study]) -> list[Found]:
 
 def rows(every: Sequence[Found]) -> list[dict[str, str]]:
     """Return the rows of the table: a model each."""
-    return [_row(each) for each in every]
+    return [_row(each.part.model, _plain(each)) for each in every]
 
 
-def _row(each: Found) -> dict[str, str]:
-    figures = each.figures()
+def _row(model: str, plain: Mapping[str, Any]) -> dict[str, str]:
+    figures = plain["best"] or {}
     solved, steps, mean = (figures.get(key) for key in ("solved", "median_steps", "mean"))
     return {
-        "model": each.part.model,
+        "model": model,
         "solved": "—" if solved is None else f"{solved}/{figures['runs']}",
         "median steps": "—" if steps is None else f"{steps:,.0f}",
         "metric": "—" if mean is None else f"{figures['metric']} {mean:.3g}",
-        "trials": str(len(each.trials)),
-        "stopped early": str(each.stopped),
-        "failed": str(len(each.failed)),
-        "steps": f"{each.steps:,}",
-        "core-hours": f"{each.core_hours:.2g}",
-        "best configuration": shlex.join(each.arguments) or "—",
+        "trials": str(len(plain["trials"])),
+        "stopped early": str(plain["stopped_early"]),
+        "failed": str(plain["failed"]),
+        "steps": f"{plain['steps']:,}",
+        "core-hours": f"{plain['core_hours']:.2g}",
+        "best configuration": shlex.join(figures.get("arguments", ())) or "—",
     }
+
+
+def table_of(search: str) -> str:
+    """Return the table of what was found as Markdown, from the text of a search's `search.json`."""
+    return _table([_row(model, plain) for model, plain in json.loads(search)["models"].items()])
+
+
+def _table(rows: Sequence[Mapping[str, str]]) -> str:
+    marked = [{**row, "best configuration": f"`{row['best configuration']}`"} for row in rows]
+    return tabulate(marked, headers="keys", tablefmt="github", disable_numparse=True)
 
 
 def budget(part: ModelPlan) -> str:
@@ -145,10 +155,9 @@ def _page(plan: SearchPlan, every: Sequence[Found]) -> str:
         ", ".join(sorted({str(its) for its in all_of}))
         for all_of in ((run.commit for run in runs if run.commit), (run.device for run in runs if run.device))
     ]
-    table = [{**row, "best configuration": f"`{row['best configuration']}`"} for row in rows(every)]
     paragraphs = [
         f"# What was found for {plan.models[0].config.preset.task}",
-        tabulate(table, headers="keys", tablefmt="github", disable_numparse=True),
+        _table(rows(every)),
         budget(plan.models[0]),
         f"{compared(plan)} Every trial, with its runs, is in {SEARCH_FILE}.",
         f"Code {made_with[0] or 'unknown'}; device {made_with[1] or 'unknown'}.",

@@ -1,0 +1,101 @@
+"""How the files of a page are made from its records."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from importlib import import_module
+from pathlib import Path
+
+from pages.page import RESULTS, Item, Page, records_of
+from pages.records import check, how_it_was_made
+
+from seqbench.cli.dispatch import COMMANDS
+from seqbench.errors import ConfigError, StoreError, say
+from seqbench.results.published import published_for, read_published
+from seqbench.runs.exchange import import_runs
+from seqbench.runs.files import write_atomically
+from seqbench.runs.places import results_in
+from seqbench.search.found import table_of
+
+#: What the literature reports.
+PUBLISHED = RESULTS / "published.yaml"
+
+
+def make(page: Page, results: Path = RESULTS, out: Path | None = None) -> list[Path]:
+    """Make the files of a page from its records: `NAME.md`, a CSV for each table and figure, and the figures.
+
+    Args:
+        page: its declaration.
+        results: the folder with its records, `NAME.jsonl`.
+        out: where the files go; None for `results`.
+
+    Returns:
+        the files.
+
+    Raises:
+        ConfigError: a command cannot be used.
+        StoreError: there are no records, they are refused (see `records.check`), or a file cannot be written.
+    """
+    records = records_of(page.name, results)
+    if not records.exists():
+        raise StoreError(f"page {page.name} has no records yet; `scripts/reproduce {page.name}` makes them.")
+    runs = results_in([records], [], say)
+    check(page, runs)
+    stem = (out or results) / page.name
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    parts, written = [f"# {page.title}", page.protocol], []
+    with _folder_of(page, records) as folder:
+        for item in page.show:
+            text, files = _show(item, records, folder, stem)
+            parts.append(text)
+            written += files
+    entries = read_published(PUBLISHED)
+    parts += [*map(str, published_for(runs, entries)), how_it_was_made(page, runs)]
+    path = stem.with_name(f"{stem.name}.md")
+    write_atomically(path, "\n\n".join(part.strip() for part in parts) + "\n")
+    return [path, *written]
+
+
+@contextmanager
+def _folder_of(page: Page, records: Path) -> Iterator[Path]:
+    """Make a folder of runs with the records of a page, if one of its commands reads a folder."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made, "runs")
+        if any("RUNS" in (item.command or "") for item in page.show):
+            import_runs(records, folder, say)
+        yield folder
+
+
+def _show(item: Item, records: Path, folder: Path, stem: Path) -> tuple[str, list[Path]]:
+    """Return what an item adds to the text of a page, and the files that it made."""
+    if item.text:
+        return item.text, []
+    if item.search:
+        return table_of((records.parent / item.search).read_text()), []
+    name = stem.name if item.name is None else f"{stem.name}-{item.name}"
+    words = [word.replace("RECORDS", str(records)).replace("RUNS", str(folder)) for word in item.words]
+    numbers = stem.with_name(f"{name}.csv")
+    write_atomically(numbers, _printed([*words, "--format", "csv"]))
+    if not item.is_figure:
+        caption = f"\n\n{item.caption}" if item.caption else ""
+        return _printed([*words, "--format", "md"]).strip() + caption, [numbers]
+    _printed([*words, "--out", str(stem.parent), "--name", name])
+    figures = [stem.with_name(f"{name}.{suffix}") for suffix in ("svg", "png")]
+    return f"![{item.caption or name}]({name}.svg)", [numbers, *figures]
+
+
+def _printed(words: list[str]) -> str:
+    """Return what a command of seqbench prints.
+
+    Raises:
+        SeqbenchError: it cannot be run.
+    """
+    if words[1] not in COMMANDS:
+        raise ConfigError(f"`{shlex.join(words)}` trains; a page shows what is made from records.")
+    with redirect_stdout(io.StringIO()) as printed:
+        import_module(COMMANDS[words[1]]).main(words[2:])
+    return printed.getvalue()
