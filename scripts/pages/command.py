@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pages.make import make
 from pages.page import Page, load, names, records_of
-
 from seqbench.cli.arguments import Arguments
 from seqbench.errors import ConfigError, SeqbenchError, StoreError, say
 from seqbench.runs.exchange import export_runs
@@ -53,7 +52,7 @@ def run(page: Page, runs_dir: Path) -> None:
         words = [*shlex.split(line), f"runs_dir={runs_dir}", "logger=none"]
         print(f"$ {shlex.join(words)}", flush=True)
         if (ended := subprocess.run(words).returncode) != 0:
-            raise StoreError(f"`{line}` ended with exit code {ended}; the same command goes on with what is left.")
+            raise StoreError(f"`{line}` ended with exit code {ended}; scripts/reproduce again goes on there.")
     export_runs(inventory(runs_dir), records_of(page.name), page.curves, say)
 
 

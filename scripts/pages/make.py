@@ -12,13 +12,12 @@ from pathlib import Path
 
 from pages.page import RESULTS, Item, Page, records_of
 from pages.records import check, how_it_was_made
-
 from seqbench.cli.dispatch import COMMANDS
 from seqbench.errors import ConfigError, StoreError, say
 from seqbench.results.published import published_for, read_published
 from seqbench.runs.exchange import import_runs
 from seqbench.runs.files import write_atomically
-from seqbench.runs.places import results_in
+from seqbench.runs.places import read_places
 from seqbench.search.found import table_of
 
 #: What the literature reports.
@@ -43,7 +42,7 @@ def make(page: Page, results: Path = RESULTS, out: Path | None = None) -> list[P
     records = records_of(page.name, results)
     if not records.exists():
         raise StoreError(f"page {page.name} has no records yet; `scripts/reproduce {page.name}` makes them.")
-    runs = results_in([records], [], say)
+    runs = [run.result for run in read_places([records], say)]
     check(page, runs)
     stem = (out or results) / page.name
     stem.parent.mkdir(parents=True, exist_ok=True)

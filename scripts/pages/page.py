@@ -8,13 +8,13 @@
     show:                         # what the page shows, in this order
       - command: seqbench report RECORDS
       - command: seqbench compare RECORDS --models gru,lstm
-        name: compare             # its numbers go to results/NAME-compare.csv; without a name to results/NAME.csv
+        name: compare             # its numbers go to results/NAME-compare.csv; without a name to NAME.csv
       - text: What it means.
     changes:                      # what was changed since the first run, and why
       - {date: 2026-11-26, commit: 0123abcd, what: the spans, why: all solved the first ones}
 
-RECORDS stands for the records of the runs, results/NAME.jsonl, and RUNS for a folder that they are put into, for
-commands that read no file. A command of `seqbench plot` makes a figure, all others make a table.
+RECORDS stands for the records of the runs, results/NAME.jsonl, and RUNS for a folder that they are put into,
+for commands that read no file. A command of `seqbench plot` makes a figure, all others make a table.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Change(Part):
         date: of the change.
         what: was changed.
         why: it was.
-        commit: that the runs are of since then, where these are runs of another than the first; its beginning.
+        commit: its beginning, where runs since then are of another commit than the first.
     """
 
     date: datetime.date

@@ -5,30 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pages.page import Change, Page
-
 from seqbench.errors import StoreError
 from seqbench.runs.result import Result
 
 
 def check(page: Page, results: Sequence[Result]) -> None:
-    """Raise a StoreError unless the code of every run can be had again, and every change of it is explained."""
+    """Raise a StoreError unless the code of every run can be had again, and changes of it are explained."""
     for result in results:
-        run = f"{result.task} {result.model} seed {result.seed}"
-        if not result.commit:
-            raise StoreError(f"{run} has no commit, so that page {page.name} cannot be checked; train it anew.")
-        if "+" in result.commit:
+        code = result.commit or "unknown code"
+        if result.commit is None or "+" in code:
             raise StoreError(
-                f"{run} was made with uncommitted code ({result.commit}), so that page {page.name} cannot be "
-                "checked; commit, and train it anew."
+                f"{result.task} {result.model} seed {result.seed} is of {code}, not of a commit, so that "
+                f"page {page.name} cannot be checked; commit, remove the run and train it anew."
             )
     known = commits(results)
     listed = [change.commit for change in page.changes if change.commit]
     unlisted = [commit for commit in known if not any(commit.startswith(its) for its in listed)]
     if len(unlisted) > 1:
         raise StoreError(
-            f"the runs of page {page.name} are of {len(known)} commits, and its changes explain "
-            f"{len(known) - len(unlisted)} of them: list {', '.join(c[:9] for c in unlisted[1:])} with what was "
-            "changed and why."
+            f"the runs of page {page.name} are of {len(known)} commits, and its changes do not name "
+            f"{', '.join(commit[:9] for commit in unlisted[1:])}: say there what was changed and why."
         )
 
 
@@ -63,9 +59,9 @@ def how_it_was_made(page: Page, results: Sequence[Result]) -> str:
     lines = [
         "## How it was made",
         *(
-            f"- Runs: {len(results)}, seeds {', '.join(map(str, seeds))}, ended {listed((dates[0], dates[-1]))}. "
+            f"- Runs: {len(results)}, seeds {', '.join(map(str, seeds))}, {listed((dates[0], dates[-1]))}; "
             f"[`{records}`]({records}) has the record of each.",
-            f"- Code: commit {listed(f'`{commit}`' for commit in commits(results))}, without changes of its own.",
+            f"- Code: commit {listed(commits(results))}, nothing uncommitted.",
             f"- Machine: {listed(result.device for result in results)}; {listed(versions)}.",
             f"- Cost: {f'{spent:.1f}' if spent >= 1 else f'{spent:.2f}'} core-hours.",
         ),

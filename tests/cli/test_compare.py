@@ -48,7 +48,7 @@ def test_formats(seqbench: Callable, runs: Path, format: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nowhere", "--models=gru,lstm"], "there is no folder and no file nowhere"),
+        (["nowhere", "--models=gru,lstm"], "There is no folder of runs and no exported file nowhere"),
         (["--models=gru"], "two models or more"),
         ([], "--models"),
         (["--models=gru,lstm", "--where=optim.lrr=1"], "Did you mean 'optim.lr'?"),

@@ -20,37 +20,40 @@ def cell(frame: pd.DataFrame, **where: Any) -> dict[str, Any]:
     return found[0]
 
 
-def test_every_model_has_every_column() -> None:
-    frame = compare(mixed()).frame
-    # Four models on the one task; two on the other, which never met the leaky ones.
-    assert len(frame) == 4 + 2
+def test_a_model_has_rows_for_the_tasks_and_lengths_that_it_was_asked_for() -> None:
+    longer = [run(length=100, seed=s) for s in range(2)]
+    longer += [run(model="leaky_rnn", length=100, model__cell__alpha=0.9)]
+    frame = compare([*mixed(), *longer]).frame
+    # Four models on the one task, lstm alone on the other.
+    assert len(frame) == 4 + 3 + 1
     assert sorted(frame["model"].unique()) == [
         "gru",
         "leaky_rnn (alpha=0.5)",
         "leaky_rnn (alpha=0.9)",
         "lstm",
     ]
-    absent = cell(frame, task="copy_memory", model="gru")
+    absent = cell(frame, task="adding", length=100, model="gru")
     assert (absent["runs"], absent["note"]) == (0, "not run")
-    assert math.isnan(absent["mean"]) and absent["metric"] == "accuracy"
+    assert math.isnan(absent["median"]) and absent["metric"] == "loss"
+    # Of a variant nothing says that it was to be run at 100; of the other it was.
+    leaky = frame[(frame["length"] == 100) & frame["model"].str.startswith("leaky")]
+    assert leaky["model"].tolist() == ["leaky_rnn (alpha=0.9)"]
 
 
 def test_a_whole_cell() -> None:
     row = cell(compare(mixed()).frame, task="adding", model="lstm")
-    half = 2.7764 * math.sqrt(0.5) * 1e-3
-    assert (row["mean"], row["low"], row["high"]) == pytest.approx(
-        (0.003, 0.003 - half, 0.003 + half), rel=1e-4
-    )
+    assert (row["median"], row["low"], row["high"]) == (0.003, 0.001, 0.005)
+    assert row["values"] == [0.001, 0.002, 0.003, 0.004, 0.005]
     assert (row["runs"], row["seeds"], row["n"], row["solved"], row["note"]) == (5, 5, 5, 5, "")
     assert (row["solve_low"], row["solve_high"]) == pytest.approx((0.5655, 1), abs=1e-4)
     assert (row["median_steps"], row["parameters"], row["sequences_per_s"]) == (100, 10050, 2000)
     assert row["baseline_loss"] == 1 / 6
 
 
-def test_a_failed_run_is_no_seed_of_the_mean() -> None:
+def test_a_failed_run_is_no_seed_of_the_median() -> None:
     row = cell(compare(mixed()).frame, task="adding", model="gru")
     assert (row["runs"], row["seeds"], row["n"], row["failed"], row["solved"]) == (5, 4, 4, 1, 1)
-    assert row["mean"] == pytest.approx(0.1)
+    assert row["median"] == 0.1
     assert row["median_steps"] == math.inf
     assert row["note"] == "1 failed"
 
@@ -59,7 +62,7 @@ def test_a_diverged_run_is_unsolved_and_missing_seeds_are_named() -> None:
     frame = compare(mixed()).frame
     row = cell(frame, task="adding", model="leaky_rnn (alpha=0.5)")
     assert (row["seeds"], row["n"], row["diverged"], row["solved"]) == (3, 2, 1, 2)
-    assert row["note"] == "3 of 5 seeds, 1 diverged, mean of 2"
+    assert row["note"] == "3 of 5 seeds, 1 diverged, 2 of 3 with a value"
     assert cell(frame, task="adding", model="leaky_rnn (alpha=0.9)")["note"] == "3 of 5 seeds"
 
 
@@ -69,7 +72,7 @@ def test_all_failed_or_all_without_value() -> None:
     assert cell(frame, task="latch")["metric"] == ""
     row = cell(frame, task="adding")
     assert (row["seeds"], row["n"], row["solved"]) == (1, 0, 0)
-    assert math.isnan(row["mean"])
+    assert math.isnan(row["median"])
 
 
 def test_lengths_beyond_training_are_columns_of_their_own() -> None:
@@ -79,9 +82,9 @@ def test_lengths_beyond_training_are_columns_of_their_own() -> None:
     ]
     frame = compare([*beyond, run(length=100, value=0.05)]).frame
     assert frame[["train_length", "length"]].to_numpy().tolist() == [[50, 50], [50, 100], [100, 100]]
-    assert frame["mean"].tolist() == [0.1, 0.2, 0.05]
+    assert frame["values"].tolist() == [[0.1, 0.1], [0.2, 0.2], [0.05]]
     assert frame["solved"].isna().tolist() == [False, True, False]
-    assert cell(frame, train_length=50, length=50)["median_steps"] == 100
+    assert cell(frame, train_length=50, length=50)["solved_at"] == [100, 100]
 
 
 def test_the_later_of_two_runs_with_one_seed_counts() -> None:
@@ -89,7 +92,7 @@ def test_the_later_of_two_runs_with_one_seed_counts() -> None:
     late = run(value=0.25, finished_at="2026-01-02T00:00:00Z", task__eval_lengths=[50])
     broken = failed(finished_at="2026-01-03T00:00:00Z")
     row = cell(compare([late, early, broken]).frame, length=50)
-    assert (row["runs"], row["mean"]) == (1, 0.25)
+    assert (row["runs"], row["values"]) == (1, [0.25])
 
 
 def test_a_failed_run_without_a_length_joins_the_others() -> None:
@@ -124,13 +127,13 @@ def test_another_metric_brings_its_stored_meaning(
     row = cell(compare(results).frame)
     assert (results[0].direction, row["direction"], row["unit"]) == (direction, direction, unit)
     assert (row["metric_low"], row["metric_high"]) == pytest.approx(bounds, nan_ok=True)
-    assert row["mean"] == (1.0 if metric == "loss" else 0.25)
+    assert row["values"] == [1.0 if metric == "loss" else 0.25]
 
 
 def test_a_metric_that_only_some_tasks_have() -> None:
     results = with_metric([with_metrics(f1=0.5), run("latch")], "f1")
     frame = compare(results).frame
-    assert cell(frame, task="adding")["mean"] == 0.5
+    assert cell(frame, task="adding")["values"] == [0.5]
     other = cell(frame, task="latch")
     assert (other["metric"], other["direction"], other["n"]) == ("f1", "", 0)
     with pytest.raises(StoreError, match=r"no result has the test metric 'f2'; there are f1, loss\.$"):

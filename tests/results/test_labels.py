@@ -20,9 +20,9 @@ def test_label_names_only_settings_that_differ_within_a_task() -> None:
     # A setting that differs only from task to task makes no other model; 1.0 is the same rate as 1.
     assert models([run(optim__lr=0.01), run("latch", optim__lr=0.1)]) == ["lstm"]
     assert models([run(optim__lr=1), run(optim__lr=1.0, seed=1)]) == ["lstm"]
-    # A value of None is not named. The label is the same on every task.
+    # A value of None is not named. A setting that differs on one task is not named on another.
     both = [run(model__dropout=None), run(model__dropout=0.5), run("latch", model__dropout=0.5)]
-    assert models(both) == ["lstm", "lstm (dropout=0.5)"]
+    assert label_runs(both) == [("adding", "lstm"), ("adding", "lstm (dropout=0.5)"), ("latch", "lstm")]
     # Namesakes in two groups keep their full key.
     two = [run(model__decay=1, optim__decay=1), run(model__decay=2, optim__decay=2)]
     assert models(two)[0] == "lstm (model.decay=1, optim.decay=1)"

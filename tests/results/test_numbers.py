@@ -2,13 +2,14 @@
 
 import math
 
-from seqbench.results.numbers import count, counts, measured, number
+from seqbench.results.numbers import among, count, counts, measured, measured_each, number
 
 
 def test_numbers_are_short() -> None:
     assert [count(n) for n in (0, 999, 999.9, 12_345, 1_200_000)] == ["0", "999", "1k", "12.3k", "1.2M"]
     assert [number(x) for x in (0, 1 / 6, 1.234e-4, 1.5e10)] == ["0", "0.167", "1.23e-4", "1.5e10"]
     assert number(float("nan")) == count(None) == "–"
+    assert count(math.inf) == "∞"
 
 
 def test_range_of_counts() -> None:
@@ -19,5 +20,9 @@ def test_range_of_counts() -> None:
 
 def test_measured_values_have_their_unit() -> None:
     assert measured(0.25, "share") == "25.0 %"
-    assert measured(0.25, "share", 0.0123) == "25.0 ±1.2 %"
-    assert measured(0.25, "nats", 0.0123) == "0.25 ±0.012"
+    assert measured(0.25, "share", "[20.0–30.0]") == "25.0 [20.0–30.0] %"
+    assert measured(0.25, "nats", "(0.1–0.3)") == "0.25 (0.1–0.3)"
+    assert measured_each([0.25, 1], "share") == "25.0, 100.0 %"
+    assert measured_each([0.25], "nats") == "0.25"
+    assert among(0.25, 0.5, "share") == "25.0–50.0"
+    assert among(-0.25, 0.5, "nats") == "-0.25 to 0.5"

@@ -34,15 +34,19 @@ def test_every_text_of_a_block() -> None:
     solved = "Solved: under 1 % & published (A_B, 1997)"
     assert first.heading == f"adding: loss (squared error; lower is better). {solved}"
     assert second.heading == f"copy_memory: accuracy (higher is better). {solved}"
-    assert adding.loc["lstm", "50"] == "0.003 ±0.002\n5/5 [57–100]%\n100 steps"
-    assert adding.loc["gru", "50"] == "0.1 ±0\n1/4 [5–70]%\nnever\n1 failed"
+    assert adding.loc["lstm", "50"] == "0.003 [0.001–0.005]\n5/5 [57–100]%\n100 [100–100] steps"
+    assert (
+        adding.loc["gru", "50"]
+        == "0.1 (0.1–0.1)\n1/4 [5–70]%\n>3k (700–3k+) steps\n3 censored at 3k\n1 failed"
+    )
     assert adding.loc["leaky_rnn (alpha=0.5)", "50"].split("\n")[1:] == [
-        *("2/3 [21–94]%", "100 steps", "3 of 5 seeds", "1 diverged", "mean of 2")
+        *("2/3 [21–94]%", "100 (100–3k+) steps", "1 censored at 3k"),
+        *("3 of 5 seeds", "1 diverged", "2 of 3 with a value"),
     ]
     assert adding.loc["baseline"].tolist() == ["0.167", "", ""]
     assert adding.loc["lstm", ["parameters", "seq/s"]].tolist() == ["10.1k", "2k"]
-    assert copy.loc["lstm", "20"] == "90.0 ±0.0 %\n0/5 [0–43]%\nnever"
-    assert copy.loc["gru"].tolist() == ["not run", "–", "–"]
+    assert copy.loc["lstm", "20"] == "90.0 [90.0–90.0] %\n0/5 [0–43]%\nnone in 3k steps"
+    assert copy.index.tolist() == ["lstm"]
     assert "baseline" not in copy.index
 
 
@@ -57,7 +61,7 @@ def test_one_seed_no_value_and_other_lengths() -> None:
     )
     assert list(block.table.columns) == ["50", "50→200", "100", *block.side]
     assert block.side == ["parameters", "seq/s"]
-    cells = ["0.25\n1/1 [21–100]%\n100 steps", "0.5", "–\n0/1 [0–79]%\nnever", "10.1k", "1k–2k"]
+    cells = ["0.25\n1/1 [21–100]%\n100 steps", "0.5", "–\n0/1 [0–79]%\nnone in 3k steps", "10.1k", "1k–2k"]
     assert block.table.loc["lstm"].tolist() == cells
 
 
@@ -77,10 +81,10 @@ def test_terminal_table_fits() -> None:
 def test_markdown_has_a_row_per_model() -> None:
     text = to_markdown(compare(mixed()))
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    # Header and rule; models, one of them not run on the second task; the baseline of a loss.
-    assert len(rows) == (2 + 4 + 1) + (2 + 2)
+    # Header and rule; models; the baseline of a loss.
+    assert len(rows) == (2 + 4 + 1) + (2 + 1)
     assert all(row.count("|") == 5 for row in rows)
-    assert "0.003 ±0.002<br>5/5 [57–100]%<br>100 steps" in text
+    assert "0.003 [0.001–0.005]<br>5/5 [57–100]%<br>100 [100–100] steps" in text
 
 
 def test_latex_is_escaped_and_rectangular() -> None:
@@ -92,7 +96,7 @@ def test_latex_is_escaped_and_rectangular() -> None:
     assert not [line for line in body if re.search(r"(?<!\\)[%_#]|[±→–]", line)]
     assert {len(re.findall(r"(?<!\\)&", line)) for line in body if line} == {3}
     assert r"\begin{tabular}{lcrr}" in text
-    assert r"\shortstack{0.003 $\pm$0.002 \\ 5/5 [57--100]\% \\ 100 steps}" in text
+    assert r"\shortstack{0.003 [0.001--0.005] \\ 5/5 [57--100]\% \\ 100 [100--100] steps}" in text
     assert text.count("{") == text.count("}")
 
 
@@ -101,14 +105,17 @@ def test_csv_and_json_hold_the_same_tidy_numbers() -> None:
     frame = comparison.frame
     csv = pd.read_csv(io.StringIO(to_csv(comparison)))
     rows = json.loads(to_json(comparison))
-    assert len(csv) == len(rows) == 6
+    assert len(csv) == len(rows) == 5
     assert list(csv.columns) == list(rows[0]) == list(frame.columns)
-    pd.testing.assert_frame_equal(csv[["mean", "low", "solve_low"]], frame[["mean", "low", "solve_low"]])
-    means = [row["mean"] for row in rows if row["mean"] is not None]
-    assert means == pytest.approx(frame["mean"].dropna().tolist(), rel=1e-12)
+    pd.testing.assert_frame_equal(csv[["median", "low", "solve_low"]], frame[["median", "low", "solve_low"]])
+    medians = [row["median"] for row in rows if row["median"] is not None]
+    assert medians == pytest.approx(frame["median"].dropna().tolist(), rel=1e-12)
+    assert [json.loads(values) for values in csv["values"].dropna()] == [
+        row["values"] for row in rows if row["values"] is not None
+    ]
     gru = next(i for i, row in enumerate(rows) if (row["task"], row["model"]) == ("adding", "gru"))
     assert csv.loc[gru, "median_steps"] == float("inf") and rows[gru]["median_steps"] is None
-    assert rows[gru]["mean"] == pytest.approx(0.1) and rows[gru]["seeds"] == 4
+    assert rows[gru]["median"] == pytest.approx(0.1) and rows[gru]["seeds"] == 4
 
 
 def test_any_table_on_a_terminal() -> None:

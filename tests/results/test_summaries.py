@@ -15,14 +15,17 @@ from seqbench.cli.report import main
 from seqbench.errors import ConfigError
 from seqbench.results.frame import compare
 from seqbench.results.numbers import count, measured
+from seqbench.results.rendering.blocks import legend
 from seqbench.results.rendering.data import to_csv, to_json
 from seqbench.results.rendering.latex import to_latex
 from seqbench.results.rendering.markdown import to_markdown
 from seqbench.results.rendering.terminal import print_comparison
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary, find
+from seqbench.results.summaries.metric_median import MetricMedian
 from seqbench.results.summaries.note import Note
 from seqbench.results.summaries.solve_rate import SolveRate
 from seqbench.results.summaries.steps_to_solve import StepsToSolve
+from seqbench.runs.result import Result
 
 
 class InterquartileMean(Summary):
@@ -62,7 +65,7 @@ def test_a_new_statistic_is_in_every_format() -> None:
     texts = [console.file.getvalue(), to_markdown(comparison), to_latex(comparison)]  # type: ignore[attr-defined]
     for text in texts:
         assert "IQM 0.045" in text and "state" in text and "64" in text
-        assert "of the runs or more did not); interquartile mean. A column" in " ".join(text.split())
+        assert "steps to solve: median by Kaplan–Meier; interquartile mean." in " ".join(text.split())
     assert "IQM 90.0 %" in texts[1] and r"IQM 90.0 \%" in texts[2]
     assert r"\begin{tabular}{lcrrr}" in texts[2]
     csv, rows = pd.read_csv(io.StringIO(to_csv(comparison))), json.loads(to_json(comparison))
@@ -76,7 +79,9 @@ def test_the_command_takes_a_statistic_by_its_class(
     write(tmp_path / "runs", mixed())
     name = f"{__name__}.InterquartileMean"
     assert main([str(tmp_path / "runs"), "--format", "md", "--summary", name]) == 0
-    assert "0.003 ±0.002<br>5/5 [57–100]%<br>100 steps<br>IQM 0.003 " in capsys.readouterr().out
+    assert (
+        "0.003 [0.001–0.005]<br>5/5 [57–100]%<br>100 [100–100] steps<br>IQM 0.003 " in capsys.readouterr().out
+    )
     for wrong in ("seqbench.results.summaries.nothing.X", "nothing", "seqbench.errors.ConfigError"):
         with pytest.raises(ConfigError, match=wrong.replace(".", r"\.")):
             find(wrong)
@@ -88,18 +93,83 @@ def test_whether_a_run_is_solved_is_known_at_its_training_length_only() -> None:
     assert at.solved_at == [100, 300, None]
     assert SolveRate().compute(at)["solved"] == 2
     assert SolveRate().compute(at)["solve_rate"] == pytest.approx(2 / 3)
-    assert StepsToSolve().compute(at) == {"median_steps": 300}
+    steps = StepsToSolve().compute(at)
+    assert (steps["median_steps"], steps["solved_at"], steps["censored_at"]) == (300, [100, 300], [3000])
     beyond = Cell(runs, train_length=50, length=100, most_runs=4)
     assert SolveRate().compute(beyond) == StepsToSolve().compute(beyond) == {}
-    unsolved = StepsToSolve().text({"median_steps": math.inf})
-    assert (unsolved, StepsToSolve().text({"median_steps": math.nan})) == ("never", "")
+
+
+def shown(summary: Summary, *runs: Result) -> str:
+    """Return the text of the summary of some runs."""
+    cell = Cell(runs, 50, 50, most_runs=len(runs))
+    row = {"seeds": len(cell.seeds), "unit": "share"} | dict.fromkeys(summary.columns, math.nan)
+    return summary.text(row | summary.compute(cell))
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([], ""),
+        ([None], "–"),
+        ([0.9], "90.0 %"),
+        ([0.9, 0.25], "90.0, 25.0 %"),
+        ([0.9, 0.25, 0.3], "30.0 (25.0–90.0) %"),
+        ([1.0, 1.0, 0.25, 0.25, 1.0], "100.0 [25.0–100.0] %"),
+        ([1.0, 1.0, 0.25, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], "100.0 [100.0–100.0] %"),
+    ],
+)
+def test_a_median_has_the_interval_that_its_seeds_allow(values: list[float | None], text: str) -> None:
+    runs = [run(seed=seed, value=value) for seed, value in enumerate(values)]
+    assert shown(MetricMedian(), *runs) == text
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [
+        ([], ""),
+        ([None] * 5, "none in 3k steps"),
+        ([200], "200 steps"),
+        ([None, 200], "200, 3k+ steps"),
+        ([200, 300, 100], "200 (100–300) steps"),
+        ([200, 300, None], "300 (200–3k+) steps\n1 censored at 3k"),
+        ([200, 300, 100, 400, 500], "300 [100–500] steps"),
+        ([200, 300, 100, None, None], "300 [100–∞] steps\n2 censored at 3k"),
+        ([200, None, None, None, None], ">3k [200–∞] steps\n4 censored at 3k"),
+    ],
+)
+def test_unsolved_runs_are_censored(steps: list[int | None], text: str) -> None:
+    runs = [run(seed=seed, solved_at=step) for seed, step in enumerate(steps)]
+    assert shown(StepsToSolve(), *runs) == text
+
+
+def test_a_run_is_censored_where_it_ended_and_a_diverged_one_at_its_budget() -> None:
+    early = run(steps=1000, solved_at=None)
+    lost = run(seed=1, steps=700, solved_at=None, status="diverged", trainer__max_steps=2000)
+    assert shown(StepsToSolve(), early, lost) == "none in 1k–2k steps"
+
+
+def test_a_legend_says_what_the_table_holds_and_no_more() -> None:
+    def explained(*seeds: int) -> str:
+        runs = [run(length=50 * i, seed=s, value=0.1) for i, n in enumerate(seeds, 1) for s in range(n)]
+        return legend(compare(runs))
+
+    assert explained(5) == (
+        "Each cell: test metric: median over seeds [interval of 93 % or more]; runs solved [95 % Wilson "
+        "interval]; steps to solve: median by Kaplan–Meier."
+    )
+    assert "median over seeds (range of three or four seeds); runs" in explained(3)
+    assert "test metric of each seed; runs" in explained(2) and "steps to solve: each run's." in explained(1)
+    assert "a→b" in legend(compare([run(test={"50": {"loss": 0.1}, "100": {"loss": 0.2}})]))
+    assert "steps to solve" not in legend(compare([run(solved_at=None)]))
+    assert "censored" in legend(compare([run(solved_at=None), run(seed=1)]))
+    assert legend(compare([failed()])) == ""
 
 
 def test_note_names_what_is_missing() -> None:
     runs = (run(), run(value=None, status="diverged"), failed())
     note = Note().compute(Cell(runs, train_length=50, length=50, most_runs=5))
-    assert note == {"note": "3 of 5 seeds, 1 failed, 1 diverged, mean of 1"}
-    assert Note().text(note) == "3 of 5 seeds\n1 failed\n1 diverged\nmean of 1"
+    assert note == {"note": "3 of 5 seeds, 1 failed, 1 diverged, 1 of 2 with a value"}
+    assert Note().text(note) == "3 of 5 seeds\n1 failed\n1 diverged\n1 of 2 with a value"
     assert Note().compute(Cell((), 50, 50, most_runs=5)) == {"note": "not run"}
     assert Note().compute(Cell((run(),), 50, 50, most_runs=1)) == {"note": ""}
 

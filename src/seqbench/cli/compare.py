@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 
 from seqbench.cli.arguments import Arguments
-from seqbench.errors import say
+from seqbench.cli.choice import add_choice, chosen
 from seqbench.results.comparing.comparison import ModelComparison, compare_models
 from seqbench.results.comparing.text import overall_rows, rows, sentences, text_rows, to_markdown
 from seqbench.results.frame import with_metric
 from seqbench.results.rendering.rows import print_rows, rows_to_csv, rows_to_json
-from seqbench.runs.places import results_in
 
 #: A comma between two models. One within brackets is part of a label, `lstm (lr=0.01, hidden_size=32)`.
 BETWEEN = r",(?![^(]*\))"
@@ -24,8 +23,7 @@ def main(argv: list[str]) -> int:
         StoreError: there are no such runs, or they cannot be compared.
     """
     args = _parser().parse_intermixed_args(argv)
-    tasks = [f"task={','.join(args.task)}"] if args.task else []
-    results = results_in(args.runs or ["runs"], [*tasks, *args.where], say)
+    results = [run.result for run in chosen(args)]
     if args.metric:
         results = with_metric(results, args.metric)
     models = [name.strip() for name in re.split(BETWEEN, args.models) if name.strip()]
@@ -50,22 +48,12 @@ def _print(comparison: ModelComparison) -> None:
 
 def _parser() -> Arguments:
     parser = Arguments(prog="seqbench compare", description="Is one model better than another?")
-    parser.add_argument(
-        "runs", nargs="*", metavar="RUNS", help="folders of runs, or files of exported runs; default: runs"
-    )
+    add_choice(parser)
     parser.add_argument(
         "--models",
         required=True,
         metavar="A,B,…",
-        help="names, or labels as in a report: 'lstm (lr=0.01),gru'",
-    )
-    parser.add_argument("--task", action="append", default=[], metavar="NAME", help="only this task")
-    parser.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="only runs with this value, or several",
+        help="what to compare: names, or labels as in a report, 'lstm (lr=0.01),gru'",
     )
     parser.add_argument("--metric", metavar="NAME", help="compare this test metric, not the task's own")
     formats = ["table", "md", "csv", "json"]

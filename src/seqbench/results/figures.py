@@ -58,12 +58,12 @@ def draw(frame: pd.DataFrame) -> Figure:
     """Return the figure of a comparison's frame (see `frame.compare`), one column of panels per task.
 
     The upper panel shows the proportion of solved runs against the training length, with 95 % Wilson
-    intervals. The lower panel shows the test metric with 95 % t-intervals. Its axis is the test length if all
+    intervals. The lower panel shows the median of the test metric. Its axis is the test length if all
     runs of the task were trained at one length, so that greater lengths show extrapolation; otherwise it is
     the training length. The dashed line is the loss of the best predictor that ignores the input.
 
     Args:
-        frame: with the columns of the summaries `MetricMean` and `SolveRate`.
+        frame: with the columns of the summaries `MetricMedian` and `SolveRate`.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -125,7 +125,7 @@ def _metric(panel: Axes, block: pd.DataFrame, models: list[str]) -> None:
     beyond = (block["length"] != block["train_length"]).any()
     trained = block["train_length"].iloc[0]
     panel.set_xlabel(f"test length (trained at {trained})" if beyond else "training and test length")
-    _curves(panel, block, models, "mean", "low", "high")
+    _curves(panel, block, models, "median", "low", "high")
     if metric == "loss":
         baseline = block.dropna(subset="baseline_loss").drop_duplicates("length").sort_values("length")
         x, y = baseline["length"].to_numpy(float), baseline["baseline_loss"].to_numpy(float)
@@ -133,7 +133,7 @@ def _metric(panel: Axes, block: pd.DataFrame, models: list[str]) -> None:
             panel.axhline(y[0], color="#888888", linestyle="--", linewidth=1.2, label="baseline", zorder=1)
         elif len(x):
             panel.plot(x, y, color="#888888", linestyle="--", linewidth=1.2, label="baseline", zorder=1)
-        shown = [*block["mean"].dropna(), *block["baseline_loss"].dropna()]
+        shown = [*block["median"].dropna(), *block["baseline_loss"].dropna()]
         if shown and min(shown) > 0:
             # Whole decades around the means. A t-interval may reach below zero, which has no logarithm.
             panel.set_yscale("log", nonpositive="clip")

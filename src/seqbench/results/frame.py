@@ -39,8 +39,9 @@ class Comparison:
 def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -> Comparison:
     """Compare runs. The frame has a row for every task, training length, test length and model.
 
-    Every model has a row for every length of every task; `runs` is 0 where it was not run. Of two runs of a
-    cell with the same seed the later counts. There must be a result. Columns:
+    Every model that a task has runs of has a row for every length of the task; `runs` is 0 where no run of
+    its name is there. A variant, `lstm (lr=0.01)`, has rows only where it was run, or where no variant was.
+    Of two runs of a cell with the same seed the later counts. There must be a result. Columns:
 
         task, train_length, length, model: the cell. Labels name the settings that differ, `lstm (lr=0.01)`.
         metric, direction, unit, metric_low, metric_high: the headline metric of the task and what it means;
@@ -63,7 +64,11 @@ def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -
     for task, train_length, length in sorted({key[:3] for key in cells}):
         facts = _task_facts(of_task[task], length)
         most_runs = max(len(runs) for key, runs in cells.items() if key[0] == task)
-        for model in _models(task, cells):
+        own = sorted({key[3] for key in cells if key[0] == task})
+        here = {preset_of(key[3]) for key in cells if key[:3] == (task, train_length, length)}
+        for model in own:
+            if preset_of(model) in here and (task, train_length, length, model) not in cells:
+                continue
             runs = tuple(cells.get((task, train_length, length, model), {}).values())
             cell = Cell(runs, train_length, length, most_runs)
             row = {"task": task, "train_length": train_length, "length": length, "model": model, **facts}
@@ -90,6 +95,11 @@ def with_metric(results: Iterable[Result], metric: str) -> list[Result]:
             f"no result has the test metric {metric!r}; there are {', '.join(known)}.{nearest(metric, known)}"
         )
     return [replace(result, metric=metric) for result in results]
+
+
+def preset_of(label: str) -> str:
+    """Return the preset of a label: `lstm` of `lstm (lr=0.01)`."""
+    return label.partition(" (")[0]
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
@@ -132,16 +142,6 @@ def _task_facts(results: Sequence[Result], length: int) -> Row:
         "solved_when": first(result.solved_when for result in results) or "",
         "baseline_loss": first([*(r.baseline_loss.get(str(length)) for r in results), math.nan]),
     }
-
-
-def _models(task: str, cells: Iterable[Key]) -> list[str]:
-    """Return the models that a task has rows for: its own, and those of other tasks without settings.
-
-    A model of another task is left out if the task has a model of that name, with settings or without.
-    """
-    own = {model for of, *_, model in cells if of == task}
-    names = {model.partition(" (")[0] for model in own}
-    return sorted(own | {model for *_, model in cells if "(" not in model and model not in names})
 
 
 def _check_columns(summaries: Iterable[Summary]) -> None:

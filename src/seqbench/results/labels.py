@@ -13,11 +13,11 @@ from seqbench.runs.result import Result
 #: The end of the key that says which class a part is.
 TARGET = "._target_"
 #: The parts of a configuration that no label names.
-UNNAMED = (
+UNNAMED = {
     *(key for key in (*INCIDENTAL, *PLACES) if key not in ("preset", "model.param_budget")),
     *(f"preset.{group}" for group in GROUPS if group != "optim"),
     *("task.length", "task.eval_lengths"),
-)
+}
 
 
 def label_runs(results: Sequence[Result]) -> list[tuple[str, str]]:
@@ -25,7 +25,7 @@ def label_runs(results: Sequence[Result]) -> list[tuple[str, str]]:
 
     The settings of a task are compared between all its runs. All other settings are compared between the
     runs of one model on one task: a setting that differs only from task to task, such as the number of
-    steps, makes no other model.
+    steps, makes no other model and is in no label.
     """
     configs = [_settings(result) for result in results]
     of_task = [{key: text for key, text in c.items() if key.startswith("task.")} for c in configs]
@@ -38,20 +38,26 @@ def label_runs(results: Sequence[Result]) -> list[tuple[str, str]]:
 def _distinguish(names: list[str], settings: list[dict[str, str]], groups: list[str]) -> list[str]:
     """Return each name with the settings that differ between runs of that name in the same group.
 
-    The class of a part is named only where the other settings do not tell two runs apart.
+    What differs in another group is not named: a label says what it must, and a model may have another label
+    on another task. The class of a part is named only where the other settings do not tell two runs apart.
     """
     namesakes: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
     for name, mine, group in zip(names, settings, groups, strict=True):
         namesakes[name, group].append(mine)
-    differing: dict[str, set[str]] = defaultdict(set)
-    for (name, _), of_name in namesakes.items():
-        found = _differing(of_name)
-        differing[name] |= {key for key in found if not key.endswith(TARGET)}
-        alike: dict[tuple[str | None, ...], list[dict[str, str]]] = defaultdict(list)
-        for mine in of_name:
-            alike[tuple(mine.get(key) for key in sorted(differing[name]))].append(mine)
-        differing[name] |= {key for some in alike.values() for key in _differing(some)}
-    return [_label(name, mine, differing[name]) for name, mine in zip(names, settings, strict=True)]
+    differing = {key: _telling(of_name) for key, of_name in namesakes.items()}
+    return [
+        _label(name, mine, differing[name, group])
+        for name, mine, group in zip(names, settings, groups, strict=True)
+    ]
+
+
+def _telling(namesakes: Sequence[Mapping[str, str]]) -> set[str]:
+    """Return the settings that tell runs of one name apart."""
+    found = {key for key in _differing(namesakes) if not key.endswith(TARGET)}
+    alike: dict[tuple[str | None, ...], list[Mapping[str, str]]] = defaultdict(list)
+    for mine in namesakes:
+        alike[tuple(mine.get(key) for key in sorted(found))].append(mine)
+    return found.union(*(_differing(some) for some in alike.values()))
 
 
 def _differing(settings: Sequence[Mapping[str, str]]) -> set[str]:
@@ -80,7 +86,6 @@ def _settings(result: Result) -> dict[str, str]:
             with_defaults(result.config) | {"task.data": result.data, "execution": result.execution}
         )
         if value is not None
-        if not any(key == part or key.startswith(f"{part}.") for part in UNNAMED)
     }
     if "model.param_budget" in settings:
         settings.pop("model.hidden_size", None)  # derived from the budget, for each task anew
@@ -92,8 +97,12 @@ def _text(value: Any) -> str:
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+    """Yield dotted keys and values, without what no label names."""
+    for name, value in config.items():
+        key = f"{prefix}{name}"
+        if key in UNNAMED:
+            continue
+        if isinstance(value, dict):
+            yield from _flat(value, f"{key}.")
         else:
-            yield f"{prefix}{key}", value
+            yield key, value

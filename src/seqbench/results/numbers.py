@@ -13,9 +13,11 @@ MISSING = "–"
 
 
 def count(value: float | None) -> str:
-    """Return a count in three digits: 950, 12.5k, 1.2M."""
+    """Return a count in three digits: 950, 12.5k, 1.2M; ∞ for one that is infinite."""
     if pd.isna(value):
         return MISSING
+    if math.isinf(value):
+        return "∞"
     for unit in ("", "k", "M"):
         if abs(value) < 999.5:
             return f"{value:.3g}{unit}"
@@ -40,16 +42,28 @@ def number(value: float, digits: int = 3) -> str:
     return re.sub(r"e([+-])0*", lambda match: "e" + match[1].strip("+"), text)
 
 
-def measured(value: float, unit: str, half_width: float = math.nan) -> str:
-    """Return the value of a metric: `0.003 ±0.002`, or in per cent where the unit is `share`.
+def measured(value: float, unit: str, beside: str = "") -> str:
+    """Return the value of a metric: `0.003 [0.001–0.005]`, or in per cent where the unit is `share`.
 
     Args:
         value: the value.
         unit: the unit of the metric. Only per cent is written; the heading of a table names other units.
-        half_width: half the width of the value's interval, nan for none.
+        beside: what stands between the number and its unit, such as an interval.
     """
-    if unit == "share":
-        text, spread, sign = f"{100 * value:.1f}", f"{100 * half_width:.1f}", " %"
-    else:
-        text, spread, sign = number(value), number(half_width, 2), ""
-    return text + ("" if math.isnan(half_width) else f" ±{spread}") + sign
+    text = f"{_in_unit(value, unit)} {beside}".rstrip()
+    return f"{text} %" if unit == "share" else text
+
+
+def measured_each(values: Iterable[float], unit: str) -> str:
+    """Return several values of a metric: `0.003, 0.004`, `97.5, 100.0 %`."""
+    *first, last = values
+    return "".join(f"{_in_unit(value, unit)}, " for value in first) + measured(last, unit)
+
+
+def among(low: float, high: float, unit: str) -> str:
+    """Return the bounds of a metric without its unit: `0.001–0.005`, `-0.2 to 0.1`."""
+    return (" to " if low < 0 else "–").join(_in_unit(value, unit) for value in (low, high))
+
+
+def _in_unit(value: float, unit: str) -> str:
+    return f"{100 * value:.1f}" if unit == "share" else number(value)

@@ -98,7 +98,7 @@ def _curves_of(folder: Path, result: Result, warn: Callable[[str], object]) -> d
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """A line of a file: the run, its `metrics.csv` or None, and where the line is, for errors."""
 
     result: Result
@@ -121,21 +121,23 @@ def import_runs(path: Path, runs_dir: Path, warn: Callable[[str], object]) -> Co
         StoreError: a line is damaged, was stored under another schema, or names a place elsewhere, or another
             run lies in its place: then nothing is written. Or a file cannot be read or written.
     """
-    entries = [_entry(line, f"line {n} of {path}") for n, line in enumerate(_lines(path), 1)]
-    if not entries:
-        raise StoreError(f"{path} holds no runs.")
+    entries = read_export(path)
     for entry in entries:
         _there(_folder(runs_dir, entry.result), entry)
     return Counter(_import(entry, _folder(runs_dir, entry.result), warn) for entry in entries)
 
 
-def read_exported(path: Path) -> list[Result]:
-    """Return the runs of a file that `export_runs` wrote.
+def read_export(path: Path) -> list[Entry]:
+    """Return the runs in a file that `export_runs` wrote.
 
     Raises:
-        StoreError: a line is damaged or was stored under another schema, or the file cannot be read.
+        StoreError: there is none, or a line is damaged, was stored under another schema, or names a place
+            elsewhere; or the file cannot be read.
     """
-    return [_entry(line, f"line {n} of {path}").result for n, line in enumerate(_lines(path), 1)]
+    entries = [_entry(line, f"line {n} of {path}") for n, line in enumerate(_lines(path), 1)]
+    if not entries:
+        raise StoreError(f"{path} holds no runs.")
+    return entries
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -154,7 +156,7 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise StoreError(f"cannot read {path}: {error.strerror}.") from error
 
 
-def _entry(line: bytes, where: str) -> _Entry:
+def _entry(line: bytes, where: str) -> Entry:
     """Return what a line holds, once all is checked."""
     result = parse(line, where)
     if not re.fullmatch(r"[0-9a-f]{64}", result.identity) or result.identity[:8] != result.hash:
@@ -168,7 +170,7 @@ def _entry(line: bytes, where: str) -> _Entry:
     curves = json.loads(line).get("curves")
     if curves is not None and not _is_curves(curves):
         raise DamagedFileError(f"{where} is damaged: its curves are none.")
-    return _Entry(result, curves, where)
+    return Entry(result, curves, where)
 
 
 def _can_be_named(result: Result) -> bool:
@@ -194,7 +196,7 @@ def _folder(runs_dir: Path, result: Result) -> Path:
     return runs_dir / run_folder(result.task, result.model, result.hash) / f"seed-{result.seed}"
 
 
-def _there(folder: Path, entry: _Entry) -> Result | None:
+def _there(folder: Path, entry: Entry) -> Result | None:
     """Return the result that lies where a run is to go; None where there is none that can be read.
 
     Raises:
@@ -212,7 +214,7 @@ def _there(folder: Path, entry: _Entry) -> Result | None:
     return found
 
 
-def _import(entry: _Entry, folder: Path, warn: Callable[[str], object]) -> Outcome:
+def _import(entry: Entry, folder: Path, warn: Callable[[str], object]) -> Outcome:
     """Put a run into its folder, unless it is done there."""
     if (outcome := _done(entry, folder, warn)) is not None:
         return outcome
@@ -235,7 +237,7 @@ def _import(entry: _Entry, folder: Path, warn: Callable[[str], object]) -> Outco
     return "imported"
 
 
-def _done(entry: _Entry, folder: Path, warn: Callable[[str], object]) -> Outcome | None:
+def _done(entry: Entry, folder: Path, warn: Callable[[str], object]) -> Outcome | None:
     """Return how a run that is done in a folder compares with one that is to go there; None if it is not."""
     found = _there(folder, entry)
     if found is None or found.status == "failed":

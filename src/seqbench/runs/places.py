@@ -1,41 +1,95 @@
-"""The results that lie in the places that a command names: folders of runs, and files of exported runs."""
+"""Runs that have ended, wherever they lie: in folders of runs, and in files that were exported of such."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from seqbench.errors import StoreError
-from seqbench.runs.exchange import read_exported
+from seqbench.runs.exchange import NUMBERS, read_export
+from seqbench.runs.files import DamagedFileError, read_checked
 from seqbench.runs.result import Result
 from seqbench.runs.selection import select
-from seqbench.runs.store import no_results, read_results, run_folders
+from seqbench.runs.store import no_results, read_runs
+
+#: Where the folders of runs lie in a place: in that of all runs, of a task, or of a configuration.
+PATTERNS = ("*/*-*/seed-*", "*-*/seed-*", "seed-*")
 
 
-def results_in(
-    places: Sequence[str | Path], filters: Sequence[str], warn: Callable[[str], object]
-) -> list[Result]:
-    """Return the results in folders of runs and in files that `seqbench runs export` wrote.
+@dataclass(frozen=True)
+class PlacedRun:
+    """A run that has ended.
+
+    Attributes:
+        result: how it ended.
+        place: the folder of the run, or the exported file.
+        exported: the content of `metrics.csv` that an exported file holds; None where it holds none.
+    """
+
+    result: Result
+    place: Path
+    exported: str | None = None
+
+    def curves(self) -> str | None:
+        """Return the content of `metrics.csv`; None where it is not there, or not what the run wrote."""
+        expected = self.result.sha256.get("metrics.csv")
+        if self.exported is not None or expected is None:
+            return self.exported
+        try:
+            return read_checked(self.place / "metrics.csv", expected).decode()
+        except (FileNotFoundError, DamagedFileError, UnicodeDecodeError):
+            return None
+
+
+def read_places(
+    places: Iterable[str | Path], warn: Callable[[str], object], filters: Sequence[str] = ()
+) -> list[PlacedRun]:
+    """Return the runs in folders and exported files, each once. Of two with other numbers the later counts.
 
     Args:
-        places: there must be one.
-        filters: `key=value` or `key=value,value`, see `selection.select`.
-        warn: called with a sentence about results in folders that are left out.
+        places: the folder of all runs, of a task or of a configuration, or a file of `seqbench runs export`.
+        warn: called with a sentence about runs that are left out.
+        filters: `key=value`, see `selection.select`; only runs that all let through.
 
     Raises:
-        ConfigError: a filter cannot be read.
-        StoreError: a place is not there or holds no result, a file cannot be read, or a filter lets nothing
-            through.
+        ConfigError: a filter cannot be read, or no run has its key.
+        StoreError: a place is not there, has no results or cannot be read, or no run is let through.
     """
-    results: list[Result] = []
-    for place in map(Path, places):
-        if place.is_file():
-            found = read_exported(place)
-        elif place.is_dir():
-            found = read_results(run_folders(place), warn)
-        else:
-            raise StoreError(f"there is no folder and no file {place}.")
-        if not found:
-            raise no_results(place)
-        results += found
-    return select(results, filters)
+    runs: dict[tuple[str, str, int], PlacedRun] = {}
+    differing = 0
+    for place in dict.fromkeys(map(Path, places)):
+        for run in _in_place(place, warn):
+            its = run.result
+            key = (its.task, its.identity or f"{its.model}-{its.hash}", its.seed)
+            other = runs.setdefault(key, run)
+            if other is not run and _newer(run, other):
+                runs[key] = run
+            differing += any(getattr(its, name) != getattr(other.result, name) for name in NUMBERS)
+    if differing:
+        which = "runs are" if differing > 1 else "run is"
+        warn(f"{differing} {which} in two places with other numbers; the later one counts.")
+    found = list(runs.values())
+    kept = {id(result) for result in select([run.result for run in found], filters)}
+    return [run for run in found if id(run.result) in kept]
+
+
+def _in_place(place: Path, warn: Callable[[str], object]) -> list[PlacedRun]:
+    if place.is_file():
+        return [PlacedRun(entry.result, place, entry.curves) for entry in read_export(place)]
+    if not place.is_dir() and place != Path("runs"):
+        where = f" --where {place} chooses runs." if "=" in place.name else ""
+        raise StoreError(f"There is no folder of runs and no exported file {place}.{where}")
+    seeds = (seed for pattern in PATTERNS for seed in place.glob(pattern))
+    folders = sorted(
+        {s.parent for s in seeds if not any(part.startswith(".") for part in s.relative_to(place).parts)}
+    )
+    if not (found := read_runs(folders, warn)):
+        raise no_results(place)
+    return [PlacedRun(result, folder) for folder, result in found]
+
+
+def _newer(run: PlacedRun, other: PlacedRun) -> bool:
+    """Return whether a run counts before another: one that did not fail, then the later."""
+    one, two = run.result, other.result
+    return (one.status != "failed", one.finished_at) > (two.status != "failed", two.finished_at)

@@ -18,25 +18,25 @@ MISSING = object()
 MOST_LISTED = 12
 
 
-class Run(Protocol):
-    """What is known of any run, whether it lies in a folder (`StoredRun`) or is a `Result`."""
+class Configured(Protocol):
+    """A run that says what it is: a `Result`, or a `StoredRun`."""
 
     @property
-    def task(self) -> str: ...  # the preset
+    def task(self) -> str: ...
     @property
-    def model(self) -> str: ...  # likewise
+    def model(self) -> str: ...
     @property
     def seed(self) -> int: ...
     @property
     def status(self) -> str: ...
     @property
-    def config(self) -> Mapping[str, Any]: ...
+    def config(self) -> dict[str, Any]: ...
 
 
-R = TypeVar("R", bound=Run)
+Run = TypeVar("Run", bound=Configured)
 
 
-def select(runs: Sequence[R], filters: Sequence[str]) -> list[R]:
+def select(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
     """Return the runs that every filter lets through.
 
     Args:
@@ -46,29 +46,39 @@ def select(runs: Sequence[R], filters: Sequence[str]) -> list[R]:
 
     Raises:
         ConfigError: a filter cannot be read, or no run has its key.
-        StoreError: a filter lets no run through.
+        StoreError: no run has one of a filter's values, or a filter lets no run through.
     """
-    pairs = [(run, with_defaults(run.config) if filters else {}) for run in runs]
+    everything = [(run, with_defaults(run.config)) for run in runs] if filters else []
+    kept = everything
     for filter in filters:
         key, values = _parse(filter)
-        theirs = [_value(run, its, key) for run, its in pairs]
-        if all(value is MISSING for value in theirs):
-            keys = {"task", "model", "seed", "status", *(key for _, its in pairs for key in _keys(its))}
+        found = [_value(run, settings, key) for run, settings in everything]
+        if all(value is MISSING for value in found):
+            keys = {"task", "model", "seed", "status", *(k for _, its in everything for k in _keys(its))}
             raise ConfigError(f"{filter}: no such run has the key {key}.{nearest_key(key, keys)}")
-        kept = [
-            pair
-            for pair, its in zip(pairs, theirs, strict=True)
-            if its is not MISSING and any(_same(its, value) for value in values)
+        for value in values:
+            if not any(_same(its, value) for its in found):
+                raise _nothing(f"{key}={value}", value, found)
+        found = [_value(run, settings, key) for run, settings in kept]
+        chosen = [
+            entry
+            for entry, its in zip(kept, found, strict=True)
+            if any(_same(its, value) for value in values)
         ]
-        if not kept:
-            shown = list(dict.fromkeys(str(value) for value in theirs if value is not MISSING))
-            more = ", …" if len(shown) > MOST_LISTED else ""
-            raise StoreError(
-                f"{filter}: there is no such run; there are {', '.join(shown[:MOST_LISTED])}{more}."
-                f"{nearest(str(values[0]), shown) if values else ''}"
-            )
-        pairs = kept
-    return [run for run, _ in pairs]
+        if not chosen:
+            raise _nothing(filter, values[0], found)
+        kept = chosen
+    return [run for run, _ in kept] if filters else list(runs)
+
+
+def _nothing(filter: str, value: Any, found: Sequence[Any]) -> StoreError:
+    """Return the error of a filter that lets no run through, which have these values."""
+    shown = list(dict.fromkeys(str(its) for its in found if its is not MISSING))
+    more = ", …" if len(shown) > MOST_LISTED else ""
+    return StoreError(
+        f"{filter}: there is no such run; there are {', '.join(shown[:MOST_LISTED])}{more}."
+        f"{nearest(str(value), shown)}"
+    )
 
 
 def _parse(filter: str) -> tuple[str, list[Any]]:
@@ -84,7 +94,7 @@ def _parse(filter: str) -> tuple[str, list[Any]]:
     return key, values["values"]
 
 
-def _value(run: Run, settings: Mapping[str, Any], key: str) -> Any:
+def _value(run: Configured, settings: Mapping[str, Any], key: str) -> Any:
     """Return a run's value of a key; `MISSING` where it has none."""
     if key in ("task", "model", "seed", "status"):
         return getattr(run, key)
@@ -99,6 +109,8 @@ def _value(run: Run, settings: Mapping[str, Any], key: str) -> Any:
 
 def _same(one: Any, other: Any) -> bool:
     """Return whether two values are the same: 1 and 1.0 are, and so is what reads the same."""
+    if one is MISSING:
+        return False
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))
     return bool(one == other) if numbers else str(one) == str(other)
 

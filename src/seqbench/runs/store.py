@@ -70,6 +70,15 @@ def _text(data: dict[str, Any]) -> str:
     return json.dumps(data, indent=1) + "\n"
 
 
+def _without_checksum(content: str | bytes) -> bytes:
+    """Return the text that `_text` made before the checksum was put at its end: that is quick to have.
+
+    It is another text where the content was not written by `_text`, as a line of an exported file.
+    """
+    text = content.encode() if isinstance(content, str) else content
+    return text.rpartition(b',\n "checksum": ')[0] + b"\n}\n"
+
+
 @cache
 def _schema() -> TypeAdapter[Result]:
     from pydantic import TypeAdapter
@@ -134,7 +143,8 @@ def parse(content: str | bytes, where: str | Path) -> Result:
                 f"{where} was stored under schema {schema}, and this version of seqbench reads {SCHEMA}.",
                 schema,
             )
-        if data.pop("checksum") != checksum(_text(data)):
+        found = data.pop("checksum")
+        if found != checksum(_without_checksum(content)) and found != checksum(_text(data)):
             raise _ChecksumError("its checksum is another")
         data["metrics"] = {name: {"name": name} | metric for name, metric in data["metrics"].items()}
         result: Result = _schema().validate_python(
@@ -204,8 +214,15 @@ def read_results(
         folders: where to look.
         on_unreadable: called with a sentence about results that are left out because they cannot be read.
     """
+    return [result for _, result in read_runs(folders, on_unreadable)]
+
+
+def read_runs(
+    folders: Iterable[Path], on_unreadable: Callable[[str], object] = warnings.warn
+) -> list[tuple[Path, Result]]:
+    """Return the results that `read_results` does, each with the folder of its run, `seed-<n>`."""
     found = (seed for folder in dict.fromkeys(folders) for seed in sorted(folder.glob("seed-*")))
-    results, old = [], []
+    runs, old = [], []
     for seed in found:
         try:
             result = read_result(seed)
@@ -214,7 +231,7 @@ def read_results(
         except StoreError as error:
             on_unreadable(f"{error} It is left out.")
         else:
-            results += [] if result is None else [result]
+            runs += [] if result is None else [(seed, result)]
             for path in [] if result is None else damaged_files(seed, result):
                 on_unreadable(damage(path))
     if old:
@@ -223,7 +240,7 @@ def read_results(
             f"{len(old)} run{'s were' if len(old) > 1 else ' was'} stored under another schema than this "
             f"version's, {SCHEMA}, and left out: {groups}."
         )
-    return sorted(results, key=lambda result: (result.task, result.model, result.hash, result.seed))
+    return sorted(runs, key=lambda run: (run[1].task, run[1].model, run[1].hash, run[1].seed))
 
 
 def load_results(runs_dir: str | Path = "runs") -> pd.DataFrame:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from seqbench.results.comparing.problems import Problem
 from seqbench.results.statistics.compare import holm, least_p, permutation_test
 from seqbench.results.statistics.proportion import boschloo, compare_rates, least_told
-from seqbench.results.statistics.survival import log_rank, median_steps
+from seqbench.results.statistics.survival import kaplan_meier, log_rank
 from seqbench.runs.result import Result
 
 if TYPE_CHECKING:
@@ -122,15 +122,17 @@ def _solved(problem: Problem, first: str, second: str) -> Contrast:
 
 def _steps(problem: Problem, first: str, second: str) -> Contrast:
     runs_a, runs_b = problem.runs[first], problem.runs[second]
-    a, b = solved_at(runs_a), solved_at(runs_b)
-    median_a, median_b = median_steps(a), median_steps(b)
+    a, b = (solved_at(runs_a), _budgets(runs_a)), (solved_at(runs_b), _budgets(runs_b))
+    median_a, median_b = kaplan_meier(*a).median, kaplan_meier(*b).median
     ratio = median_a / median_b if math.isfinite(median_a) and math.isfinite(median_b) else math.nan
     p = least = math.nan
-    if min(len(a), len(b)) > 1:
-        p, least = log_rank(a, _budgets(runs_a), b, _budgets(runs_b)), least_p(len(a), len(b))
+    if min(len(runs_a), len(runs_b)) > 1:
+        p, least = log_rank(*a, *b), least_p(len(runs_a), len(runs_b))
     return Contrast(
-        *(problem.task, problem.length, problem.length, first, second, "steps", "steps", len(a), len(b), 0),
-        *(median_a, median_b, True, ratio, math.nan, math.nan, p, least),
+        *(problem.task, problem.length, problem.length, first, second, "steps", "steps"),
+        *(len(runs_a), len(runs_b), 0),
+        *(median_a, median_b, True),
+        *(ratio, math.nan, math.nan, p, least),
     )
 
 

@@ -1,10 +1,10 @@
 """A comparison as text: one block for every task, which the formats for readers share.
 
     adding: loss (squared error; lower is better)
-            100             200             50→200
-    lstm    1.2e-4 ±3e-5    2.1e-4 ±5e-5    0.03 ±0.01     test metric, mean ± 95 % t-interval over seeds
-            5/5 [57–100]%   3/5 [23–88]%                   runs solved, 95 % Wilson interval
-            2.4k steps      9.1k steps                     median steps to solve
+            100                       50→200
+    lstm    1.2e-4 [9e-5–3e-4]        0.03 [0.01–0.05]     test metric: median over seeds, its interval
+            5/5 [57–100]%                                  runs solved: the 95 % Wilson interval
+            2.4k [1.1k–3.5k] steps                         steps to solve: median, its interval
 
 A column 50→200 was trained at length 50 and tested at 200. Whether a run is solved is decided at its training
 length, so that such a column has no solved runs.
@@ -13,14 +13,14 @@ length, so that such a column has no solved runs.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from seqbench.results.frame import Comparison, records
 from seqbench.results.numbers import number
-from seqbench.results.summaries import Row
+from seqbench.results.summaries import Row, Summary
 
 
 @dataclass(frozen=True)
@@ -28,35 +28,54 @@ class Block:
     """The table of one task.
 
     Attributes:
+        task: the label of the task.
         heading: the task, its metric, and when a run counts as solved.
         table: text in every cell. Rows are models, then the baseline where the metric is the loss. Columns
             are lengths, then those of `side`.
         side: the headings of the columns beside the lengths.
+        legend: what the cells of the table hold.
     """
 
+    task: str
     heading: str
     table: pd.DataFrame
     side: list[str]
+    legend: str
 
 
 def blocks(comparison: Comparison) -> Iterator[Block]:
-    """Yield the block of every task of a comparison."""
+    """Yield the block of every task of a comparison. Models are in the order of the frame."""
     side = [summary for summary in comparison.summaries if summary.heading]
-    for task, of_task in comparison.frame.groupby("task", sort=False):
-        rows: dict[str, dict[str, str]] = defaultdict(dict)
-        baseline: dict[str, str] = {}
-        for row in records(of_task):
-            trained, length = row["train_length"], row["length"]
-            column = f"{length or '–'}" if trained == length else f"{trained}→{length}"
-            texts = [summary.text(row) for summary in comparison.summaries if not summary.heading]
-            rows[row["model"]][column] = "\n".join(filter(None, texts))
-            if row["metric"] == "loss":
-                baseline[column] = number(row["baseline_loss"])
-        for model, of_model in of_task.groupby("model"):
-            rows[str(model)] |= {summary.heading: summary.side_text(records(of_model)) for summary in side}
-        rows |= {"baseline": baseline} if baseline else {}
-        table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
-        yield Block(_heading(str(task), records(of_task)[0]), table, [summary.heading for summary in side])
+    cells = [summary for summary in comparison.summaries if not summary.heading]
+    of_task: dict[str, list[Row]] = defaultdict(list)
+    for row in records(comparison.frame):
+        of_task[row["task"]].append(row)
+    for task, its in of_task.items():
+        of_model: dict[str, list[Row]] = defaultdict(list)
+        for row in its:
+            of_model[row["model"]].append(row)
+        lengths = dict.fromkeys(_column(row) for row in sorted(its, key=_lengths))
+        table = {
+            model: dict.fromkeys(lengths, "")
+            | {_column(row): "\n".join(filter(None, (each.text(row) for each in cells))) for row in rows}
+            | {summary.heading: summary.side_text(rows) for summary in side}
+            for model, rows in of_model.items()
+        }
+        if its[0]["metric"] == "loss":
+            table["baseline"] = {_column(row): number(row["baseline_loss"]) for row in its}
+        texts = pd.DataFrame.from_dict(table, orient="index").fillna("")
+        headings = [summary.heading for summary in side]
+        yield Block(task, _heading(task, its[0]), texts, headings, _legend(comparison.summaries, its))
+
+
+def _lengths(row: Row) -> tuple[int, int]:
+    return row["train_length"], row["length"]
+
+
+def _column(row: Row) -> str:
+    """Return the heading of the column that a row of the frame is in."""
+    trained, length = _lengths(row)
+    return f"{length or '–'}" if trained == length else f"{trained}→{length}"
 
 
 def _heading(task: str, row: Row) -> str:
@@ -68,6 +87,13 @@ def _heading(task: str, row: Row) -> str:
 
 
 def legend(comparison: Comparison) -> str:
-    """Return the line that explains the cells of the tables."""
-    lines = "; ".join(summary.legend for summary in comparison.summaries if summary.legend)
-    return f"Each cell: {lines}. A column a→b was trained at length a and tested at b."
+    """Return the line that explains what the cells of the tables hold."""
+    return _legend(comparison.summaries, records(comparison.frame))
+
+
+def _legend(summaries: Iterable[Summary], rows: Sequence[Row]) -> str:
+    parts = [text for summary in summaries if (text := summary.explain(rows))]
+    sentences = [f"Each cell: {'; '.join(parts)}."] if parts else []
+    if any(row["train_length"] != row["length"] for row in rows):
+        sentences.append("A column a→b was trained at length a and tested at b.")
+    return " ".join(sentences)

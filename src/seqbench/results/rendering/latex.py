@@ -5,28 +5,44 @@ from __future__ import annotations
 import re
 
 from seqbench.results.frame import Comparison
-from seqbench.results.rendering.blocks import blocks, legend
+from seqbench.results.rendering.blocks import blocks
 
 #: Characters that have a meaning of their own in LaTeX, or that its standard fonts lack.
 ESCAPES = str.maketrans(
     {char: f"\\{char}" for char in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
-    | {"±": r"$\pm$", "→": r"$\to$", "<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", "−": "$-$"}
+    | {
+        "±": r"$\pm$",
+        "∞": r"$\infty$",
+        "→": r"$\to$",
+        "<": "$<$",
+        ">": "$>$",
+        "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        "−": "$-$",
+    }
 )
 
 
 def to_latex(comparison: Comparison) -> str:
-    r"""Return the comparison as one LaTeX table for every task. The preamble needs \usepackage{booktabs}."""
+    r"""Return the comparison as one LaTeX table for every task, with its legend in its caption.
+
+    The preamble needs \usepackage{booktabs}. The table of a task has the label `tab:` and its name,
+    `tab:adding`, where characters other than letters and digits read `-`.
+    """
     parts = []
     for block in blocks(comparison):
         table = block.table.map(_cell).rename(index=_escape, columns=_escape)
         columns = "l" + "c" * (table.shape[1] - len(block.side)) + "r" * len(block.side)
-        caption = f"{_escape(block.heading)}."
         latex = table.style.to_latex(
-            hrules=True, column_format=columns, caption=caption, position_float="centering"
+            hrules=True,
+            column_format=columns,
+            caption=_escape(f"{block.heading}. {block.legend}".rstrip()),
+            label=f"tab:{re.sub(r'[^A-Za-z0-9]+', '-', block.task).strip('-')}",
+            position_float="centering",
         )
         parts.append(latex)
-    return "\n".join([*parts, f"% {legend(comparison)}"]) + "\n"
+    return "\n".join(parts)
 
 
 def _cell(text: str) -> str:

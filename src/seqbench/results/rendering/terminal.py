@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import pandas as pd
 from rich.console import Console
@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from seqbench.results.frame import Comparison
-from seqbench.results.rendering.blocks import blocks, legend
+from seqbench.results.rendering.blocks import Block, blocks, legend
 from seqbench.results.rendering.rows import empty_table, safe_text, standard_output
 
-#: What the names of models, a length, and a column beside the lengths take of the width of a terminal.
-NAME_WIDTH, LENGTH_WIDTH, SIDE_WIDTH = 12, 17, 10
+#: The spaces between two columns.
+PADDING = 2
 
 
 def print_table(
@@ -42,12 +42,28 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     console = console or standard_output()
     for block in blocks(comparison):
         console.print(safe_text(f"\n{block.heading}", style="bold"))
-        lengths = [column for column in block.table.columns if column not in block.side]
-        room = console.width - NAME_WIDTH - SIDE_WIDTH * len(block.side)
-        fit = max(1, room // LENGTH_WIDTH)
-        for start in range(0, len(lengths), fit):
-            console.print(_cells(block.table[lengths[start : start + fit] + block.side], block.side))
+        for lengths in _side_by_side(block, console.width):
+            console.print(_cells(block.table[lengths + block.side], block.side))
     console.print(Text(legend(comparison), style="dim"))
+
+
+def _side_by_side(block: Block, width: int) -> list[list[str]]:
+    """Return the columns of lengths in groups that fit beside the names and the columns of the side."""
+
+    def wide(texts: Iterable[str]) -> int:
+        return max(len(line) for text in texts for line in text.split("\n")) + PADDING
+
+    room = width - wide(name.replace(" (", "\n(") for name in block.table.index)
+    room -= sum(wide([name, *block.table[name]]) for name in block.side)
+    groups: list[list[str]] = [[]]
+    left = room
+    for name in (column for column in block.table.columns if column not in block.side):
+        left -= (needed := wide([name, *block.table[name]]))
+        if left < 0 and groups[-1]:
+            groups.append([])
+            left = room - needed
+        groups[-1].append(name)
+    return groups
 
 
 def _cells(table: pd.DataFrame, side: Collection[str]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import fmean, median, stdev
 
 from scipy import stats
@@ -73,6 +74,7 @@ def summarise(values: Sequence[float]) -> MetricSummary:
     return MetricSummary(n, *shown, ordered[low], ordered[high], _rank_coverage(n, low))
 
 
+@cache
 def median_ranks(n: int, coverage: float = LEAST_COVERAGE) -> tuple[int, int] | None:
     """Return which of n ordered values, from 0, bound the median most closely; None if none hold it."""
     ranks = [(low, n - 1 - low) for low in range((n + 1) // 2) if _rank_coverage(n, low) >= coverage]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -105,15 +104,6 @@ def log_rank(
     hazard = lived @ (counts / lived.sum(axis=0))
     scores = solved - hazard
     return permutation_test(scores[: len(a)].tolist(), scores[len(a) :].tolist()).p
-
-
-def median_steps(solved_at: Iterable[int | None]) -> float:
-    """Return the median number of steps to solve. An unsolved run (None) counts as infinity.
-
-    The median is infinite if half of the runs or more did not solve the task, and nan if there is no run.
-    """
-    steps = [math.inf if step is None else step for step in solved_at]
-    return float(median(steps)) if steps else math.nan
 
 
 def _censored(solved_at: Sequence[int | None], budgets: Sequence[int]) -> stats.CensoredData:

@@ -49,6 +49,16 @@ class Cell:
         """The step at which each seed solved the task; None for one that did not or that diverged."""
         return [None if run.status == "diverged" else run.solved_at_step for run in self.seeds]
 
+    @property
+    def budgets(self) -> list[int]:
+        """The steps that each seed could have had, see `survival.kaplan_meier`."""
+        return [
+            run.config.get("trainer", {}).get("max_steps", run.steps)
+            if run.status == "diverged"
+            else run.steps
+            for run in self.seeds
+        ]
+
     def ended(self, status: Status) -> int:
         """Return the number of runs with a status."""
         return sum(run.status == status for run in self.runs)
@@ -78,7 +88,7 @@ class Summary(ABC):
     columns: ClassVar[tuple[str, ...]]
     #: Those of the columns that hold whole numbers.
     counts: ClassVar[tuple[str, ...]] = ()
-    #: What the legend of a table says of the text; empty for nothing.
+    #: What the legend of a table says of the text, where a cell has one; empty for nothing.
     legend: ClassVar[str] = ""
     #: The heading of the column beside the lengths; empty for a line in every cell.
     heading: ClassVar[str] = ""
@@ -90,6 +100,10 @@ class Summary(ABC):
     def text(self, row: Row) -> str:
         """Return the text for a row of the frame; empty for none. Each fact takes a line."""
         return ""
+
+    def explain(self, rows: Sequence[Row]) -> str:
+        """Return what the legend of a table with these rows says of the texts; empty for nothing."""
+        return self.legend if any(self.text(row) for row in rows) else ""
 
     def side_text(self, rows: Sequence[Row]) -> str:
         """Return the text for the rows of one model on one task, all lengths."""

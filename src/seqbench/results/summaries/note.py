@@ -18,7 +18,7 @@ SHARED: dict[str, Callable[[Result], object]] = {
 
 
 class Note(Summary):
-    """`3 of 5 seeds`, `1 failed`, `1 diverged`, `mean of 2`, one a line. Every comparison ends with it.
+    """`3 of 5 seeds`, `1 failed`, `1 diverged`, `2 of 3 with a value`, one a line. It ends every comparison.
 
     Where the runs of a cell do not share the commit, the revision of a component, the version of torch, the
     compiler or the device, it says how many there are: `2 commits`, `2 revisions`, `2 versions of torch`.
@@ -36,7 +36,7 @@ class Note(Summary):
         facts = [f"{runs} of {cell.most_runs} seeds"] if runs < cell.most_runs else []
         facts += [f"{cell.ended('failed')} failed"] if cell.ended("failed") else []
         facts += [f"{cell.ended('diverged')} diverged"] if cell.ended("diverged") else []
-        facts += [f"mean of {n}"] if 0 < n < seeds else []
+        facts += [f"{n} of {seeds} with a value"] if 0 < n < seeds else []
         mixed = {name: len({of(run) for run in cell.seeds}) for name, of in SHARED.items()}
         facts += [f"{count} {name}" for name, count in mixed.items() if count > 1]
         return {"note": ", ".join(facts)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -22,7 +23,6 @@ class SolveRate(Summary):
 
     columns = ("solved", "solve_rate", "solve_low", "solve_high", "solved_on_test", "test_differs")
     counts = ("solved", "solved_on_test", "test_differs")
-    legend = "runs solved, with the 95 % Wilson interval"
 
     def compute(self, cell: Cell) -> Row:
         """Return the number of solved seeds, their proportion and its interval."""
@@ -41,6 +41,16 @@ class SolveRate(Summary):
                 for run, step in zip(cell.seeds, cell.solved_at, strict=True)
             ),
         }
+
+    def explain(self, rows: Sequence[Row]) -> str:
+        """Return what the numbers are."""
+        if not any(self.text(row) for row in rows):
+            return ""
+        differs = any(row["test_differs"] for row in rows if not pd.isna(row["test_differs"]))
+        return (
+            "runs solved [95 % Wilson interval]"
+            + differs * ", with how many the test set says are, where they differ (on test)"
+        )
 
     def text(self, row: Row) -> str:
         """Return the solved seeds and the interval in per cent; nothing where no seed ended."""
