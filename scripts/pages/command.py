@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,11 +50,15 @@ def run(page: Page, runs_dir: Path) -> None:
     if (code := commit()) is None or "+" in code:
         raise ConfigError(f"the code is not that of a commit ({code}), and a page names one: commit first.")
     for line in page.run:
-        words = [*shlex.split(line), f"runs_dir={runs_dir}", "logger=none"]
+        words = [word.replace("RUNS", str(runs_dir)) for word in shlex.split(line)]
+        words += [f"runs_dir={runs_dir}", "logger=none"]
         print(f"$ {shlex.join(words)}", flush=True)
         if (ended := subprocess.run(words).returncode) != 0:
             raise StoreError(f"`{line}` ended with exit code {ended}; scripts/reproduce again goes on there.")
-    export_runs(inventory(runs_dir), records_of(page.name), page.curves, say)
+    records = records_of(page.name)
+    for name, source in page.keep.items():
+        shutil.copyfile(runs_dir / source, records.with_name(name))
+    export_runs(inventory(runs_dir), records, page.curves, say)
 
 
 if __name__ == "__main__":

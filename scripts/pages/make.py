@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shlex
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from pages.page import RESULTS, Item, Page, records_of
-from pages.records import check, how_it_was_made
+from pages.records import check, check_commit, how_it_was_made
 from seqbench.cli.dispatch import COMMANDS
 from seqbench.errors import ConfigError, StoreError, say
 from seqbench.results.published import published_for, read_published
@@ -74,7 +75,7 @@ def _show(item: Item, records: Path, folder: Path, stem: Path) -> tuple[str, lis
     if item.text:
         return item.text, []
     if item.search:
-        return table_of((records.parent / item.search).read_text()), []
+        return _found(records.with_name(item.search)), []
     name = stem.name if item.name is None else f"{stem.name}-{item.name}"
     words = [word.replace("RECORDS", str(records)).replace("RUNS", str(folder)) for word in item.words]
     numbers = stem.with_name(f"{name}.csv")
@@ -85,6 +86,16 @@ def _show(item: Item, records: Path, folder: Path, stem: Path) -> tuple[str, lis
     _printed([*words, "--out", str(stem.parent), "--name", name])
     figures = [stem.with_name(f"{name}.{suffix}") for suffix in ("svg", "png")]
     return f"![{item.caption or name}]({name}.svg)", [numbers, *figures]
+
+
+def _found(path: Path) -> str:
+    """Return the table of what a search has found, from its `search.json`."""
+    text = path.read_text()
+    for model, its in json.loads(text)["models"].items():
+        for trial in its["trials"]:
+            for run in trial["runs"]:
+                check_commit(run["commit"], f"trial {trial['number']} of {model}")
+    return table_of(text)
 
 
 def _printed(words: list[str]) -> str:

@@ -5,6 +5,7 @@
       Seven models, five seeds …
     run:                          # the commands that make its runs; runs_dir and logger are added
       - seqbench -m experiment=quickstart
+    keep: {search.json: .searches/latch-50/search.json}   # files of the runs' folder that lie beside the page
     show:                         # what the page shows, in this order
       - command: seqbench report RECORDS
       - command: seqbench compare RECORDS --models gru,lstm
@@ -13,8 +14,9 @@
     changes:                      # what was changed since the first run, and why
       - {date: 2026-11-26, commit: 0123abcd, what: the spans, why: all solved the first ones}
 
-RECORDS stands for the records of the runs, results/NAME.jsonl, and RUNS for a folder that they are put into,
-for commands that read no file. A command of `seqbench plot` makes a figure, all others make a table.
+RECORDS stands for the records of the runs, results/NAME.jsonl, and RUNS for the folder of the runs: in `run`
+the one that they are trained in, in `show` one that the records are put into, for commands that read no file.
+A command of `seqbench plot` makes a figure, all others make a table.
 """
 
 from __future__ import annotations
@@ -96,7 +98,12 @@ class Change(Part):
 
 
 class Page(Part):
-    """A declared page, see above. `curves` keeps what was measured in training in the records too."""
+    """A declared page, see above.
+
+    Attributes:
+        curves: whether the records hold what was measured in training too.
+        keep: file beside the page to the file in the folder of the runs that it is a copy of.
+    """
 
     name: str
     title: Text
@@ -105,6 +112,7 @@ class Page(Part):
     show: Annotated[list[Item], Field(min_length=1)]
     changes: list[Change] = []
     curves: bool = False
+    keep: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _names_are_different(self) -> Page:

@@ -12,12 +12,7 @@ from seqbench.runs.result import Result
 def check(page: Page, results: Sequence[Result]) -> None:
     """Raise a StoreError unless the code of every run can be had again, and changes of it are explained."""
     for result in results:
-        code = result.commit or "unknown code"
-        if result.commit is None or "+" in code:
-            raise StoreError(
-                f"{result.task} {result.model} seed {result.seed} is of {code}, not of a commit, so that "
-                f"page {page.name} cannot be checked; commit, remove the run and train it anew."
-            )
+        check_commit(result.commit, f"{result.task} {result.model} seed {result.seed}")
     known = commits(results)
     listed = [change.commit for change in page.changes if change.commit]
     unlisted = [commit for commit in known if not any(commit.startswith(its) for its in listed)]
@@ -25,6 +20,15 @@ def check(page: Page, results: Sequence[Result]) -> None:
         raise StoreError(
             f"the runs of page {page.name} are of {len(known)} commits, and its changes do not name "
             f"{', '.join(commit[:9] for commit in unlisted[1:])}: say there what was changed and why."
+        )
+
+
+def check_commit(commit: str | None, run: str) -> None:
+    """Raise a StoreError unless a run was made with the code of a commit."""
+    if commit is None or "+" in commit:
+        raise StoreError(
+            f"{run} is of {commit or 'unknown code'}, not of a commit, so that its page cannot be checked; "
+            "commit, remove the run and train it anew."
         )
 
 
@@ -63,7 +67,7 @@ def how_it_was_made(page: Page, results: Sequence[Result]) -> str:
             f"[`{records}`]({records}) has the record of each.",
             f"- Code: commit {listed(commits(results))}, nothing uncommitted.",
             f"- Machine: {listed(result.device for result in results)}; {listed(versions)}.",
-            f"- Cost: {f'{spent:.1f}' if spent >= 1 else f'{spent:.2f}'} core-hours.",
+            f"- Cost of these runs: {f'{spent:.1f}' if spent >= 1 else f'{spent:.2f}'} core-hours.",
         ),
         "",
         "```bash",

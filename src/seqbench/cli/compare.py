@@ -26,8 +26,8 @@ def main(argv: list[str]) -> int:
     results = [run.result for run in chosen(args)]
     if args.metric:
         results = with_metric(results, args.metric)
-    models = [name.strip() for name in re.split(BETWEEN, args.models) if name.strip()]
-    comparison = compare_models(results, models)
+    groups = [[name.strip() for name in re.split(BETWEEN, group) if name.strip()] for group in args.models]
+    comparison = compare_models(results, *groups)
     if args.format == "table":
         _print(comparison)
     elif args.format == "md":
@@ -51,9 +51,10 @@ def _parser() -> Arguments:
     add_choice(parser)
     parser.add_argument(
         "--models",
+        action="append",
         required=True,
         metavar="A,B,…",
-        help="what to compare: names, or labels as in a report, 'lstm (lr=0.01),gru'",
+        help="all pairs of these: names, or labels as in a report, 'lstm (lr=0.01),gru'; may be repeated",
     )
     parser.add_argument("--metric", metavar="NAME", help="compare this test metric, not the task's own")
     formats = ["table", "md", "csv", "json"]

@@ -5,8 +5,9 @@ import math
 import pytest
 from tests.results.handmade import run
 
-from seqbench.results.comparing.contrasts import Contrast, contrasts, told
-from seqbench.results.comparing.problems import problems
+from seqbench.errors import ConfigError
+from seqbench.results.comparing.comparison import compare_models
+from seqbench.results.comparing.contrasts import Contrast, told
 from seqbench.results.statistics.compare import permutation_test
 from seqbench.results.statistics.proportion import compare_rates
 from seqbench.runs.result import Result
@@ -21,9 +22,8 @@ def five(model: str, values: list[float], at: list[int | None]) -> list[Result]:
     ]
 
 
-def compared(results: list[Result], *models: str) -> dict[str, Contrast]:
-    found = contrasts(problems(results, models or ["lstm", "gru"]))
-    return {c.measure: c for c in found}
+def compared(results: list[Result]) -> dict[str, Contrast]:
+    return {c.measure: c for c in compare_models(results, ["lstm", "gru"]).contrasts}
 
 
 def test_rates_steps_and_metrics_of_a_pair() -> None:
@@ -46,9 +46,18 @@ def test_rates_steps_and_metrics_of_a_pair() -> None:
 
 def test_holm_corrects_for_all_of_them() -> None:
     results = five("lstm", A, [100] * 5) + five("gru", B, [None] * 5) + five("rnn", B, [None] * 5)
-    found = contrasts(problems(results, ["lstm", "gru", "rnn"]))
+    found = compare_models(results, ["lstm", "gru", "rnn"]).contrasts
     assert len(found) == 9
     assert min(c.p_holm for c in found) == pytest.approx(9 * min(c.p for c in found))
+    grouped = compare_models(results, ["lstm", "gru"], ["rnn", "gru"])
+    assert {(c.first, c.second) for c in grouped.contrasts} == {("lstm", "gru"), ("rnn", "gru")}
+    assert min(c.p_holm for c in grouped.contrasts) == pytest.approx(6 * min(c.p for c in found))
+
+
+@pytest.mark.parametrize("groups", [[["lstm"]], [["lstm", "lstm"]], [["lstm", "gru"], ["rnn"]]])
+def test_one_model_is_nothing_to_compare(groups: list[list[str]]) -> None:
+    with pytest.raises(ConfigError, match="--models wants two models or more to compare"):
+        compare_models([run(), run(model="gru")], *groups)
 
 
 def test_six_seeds_that_both_have_are_pairs_and_five_are_not() -> None:
@@ -78,7 +87,7 @@ def test_a_single_run_has_no_test_but_that_of_rates() -> None:
 def test_every_test_length_in_common_is_compared() -> None:
     tests = {"50": {"loss": 0.1}, "100": {"loss": 0.2}, "200": {"loss": 0.3}}
     results = [run(seed=s, model=model, test=tests) for s in range(2) for model in ("lstm", "gru")]
-    found = contrasts(problems(results, ["lstm", "gru"]))
+    found = compare_models(results, ["lstm", "gru"]).contrasts
     assert [c.length for c in found if c.measure == "loss"] == [50, 100, 200]
     assert all(c.train_length == 50 for c in found) and len(found) == 5
 

@@ -28,8 +28,6 @@ def test_the_later_of_two_runs_with_one_seed_counts() -> None:
 @pytest.mark.parametrize(
     ("models", "sentence"),
     [
-        (["lstm"], "--models wants two models or more to compare"),
-        (["lstm", "lstm"], "--models wants two models or more"),
         (["lstm", "grv"], "no runs of grv; there are gru, leaky_rnn, .* Did you mean 'gru'?"),
         (
             ["lstm", "leaky_rnn"],
@@ -69,11 +67,12 @@ def test_a_budget_left_out_is_the_default() -> None:
 
 def test_platforms_settings_and_sizes_that_differ_are_remarked() -> None:
     (same,) = problems([run(), run(model="gru")], ["lstm", "gru"])
-    assert remarks(same) == []
+    assert remarks(same, ["lstm", "gru"]) == []
     other = run(model="gru", optim__lr=0.1, device="another", parameters=20100)
     (problem,) = problems([run(optim__lr=0.01), other], ["lstm", "gru"])
-    assert remarks(problem) == [
+    assert remarks(problem, ["lstm", "gru"]) == [
         "the runs are of 2 devices",
         "the models differ in optim.lr too",
         "the models differ in size: lstm 10,050, gru 20,100 parameters",
     ]
+    assert remarks(problem, ["gru", "rnn"]) == []

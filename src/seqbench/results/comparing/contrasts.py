@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -71,8 +70,8 @@ class Contrast:
     paired: bool = False
 
 
-def contrasts(problems: Sequence[Problem]) -> list[Contrast]:
-    """Compare every pair of models on every problem.
+def contrasts(problems: Sequence[Problem], pairs: Sequence[tuple[str, str]]) -> list[Contrast]:
+    """Compare pairs of models on every problem that has runs of both.
 
     Solve rates: Boschloo's exact test, Newcombe's interval. Metrics: a permutation test of the means, of the
     logarithms of losses. Steps to solve: the log-rank test with its exact permutation distribution. Holm's
@@ -86,7 +85,8 @@ def contrasts(problems: Sequence[Problem]) -> list[Contrast]:
     found = [
         contrast
         for problem in problems
-        for first, second in combinations(problem.runs, 2)
+        for first, second in pairs
+        if first in problem.runs and second in problem.runs
         for contrast in _pair(problem, first, second)
     ]
     tested = [i for i, contrast in enumerate(found) if not math.isnan(contrast.p)]

@@ -48,15 +48,12 @@ def problems(results: Sequence[Result], models: Sequence[str]) -> list[Problem]:
 
     Args:
         results: the runs.
-        models: names of presets, or labels of those that have several variants, `lstm (lr=0.01)`.
+        models: two names or more of presets, or labels of those that have several variants, `lstm (lr=0.01)`.
 
     Raises:
-        ConfigError: fewer than two models, or a name that stands for several variants of a model.
+        ConfigError: a name stands for several variants of a model.
         StoreError: a model has no runs, no two have a problem in common, or runs differ in their budget.
     """
-    models = list(dict.fromkeys(models))
-    if len(models) < 2:
-        raise ConfigError("--models wants two models or more to compare, --models lstm,gru.")
     labels = label_runs(results)
     _check_names(models, [result.model for result in results], [label for _, label in labels])
     found: dict[tuple[str, int], dict[str, dict[int, Result]]] = defaultdict(lambda: defaultdict(dict))
@@ -90,18 +87,17 @@ def problems(results: Sequence[Result], models: Sequence[str]) -> list[Problem]:
     return shared
 
 
-def remarks(problem: Problem) -> list[str]:
-    """Return what a reader must know of the runs of a problem: what models differ in beside themselves."""
-    every = [run for runs in problem.runs.values() for run in runs]
+def remarks(problem: Problem, models: Sequence[str]) -> list[str]:
+    """Return what a reader must know of the runs of these models: what differs beside the models."""
+    runs_of = {model: problem.runs[model] for model in models if model in problem.runs}
+    every = [run for runs in runs_of.values() for run in runs]
     shared = {name: {of(run) for run in every} for name, of in SHARED.items() if name != "revisions"}
     facts = [f"{len(kinds)} {name}" for name, kinds in shared.items() if len(kinds) > 1]
     found = [f"the runs are of {', '.join(facts)}"] if facts else []
-    settings = [_beside(runs[0]) for runs in problem.runs.values()]
+    settings = [_beside(runs[0]) for runs in runs_of.values()]
     differing = sorted(key for key in set().union(*settings) if len({its.get(key) for its in settings}) > 1)
     found += [f"the models differ in {', '.join(differing)} too"] if differing else []
-    sizes = {
-        model: runs[0].parameters for model, runs in problem.runs.items() if runs[0].parameters is not None
-    }
+    sizes = {model: runs[0].parameters for model, runs in runs_of.items() if runs[0].parameters is not None}
     if sizes and max(sizes.values()) > 1.1 * min(sizes.values()):
         listed = ", ".join(f"{model} {size:,}" for model, size in sizes.items())
         found.append(f"the models differ in size: {listed} parameters")
