@@ -94,7 +94,8 @@ def test_the_cue_of_latch_is_what_the_two_classes_differ_in(length: int, make_ta
 
 
 @pytest.mark.parametrize(
-    "typed", [["task=copy_memory"], ["task=noiseless_memory"], ["task=noiseless_memory", "task.variant=20bit"]]
+    "typed",
+    [["task=copy_memory"], ["task=noiseless_memory"], ["task=noiseless_memory", "task.variant=20bit"]],
 )
 @pytest.mark.parametrize("delay", [1, 30])
 def test_each_symbol_is_due_as_long_after_as_is_said(typed: list[str], delay: int, make_task: Any) -> None:
