@@ -17,8 +17,9 @@ from seqbench.config.compose import compose
 from seqbench.config.fit import LARGEST, count
 from seqbench.config.hydra_api import composed
 from seqbench.config.overrides import parse, readable
-from seqbench.config.presets import preset_names
+from seqbench.config.presets import preset_names, preset_node
 from seqbench.config.refusal import made
+from seqbench.config.targets import find
 from seqbench.errors import ConfigError
 from seqbench.results.spans.measured import Protocol
 from seqbench.results.statistics.span import Outcomes
@@ -26,6 +27,7 @@ from seqbench.results.statistics.staircase import next_runs, possible_spans
 from seqbench.span.entrants import Entrant, named, read_entrants
 from seqbench.sweeps.job import Job
 from seqbench.sweeps.sweep import Settings
+from seqbench.tasks.base import Task
 from seqbench.tasks.span import Span
 
 #: The keys of Hydra's that say how runs are launched.
@@ -214,7 +216,10 @@ def _protocol(task: str, span: Span, own: dict[str, int], cfg: DictConfig) -> Pr
 
 
 def _with_span() -> list[str]:
-    return [name for name in preset_names("task") if build_task(compose([f"task={name}"])).span is not None]
+    """Return the presets whose class says a span; nothing of the user's own is imported."""
+    targets = {name: str(preset_node("task", name).get("_target_")) for name in preset_names("task")}
+    own = {name: find(target) for name, target in targets.items() if target.startswith("seqbench.")}
+    return [name for name, task in own.items() if getattr(task, "span", None) is not Task.span]
 
 
 def _names(override: Override) -> list[str]:

@@ -86,15 +86,16 @@ def check(plan: SpanPlan, timed: bool) -> dict[int, list[tuple[int, float]]] | N
             places.append((i, span))
             jobs.append(part.job(len(jobs), span, 1))
     found: dict[int, list[tuple[int, float]]] = {i: [] for i in range(len(plan.parts))}
-    refused = False
+    refused: dict[int, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         for job, answer in answers(jobs, Path(folder), timed):
             i, span = places[job.number]
             if isinstance(answer, Refused):
-                say(f"{job.label}: {answer.sentence}")
-                refused = True
+                refused.setdefault(i, f"{job.label}: {answer.sentence}")
             else:
                 found[i].append((span, (answer.seconds_per_step or 0.0) * answer.threads))
+    for sentence in refused.values():
+        say(sentence)
     return None if refused else {i: sorted(its) for i, its in found.items()}
 
 

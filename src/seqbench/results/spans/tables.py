@@ -168,9 +168,10 @@ def texts(measured: Sequence[Measured], command: str = "", made_with: str = "") 
         command: that made it, for the page; empty for none.
         made_with: a sentence on code and machine; empty for none.
     """
+    rows = list(numbers(measured))
     return {
         "md": _markdown(measured, command, made_with),
-        "csv": rows_to_csv(list(numbers(measured)) or [{"task": ""}]),
+        "csv": rows_to_csv(rows) if rows else "",
         "tex": _latex(measured),
         "json": to_json(measured, command, made_with),
     }
