@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -28,8 +29,10 @@ def from_results(
 
     Args:
         results: those of other runs than `labels` names are left out.
-        labels: `<task>/<model>-<hash>` to the name of the entrant; None names all by their model.
-        protocols: task to what its entrants have in common; None takes that of the results.
+        labels: `<task>/<model>-<hash>` to the name of the entrant, in the order of the table; None names all
+            by their model.
+        protocols: task to what its entrants have in common, in the order of the table; None takes that of
+            the results.
         costs: of steps, where they are known already.
 
     Raises:
@@ -57,10 +60,13 @@ def from_results(
             )
         runs.sort(key=lambda result: result.seed)
         spans[entrant][value] = at_span(value, span.dependency(value), folder, costs.of(first), runs)
-    common = {task: _protocol(task, *of_task[task], spans) for task in of_task} | dict(protocols or {})
+    common = dict(protocols or {})
+    common |= {task: _protocol(task, *of_task[task], spans) for task in of_task if task not in common}
+    names = list(dict.fromkeys(labels.values() if labels is not None else (label for _, label in spans)))
     return [
-        Measured(common[task], label, tuple(at for _, at in sorted(its.items())))
-        for (task, label), its in spans.items()
+        Measured(common[task], label, tuple(at for _, at in sorted(spans[task, label].items())))
+        for task, label in itertools.product(common, names)
+        if (task, label) in spans
     ]
 
 

@@ -54,8 +54,8 @@ def test_the_protocol_stands_under_the_table() -> None:
     )
     assert lines == [
         "latch: spans are task.length, from 10 to at most 400 (what has to be kept lies so far back, at 10: "
-        "7–9 steps, at 160: 157–159 steps); 1,000 steps of 32 sequences, validated every 50; fresh seeds at each "
-        "span: 5, 10 where the rate falls if the interval is wider than a factor of two.",
+        "7–9 steps, at 160: 157–159 steps); 1,000 steps of 32 sequences, validated every 50; fresh seeds at "
+        "each span: 5, 10 where the rate falls if the interval is wider than a factor of two.",
         "* rnn on latch at 20 lacks 1 run.",
         "rnn on latch at 10: runs of several platforms.",
     ]
