@@ -15,11 +15,16 @@ from pages.page import RESULTS, Item, Page, records_of
 from pages.records import check, check_commit, how_it_was_made
 from seqbench.cli.dispatch import COMMANDS
 from seqbench.errors import ConfigError, StoreError, say
+from seqbench.results.pages import write_page
 from seqbench.results.published import published_for, read_published
+from seqbench.results.spans.figure import draw_spans
+from seqbench.results.spans.tables import texts
 from seqbench.runs.exchange import import_runs
 from seqbench.runs.files import write_atomically
 from seqbench.runs.places import read_places
 from seqbench.search.found import table_of
+from seqbench.span.cost import Costs
+from seqbench.span.records import from_results, index
 
 #: What the literature reports.
 PUBLISHED = RESULTS / "published.yaml"
@@ -76,16 +81,32 @@ def _show(item: Item, records: Path, folder: Path, stem: Path) -> tuple[str, lis
         return item.text, []
     if item.search:
         return _found(records.with_name(item.search)), []
-    name = stem.name if item.name is None else f"{stem.name}-{item.name}"
+    its = stem if item.name is None else stem.with_name(f"{stem.name}-{item.name}")
+    if item.span:
+        return _spans(records, records.with_name(item.span), its)
+    numbers, figures = (
+        its.with_name(f"{its.name}.csv"),
+        [its.with_name(f"{its.name}.{s}") for s in ("svg", "png")],
+    )
     words = [word.replace("RECORDS", str(records)).replace("RUNS", str(folder)) for word in item.words]
-    numbers = stem.with_name(f"{name}.csv")
+    if item.is_figure:
+        _printed([*words, "--out", str(its)])
+        return f"![{item.caption or its.name}]({its.name}.svg)", [numbers, *figures]
     write_atomically(numbers, _printed([*words, "--format", "csv"]))
-    if not item.is_figure:
-        caption = f"\n\n{item.caption}" if item.caption else ""
-        return _printed([*words, "--format", "md"]).strip() + caption, [numbers]
-    _printed([*words, "--out", str(stem.parent), "--name", name])
-    figures = [stem.with_name(f"{name}.{suffix}") for suffix in ("svg", "png")]
-    return f"![{item.caption or name}]({name}.svg)", [numbers, *figures]
+    caption = f"\n\n{item.caption}" if item.caption else ""
+    return _printed([*words, "--format", "md"]).strip() + caption, [numbers]
+
+
+def _spans(records: Path, span_json: Path, stem: Path) -> tuple[str, list[Path]]:
+    """Return the tables and the figure of measured spans."""
+    runs = [run.result for run in read_places([records], say)]
+    costs = Costs(span_json.with_suffix(".flops.json"))
+    measured = from_results(runs, *index(json.loads(span_json.read_text())), costs=costs)
+    found = texts(measured)
+    _, _, tables = found["md"].partition("\n")  # its first line is a title
+    return f"{tables.strip()}\n\n![Spans]({stem.name}.svg)", write_page(
+        stem, {"csv": found["csv"]}, draw_spans(measured)
+    )
 
 
 def _found(path: Path) -> str:

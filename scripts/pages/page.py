@@ -16,7 +16,8 @@
 
 RECORDS stands for the records of the runs, results/NAME.jsonl, and RUNS for the folder of the runs: in `run`
 the one that they are trained in, in `show` one that the records are put into, for commands that read no file.
-A command of `seqbench plot` makes a figure, all others make a table.
+A command of `seqbench plot` makes a figure, all others make a table. What `seqbench search` and `seqbench span`
+have found is shown by `search: search.json` and `span: span.json`.
 """
 
 from __future__ import annotations
@@ -45,12 +46,14 @@ class Part(BaseModel):
 
 
 class Item(Part):
-    """What a page shows: a text, the table or figure that a command makes, or what a search has found.
+    """What a page shows: a text, what a command makes of the records, or what a search or a span has found.
 
     Attributes:
         text: Markdown.
         command: of seqbench.
-        search: the file `search.json` of a search, beside the page.
+        search: the `search.json` of a search, beside the page.
+        span: the `span.json` of a measured span, beside the page, which names its entrants; the numbers come
+            from the records. With `….flops.json` for `….json` beside it operations are not counted anew.
         name: where its numbers go, `NAME-name.csv`; None for `NAME.csv`.
         caption: of a figure, and a line under a table.
     """
@@ -58,14 +61,15 @@ class Item(Part):
     text: Text | None = None
     command: Text | None = None
     search: Text | None = None
+    span: Text | None = None
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")] | None = None
     caption: Text | None = None
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Item:
-        given = [key for key in ("text", "command", "search") if getattr(self, key)]
+        given = [key for key in ("text", "command", "search", "span") if getattr(self, key)]
         if len(given) != 1:
-            raise ValueError("an item is one of text, command and search")
+            raise ValueError("an item is one of text, command, search and span")
         if self.command and self.words[0] != "seqbench":
             raise ValueError("a command is one of seqbench")
         return self
@@ -116,7 +120,7 @@ class Page(Part):
 
     @model_validator(mode="after")
     def _names_are_different(self) -> Page:
-        names = [item.name for item in self.show if item.command]
+        names = [item.name for item in self.show if item.command or item.span]
         if len({*names}) < len(names):
             raise ValueError("two items write to one file; give each a name of its own")
         return self
