@@ -150,20 +150,6 @@ def test_an_unknown_page_and_one_without_records_are_refused(tmp_path: Path) -> 
         make(page, tmp_path)
 
 
-def test_spans_are_made_from_records(tmp_path: Path, seqbench: Callable[..., Said]) -> None:
-    tiny = ["task=adding", "model=rnn", "model.hidden_size=4", "trainer.max_steps=2", "trainer.eval_every=2"]
-    tiny += ["n_seeds=2", "least=10", "max=20", "task.eval_size=8", "logger=none", "hydra.launcher.n_jobs=1"]
-    assert seqbench("span", *tiny, "--out", tmp_path, "--name", "mine-span").code == 0
-    ran = [run.result for run in inventory(tmp_path / "runs")]
-    (tmp_path / "kept").mkdir()
-    page = declared(tmp_path / "kept", [replace(its, **MADE) for its in ran], show=[{"span": "mine-span.json"}])
-    shutil.copy(tmp_path / "mine-span.json", tmp_path / "kept")
-    written = make(page, tmp_path / "kept")
-    assert [path.suffix for path in written] == [".md", ".csv", ".svg", ".png"]
-    assert written[1].read_text() == (tmp_path / "mine-span.csv").read_text()
-    assert "## Runs at each span" in written[0].read_text()
-
-
 def test_uncommitted_code_trains_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seqbench.runs.devices.commit", lambda: f"{COMMIT}+012345")
     with pytest.raises(SeqbenchError, match="a page names one: commit first"):

@@ -16,8 +16,8 @@
 
 RECORDS stands for the records of the runs, results/NAME.jsonl, and RUNS for the folder of the runs: in `run`
 the one that they are trained in, in `show` one that the records are put into, for commands that read no file.
-A command of `seqbench plot` makes a figure, all others make a table. What `seqbench search` and `seqbench span`
-have found is shown by `search: search.json` and `span: span.json`.
+A command of `seqbench plot` makes a figure, all others make a table. What `seqbench search` and `seqbench
+span` have found is shown by `search: search.json` and `span: span.json`.
 """
 
 from __future__ import annotations

@@ -1,34 +1,32 @@
 """What the literature reports: the file in results, and what fits a run."""
 
+from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from handmade import run
 
-import seqbench
 from seqbench.config.identity import with_defaults
 from seqbench.errors import ConfigError
 from seqbench.results.published import BESIDE, SHARES, published, published_for, read_published
-from seqbench.tasks.metrics import share
+from seqbench.tasks.base import Task
 
 FILE = Path(__file__).parents[2] / "results" / "published.yaml"
 
 
-def test_every_entry_is_about_a_task_and_a_metric_that_are_there() -> None:
+def test_every_entry_is_about_a_task_and_a_metric_that_are_there(make_task: Callable[..., Task]) -> None:
     entries = read_published(FILE)
     assert len(entries) > 30
-    metrics = {"babi": {"error": share("error", "min")}}  # it wants its data to say so
-    for entry in entries:
-        cfg = seqbench.compose([f"task={entry.task}"])
-        assert all(key.removeprefix("task.") in cfg.task for key in entry.settings), entry
-        if entry.metric in BESIDE:
-            continue
-        if entry.task not in metrics:
-            built = seqbench.build_task(cfg)
-            metrics[entry.task] = {entry.metric: built.metric_of(entry.metric)}
-        metric = metrics[entry.task][entry.metric]
-        assert (metric.unit == "share") == (entry.metric in SHARES), entry
-        assert metric.low is None or min(entry.values.values()) >= metric.low
+    for task in {entry.task for entry in entries}:
+        built = make_task(f"task={task}")
+        for entry in (entry for entry in entries if entry.task == task):
+            keys = {key.removeprefix("task.") for key in entry.settings}
+            assert keys <= signature(type(built)).parameters.keys(), entry
+            if entry.metric not in BESIDE and task != "babi":  # which wants its data to say so
+                metric = built.metric_of(entry.metric)
+                assert (metric.unit == "share") == (entry.metric in SHARES), entry
+                assert metric.low is None or min(entry.values.values()) >= metric.low
 
 
 def test_what_fits_a_task_and_its_settings() -> None:
