@@ -21,7 +21,7 @@ MAY = {
     "config": {"errors"},
     "analysis": {"tasks", "models", "results", "errors"},
     "training": {"analysis", "tasks", "models", "errors", "processes"},
-    "results": {"runs.store", "runs.files", "runs.result", "config", "errors"},
+    "results": {"runs.store", "runs.files", "runs.result", "runs.places", "config", "errors"},
     "runs": {"training", "analysis", "tasks", "models", "config", "errors", "processes"}
     | {"signals", "versions"},
     "sweeps": {"runs", "training", "results.rendering.rows", "config", "errors", "processes", "signals"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,8 @@ def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary:
     preset.parent.mkdir(parents=True)
     (text,) = blocks("yaml")
     preset.write_text(text)
+    Path("results").mkdir()
+    shutil.copy(ROOT / "results/search.jsonl", "results")
     Path("wanted.txt").write_text("model=rnn,gru optim.lr=0.01\n")
 
 
@@ -64,7 +67,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
             "search.bracket=2",
             "task.eval_size=20",
         ]
-    elif words[1] not in ("ls", "report", "compare", "runs", "data", "analyse", "--cfg"):
+    elif words[1] not in ("ls", "report", "compare", "plot", "runs", "data", "analyse", "--cfg"):
         words += SMALL
         if "logger" not in command and command != WITH_DASHBOARD:
             words.append("logger=none")
@@ -90,7 +93,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
 )
 @pytest.mark.usefixtures("surroundings")
 def test_every_command_runs(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if command.startswith(("seqbench report", "seqbench compare", "seqbench runs")):
+    if command.startswith(tuple(f"seqbench {word}" for word in ("report", "compare", "plot", "runs"))):
         store(Path("runs"), result())
         store(Path("runs"), result(model="gru"))
     if "import" in command:

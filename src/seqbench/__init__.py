@@ -5,6 +5,7 @@
     model = seqbench.build_model(cfg, task)
     runs = seqbench.train(cfg)                  # one Result per seed
     table = seqbench.load_results("runs")       # pandas.DataFrame, one row per run
+    curves = seqbench.load_curves("runs")       # pandas.DataFrame, one row per measurement in training
 
 Names are loaded when they are first used: `import seqbench` is quick, and `seqbench --help` needs no torch.
 """
@@ -19,6 +20,7 @@ from seqbench.processes import forget_what_is_no_number
 if TYPE_CHECKING:
     from seqbench.config.build import build_model, build_task
     from seqbench.config.compose import compose
+    from seqbench.results.curves import load_curves
     from seqbench.runs.result import Result
     from seqbench.runs.schedule import train
     from seqbench.runs.store import load_results
@@ -28,10 +30,11 @@ _HOMES = {
     "build_task": "config.build",
     "compose": "config.compose",
     "Result": "runs.result",
+    "load_curves": "results.curves",
     "load_results": "runs.store",
     "train": "runs.schedule",
 }
-__all__ = ["Result", "build_model", "build_task", "compose", "load_results", "train"]
+__all__ = ["Result", "build_model", "build_task", "compose", "load_curves", "load_results", "train"]
 
 
 forget_what_is_no_number()

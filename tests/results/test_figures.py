@@ -13,29 +13,69 @@ from seqbench.results.frame import compare
 from seqbench.tasks.metrics import Metric, share
 
 
+def lines(panel: Axes) -> dict[str, list[float]]:
+    """Return the heights of the labelled lines of a panel."""
+    return {
+        str(line.get_label()): list(line.get_ydata())
+        for line in panel.get_lines()
+        if not str(line.get_label()).startswith("_")
+    }
+
+
+def dots(panel: Axes) -> list[tuple[float, float]]:
+    """Return the places of the seeds in a panel."""
+    found = [line for line in panel.get_lines() if line.get_marker() == "."]
+    return [(float(x), float(y)) for line in found for x, y in line.get_xydata()]
+
+
 def test_panels_curves_and_baseline() -> None:
     longer = [run(length=100, seed=s, solved_at=None, value=0.1) for s in range(5)]
     figure = draw(compare([*mixed(), *longer]).frame)
-    adding, copy, loss, accuracy = figure.axes
+    adding, loss, copy, accuracy = (figure.axes[k] for k in (0, 2, 1, 3))
     assert [adding.get_title(), copy.get_title()] == ["adding", "copy_memory"]
-    curves = {line.get_label(): line for line in adding.get_lines()}
-    assert list(curves["lstm"].get_ydata()) == [1, 0]
-    assert list(curves["gru"].get_ydata()) == [0.25]
+    assert lines(adding)["lstm"] == [1, 0] and lines(adding)["gru"] == [0.25]
     assert adding.get_xscale() == "log"
     assert [tick.get_text() for tick in adding.get_xticklabels()] == ["50", "100"]
-    baseline = next(line for line in loss.get_lines() if line.get_label() == "baseline")
-    assert list(baseline.get_ydata()) == [1 / 6, 1 / 6]
+    assert lines(loss)["baseline"] == [1 / 6, 1 / 6]
     assert loss.get_yscale() == "log" and accuracy.get_yscale() == "linear"
-    assert len(accuracy.get_lines()) == 1
+    assert set(lines(accuracy)) == {"lstm"}
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["gru", "leaky_rnn (alpha=0.5)", "leaky_rnn (alpha=0.9)", "lstm", "baseline"]
+
+
+def test_every_seed_is_a_dot_at_the_length_itself() -> None:
+    values = {50: [0.001, 0.002, 0.004], 100: [0.1, 0.2, 0.4]}
+    runs = [run(length=n, seed=s, value=v) for n, each in values.items() for s, v in enumerate(each)]
+    upper, lower = draw(compare([*runs, *(run("adding", "gru", n, value=0.3) for n in values)]).frame).axes
+    assert lines(lower)["lstm"] == [0.002, 0.2]
+    assert sorted(dots(lower)) == sorted([(n, v) for n in values for v in [*values[n], 0.3]])
+    assert {float(x) for line in upper.get_lines() for x in line.get_xdata()} == {50, 100}
+    assert lower.get_ylim() == pytest.approx((1e-4, 1))
+
+
+def test_a_single_length_has_the_models_side_by_side() -> None:
+    upper, lower = draw(
+        compare([run(m, "lstm") for m in ("adding",)] + [run(model="gru", seed=1)]).frame
+    ).axes
+    for panel in (upper, lower):
+        assert [tick.get_text() for tick in panel.get_xticklabels()] == ["gru", "lstm"]
+        assert {
+            line.get_linestyle() for line in panel.get_lines() if line.get_label() in ("gru", "lstm")
+        } == {"None"}
+    assert sorted(dots(lower)) == [(0, 1e-3), (1, 1e-3)]
+
+
+def test_many_tasks_go_below_one_another() -> None:
+    figure = draw(compare([run(f"task_{k}") for k in range(6)]).frame)
+    assert len(figure.axes) == 12
+    assert figure.get_figwidth() < 14
 
 
 def test_extrapolation_runs_along_the_test_lengths() -> None:
     test = {"50": {"loss": 0.1}, "100": {"loss": 0.2}, "200": {"loss": 0.3}}
     upper, lower = draw(compare([run(test=test)]).frame).axes
-    assert list(upper.get_lines()[0].get_ydata()) == [1]
-    assert list(lower.get_lines()[0].get_ydata()) == [0.1, 0.2, 0.3]
+    assert lines(upper)["lstm"] == [1]
+    assert lines(lower)["lstm"] == [0.1, 0.2, 0.3]
     assert "trained at 50" in lower.get_xlabel()
 
 
@@ -53,7 +93,7 @@ def test_missing_values_are_not_drawn() -> None:
     lost = failed()
     del lost.config["task"]["length"]
     draw(compare([lost]).frame).draw_without_rendering()
-    assert [len(panel.get_lines()) for panel in figure.axes] == [0, 1, 0, 1]
+    assert [set(lines(panel)) for panel in figure.axes] == [set(), {"lstm"}, set(), {"baseline"}]
 
 
 def test_missing_folder_is_an_error(tmp_path: Path) -> None:
@@ -75,7 +115,7 @@ def test_axis_of_a_metric_has_its_unit_and_bounds() -> None:
     assert f1.get_ylim() == pytest.approx((-0.04, 1.04))
     assert axis(Metric("failed", "min", "types", 0, 20), 3).get_ylim() == pytest.approx((-0.8, 20.8))
     bits = axis(Metric("bits", "min", "bits", 0), 3)
-    assert bits.get_ylim()[1] < 4 and not any("%" in text.get_text() for text in bits.get_yticklabels())
+    assert bits.get_yscale() == "log" and not any("%" in text.get_text() for text in bits.get_yticklabels())
 
 
 def test_a_label_is_no_formula(tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from seqbench.analysis.presentation import Presentation
 from seqbench.analysis.states import gradients, row_norms, trace
 from seqbench.models.unfold import last_valid, reverse_valid
-from seqbench.results.figures import COLOURS, MARKERS, STYLE, literal
+from seqbench.results.figures import literal
 from seqbench.results.numbers import number
 from seqbench.results.statistics.metrics import t_interval
+from seqbench.results.styles import STYLE, model_style
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Target
 
@@ -146,20 +147,17 @@ class GradientFlow(Presentation):
         with rc_context(STYLE):
             figure = Figure(figsize=(5.6, 3.6), layout="constrained")
             panel = figure.subplots()
-            for i, (model, points) in enumerate(self.flow.groupby("model", sort=False)):
-                colour, x = COLOURS[i % len(COLOURS)], points["distance"].to_numpy(float)
+            models = list(map(str, self.flow["model"].unique()))
+            for model, points in self.flow.groupby("model", sort=False):
+                style, x = model_style(str(model), models), points["distance"].to_numpy(float)
                 mean, low, high = (10 ** points[name].to_numpy(float) for name in ("mean", "low", "high"))
-                panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+                panel.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
                 panel.plot(
                     x,
                     mean,
-                    color=colour,
-                    marker=MARKERS[i % len(MARKERS)],
                     markevery=max(1, len(x) // 8),
-                    linestyle="-" if i < len(COLOURS) else ":",
-                    markeredgecolor="white",
-                    markeredgewidth=0.6,
                     label=literal(str(model)),
+                    **style,
                 )
             panel.set_yscale("log")
             panel.set_xlabel("distance d from the loss, in steps")

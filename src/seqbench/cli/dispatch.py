@@ -33,9 +33,13 @@ Train
 
 Look
   seqbench ls [GROUP …]              every task, model, experiment …, one line each
-  seqbench report [RUNS_DIR] [--format table|md|latex|csv|json] [--out DIR]
+  seqbench report [RUNS …] [--task T] [--model M] [--where KEY=VALUE] [--sort COLUMN]
+                  [--format table|md|latex|csv|json] [--out DIR]
+                                     the table of all runs, or of those; RUNS are folders or exported files
+  seqbench plot curves|steps [RUNS …] [--metric NAME] [--task T] [--model M] [--where KEY=VALUE] [--out FILE]
+                                     learning curves; how many runs have solved their task by when
   seqbench compare [RUNS …] --models lstm,gru [--task T] [--where KEY=VALUE]
-                                     is one model better than another? RUNS: folders, or exported files
+                                     is one model better than another?
   seqbench runs [DIR] [KEY=VALUE …] [--status S] [--seeds] [--format table|json|csv]
                                      which runs are there, and how far each has come
   seqbench runs rm DIR|KEY=VALUE …   remove runs: names them, and asks
@@ -58,7 +62,7 @@ Your own code is used if you name its package: allowed_packages=[mypackage], or 
 More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra.launcher.n_jobs=2 (processes)
 """
 
-NAMES = ("span", "search", "report", "compare", "runs", "analyse", "ls", "data")
+NAMES = ("span", "search", "report", "compare", "plot", "runs", "analyse", "ls", "data")
 #: The module that runs each command, by its `main`, with the arguments after the command's name.
 COMMANDS = {name: f"seqbench.cli.{name}" for name in NAMES}
 

@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from seqbench.errors import StoreError, printable
+from seqbench.results.frame import records
+from seqbench.results.styles import STYLE, model_style
+from seqbench.results.summaries import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Distinct for readers with any colour vision (Okabe & Ito, 2008). Markers serve black and white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = "osD^vPX"
-STYLE: Any = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.6,
-    "axes.edgecolor": "#666666",
-    "axes.linewidth": 0.8,
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
-    "lines.linewidth": 1.6,
-    "lines.markersize": 5,
-    "legend.frameon": False,
-    "svg.hashsalt": "seqbench",
-}
+#: The most tasks beside one another.
+ACROSS = 4
+#: Over so many lengths their numbers are turned.
+MANY_LENGTHS = 7
+#: The line of a baseline, as keywords of `Axes.plot`.
+BASELINE: Any = {"color": "#888888", "linestyle": "--", "linewidth": 1.2, "label": "baseline", "zorder": 1}
 
 
 def literal(text: str) -> str:
@@ -43,24 +32,14 @@ def literal(text: str) -> str:
     return printable(text).replace("$", r"\$")
 
 
-def line_style(index: int) -> dict[str, Any]:
-    """Return colour, marker and line of the model with this index, as keywords of `Axes.plot`."""
-    return {
-        "color": COLOURS[index % len(COLOURS)],
-        "marker": MARKERS[index % len(MARKERS)],
-        "linestyle": "-" if index < len(COLOURS) else ":",
-        "markeredgecolor": "white",
-        "markeredgewidth": 0.6,
-    }
-
-
 def draw(frame: pd.DataFrame) -> Figure:
-    """Return the figure of a comparison's frame (see `frame.compare`), one column of panels per task.
+    """Return the figure of a comparison's frame (see `frame.compare`), two panels for each task.
 
     The upper panel shows the proportion of solved runs against the training length, with 95 % Wilson
-    intervals. The lower panel shows the median of the test metric. Its axis is the test length if all
-    runs of the task were trained at one length, so that greater lengths show extrapolation; otherwise it is
-    the training length. The dashed line is the loss of the best predictor that ignores the input.
+    intervals. The lower panel shows the test metric: every seed a dot, their median, and its interval where
+    there is one. Its axis is the test length if all runs of the task were trained at one length, so that
+    greater lengths show extrapolation; otherwise it is the training length. A panel with a single length has
+    the models side by side instead. The dashed line is what the best predictor that ignores the input has.
 
     Args:
         frame: with the columns of the summaries `MetricMedian` and `SolveRate`.
@@ -70,34 +49,38 @@ def draw(frame: pd.DataFrame) -> Figure:
 
     models = sorted(frame["model"].unique())
     tasks = list(frame["task"].unique())
+    across, down = min(len(tasks), ACROSS), math.ceil(len(tasks) / ACROSS)
     with rc_context(STYLE):
-        figure = Figure(figsize=(max(3.1 * len(tasks), 4.6) + 0.4, 5.2), layout="constrained")
-        panels = figure.subplots(2, len(tasks), squeeze=False)
-        for column, task in enumerate(tasks):
-            block = frame[frame["task"] == task]
-            at_train_length = block[block["length"] == block["train_length"]]
-            upper, lower = panels[:, column]
-            upper.set_title(literal(task))
-            _curves(upper, at_train_length, models, "solve_rate", "solve_low", "solve_high", band=True)
-            _unit_axis(upper, "share", 0, 1)
-            upper.set_xlabel("training length")
-            _metric(lower, block if block["train_length"].nunique() == 1 else at_train_length, models)
-        panels[0, 0].set_ylabel("runs solved")
-        handles = {
-            label: handle
-            for panel in panels.flat
-            for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
-        }
-        labels = [name for name in (*map(literal, models), "baseline") if name in handles]
-        # A letter of this size is about 0.07 inches wide, a line with its spaces half an inch.
-        entry = 0.5 + 0.07 * max((len(str(label)) for label in labels), default=1)
-        figure.legend(
-            [handles[name] for name in labels],
-            labels,
-            loc="outside upper center",
-            ncols=max(1, min(len(labels), 1 + 2 * len(tasks), int(figure.get_figwidth() / entry))),
-        )
+        figure = Figure(figsize=(max(3.1 * across, 4.6) + 0.4, 5.2 * down), layout="constrained")
+        panels = figure.subplots(2 * down, across, squeeze=False)
+        for place in range(across * down):
+            upper, lower = (panels[2 * (place // across) + k, place % across] for k in (0, 1))
+            if place >= len(tasks):
+                upper.remove()
+                lower.remove()
+                continue
+            rows = records(frame[frame["task"] == tasks[place]])
+            trained = [row for row in rows if row["length"] == row["train_length"]]
+            one_length = len({row["train_length"] for row in rows}) == 1
+            upper.set_title(literal(tasks[place]))
+            upper.set_ylabel("runs solved" if place % across == 0 else "")
+            _solve_rates(upper, trained, models)
+            _metrics(lower, rows if one_length else trained, models)
+        lines = (line for panel in figure.axes for line in panel.get_lines())
+        add_legend(figure, models, baseline=any(line.get_label() == "baseline" for line in lines))
     return figure
+
+
+def add_legend(figure: Figure, models: Sequence[str], baseline: bool = False) -> None:
+    """Put a legend above the panels of a figure, of models and perhaps of the baseline."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], label=literal(model), **model_style(model, models)) for model in models]
+    handles += [Line2D([], [], **BASELINE)] if baseline else []
+    # A letter of this size is about 0.07 inches wide, a line with its spaces half an inch.
+    entry = 0.5 + 0.07 * max(len(str(handle.get_label())) for handle in handles)
+    columns = max(1, min(len(handles), int(figure.get_figwidth() / entry)))
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
@@ -106,45 +89,84 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     Raises:
         StoreError: a file cannot be written.
     """
+    return [save_as(figure, stem.with_name(f"{stem.name}.{suffix}")) for suffix in ("svg", "png")]
+
+
+def save_as(figure: Figure, path: Path) -> Path:
+    """Save a figure in the format that the suffix of its path names; return the path.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
     from matplotlib import rc_context
 
-    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "png")]
-    for path in paths:
-        try:
-            with rc_context(STYLE):
-                figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else None)
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror}.") from error
-    return paths
+    dated = {".svg": "Date", ".pdf": "CreationDate"}  # left out, so that the same figure is the same file
+    try:
+        with rc_context(STYLE):
+            figure.savefig(
+                path, dpi=200, metadata={dated[path.suffix]: None} if path.suffix in dated else None
+            )
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}.") from error
+    return path
 
 
-def _metric(panel: Axes, block: pd.DataFrame, models: list[str]) -> None:
-    """Draw the test metric. A loss has a logarithmic axis and its baseline."""
-    metric, unit, least, greatest = block[["metric", "unit", "metric_low", "metric_high"]].iloc[0]
-    panel.set_ylabel(f"test {literal(metric)}" if metric else "")
-    beyond = (block["length"] != block["train_length"]).any()
-    trained = block["train_length"].iloc[0]
-    panel.set_xlabel(f"test length (trained at {trained})" if beyond else "training and test length")
-    _curves(panel, block, models, "median", "low", "high")
-    if metric == "loss":
-        baseline = block.dropna(subset="baseline_loss").drop_duplicates("length").sort_values("length")
-        x, y = baseline["length"].to_numpy(float), baseline["baseline_loss"].to_numpy(float)
-        if len(x) == 1:
-            panel.axhline(y[0], color="#888888", linestyle="--", linewidth=1.2, label="baseline", zorder=1)
-        elif len(x):
-            panel.plot(x, y, color="#888888", linestyle="--", linewidth=1.2, label="baseline", zorder=1)
-        shown = [*block["median"].dropna(), *block["baseline_loss"].dropna()]
-        if shown and min(shown) > 0:
-            # Whole decades around the means. A t-interval may reach below zero, which has no logarithm.
-            panel.set_yscale("log", nonpositive="clip")
-            top = max([*shown, *block["high"].dropna()])
-            panel.set_ylim(10 ** math.floor(math.log10(min(shown) / 1.5)), 10 ** math.ceil(math.log10(top)))
+def _solve_rates(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
+    rows = [row for row in rows if not pd.isna(row["solve_rate"])]
+    bounds(panel, "share", 0, 1)
+    panel.set_xlabel("training length")
+    x_of = _length_axis(panel, rows, models)
+    for model in models:
+        mine = [row for row in rows if row["model"] == model]
+        _summaries(panel, model, models, [x_of(row) for row in mine], [row["solve_rate"] for row in mine])
+        for row in mine:
+            _interval(panel, x_of(row), row["solve_low"], row["solve_high"], model)
+
+
+def _metrics(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
+    """Draw the test metric. A loss has a logarithmic axis."""
+    first = rows[0]
+    panel.set_ylabel(f"test {literal(first['metric'])}" if first["metric"] else "")
+    beyond = any(row["length"] != row["train_length"] for row in rows)
+    panel.set_xlabel(
+        f"test length (trained at {first['train_length']})" if beyond else "training and test length"
+    )
+    baseline = {row["length"]: row["baseline_loss"] for row in rows if first["metric"] == "loss"}
+    rows = [row for row in rows if row["n"]]
+    x_of = _length_axis(panel, rows, models)
+    for model in models:
+        mine = [row for row in rows if row["model"] == model]
+        middles = [median(row["values"]) for row in mine]
+        _summaries(panel, model, models, [x_of(row) for row in mine], middles)
+        for row in mine:
+            _interval(panel, x_of(row), row["low"], row["high"], model)
+            colour = model_style(model)["color"]
+            x = [x_of(row)] * len(row["values"])
+            panel.plot(x, row["values"], ".", color=colour, markersize=6, alpha=0.5, markeredgewidth=0)
+    shown = [value for row in rows for value in row["values"]]
+    known = sorted((length, level) for length, level in baseline.items() if not pd.isna(level))
+    if len({level for _, level in known}) == 1:
+        panel.axhline(known[0][1], **BASELINE)
+    elif known:
+        panel.plot(*zip(*known, strict=True), **BASELINE)
+    if is_loss(first) and shown and min(shown) > 0:
+        shown += [level for _, level in known]
+        panel.set_yscale("log")
+        # Whole decades around what is shown.
+        low, high = math.log10(min(shown) / 1.2), math.log10(max(shown) * 1.2)
+        panel.set_ylim(10 ** math.floor(low), 10 ** math.ceil(high))
     else:
-        _unit_axis(panel, unit, least, greatest)
+        bounds(panel, first["unit"], first["metric_low"], first["metric_high"])
 
 
-def _unit_axis(panel: Axes, unit: str, low: float, high: float) -> None:
-    """Show a share in per cent, and a bounded quantity over its range. Intervals are cut at its ends."""
+def is_loss(metric: Row) -> bool:
+    """Return whether a metric has a logarithmic axis: less is better, down to 0, and there is no largest."""
+    bounds = metric["metric_low"], metric["metric_high"]
+    return bool(metric["direction"] == "min" and bounds[0] == 0 and math.isnan(bounds[1]))
+
+
+def bounds(panel: Axes, unit: str, low: float, high: float) -> None:
+    """Show a share in per cent, and a bounded quantity over its range."""
     if math.isfinite(low) and math.isfinite(high):
         margin = 0.04 * (high - low)
         panel.set(ylim=(low - margin, high + margin), yticks=[low + k * (high - low) / 4 for k in range(5)])
@@ -152,26 +174,41 @@ def _unit_axis(panel: Axes, unit: str, low: float, high: float) -> None:
         panel.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
 
 
-def _curves(
-    panel: Axes, block: pd.DataFrame, models: list[str], y: str, low: str, high: str, band: bool = False
+def _length_axis(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> Callable[[Row], float]:
+    """Set up the axis of lengths, or of models where there is one length; return where a row lies on it."""
+    lengths = sorted({row["length"] for row in rows})
+    if len(lengths) > 1:
+        panel.set_xscale("log", base=2)
+        turned = 45 if len(lengths) > MANY_LENGTHS else 0
+        panel.set_xticks(lengths, [str(length) for length in lengths], rotation=turned)
+        panel.set_xlim(min(lengths) / 1.15, max(lengths) * 1.15)
+        panel.minorticks_off()
+        return lambda row: float(row["length"])
+    present = [model for model in models if any(row["model"] == model for row in rows)]
+    panel.set_xticks(range(len(present)), map(literal, present), rotation=40, ha="right", size=7)
+    panel.set_xlim(-0.6, max(len(present), 1) - 0.4)
+    panel.grid(visible=False, axis="x")
+    panel.set_xlabel(f"{panel.get_xlabel()} {lengths[0]}" if lengths and lengths[0] else "")
+    return lambda row: float(present.index(row["model"]))
+
+
+def nested(model: str, models: Sequence[str]) -> dict[str, float]:
+    """Return the size of a model's line: of curves that coincide each is seen around the next."""
+    wide = 1.0 - models.index(model) / len(models)
+    return {"linewidth": 1.0 + 2.2 * wide, "markersize": 3.5 + 4.5 * wide}
+
+
+def _summaries(
+    panel: Axes, model: str, models: Sequence[str], x: Sequence[float], y: Sequence[float]
 ) -> None:
-    """Draw `y` with its interval against the length, one curve per model. `band` shades the intervals."""
-    lengths = [float(length) for length in sorted(block["length"].unique())]
-    block = block.dropna(subset=y)
-    present = [model for model in models if model in set(block["model"])]
-    if not present:  # the length may be unknown too
-        panel.set_xticks([])
-        return
-    for place, model in enumerate(present):
-        rows, index = block[block["model"] == model].sort_values("length"), models.index(model)
-        # Equal curves would hide one another, so that each model is moved a little to the side.
-        x = rows["length"].to_numpy(float) * 2 ** (0.08 * (place - (len(present) - 1) / 2))
-        mean, bottom, top = (rows[name].to_numpy(float) for name in (y, low, high))
-        if band:
-            panel.fill_between(x, bottom, top, color=line_style(index)["color"], alpha=0.06, linewidth=0)
-        panel.vlines(x, bottom, top, color=line_style(index)["color"], linewidth=1.0, alpha=0.8)
-        panel.plot(x, mean, label=literal(model), **line_style(index))
-    panel.set_xscale("log", base=2)
-    panel.set_xticks(lengths, [f"{length:.0f}" for length in lengths])
-    panel.set_xlim(min(lengths) / 1.3, max(lengths) * 1.3)
-    panel.minorticks_off()
+    """Draw the summaries of a model, joined by its line where there are several."""
+    style = {"label": literal(model)} | model_style(model, models)
+    if len(set(x)) > 1:
+        panel.plot(x, y, **style | nested(model, models))
+    elif x:
+        panel.plot(x, y, **style | {"linestyle": "none"})
+
+
+def _interval(panel: Axes, x: float, low: float, high: float, model: str) -> None:
+    if not math.isnan(low):
+        panel.vlines(x, low, high, color=model_style(model)["color"], linewidth=1.0, alpha=0.6)

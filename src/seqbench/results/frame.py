@@ -6,15 +6,18 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from seqbench.errors import ConfigError, StoreError, nearest, printable
-from seqbench.results.labels import label_runs
+from seqbench.results.labels import label_runs, preset_of
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary
 from seqbench.results.summaries.note import Note
 from seqbench.runs.result import Result
+
+if TYPE_CHECKING:
+    from seqbench.tasks.metrics import Metric
 
 #: The columns that belong to no summary, and those of them that hold whole numbers.
 COLUMNS = (
@@ -97,11 +100,6 @@ def with_metric(results: Iterable[Result], metric: str) -> list[Result]:
     return [replace(result, metric=metric) for result in results]
 
 
-def preset_of(label: str) -> str:
-    """Return the preset of a label: `lstm` of `lstm (lr=0.01)`."""
-    return label.partition(" (")[0]
-
-
 def records(frame: pd.DataFrame) -> list[Row]:
     """Return the rows of a comparison's frame as dictionaries."""
     return cast(list[Row], frame.to_dict("records"))
@@ -114,16 +112,27 @@ def _cells(results: Sequence[Result]) -> tuple[dict[str, list[Result]], dict[Key
     usual = {
         task: length
         for result, (task, _) in zip(results, labels, strict=True)
-        if (length := _train_length(result))
+        if (length := train_length(result))
     }
     of_task: dict[str, list[Result]] = defaultdict(list)
     cells: dict[Key, dict[int, Result]] = defaultdict(dict)
     for result, (task, model) in zip(results, labels, strict=True):
         of_task[task].append(result)
-        train_length = _train_length(result) or usual.get(task, 0)
-        for length in {train_length, *_test_lengths(result)}:
-            cells[task, train_length, length, model][result.seed] = result
+        trained = train_length(result) or usual.get(task, 0)
+        for length in {trained, *_test_lengths(result)}:
+            cells[task, trained, length, model][result.seed] = result
     return of_task, cells
+
+
+def meaning(name: str, metric: Metric | None) -> Row:
+    """Return the columns of the frame that say what a metric is; of one that is not known its name alone."""
+    return {
+        "metric": name,
+        "direction": metric.direction if metric else "",
+        "unit": metric.unit if metric else "",
+        "metric_low": metric.low if metric and metric.low is not None else math.nan,
+        "metric_high": metric.high if metric and metric.high is not None else math.nan,
+    }
 
 
 def _task_facts(results: Sequence[Result], length: int) -> Row:
@@ -133,12 +142,7 @@ def _task_facts(results: Sequence[Result], length: int) -> Row:
         return next((value for value in values if value is not None), None)
 
     metric = first(result.headline for result in results)
-    return {
-        "metric": first(result.metric for result in results) or "",
-        "direction": metric.direction if metric else "",
-        "unit": metric.unit if metric else "",
-        "metric_low": metric.low if metric and metric.low is not None else math.nan,
-        "metric_high": metric.high if metric and metric.high is not None else math.nan,
+    return meaning(first(result.metric for result in results) or "", metric) | {
         "solved_when": first(result.solved_when for result in results) or "",
         "baseline_loss": first([*(r.baseline_loss.get(str(length)) for r in results), math.nan]),
     }
@@ -150,7 +154,8 @@ def _check_columns(summaries: Iterable[Summary]) -> None:
         raise ConfigError(f"Two summaries, or a summary and the comparison, have the column {twice[0]!r}.")
 
 
-def _train_length(result: Result) -> int | None:
+def train_length(result: Result) -> int | None:
+    """Return the length of the training sequences; None where a run failed before it was known."""
     length = result.config.get("task", {}).get("length")
     known = [length] if length else [*result.test, *result.baseline_loss]
     return int(known[0]) if known else None

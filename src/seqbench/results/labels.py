@@ -35,6 +35,11 @@ def label_runs(results: Sequence[Result]) -> list[tuple[str, str]]:
     return list(zip(tasks, models, strict=True))
 
 
+def preset_of(label: str) -> str:
+    """Return the preset of a label: `lstm` of `lstm (lr=0.01)`."""
+    return label.partition(" (")[0]
+
+
 def _distinguish(names: list[str], settings: list[dict[str, str]], groups: list[str]) -> list[str]:
     """Return each name with the settings that differ between runs of that name in the same group.
 

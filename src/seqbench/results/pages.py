@@ -30,12 +30,21 @@ def write_page(stem: Path, texts: Mapping[str, str], figure: Figure | None = Non
     Raises:
         StoreError: the folder or a file cannot be written.
     """
-    try:
-        stem.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot write {stem.parent}: {error.strerror}.") from error
+    make_folder(stem.parent)
     paths = []
     for suffix, text in texts.items():
         paths.append(stem.with_name(f"{stem.name}.{suffix}"))
         write_atomically(paths[-1], text)
     return paths if figure is None else [*paths, *save(figure, stem)]
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder if it does not exist.
+
+    Raises:
+        StoreError: it cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write {folder}: {error.strerror}.") from error

@@ -91,7 +91,7 @@ def _curves_of(folder: Path, result: Result, warn: Callable[[str], object]) -> d
         curves = read_checked(path, expected).decode()
     except (DamagedFileError, UnicodeDecodeError):
         curves = ""
-    if _is_curves(curves):
+    if is_curves(curves):
         return {"curves": curves}
     warn(f"{damage(path)} It is left out.")
     return {}
@@ -168,7 +168,7 @@ def _entry(line: bytes, where: str) -> Entry:
             f"seed {result.seed}."
         )
     curves = json.loads(line).get("curves")
-    if curves is not None and not _is_curves(curves):
+    if curves is not None and not is_curves(curves):
         raise DamagedFileError(f"{where} is damaged: its curves are none.")
     return Entry(result, curves, where)
 
@@ -181,7 +181,7 @@ def _can_be_named(result: Result) -> bool:
         return False
 
 
-def _is_curves(content: Any) -> bool:
+def is_curves(content: Any) -> bool:
     """Return whether a value is the content of a `metrics.csv`: columns with names, rows of numbers."""
     try:
         content.encode()

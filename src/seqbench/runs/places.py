@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqbench.errors import StoreError
-from seqbench.runs.exchange import NUMBERS, read_export
+from seqbench.runs.exchange import NUMBERS, is_curves, read_export
 from seqbench.runs.files import DamagedFileError, read_checked
 from seqbench.runs.result import Result
 from seqbench.runs.selection import select
@@ -37,9 +37,10 @@ class PlacedRun:
         if self.exported is not None or expected is None:
             return self.exported
         try:
-            return read_checked(self.place / "metrics.csv", expected).decode()
+            found = read_checked(self.place / "metrics.csv", expected).decode()
         except (FileNotFoundError, DamagedFileError, UnicodeDecodeError):
             return None
+        return found if is_curves(found) else None
 
 
 def read_places(

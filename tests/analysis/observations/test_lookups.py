@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from seqbench.analysis.observations import LookupsPresentation, observe
 from seqbench.analysis.observations.lookups import MAX_SENTENCES
 from seqbench.errors import ConfigError
-from seqbench.results.figures import COLOURS
+from seqbench.results.styles import VERMILION
 from seqbench.tasks.base import generator
 
 STORIES = ["task=stories", "task.types=[two_facts]", "task.length=6", "task.eval_size=5"]
@@ -81,7 +81,7 @@ def test_the_figure_of_a_story_shows_weights_and_facts():
     np.testing.assert_array_equal(panel.images[0].get_array(), seen.attention.t())
     labels = panel.get_yticklabels()
     assert [label.get_text() for label in labels] == [f"sentence {i} .  {i}" for i in range(4)]
-    coloured = [to_hex(label.get_color()) == COLOURS[1].lower() for label in labels]
+    coloured = [to_hex(label.get_color()) == VERMILION.lower() for label in labels]
     assert coloured == [True, False, False, True]
     texts = {(text.get_position(), text.get_text()) for text in panel.texts if text.get_text()}
     assert texts == {

@@ -13,7 +13,8 @@ from torch import Tensor
 from seqbench.analysis.observations.base import plain, present, show_weights, valid_steps, weight_text
 from seqbench.analysis.presentation import Presentation
 from seqbench.models.observations import Alignment
-from seqbench.results.figures import STYLE, literal
+from seqbench.results.figures import literal
+from seqbench.results.styles import STYLE
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from seqbench.analysis.observations.base import plain, present, show_greys, valid_steps
 from seqbench.analysis.presentation import Presentation
 from seqbench.models.observations import Heads
-from seqbench.results.figures import STYLE
+from seqbench.results.styles import STYLE
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 

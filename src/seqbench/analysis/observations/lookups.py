@@ -14,7 +14,8 @@ from seqbench.analysis.observations.base import plain, present, show_weights, va
 from seqbench.analysis.presentation import Presentation
 from seqbench.errors import ConfigError
 from seqbench.models.observations import Lookups
-from seqbench.results.figures import COLOURS, STYLE, literal
+from seqbench.results.figures import literal
+from seqbench.results.styles import STYLE, VERMILION
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 
@@ -90,9 +91,9 @@ class LookupsPresentation(Presentation):
             panel.grid(which="minor")
             for y, (label, number) in enumerate(zip(panel.get_yticklabels(), shown, strict=True)):
                 if number in self.facts:
-                    label.set(color=COLOURS[1], fontweight="bold")
+                    label.set(color=VERMILION, fontweight="bold")
                     mark = f"  fact {self.facts.index(number) + 1}"
-                    panel.text(hops - 0.5, y, mark, va="center", color=COLOURS[1])
+                    panel.text(hops - 0.5, y, mark, va="center", color=VERMILION)
                 for x, weight in enumerate(weights[y].tolist()):
                     ink = "white" if weight > 0.5 else "black"
                     panel.text(x, y, weight_text(weight), ha="center", va="center", color=ink, fontsize=8)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from seqbench.errors import StoreError
 from seqbench.results.comparing.comparison import ModelComparison
 from seqbench.results.comparing.contrasts import LEVEL
-from seqbench.results.figures import STYLE, literal
+from seqbench.results.figures import literal
 from seqbench.results.statistics.over_tasks import Ranks
+from seqbench.results.styles import BLUE, STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,8 +53,8 @@ def _differences(panel: Axes, comparison: ModelComparison) -> None:
     solved = [c for c in comparison.contrasts if c.measure == "solved"]
     for line, c in enumerate(solved):
         told = c.p_holm <= LEVEL
-        panel.plot([c.low, c.high], [line, line], color="#0072B2", linewidth=1.2)
-        panel.plot(c.difference, line, "o", color="#0072B2", markerfacecolor="#0072B2" if told else "white")
+        panel.plot([c.low, c.high], [line, line], color=BLUE, linewidth=1.2)
+        panel.plot(c.difference, line, "o", color=BLUE, markerfacecolor=BLUE if told else "white")
     panel.axvline(0, color="#888888", linewidth=0.8, zorder=1)
     panel.set_yticks(
         range(len(solved)), [literal(f"{c.task} {c.length}: {c.first} − {c.second}") for c in solved]

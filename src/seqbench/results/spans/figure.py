@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seqbench.results.figures import STYLE, line_style, literal
+from seqbench.results.figures import literal
 from seqbench.results.spans.measured import Measured
 from seqbench.results.statistics.span import solve_probability
+from seqbench.results.styles import STYLE, model_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,10 +42,9 @@ def draw_spans(measured: Sequence[Measured]) -> Figure:
         for panel, task in zip(panels, tasks, strict=True):
             of_task = [each for each in measured if each.protocol.task == task]
             for each in of_task:
-                index = labels.index(each.label)
-                if (line := _curve(panel, each, index)) is not None:
+                if (line := _curve(panel, each, labels)) is not None:
                     handles.setdefault(each.label, line)
-                _dots(panel, each, index, len(labels))
+                _dots(panel, each, labels)
             _axes(panel, of_task)
             panel.set_title(literal(task))
         panels[0].set_ylabel("runs solved")
@@ -57,16 +57,11 @@ def draw_spans(measured: Sequence[Measured]) -> Figure:
     return figure
 
 
-def _style(index: int) -> dict[str, Any]:
-    """Return colour, marker and line of an entrant, as keywords of `Axes.plot`."""
-    return line_style(index)
-
-
-def _curve(panel: Axes, each: Measured, index: int) -> Any:
+def _curve(panel: Axes, each: Measured, labels: Sequence[str]) -> Any:
     """Draw the fitted curve, the solve rates with their intervals, and the interval of the 50 % point."""
     if each.fit is None:
         return None
-    style = _style(index)
+    style = model_style(each.label, labels)
     colour, fit = style["color"], each.fit
     spans = np.geomspace(fit.least, fit.most, POINTS)
     panel.plot(
@@ -83,13 +78,14 @@ def _curve(panel: Axes, each: Measured, index: int) -> Any:
     return entry
 
 
-def _dots(panel: Axes, each: Measured, index: int, entrants: int) -> None:
-    row = ROOM / entrants
+def _dots(panel: Axes, each: Measured, labels: Sequence[str]) -> None:
+    row, index = ROOM / len(labels), labels.index(each.label)
+    colour = model_style(each.label)["color"]
     for at in each.spans:
         for k, step in enumerate(at.solved_at):
             depth = NEAR + row * (index + (k + 0.5) / at.n)
             y = 1 + depth if step is not None else -depth
-            panel.plot(at.span, y, ".", color=_style(index)["color"], markersize=2.2, alpha=0.8)
+            panel.plot(at.span, y, ".", color=colour, markersize=2.2, alpha=0.8)
 
 
 def _axes(panel: Axes, of_task: Sequence[Measured]) -> None:

@@ -1,0 +1,120 @@
+"""`seqbench plot NAME …`: a figure of runs, and its numbers."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seqbench.cli.arguments import Arguments
+from seqbench.cli.choice import add_choice, chosen
+from seqbench.errors import ConfigError, StoreError, nearest, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+#: The formats of figures that --out may name.
+SUFFIXES = (".svg", ".png", ".pdf")
+
+
+def main(argv: list[str]) -> int:
+    """Run `seqbench plot` with the arguments after that word; return the exit code.
+
+    Raises:
+        SeqbenchError: there is no such plot, or an argument, a run or a file cannot be used.
+    """
+    if not argv or argv[0] in ("-h", "--help"):
+        print("usage: seqbench plot NAME [RUNS …]; `seqbench plot NAME --help` says more.\n")
+        for name, (_, description) in PLOTS.items():
+            print(f"  {name:{max(map(len, PLOTS))}}  {description}")
+    elif argv[0] not in PLOTS:
+        raise ConfigError(
+            f"There is no plot {argv[0]!r}.{nearest(argv[0], PLOTS)} There are: {', '.join(PLOTS)}."
+        )
+    else:
+        PLOTS[argv[0]][0](argv[1:])
+    return 0
+
+
+def curves(argv: list[str]) -> None:
+    """Run `seqbench plot curves` with the arguments after these words."""
+    parser = _parser("curves")
+    parser.add_argument(
+        "--metric", metavar="NAME", help="of the validation set, or train_loss; default: the task's own"
+    )
+    args = _arguments(parser, argv)
+    from seqbench.results.curves import curves_of, of_metrics, over_seeds, shown_metrics
+    from seqbench.results.progress import draw_curves
+
+    runs = chosen(args)
+    metrics = shown_metrics(runs, args.metric)
+    found = of_metrics(curves_of(runs, say), metrics)
+    medians = over_seeds(found, metrics)
+    publish(draw_curves(found, medians, metrics), medians, args.out)
+
+
+def steps(argv: list[str]) -> None:
+    """Run `seqbench plot steps` with the arguments after these words."""
+    args = _arguments(_parser("steps"), argv)
+    from seqbench.results.frame import compare
+    from seqbench.results.progress import draw_steps, solved_shares
+    from seqbench.results.summaries.steps_to_solve import StepsToSolve
+
+    frame = compare([run.result for run in chosen(args)], [StepsToSolve()]).frame
+    if not frame["seeds"].any():
+        raise StoreError("no run here has ended without failing.")
+    publish(draw_steps(frame), solved_shares(frame), args.out)
+
+
+#: Name -> what runs it, with the arguments after the name, and what the figure shows.
+PLOTS: dict[str, tuple[Callable[[list[str]], None], str]] = {
+    "curves": (curves, "learning curves: every seed, and their median with a band"),
+    "steps": (steps, "how many runs have solved their task after how many steps, by Kaplan and Meier"),
+}
+
+
+def _parser(name: str) -> Arguments:
+    parser = Arguments(prog=f"seqbench plot {name}", description=f"{PLOTS[name][1].capitalize()}.")
+    add_choice(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(name),
+        metavar="FILE",
+        help=f"a figure, {', '.join(SUFFIXES)}; without such an ending .svg, .png and the numbers as .csv; "
+        f"default: {name}",
+    )
+    return parser
+
+
+def _arguments(parser: Arguments, argv: list[str]) -> Namespace:
+    """Read the arguments of a plot.
+
+    Raises:
+        ConfigError: they cannot be read, or `--out` names another format.
+    """
+    args = parser.parse_intermixed_args(argv)
+    if args.out.suffix not in ("", *SUFFIXES):
+        raise ConfigError(f"--out={args.out} must end in {', '.join(SUFFIXES)}, or have no ending.")
+    return args
+
+
+def publish(figure: Figure, numbers: pd.DataFrame, out: Path) -> None:
+    """Write a figure where `--out` says, and its numbers beside it unless one format was asked for.
+
+    Raises:
+        StoreError: a file cannot be written.
+    """
+    from seqbench.results.figures import save_as
+    from seqbench.results.pages import make_folder, write_page
+    from seqbench.results.rendering.data import without_formulas
+
+    if out.suffix in SUFFIXES:
+        make_folder(out.parent)
+        paths = [save_as(figure, out)]
+    else:
+        paths = write_page(out, {"csv": without_formulas(numbers).to_csv(index=False)}, figure)
+    for path in paths:
+        print(path)

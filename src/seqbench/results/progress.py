@@ -1,0 +1,138 @@
+"""Figures of training: learning curves, and how many runs have solved their task after how many steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from seqbench.results.figures import ACROSS, add_legend, bounds, is_loss, literal, nested
+from seqbench.results.frame import records
+from seqbench.results.statistics.metrics import LEAST_SEEDS
+from seqbench.results.statistics.survival import kaplan_meier
+from seqbench.results.styles import STYLE, model_style
+from seqbench.results.summaries import Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def draw_curves(curves: pd.DataFrame, medians: pd.DataFrame, metrics: Mapping[str, Row]) -> Figure:
+    """Return the figure of learning curves, a panel for each task and training length.
+
+    Every seed is a thin line that ends where its run did. The thick line is the median over seeds, with its
+    band, of three seeds or more; see `curves.over_seeds`.
+
+    Args:
+        curves: the rows of one metric of each task, see `curves.of_metrics`.
+        medians: its `curves.over_seeds`.
+        metrics: that metric, see `curves.shown_metrics`.
+    """
+    models = sorted(curves["model"].unique())
+    with _figure(curves) as (figure, panels):
+        for task, length, panel in panels:
+            its, middle = (
+                frame[(frame["task"] == task) & (frame["length"] == length)] for frame in (curves, medians)
+            )
+            for (model, _), of_seed in its.groupby(["model", "seed"]):
+                x, y, colour = of_seed["step"], _finite(of_seed["value"]), model_style(str(model))["color"]
+                alone = "." if len(x) == 1 else ""
+                panel.plot(x, y, color=colour, marker=alone, linewidth=0.6, alpha=0.45)
+            for model, rows in middle[middle["n"] >= LEAST_SEEDS].groupby("model"):
+                style = model_style(str(model), models) | nested(str(model), models)
+                band = _finite(rows["low"]), _finite(rows["high"])
+                panel.fill_between(rows["step"], *band, color=style["color"], alpha=0.08, linewidth=0)
+                panel.plot(rows["step"], _finite(rows["median"]), markevery=max(1, len(rows) // 6), **style)
+            metric = metrics[task]
+            if is_loss(metric) and (its["value"].dropna() > 0).all():
+                panel.set_yscale("log")
+            else:
+                bounds(panel, metric["unit"], metric["metric_low"], metric["metric_high"])
+            panel.set_ylabel(literal(metric["metric"]))
+        add_legend(figure, models)
+    return figure
+
+
+def solved_shares(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the share of runs that have solved their task after a number of steps, by Kaplan and Meier.
+
+    Columns: task, length, model; step, at which a run solved it; share, with the bounds of its pointwise 95 %
+    log-log interval, low and high, missing where the share is 1; runs, the number of all.
+
+    Args:
+        frame: of a comparison with the columns of `StepsToSolve`.
+    """
+    rows = []
+    for row in _trained(frame):
+        solved, censored = row["solved_at"], row["censored_at"]
+        found = kaplan_meier([*solved, *(None for _ in censored)], [*solved, *censored])
+        cell = (row["task"], row["length"], row["model"])
+        for step, *shares in zip(found.steps, found.share, found.high, found.low, strict=True):
+            rows.append((*cell, int(step), *(float(1 - share) for share in shares), row["seeds"]))
+    return pd.DataFrame(rows, columns=["task", "length", "model", "step", "share", "low", "high", "runs"])
+
+
+def draw_steps(frame: pd.DataFrame) -> Figure:
+    """Return the figure of `solved_shares`, a panel for each task and training length.
+
+    A marker is a run that solved the task, a cross one that ended without it and is censored there.
+
+    Args:
+        frame: as for `solved_shares`.
+    """
+    rows, shares = _trained(frame), solved_shares(frame)
+    models = sorted({row["model"] for row in rows})
+    with _figure(pd.DataFrame(rows)) as (figure, panels):
+        for task, length, panel in panels:
+            for row in (row for row in rows if (row["task"], row["length"]) == (task, length)):
+                style = model_style(row["model"], models) | nested(row["model"], models)
+                cell = (
+                    (shares["task"] == task)
+                    & (shares["length"] == length)
+                    & (shares["model"] == row["model"])
+                )
+                steps, share = [0, *shares[cell]["step"]], [0.0, *shares[cell]["share"]]
+                end = max([*row["solved_at"], *row["censored_at"]])
+                panel.step([*steps, end], [*share, share[-1]], where="post", **style | {"marker": "none"})
+                panel.plot(steps[1:], share[1:], **style | {"linestyle": "none"})
+                at = [share[sum(step <= last for step in steps) - 1] for last in row["censored_at"]]
+                panel.plot(row["censored_at"], at, "x", color=style["color"], markersize=6)
+            bounds(panel, "share", 0, 1)
+            panel.set_ylabel("runs solved")
+        add_legend(figure, models)
+    return figure
+
+
+def _finite(values: pd.Series[float]) -> NDArray[np.float64]:
+    """Return numbers with nan, which is not drawn, in the place of those that are infinite."""
+    return np.asarray(values.where(values.abs() < math.inf), dtype=float)
+
+
+def _trained(frame: pd.DataFrame) -> list[Row]:
+    """Return the rows of cells at their training length that have runs."""
+    return [row for row in records(frame) if row["length"] == row["train_length"] and row["seeds"]]
+
+
+@contextmanager
+def _figure(frame: pd.DataFrame) -> Iterator[tuple[Figure, list[tuple[str, int, Axes]]]]:
+    """Give a figure and its panels, one for each task and length of a frame, in the style of all figures."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    cells = sorted(set(zip(frame["task"], frame["length"], strict=True)))
+    across, down = min(len(cells), ACROSS), math.ceil(len(cells) / ACROSS)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(max(3.1 * across, 4.6) + 0.4, 2.7 * down + 0.5), layout="constrained")
+        panels = [*figure.subplots(down, across, squeeze=False).flat]
+        for panel in panels[len(cells) :]:
+            panel.remove()
+        for (task, length), panel in zip(cells, panels, strict=False):
+            panel.set_title(literal(f"{task} at {length}" if length else task))
+            panel.set_xlabel("optimisation steps")
+        yield figure, [(*cell, panel) for cell, panel in zip(cells, panels, strict=False)]

@@ -1,0 +1,106 @@
+"""How figures look: one colour, marker and line a model, by its name, the same in every figure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from itertools import product
+from typing import Any
+
+from seqbench.results.labels import preset_of
+
+#: Distinct for readers with any colour vision (Okabe & Ito, 2008, Color Universal Design), without its
+#: yellow, which is too light for lines on white. Markers and lines serve black and white.
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
+)
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "*", "h")
+LINES = ("-", "--", "-.", ":")
+
+#: Preset of a model -> its colour, marker and line. Models that are alike share a colour, and models of one
+#: colour have other markers and other lines.
+MODELS = {
+    "rnn": (BLACK, "o", "-"),
+    "irnn": (BLACK, "s", "--"),
+    "deep_transition_rnn": (BLACK, "^", "-."),
+    "output_rnn": (BLACK, "X", ":"),
+    "leaky_rnn": (BLUE, "s", "-"),
+    "leaky_rnn_short": (BLUE, "o", "--"),
+    "echo_state": (BLUE, "P", "-."),
+    "gru": (GREEN, "^", "-"),
+    "gru_chrono": (GREEN, "o", "--"),
+    "gru_as_printed": (GREEN, "s", "-."),
+    "mgu": (GREEN, "P", ":"),
+    "lstm": (VERMILION, "D", "-"),
+    "lstm_chrono": (VERMILION, "o", "--"),
+    "peephole_lstm": (VERMILION, "X", "-."),
+    "coupled_lstm": (VERMILION, "^", ":"),
+    "skip_rnn": (PURPLE, "v", "-"),
+    "dilated_rnn": (PURPLE, "s", "--"),
+    "mut1": (PURPLE, "X", "-."),
+    "clockwork_rnn": (SKY, "P", "-"),
+    "lru": (SKY, "o", "--"),
+    "min_gru": (SKY, "D", "-."),
+    "ntm": (ORANGE, "X", "-"),
+    "memory_network": (ORANGE, "s", "--"),
+    "memn2n": (ORANGE, "^", "-."),
+    "seq2seq": (BLUE, "<", ":"),
+    "seq2seq_attention": (ORANGE, ">", ":"),
+    "recursive_net": (PURPLE, "h", ":"),
+    "tree_lstm": (SKY, "*", ":"),
+}
+#: What is left for models of others.
+OTHERS = [style for style in product(COLOURS, MARKERS, LINES) if style not in MODELS.values()]
+#: How the markers of the variants of a model are filled; further ones have another line.
+FILLS = ("full", "none", "left", "bottom")
+
+#: Parameters of Matplotlib for every figure.
+STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "axes.edgecolor": "#666666",
+    "axes.linewidth": 0.8,
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "svg.hashsalt": "seqbench",
+}
+
+
+def model_style(label: str, among: Iterable[str] = ()) -> dict[str, Any]:
+    """Return colour, marker and line of a model, as keywords of `Axes.plot`.
+
+        panel.plot(x, y, label=label, **model_style(label, labels))
+
+    The preset decides them, so that a model looks the same in every figure. One that does not come with
+    seqbench has a style that its name alone decides, of the 280 that are left. Variants of a model, whose
+    labels differ in settings alone, share its colour and marker; the marker is filled otherwise, and from the
+    fifth variant on the line is another too.
+
+    Args:
+        label: the model, `lstm` or `lstm (lr=0.01)`.
+        among: the labels in the figure.
+    """
+    preset = preset_of(label)
+    number = int.from_bytes(hashlib.sha256(preset.encode()).digest()[:8], "big")
+    colour, marker, line = MODELS.get(preset) or OTHERS[number % len(OTHERS)]
+    variants = sorted({label, *(other for other in among if preset_of(other) == preset)})
+    place = variants.index(label)
+    return {
+        "color": colour,
+        "marker": marker,
+        "linestyle": LINES[(LINES.index(line) + place // len(FILLS)) % len(LINES)],
+        "fillstyle": FILLS[place % len(FILLS)],
+        "markerfacecoloralt": "white",
+        "markeredgecolor": colour,
+        "markeredgewidth": 0.9,
+    }

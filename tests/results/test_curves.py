@@ -1,0 +1,163 @@
+"""Learning curves: the tidy frame, their median over seeds, and the figures of training."""
+
+import math
+from pathlib import Path
+
+import pytest
+from handmade import failed, run
+from matplotlib.axes import Axes
+
+import seqbench
+from seqbench.cli.plot import main
+from seqbench.errors import ConfigError, StoreError
+from seqbench.results.curves import of_metrics, over_seeds, shown_metrics
+from seqbench.results.frame import compare
+from seqbench.results.progress import draw_curves, draw_steps, solved_shares
+from seqbench.runs.exchange import export_runs
+from seqbench.runs.inventory import inventory
+from seqbench.runs.places import read_places
+from seqbench.runs.result import Result
+from seqbench.runs.store import run_folder, write_result
+
+
+def store(runs_dir: Path, its: Result, losses: list[float]) -> None:
+    """Store a run that was evaluated every 100 steps."""
+    folder = runs_dir / run_folder(its.task, its.model, its.hash) / f"seed-{its.seed}"
+    folder.mkdir(parents=True)
+    rows = "".join(f"{100 * n},{2 * v},0.003,{v},{n}.5\n" for n, v in enumerate(losses, 1))
+    (folder / "metrics.csv").write_text(f"step,train_loss,lr,loss,seconds\n{rows}")
+    write_result(folder, its)
+
+
+@pytest.fixture
+def runs_dir(tmp_path: Path) -> Path:
+    """Three seeds of one model, of which the first solved the task early, and one of another."""
+    place = tmp_path / "runs"
+    for seed, losses in enumerate([[0.5, 0.1], [0.4, 0.3, 0.2], [0.6, math.inf, math.nan]]):
+        store(place, run(seed=seed), losses)
+    store(place, run(model="gru", optim__lr=1), [0.7])
+    store(place, run(model="gru", optim__lr=2), [0.8])
+    return place
+
+
+def test_one_row_for_each_evaluation_and_quantity(runs_dir: Path) -> None:
+    curves = seqbench.load_curves(runs_dir)
+    assert list(curves) == [
+        *("task", "length", "model", "preset", "hash", "seed", "step", "split", "metric", "value")
+    ]
+    assert len(curves) == 4 * (2 + 3 + 3 + 1 + 1)
+    first = curves[(curves["model"] == "lstm") & (curves["seed"] == 0)]
+    named = {(row.step, row.split, row.metric): row.value for row in first.itertuples()}
+    assert named[100, "validation", "loss"] == 0.5 and named[200, "train", "loss"] == 0.2
+    assert named[200, "train", "lr"] == 0.003 and named[100, "train", "seconds"] == 1.5
+    assert set(curves["model"]) == {"lstm", "gru (lr=1)", "gru (lr=2)"} and set(curves["preset"]) == {
+        "lstm",
+        "gru",
+    }
+    assert set(curves["length"]) == {50}
+
+
+def test_curves_of_an_exported_file_are_those_of_the_folder(runs_dir: Path, tmp_path: Path) -> None:
+    with_them, without = tmp_path / "with.jsonl.gz", tmp_path / "without.jsonl"
+    export_runs(inventory(runs_dir), with_them, curves=True, warn=print)
+    export_runs(inventory(runs_dir), without, curves=False, warn=print)
+    assert seqbench.load_curves(with_them).equals(seqbench.load_curves(runs_dir))
+    with pytest.raises(StoreError, match="no run here has curves; `seqbench runs export --curves`"):
+        seqbench.load_curves(without)
+
+
+def test_a_run_whose_curves_are_damaged_is_left_out(runs_dir: Path) -> None:
+    next(runs_dir.glob("adding/lstm-*/seed-1/metrics.csv")).write_text("step,loss\n1,2\n")
+    with pytest.warns(UserWarning) as said:
+        curves = seqbench.load_curves(runs_dir)
+    assert any("1 of 5 runs have no curves" in str(each.message) for each in said)
+    assert set(curves[curves["model"] == "lstm"]["seed"]) == {0, 2}
+
+
+def test_the_median_over_seeds_keeps_the_last_value_of_a_run_and_knows_the_worst(runs_dir: Path) -> None:
+    runs = read_places([runs_dir], print)
+    metrics = shown_metrics(runs)
+    shown = of_metrics(seqbench.load_curves(runs_dir), metrics)
+    its = over_seeds(shown, metrics)
+    lstm = its[its["model"] == "lstm"]
+    assert lstm["step"].tolist() == [100, 200, 300] and lstm["n"].tolist() == [3, 3, 3]
+    assert lstm["median"].tolist() == [0.5, 0.3, 0.2]
+    assert lstm["low"].tolist() == [0.4, 0.1, 0.1] and lstm["high"].tolist() == [0.6, math.inf, math.inf]
+    assert its[its["model"] == "gru (lr=1)"]["median"].isna().all()
+    figure = draw_curves(shown, its, metrics)
+    (panel,) = figure.axes
+    assert panel.get_title() == "adding at 50" and panel.get_yscale() == "log"
+    thin = [line for line in panel.get_lines() if line.get_linewidth() < 1]
+    assert sorted(line.get_ydata()[0] for line in thin) == [0.4, 0.5, 0.6, 0.7, 0.8]
+    assert len(panel.get_lines()) == 5 + 1 and len(panel.collections) == 1
+
+
+def test_quantities_of_training_have_names_too(runs_dir: Path) -> None:
+    runs = read_places([runs_dir], print)
+    curves = seqbench.load_curves(runs_dir)
+    losses = of_metrics(curves, shown_metrics(runs, "train_loss"))
+    assert losses["split"].unique().tolist() == ["train"] and losses["value"].iloc[0] == 1.4
+    with pytest.raises(
+        StoreError, match=r"no run measured 'los'; there are loss, lr, .*Did you mean 'loss'\?"
+    ):
+        of_metrics(curves, shown_metrics(runs, "los"))
+
+
+def test_steps_are_the_estimate_of_kaplan_and_meier() -> None:
+    runs = [run(seed=0, solved_at=100), run(seed=1, solved_at=300), run(seed=2, solved_at=None, steps=200)]
+    runs += [run(seed=3, solved_at=None), run(model="gru", solved_at=None), failed(model="rnn")]
+    frame = compare(runs).frame
+    shares = solved_shares(frame)
+    # One of four at 100; at 300 one of the two that are left: 1 − 3/4 · 1/2.
+    assert shares["step"].tolist() == [100, 300] and shares["share"].tolist() == [0.25, 0.625]
+    assert ((shares["low"] < shares["share"]) & (shares["share"] < shares["high"])).all()
+    panel: Axes = draw_steps(frame).axes[0]
+    crosses = [
+        tuple(map(float, point))
+        for line in panel.get_lines()
+        if line.get_marker() == "x"
+        for point in line.get_xydata()
+    ]
+    assert sorted(crosses) == [(200, 0.25), (3000, 0), (3000, 0.625)]
+
+
+def test_the_command_writes_figures_and_numbers(
+    runs_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["curves"]) == main(["steps", "runs", "--out", "new/solved"]) == 0
+    assert capsys.readouterr().out.split() == [
+        *("curves.csv", "curves.svg", "curves.png", "new/solved.csv", "new/solved.svg", "new/solved.png")
+    ]
+    assert main(["curves", "--model", "lstm", "--metric", "train_loss", "--out", "more/one.pdf"]) == 0
+    assert capsys.readouterr().out == "more/one.pdf\n"
+    assert Path("more/one.pdf").read_bytes().startswith(b"%PDF")
+    assert main([]) == 0 and "learning curves" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["curve"], r"There is no plot 'curve'\. Did you mean 'curves'\? There are: curves, steps"),
+        (["curves", "--metric", "los"], r"no run measured 'los'"),
+        (["steps", "--where", "optim.l=1"], r"no such run has the key optim\.l\. Did you mean 'optim\.lr'"),
+        (["steps", "--model", "lst"], r"Did you mean 'lstm'"),
+        (["steps", "--out", "a.jpg"], r"--out=a\.jpg must end in \.svg, \.png, \.pdf, or have no ending"),
+        (["steps", "nowhere"], r"There is no folder of runs and no exported file nowhere"),
+        (["steps", "--colour"], r"unrecognized arguments: --colour; `seqbench plot steps --help` says more"),
+    ],
+)
+def test_errors_are_one_sentence(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], says: str
+) -> None:
+    monkeypatch.chdir(runs_dir.parent)
+    with pytest.raises((ConfigError, StoreError), match=says):
+        main(words)
+
+
+def test_runs_that_all_failed_have_no_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(tmp_path / "runs", failed(), [])
+    monkeypatch.chdir(tmp_path)
+    for plot in ("steps", "curves"):
+        with pytest.raises(StoreError, match="no run here"):
+            main([plot])
