@@ -7,6 +7,7 @@ import re
 from seqbench.cli.arguments import Arguments
 from seqbench.cli.choice import add_choice, chosen
 from seqbench.results.comparing.comparison import ModelComparison, compare_models
+from seqbench.results.comparing.contrasts import QUANTITIES
 from seqbench.results.comparing.text import overall_rows, rows, sentences, text_rows, to_markdown
 from seqbench.results.frame import with_metric
 from seqbench.results.rendering.rows import print_rows, rows_to_csv, rows_to_json
@@ -27,7 +28,7 @@ def main(argv: list[str]) -> int:
     if args.metric:
         results = with_metric(results, args.metric)
     groups = [[name.strip() for name in re.split(BETWEEN, group) if name.strip()] for group in args.models]
-    comparison = compare_models(results, *groups)
+    comparison = compare_models(results, *groups, of=args.of or QUANTITIES)
     if args.format == "table":
         _print(comparison)
     elif args.format == "md":
@@ -55,6 +56,12 @@ def _parser() -> Arguments:
         required=True,
         metavar="A,B,…",
         help="all pairs of these: names, or labels as in a report, 'lstm (lr=0.01),gru'; may be repeated",
+    )
+    parser.add_argument(
+        "--of",
+        action="append",
+        choices=QUANTITIES,
+        help="compare this alone, which leaves more of each p-value; may be repeated; default: all three",
     )
     parser.add_argument("--metric", metavar="NAME", help="compare this test metric, not the task's own")
     formats = ["table", "md", "csv", "json"]

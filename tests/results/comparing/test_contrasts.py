@@ -54,6 +54,12 @@ def test_holm_corrects_for_all_of_them() -> None:
     assert min(c.p_holm for c in grouped.contrasts) == pytest.approx(6 * min(c.p for c in found))
 
 
+def test_fewer_quantities_are_corrected_less() -> None:
+    results = five("lstm", A, [100] * 5) + five("gru", B, [None] * 5)
+    (solved,) = compare_models(results, ["lstm", "gru"], of=["solved"]).contrasts
+    assert solved.measure == "solved" and solved.p_holm == solved.p
+
+
 @pytest.mark.parametrize("groups", [[["lstm"]], [["lstm", "lstm"]], [["lstm", "gru"], ["rnn"]]])
 def test_one_model_is_nothing_to_compare(groups: list[list[str]]) -> None:
     with pytest.raises(ConfigError, match="--models wants two models or more to compare"):

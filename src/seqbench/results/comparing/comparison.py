@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from seqbench.errors import ConfigError
-from seqbench.results.comparing.contrasts import Contrast, contrasts, told
+from seqbench.results.comparing.contrasts import QUANTITIES, Contrast, contrasts, told
 from seqbench.results.comparing.overall import Overall, overall
 from seqbench.results.comparing.problems import Problem, problems, remarks
 from seqbench.runs.result import Result
@@ -34,7 +34,9 @@ class ModelComparison:
     remarks: tuple[str, ...]
 
 
-def compare_models(results: Sequence[Result], *groups: Sequence[str]) -> ModelComparison:
+def compare_models(
+    results: Sequence[Result], *groups: Sequence[str], of: Sequence[str] = QUANTITIES
+) -> ModelComparison:
     """Compare models by their runs, see `problems.problems`, `contrasts.contrasts` and `overall.overall`.
 
         compare_models(results, ["lstm", "gru", "rnn"])
@@ -42,6 +44,7 @@ def compare_models(results: Sequence[Result], *groups: Sequence[str]) -> ModelCo
     Args:
         results: the runs.
         groups: names of models, see `problems.problems`. All pairs of a group are compared.
+        of: in which quantities, see `QUANTITIES`. The fewer, the more Holm's correction leaves of each.
 
     Raises:
         ConfigError, StoreError: the runs cannot be compared.
@@ -51,7 +54,7 @@ def compare_models(results: Sequence[Result], *groups: Sequence[str]) -> ModelCo
         raise ConfigError("--models wants two models or more to compare, --models lstm,gru.")
     names = tuple(dict.fromkeys(name for group in groups for name in group))
     found = problems(results, names)
-    every = tuple(contrasts(found, pairs))
+    every = tuple(contrasts(found, pairs, of))
     over_tasks = overall(found, names) if len(groups) == 1 else None
     return ModelComparison(names, every, over_tasks, told(every), _remarks(found, groups))
 

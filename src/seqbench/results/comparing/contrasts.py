@@ -17,6 +17,8 @@ from seqbench.runs.result import Result
 if TYPE_CHECKING:
     from seqbench.tasks.metrics import Metric
 
+#: What can be compared.
+QUANTITIES = ("solved", "steps", "metric")
 #: Under so many seeds a test of pairs cannot give 0.05: five pairs give 0.0625 at the least.
 LEAST_PAIRS = 6
 #: A p-value at or below it, after Holm's correction, tells a difference.
@@ -70,8 +72,10 @@ class Contrast:
     paired: bool = False
 
 
-def contrasts(problems: Sequence[Problem], pairs: Sequence[tuple[str, str]]) -> list[Contrast]:
-    """Compare pairs of models on every problem that has runs of both.
+def contrasts(
+    problems: Sequence[Problem], pairs: Sequence[tuple[str, str]], of: Sequence[str] = QUANTITIES
+) -> list[Contrast]:
+    """Compare pairs of models on every problem that has runs of both, in each of the quantities `of`.
 
     Solve rates: Boschloo's exact test, Newcombe's interval. Metrics: a permutation test of the means, of the
     logarithms of losses. Steps to solve: the log-rank test with its exact permutation distribution. Holm's
@@ -87,7 +91,7 @@ def contrasts(problems: Sequence[Problem], pairs: Sequence[tuple[str, str]]) -> 
         for problem in problems
         for first, second in pairs
         if first in problem.runs and second in problem.runs
-        for contrast in _pair(problem, first, second)
+        for contrast in _pair(problem, first, second, of)
     ]
     tested = [i for i, contrast in enumerate(found) if not math.isnan(contrast.p)]
     for i, adjusted in zip(tested, holm([found[i].p for i in tested]), strict=True):
@@ -95,14 +99,16 @@ def contrasts(problems: Sequence[Problem], pairs: Sequence[tuple[str, str]]) -> 
     return found
 
 
-def _pair(problem: Problem, first: str, second: str) -> Iterator[Contrast]:
+def _pair(problem: Problem, first: str, second: str, of: Sequence[str]) -> Iterator[Contrast]:
     """Yield the contrasts of two models on a problem: solve rates, steps, then metrics by test length."""
     a, b = problem.runs[first], problem.runs[second]
-    if all(run.solved_when for run in (*a, *b)):
+    solvable = all(run.solved_when for run in (*a, *b))
+    if solvable and "solved" in of:
         yield _solved(problem, first, second)
+    if solvable and "steps" in of:
         yield _steps(problem, first, second)
     metric = next((run.headline for run in (*a, *b) if run.headline is not None), None)
-    if metric is None:
+    if metric is None or "metric" not in of:
         return
     lengths = {length for run in a for length in run.test} & {length for run in b for length in run.test}
     for length in sorted(lengths, key=int):
@@ -183,7 +189,7 @@ def _budgets(runs: Sequence[Result]) -> list[int]:
 
 def told(contrasts: Sequence[Contrast]) -> str:
     """Return what so many seeds can tell, and what they cannot, as sentences."""
-    sizes = sorted({(c.n_first, c.n_second) for c in contrasts if c.measure == "solved"})
+    sizes = sorted({(c.n_first, c.n_second) for c in contrasts if c.measure in QUANTITIES})
     sentences = []
     for n, m in sizes:
         all_or_none = boschloo(n, n, 0, m)

@@ -14,10 +14,15 @@ from seqbench.results.comparing.contrasts import LEVEL, Contrast
 from seqbench.results.numbers import MISSING, count, measured, number
 from seqbench.results.rendering.markdown import escape
 
-LEGEND = (
-    "Solved: runs that solved the task; the difference with its 95 % interval (Newcombe), p by Boschloo's "
-    "exact test. Metrics: means over seeds, geometric ones of losses; p by a permutation test. Steps: "
-    "medians, 'never' where half of the runs or more did not solve the task; p by the exact log-rank test. "
+#: What the legend says of each quantity that a table holds, and of all.
+OF = {
+    "solved": "Solved: runs that solved the task; the difference with its 95 % interval (Newcombe), p by "
+    "Boschloo's exact test.",
+    "steps": "Steps: to solve, medians by Kaplan–Meier, 'never' where half of the runs or more did not solve the "
+    "task; p by the exact log-rank test.",
+    "metric": "Metrics: means over seeds, geometric ones of losses; p by a permutation test.",
+}
+OF_ALL = (
     f"×: first over second. Holm: p corrected for all lines of this table; * where it is {LEVEL} or less."
 )
 
@@ -71,7 +76,7 @@ def overall_rows(comparison: ModelComparison) -> list[dict[str, str]]:
 def sentences(comparison: ModelComparison) -> list[str]:
     """Return what a reader must know of the tables, one text a line."""
     overall = comparison.overall
-    lines = [LEGEND, comparison.told, *comparison.remarks]
+    lines = [_legend(comparison), comparison.told, *comparison.remarks]
     if overall and overall.scores:
         lines.append(
             f"Score: interquartile mean over all runs of {overall.problems} problems, 0 to 1, with its 95 % "
@@ -86,6 +91,11 @@ def sentences(comparison: ModelComparison) -> list[str]:
             f"differ from {ranks.critical_difference:.2g} on (Nemenyi). Not told apart: {groups}."
         )
     return [line for line in lines if line]
+
+
+def _legend(comparison: ModelComparison) -> str:
+    shown = {c.measure if c.measure in OF else "metric" for c in comparison.contrasts}
+    return " ".join([*(text for name, text in OF.items() if name in shown), OF_ALL])
 
 
 def to_markdown(comparison: ModelComparison) -> str:
