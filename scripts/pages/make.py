@@ -22,9 +22,7 @@ from seqbench.results.spans.tables import texts
 from seqbench.runs.exchange import import_runs
 from seqbench.runs.files import write_atomically
 from seqbench.runs.places import read_places
-from seqbench.search.found import table_of
-from seqbench.span.cost import Costs
-from seqbench.span.records import from_results, index
+from seqbench.search.table import table_of
 
 #: What the literature reports.
 PUBLISHED = RESULTS / "published.yaml"
@@ -99,6 +97,9 @@ def _show(item: Item, records: Path, folder: Path, stem: Path) -> tuple[str, lis
 
 def _spans(records: Path, span_json: Path, stem: Path) -> tuple[str, list[Path]]:
     """Return the tables and the figure of measured spans."""
+    from seqbench.span.cost import Costs  # torch, which takes seconds to import
+    from seqbench.span.records import from_results, index
+
     runs = [run.result for run in read_places([records], say)]
     costs = Costs(span_json.with_suffix(".flops.json"))
     measured = from_results(runs, *index(json.loads(span_json.read_text())), costs=costs)

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from optuna.trial import TrialState
-from tabulate import tabulate
 
 from seqbench.runs.files import write_atomically
 from seqbench.search.objective import OBJECTIVE, score
 from seqbench.search.plan import ModelPlan, SearchPlan
 from seqbench.search.study import Study, Trial, best
+from seqbench.search.table import row, to_markdown
 
 #: The files of what was found, in the folder of a search: all of it, a page of it for readers, and a sweep of
 #: the best configurations.
@@ -92,34 +92,7 @@ def found(plan: SearchPlan, studies: Mapping[str, Study]) -> list[Found]:
 
 def rows(every: Sequence[Found]) -> list[dict[str, str]]:
     """Return the rows of the table: a model each."""
-    return [_row(each.part.model, _plain(each)) for each in every]
-
-
-def _row(model: str, plain: Mapping[str, Any]) -> dict[str, str]:
-    figures = plain["best"] or {}
-    solved, steps, mean = (figures.get(key) for key in ("solved", "median_steps", "mean"))
-    return {
-        "model": model,
-        "solved": "—" if solved is None else f"{solved}/{figures['runs']}",
-        "median steps": "—" if steps is None else f"{steps:,.0f}",
-        "metric": "—" if mean is None else f"{figures['metric']} {mean:.3g}",
-        "trials": str(len(plain["trials"])),
-        "stopped early": str(plain["stopped_early"]),
-        "failed": str(plain["failed"]),
-        "steps": f"{plain['steps']:,}",
-        "core-hours": f"{plain['core_hours']:.2g}",
-        "best configuration": shlex.join(figures.get("arguments", ())) or "—",
-    }
-
-
-def table_of(search: str) -> str:
-    """Return the table of what was found as Markdown, from the text of a search's `search.json`."""
-    return _table([_row(model, plain) for model, plain in json.loads(search)["models"].items()])
-
-
-def _table(rows: Sequence[Mapping[str, str]]) -> str:
-    marked = [{**row, "best configuration": f"`{row['best configuration']}`"} for row in rows]
-    return tabulate(marked, headers="keys", tablefmt="github", disable_numparse=True)
+    return [row(each.part.model, _plain(each)) for each in every]
 
 
 def budget(part: ModelPlan) -> str:
@@ -157,7 +130,7 @@ def _page(plan: SearchPlan, every: Sequence[Found]) -> str:
     ]
     paragraphs = [
         f"# What was found for {plan.models[0].config.preset.task}",
-        _table(rows(every)),
+        to_markdown(rows(every)),
         budget(plan.models[0]),
         f"{compared(plan)} Every trial, with its runs, is in {SEARCH_FILE}.",
         f"Code {made_with[0] or 'unknown'}; device {made_with[1] or 'unknown'}.",
