@@ -15,7 +15,7 @@ from seqbench.cli.report import main
 from seqbench.errors import ConfigError
 from seqbench.results.frame import compare
 from seqbench.results.numbers import count, measured
-from seqbench.results.rendering.blocks import legend
+from seqbench.results.rendering.blocks import blocks, legend
 from seqbench.results.rendering.data import to_csv, to_json
 from seqbench.results.rendering.latex import to_latex
 from seqbench.results.rendering.markdown import to_markdown
@@ -26,6 +26,7 @@ from seqbench.results.summaries.note import Note
 from seqbench.results.summaries.solve_rate import SolveRate
 from seqbench.results.summaries.steps_to_solve import StepsToSolve
 from seqbench.runs.result import Result
+from seqbench.tasks.metrics import loss, share
 
 
 class InterquartileMean(Summary):
@@ -65,7 +66,9 @@ def test_a_new_statistic_is_in_every_format() -> None:
     texts = [console.file.getvalue(), to_markdown(comparison), to_latex(comparison)]  # type: ignore[attr-defined]
     for text in texts:
         assert "IQM 0.045" in text and "state" in text and "64" in text
-        assert "steps to solve: median by Kaplan–Meier; interquartile mean." in " ".join(text.split())
+        assert "steps to solve: median by Kaplan-Meier; interquartile mean." in " ".join(
+            text.split()
+        ).replace("--", "-").replace("–", "-")
     assert "IQM 90.0 %" in texts[1] and r"IQM 90.0 \%" in texts[2]
     assert r"\begin{tabular}{lcrrr}" in texts[2]
     csv, rows = pd.read_csv(io.StringIO(to_csv(comparison))), json.loads(to_json(comparison))
@@ -155,7 +158,8 @@ def test_a_legend_says_what_the_table_holds_and_no_more() -> None:
 
     assert explained(5) == (
         "Each cell: test metric: median over seeds [interval of 93 % or more]; runs solved [95 % Wilson "
-        "interval]; steps to solve: median by Kaplan–Meier."
+        "interval]; steps to solve: median by Kaplan–Meier. Baseline: the best predictor that ignores the "
+        "input."
     )
     assert "median over seeds (range of three or four seeds); runs" in explained(3)
     assert "test metric of each seed; runs" in explained(2) and "steps to solve: each run's." in explained(1)
@@ -188,6 +192,34 @@ def test_note_says_what_the_runs_of_a_cell_do_not_share() -> None:
     assert note({"commit": "a", "device": "x"}, {"commit": "a", "device": "x"}) == ""
     # A run that failed has no number in the cell.
     assert note({"commit": "a"}, {"commit": "b", "status": "failed"}) == "1 failed"
+
+
+def test_the_metric_that_solved_is_about_is_shown_where_it_is_another() -> None:
+    metrics = {
+        "metrics": {"loss": loss("squared error"), "correct": share("correct")},
+        "solved_metric": "correct",
+    }
+    chance = {"50": {"correct": 0.125}}
+    runs = [
+        run(seed=s, test={"50": {"loss": 0.1, "correct": c}}, chance=chance, **metrics)
+        for s, c in enumerate([0.5, 1.0, 0.75])
+    ]
+    comparison = compare(runs)
+    (block,) = blocks(comparison)
+    assert block.table.loc["lstm", "50"].split("\n")[:2] == ["0.1 (0.1–0.1)", "correct 75.0 (50.0–100.0) %"]
+    assert block.table.loc["baseline", "50"] == "0.167\ncorrect 12.5 %"
+    assert "by name, the metric that solved is about (correct)" in block.legend
+    assert comparison.frame["solved_metric_values"].tolist() == [[0.5, 1.0, 0.75]]
+    same = compare([run(solved_metric="loss")])
+    assert not isinstance(same.frame["solved_metric"].iloc[0], str) and "by name" not in legend(same)
+
+
+def test_chance_is_the_baseline_of_a_metric_that_the_task_knows_it_of() -> None:
+    known, unknown = ([run("copy_memory", length=20, chance=c)] for c in ({"20": {"accuracy": 0.125}}, {}))
+    (block,) = blocks(compare(known))
+    assert block.table.loc["baseline", "20"] == "12.5 %" and "Baseline: " in block.legend
+    (block,) = blocks(compare(unknown))
+    assert "baseline" not in block.table.index and "Baseline: " not in block.legend
 
 
 def test_what_the_test_set_does_not_confirm_is_shown() -> None:

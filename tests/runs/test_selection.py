@@ -47,6 +47,10 @@ def test_filters_narrow_one_after_another(runs: list[StoredRun], filters: list[s
     [
         (["optim.lrr=1"], "optim.lrr=1: no such run has the key optim.lrr. Did you mean 'optim.lr'?"),
         (["model=lstn"], "there is no such run; there are gru, lstm, rnn. Did you mean 'lstm'?"),
+        (
+            ["model=lstm,gruu"],
+            "model=gruu: there is no such run; there are gru, lstm, rnn. Did you mean 'gru'?",
+        ),
         (["model=lstm", "status=failed"], "status=failed: there is no such run; there are solved."),
         (["optim.lr="], "optim.lr= cannot be read; a filter reads key=value or key=value,value."),
         (["optim.lr=[1"], "optim.lr=[1 cannot be read"),

@@ -238,7 +238,7 @@ def test_splits_are_fixed_and_disjoint(task_of, make_task, name, short):
 
 
 @every_drawn_task
-def test_baseline_loss_is_that_of_the_best_constant(task_of, name, short):
+def test_baseline_loss_and_chance_are_those_of_the_best_constant(task_of, name, short):
     """The constant that fits a large sample best loses as much on it, but for what fitting gains."""
     task = task_of(name, f"task.length={short}")
     n = SAMPLES.get(name, min(30_000, 300_000 // short))
@@ -257,16 +257,24 @@ def test_baseline_loss_is_that_of_the_best_constant(task_of, name, short):
         free = int(((share > 0) & (share < 1)).any(-1).sum())
     else:
         constant, free = batch.targets.double().mean(0), 1
-    values, weights = task.measure(constant.expand(n, *constant.shape), batch)["loss"]
-    assert batch.mask is not None or weights.all()
-    # The loss and the number of the targets of each sequence; the mean is over all targets.
-    losses, counts = ((part * weights).reshape(n, -1).sum(1) for part in (values, torch.ones_like(values)))
-    mean = losses.sum() / counts.sum()
-    spread = ((losses - mean * counts) / counts.mean()).std()
+    measures = task.measure(constant.expand(n, *constant.shape), batch)
+    assert batch.mask is not None or measures["loss"][1].all()
+
+    def mean(name: str) -> tuple[float, float]:
+        """Return a metric with four standard errors; the mean is over all targets."""
+        values, weights = measures[name]
+        sums, counts = ((part * weights).reshape(n, -1).sum(1) for part in (values, torch.ones_like(values)))
+        mean = sums.sum() / counts.sum()
+        return mean.item(), 4 * ((sums - mean * counts) / counts.mean()).std().item() / n**0.5
+
+    loss, error = mean("loss")
     # Fitting gains half of `free / n`. A baseline off by 5 % fails.
-    tolerance = 4 * spread.item() / n**0.5 + free / n
-    assert tolerance < 0.025 * mean
-    assert task.baseline_loss(short) == pytest.approx(mean.item(), abs=tolerance)
+    assert error + free / n < 0.025 * loss
+    assert task.baseline_loss(short) == pytest.approx(loss, abs=error + free / n)
+    for metric, value in task.chance(short).items():
+        if metric != "nrmse":  # the root of a mean
+            found, error = mean(metric)
+            assert value == pytest.approx(found, abs=error + 0.02 * found), metric
 
 
 @every_task

@@ -131,7 +131,7 @@ def _metrics(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
     panel.set_xlabel(
         f"test length (trained at {first['train_length']})" if beyond else "training and test length"
     )
-    baseline = {row["length"]: row["baseline_loss"] for row in rows if first["metric"] == "loss"}
+    baseline = {row["length"]: row["baseline"] for row in rows}
     rows = [row for row in rows if row["n"]]
     x_of = _length_axis(panel, rows, models)
     for model in models:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 #: The columns that belong to no summary, and those of them that hold whole numbers.
 COLUMNS = (
     *("task", "train_length", "length", "model"),
-    *("metric", "direction", "unit", "metric_low", "metric_high", "solved_when", "baseline_loss"),
+    *("metric", "direction", "unit", "metric_low", "metric_high", "solved_when"),
+    *("baseline", "baseline_loss"),
     *("runs", "failed", "diverged", "seeds"),
 )
 COUNTS = ("train_length", "length", "runs", "failed", "diverged", "seeds")
@@ -50,6 +51,8 @@ def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -
         metric, direction, unit, metric_low, metric_high: the headline metric of the task and what it means;
             empty where every run failed before it was known.
         solved_when: the task's condition for a solved run.
+        baseline: the metric of the best predictor that ignores the input, at the test length; missing where
+            the task does not know it.
         baseline_loss: the loss of the best predictor that ignores the input, at the test length.
         runs, failed, diverged: the number of runs, and of those that failed or diverged.
         seeds: the number of runs that did not fail.
@@ -144,6 +147,7 @@ def _task_facts(results: Sequence[Result], length: int) -> Row:
     metric = first(result.headline for result in results)
     return meaning(first(result.metric for result in results) or "", metric) | {
         "solved_when": first(result.solved_when for result in results) or "",
+        "baseline": first([*(r.baseline_at(r.metric or "", str(length)) for r in results), math.nan]),
         "baseline_loss": first([*(r.baseline_loss.get(str(length)) for r in results), math.nan]),
     }
 

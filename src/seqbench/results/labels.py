@@ -27,7 +27,7 @@ def label_runs(results: Sequence[Result]) -> list[tuple[str, str]]:
     runs of one model on one task: a setting that differs only from task to task, such as the number of
     steps, makes no other model and is in no label.
     """
-    configs = [_settings(result) for result in results]
+    configs = list(_settings_of(results))
     of_task = [{key: text for key, text in c.items() if key.startswith("task.")} for c in configs]
     of_model = [{key: text for key, text in c.items() if not key.startswith("task.")} for c in configs]
     tasks = _distinguish([r.task for r in results], of_task, [""] * len(results))
@@ -76,6 +76,16 @@ def _label(name: str, settings: Mapping[str, str], keys: Iterable[str]) -> str:
     shown = {key: last if uses[last] == 1 else key.removesuffix(TARGET) for key, last in short.items()}
     named = [f"{shown[key]}={settings[key]}" for key in shown if key in settings]
     return f"{name} ({', '.join(named)})" if named else name
+
+
+def _settings_of(results: Iterable[Result]) -> Iterator[dict[str, str]]:
+    """Yield the settings of each run; the seeds of a configuration, which share them, have them made once."""
+    made: dict[str, tuple[tuple[object, ...], dict[str, str]]] = {}
+    for result in results:
+        of = (result.data, result.execution, {k: v for k, v in result.config.items() if k != "seed"})
+        if result.hash not in made or made[result.hash][0] != of:
+            made[result.hash] = (of, _settings(result))
+        yield made[result.hash][1]
 
 
 def _settings(result: Result) -> dict[str, str]:

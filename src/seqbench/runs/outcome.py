@@ -27,6 +27,7 @@ def blank(job: Plan, seed: int) -> Result:
         metric=job.task.metric,
         metrics={job.task.metric: job.task.metric_of(job.task.metric)},
         solved_when=job.task.solved_when,
+        solved_metric=job.task.solved_metric,
         execution=job.mode.canonical,
         mode=str(job.mode),
         device=devices.processor(),
@@ -54,6 +55,7 @@ def fill(job: Plan, result: Result, record: Record, model: Model) -> None:
         finite = {name: math.nan if value is None else value for name, value in at_length.items()}
         result.solved_on_test = task.solved(finite)
     result.baseline_loss = {str(n): task.baseline_loss(n) for n in lengths}
+    result.chance = {str(n): task.chance(n) for n in lengths}
     result.parameters = model.live_parameters()
     result.state_size = model.state_size
     result.wall_time_s = round(record.wall_seconds, 3)

@@ -39,6 +39,8 @@ class Result:
     """Name to meaning, for every metric in `validation` and `test`."""
     solved_when: str | None = None
     """The task's condition for a solved run, in words, with its source."""
+    solved_metric: str | None = None
+    """The name of the metric that `solved_when` is about."""
     solved_at_step: int | None = None
     """The optimisation step of the first evaluation on the validation set that met `solved_when`."""
     solved_on_test: bool | None = None
@@ -54,6 +56,8 @@ class Result:
     """Test length, as a string, to metrics."""
     baseline_loss: dict[str, float] = field(default_factory=dict)
     """Test length, as a string, to the loss of the best predictor that ignores the input."""
+    chance: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Test length, as a string, to what other metrics that predictor has, those that the task knows."""
     parameters: int | None = None
     """Live parameters: trained entries whose gradient is not structurally zero."""
     state_size: int | None = None
@@ -85,6 +89,11 @@ class Result:
     def headline(self) -> Metric | None:
         """The headline metric; None where the run failed before it was known."""
         return self.metrics.get(self.metric or "")
+
+    def baseline_at(self, name: str, length: str) -> float | None:
+        """Return a metric of the best predictor that ignores the input, at a test length; None if unknown."""
+        known = self.baseline_loss.get(length) if name == "loss" else None
+        return known if known is not None else self.chance.get(length, {}).get(name)
 
     @property
     def direction(self) -> Direction | None:

@@ -98,6 +98,15 @@ class Task(ABC):
     def baseline_loss(self, length: int) -> float:
         """Return the exact expected loss of the best predictor that ignores the input."""
 
+    def chance(self, length: int) -> dict[str, float]:
+        """Return metrics other than the loss of the best predictor that ignores the input, those it knows."""
+        return {}
+
+    @property
+    def solved_metric(self) -> str:
+        """The name of the metric that `solved_when` is about."""
+        return self.metric
+
     @abstractmethod
     def solved(self, metrics: Mapping[str, float]) -> bool:
         """Return whether the metrics of an evaluation meet `solved_when`."""

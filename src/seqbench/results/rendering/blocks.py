@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from seqbench.results.frame import Comparison, records
-from seqbench.results.numbers import number
 from seqbench.results.summaries import Row, Summary
 
 
@@ -30,8 +29,8 @@ class Block:
     Attributes:
         task: the label of the task.
         heading: the task, its metric, and when a run counts as solved.
-        table: text in every cell. Rows are models, then the baseline where the metric is the loss. Columns
-            are lengths, then those of `side`.
+        table: text in every cell. Rows are models, then the best predictor that ignores the input, where the
+            task knows what it has. Columns are lengths, then those of `side`.
         side: the headings of the columns beside the lengths.
         legend: what the cells of the table hold.
     """
@@ -57,15 +56,20 @@ def blocks(comparison: Comparison) -> Iterator[Block]:
         lengths = dict.fromkeys(_column(row) for row in sorted(its, key=_lengths))
         table = {
             model: dict.fromkeys(lengths, "")
-            | {_column(row): "\n".join(filter(None, (each.text(row) for each in cells))) for row in rows}
+            | {_column(row): _lines(each.text(row) for each in cells) for row in rows}
             | {summary.heading: summary.side_text(rows) for summary in side}
             for model, rows in of_model.items()
         }
-        if its[0]["metric"] == "loss":
-            table["baseline"] = {_column(row): number(row["baseline_loss"]) for row in its}
+        baseline = {_column(row): _lines(each.baseline_text(row) for each in cells) for row in its}
+        if any(baseline.values()):
+            table["baseline"] = baseline
         texts = pd.DataFrame.from_dict(table, orient="index").fillna("")
         headings = [summary.heading for summary in side]
         yield Block(task, _heading(task, its[0]), texts, headings, _legend(comparison.summaries, its))
+
+
+def _lines(texts: Iterable[str]) -> str:
+    return "\n".join(filter(None, texts))
 
 
 def _lengths(row: Row) -> tuple[int, int]:
@@ -94,6 +98,8 @@ def legend(comparison: Comparison) -> str:
 def _legend(summaries: Iterable[Summary], rows: Sequence[Row]) -> str:
     parts = [text for summary in summaries if (text := summary.explain(rows))]
     sentences = [f"Each cell: {'; '.join(parts)}."] if parts else []
+    if any(summary.baseline_text(row) for summary in summaries for row in rows):
+        sentences.append("Baseline: the best predictor that ignores the input.")
     if any(row["train_length"] != row["length"] for row in rows):
         sentences.append("A column a→b was trained at length a and tested at b.")
     return " ".join(sentences)

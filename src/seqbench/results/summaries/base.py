@@ -101,6 +101,10 @@ class Summary(ABC):
         """Return the text for a row of the frame; empty for none. Each fact takes a line."""
         return ""
 
+    def baseline_text(self, row: Row) -> str:
+        """Return the text in the same place of the best predictor that ignores the input; empty for none."""
+        return ""
+
     def explain(self, rows: Sequence[Row]) -> str:
         """Return what the legend of a table with these rows says of the texts; empty for nothing."""
         return self.legend if any(self.text(row) for row in rows) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from seqbench.results.numbers import MISSING, among, measured, measured_each
@@ -10,6 +11,16 @@ from seqbench.results.summaries.base import Cell, Row, Summary
 
 #: From so many seeds on the median has an interval.
 SEEDS_OF_INTERVAL = 5
+
+
+def of_seeds(values: Sequence[float], unit: str) -> str:
+    """Return what is shown of the values of a metric, one or more: `0.003 [0.001–0.005]`."""
+    found = summarise(values)
+    if found.n < LEAST_SEEDS:
+        return measured_each(values, unit)
+    if found.n < SEEDS_OF_INTERVAL:
+        return measured(found.median, unit, f"({among(found.least, found.largest, unit)})")
+    return measured(found.median, unit, f"[{among(found.low, found.high, unit)}]")
 
 
 class MetricMedian(Summary):
@@ -43,14 +54,13 @@ class MetricMedian(Summary):
 
     def text(self, row: Row) -> str:
         """Return the summary; a dash where seeds ended without a finite value."""
-        if not row["n"]:
-            return MISSING if row["seeds"] else ""
-        unit, middle = row["unit"], row["median"]
-        if row["n"] < LEAST_SEEDS:
-            return measured_each(row["values"], unit)
-        if row["n"] < SEEDS_OF_INTERVAL:
-            return measured(middle, unit, f"({among(row['least'], row['largest'], unit)})")
-        return measured(middle, unit, f"[{among(row['low'], row['high'], unit)}]")
+        if row["n"]:
+            return of_seeds(row["values"], row["unit"])
+        return MISSING if row["seeds"] else ""
+
+    def baseline_text(self, row: Row) -> str:
+        """Return the baseline, where the task knows it."""
+        return "" if math.isnan(row["baseline"]) else measured(row["baseline"], row["unit"])
 
     def explain(self, rows: Sequence[Row]) -> str:
         """Return what the brackets mean that the rows have."""

@@ -98,6 +98,13 @@ class ImageTask(DataTask):
         truth = frequencies(self._read("test")[1])
         return -float(torch.xlogy(truth, known).sum())
 
+    def chance(self, length: int) -> dict[str, float]:
+        """Return the accuracy on the test split of the class that is most frequent in the training split."""
+        self.check_length(length)
+        return {
+            "accuracy": float(frequencies(self._read("test")[1])[frequencies(self._training[1]).argmax()])
+        }
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["accuracy"] >= self.solved_at
 

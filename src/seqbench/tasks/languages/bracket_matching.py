@@ -86,6 +86,9 @@ class BracketMatching(ExtrapolationTask):
         """Return log 2: half of the strings are balanced."""
         return math.log(2)
 
+    def chance(self, length: int) -> dict[str, float]:
+        return {"accuracy": 0.5}
+
 
 def shapes(generator: torch.Generator, lengths: Int[Tensor, " B"], longest: int) -> Bool[Tensor, "B T"]:
     """Draw where balanced strings open brackets; all shapes of a length are equally likely.

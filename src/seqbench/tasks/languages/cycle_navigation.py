@@ -59,8 +59,15 @@ class CycleNavigation(ExtrapolationTask):
 
     def baseline_loss(self, length: int) -> float:
         """Return the entropy of the place after `length` moves: with 5 places it approaches log 5."""
+        return math.fsum(-p * math.log(p) for p in self._places(length) if p > 0)
+
+    def chance(self, length: int) -> dict[str, float]:
+        return {"accuracy": max(self._places(length))}
+
+    def _places(self, length: int) -> list[float]:
+        """Return how likely each place is after `length` moves."""
         chances = torch.zeros(self.positions, dtype=torch.float64)
         chances[0] = 1.0
         for _ in range(length):
             chances = (chances.roll(-1) + chances + chances.roll(1)) / 3
-        return math.fsum(-p * math.log(p) for p in chances.tolist() if p > 0)
+        return list(chances.tolist())

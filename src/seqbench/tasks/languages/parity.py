@@ -44,3 +44,6 @@ class Parity(ExtrapolationTask):
     def baseline_loss(self, length: int) -> float:
         """Return log 2: at every length half of the strings are odd."""
         return math.log(2)
+
+    def chance(self, length: int) -> dict[str, float]:
+        return {"accuracy": 0.5}

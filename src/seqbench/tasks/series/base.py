@@ -71,6 +71,10 @@ class SeriesTask(SyntheticTask):
         loss, weights = measures["loss"]
         return {**measures, "nmse": (loss / self.variance, weights)}
 
+    def chance(self, length: int) -> dict[str, float]:
+        nmse = self.baseline_loss(length) / self.variance
+        return {"nmse": nmse, "nrmse": math.sqrt(nmse)}
+
     def summary(self, metrics: dict[str, float]) -> dict[str, float]:
         roots = {
             name.replace("nmse", "nrmse"): math.sqrt(metrics[name]) for name in metrics if "nmse" in name

@@ -103,6 +103,10 @@ class MackeyGlass(SeriesTask):
         error = original(outputs[:, -1]) - original(batch.targets[:, -1])
         return {**measures, "closed_nmse84": (error.square() / self.original_variance, weights[:, -1, None])}
 
+    @property
+    def solved_metric(self) -> str:
+        return "closed_nmse84"
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return math.sqrt(metrics.get("closed_nmse84", math.inf)) < BEST_BEFORE
 

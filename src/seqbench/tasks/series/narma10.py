@@ -64,6 +64,10 @@ class Narma10(SeriesTask):
         """Return the mean over steps of the target's variance; measured, as no closed form exists."""
         return _variances(length)[self.washout :].mean().item()
 
+    @property
+    def solved_metric(self) -> str:
+        return "nmse"
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["nmse"] < 0.032
 

@@ -106,6 +106,10 @@ class SumOfSines(SeriesTask):
             return waveform(self.phases, length)[:, 1:].double().var(correction=0).item()
         return 1 / (2 * len(PERIODS))
 
+    @property
+    def solved_metric(self) -> str:
+        return "closed_nmse" if self.horizon else "nmse"
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics.get("closed_nmse" if self.horizon else "nmse", math.inf) < 0.007
 

@@ -122,6 +122,10 @@ class Babi(StoryTask, LazyTask):
         """Return the sentences of the longest story."""
         return self.inputs.sentences
 
+    def chance(self, length: int) -> dict[str, float]:
+        known = super().chance(length)
+        return known | {"error": 1 - known["accuracy"]}
+
     @property
     def steps(self) -> int:
         return self._words("train")

@@ -136,6 +136,10 @@ class StoryTask(Task):
         errors = [metrics[name] for name in by_type if name in metrics]
         return metrics | {"failed": float(sum(e > FAILED for e in errors or [metrics["error"]]))}
 
+    @property
+    def solved_metric(self) -> str:
+        return "failed"
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["failed"] == 0
 

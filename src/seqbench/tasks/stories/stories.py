@@ -162,9 +162,17 @@ class Stories(StoryTask, SyntheticTask):
 
     def baseline_loss(self, length: int) -> float:
         """Return the entropy of the answers over all types; types may share answers."""
+        return math.fsum(-p * math.log(p) for p in self._answers().values())
+
+    def chance(self, length: int) -> dict[str, float]:
+        most = max(self._answers().values())
+        return {"error": 1 - most, "accuracy": most}
+
+    def _answers(self) -> dict[str, float]:
+        """Return how likely each answer is."""
         chances: dict[str, float] = defaultdict(float)
         for name in self.types:
             answers = split_combinations(name)["train"]
             for answer in answers:
                 chances[answer] += 1 / (len(self.types) * len(answers))
-        return math.fsum(-p * math.log(p) for p in chances.values())
+        return chances

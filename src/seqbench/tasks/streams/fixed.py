@@ -73,6 +73,12 @@ class DataTask(Task):
         total = known.total() + self.targets.size
         return -math.fsum(math.log((known[class_] + 1) / total) for class_ in test) / len(test)
 
+    def chance(self, length: int) -> dict[str, float]:
+        """Return the accuracy on the test set of the class that is most frequent in the training set."""
+        test = self.test(length).targets.tolist()
+        (most, _), *_ = Counter(self.train.targets.tolist()).most_common(1)
+        return {"accuracy": test.count(most) / len(test)}
+
     def prepare(self, batch_size: int) -> None:
         size = len(self.train.inputs)
         if batch_size > size:

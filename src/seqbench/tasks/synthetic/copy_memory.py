@@ -88,5 +88,8 @@ class CopyMemory(SyntheticTask):
         correct, weights = (part[:, -self.symbols :] for part in measures["accuracy"])
         return {**measures, "accuracy": (correct, weights)}
 
+    def chance(self, length: int) -> dict[str, float]:
+        return {"accuracy": 1 / self.alphabet}
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["accuracy"] >= 0.99

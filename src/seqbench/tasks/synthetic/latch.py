@@ -83,5 +83,12 @@ class Latch(SyntheticTask):
         loss, weights = measures["loss"]
         return {**measures, "correct": ((-torch.expm1(-loss) < 0.2).to(loss.dtype), weights)}
 
+    def chance(self, length: int) -> dict[str, float]:
+        return {"accuracy": 0.5}
+
+    @property
+    def solved_metric(self) -> str:
+        return "correct"
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["correct"] == 1

@@ -111,5 +111,8 @@ class MQAR(SyntheticTask):
         """Return the logarithm of the number of values, which are equally likely."""
         return math.log(self.vocabulary - self.vocabulary // 2)
 
+    def chance(self, length: int) -> dict[str, float]:
+        return {"accuracy": 1 / (self.vocabulary - self.vocabulary // 2)}
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["accuracy"] >= 0.99

@@ -62,5 +62,9 @@ class NoiselessMemory(CopyMemory):
         right = (outputs.argmax(-1) == batch.targets).all(1).to(outputs.dtype)
         return {**measures, "correct": (right, right.new_ones(right.shape))}
 
+    @property
+    def solved_metric(self) -> str:
+        return "correct"
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["correct"] > 0.99

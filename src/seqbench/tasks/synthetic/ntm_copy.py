@@ -59,3 +59,6 @@ class NTMCopy(BitVectorTask, MixedSizesTask):
         inputs[:, length, self.bits] = 1
         targets[:, length + 1 :] = vectors
         return Batch(inputs, targets, mask=answer_mask(batch_size, 2 * length + 1, start=length + 1))
+
+    def chance(self, length: int) -> dict[str, float]:
+        return {"bit_errors": length * self.bits / 2}

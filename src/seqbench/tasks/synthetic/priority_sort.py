@@ -70,3 +70,6 @@ class PrioritySort(BitVectorTask):
         due = priorities.topk(self.sorted).indices  # the highest first
         targets[:, length + 1 :] = vectors[torch.arange(batch_size)[:, None], due]
         return Batch(inputs, targets, mask=answer_mask(batch_size, steps, start=length + 1))
+
+    def chance(self, length: int) -> dict[str, float]:
+        return {"bit_errors": self.sorted * self.bits / 2}

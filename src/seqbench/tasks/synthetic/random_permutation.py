@@ -84,5 +84,8 @@ class RandomPermutation(SyntheticTask):
         correct, weights = (part[:, -1:] for part in measures["accuracy"])
         return {**measures, "accuracy": (correct, weights)}
 
+    def chance(self, length: int) -> dict[str, float]:
+        return {"accuracy": 0.5}
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["accuracy"] > 0.99

@@ -104,3 +104,6 @@ class RepeatCopy(BitVectorTask, MixedSizesTask):
         """Return n r k log 2 / ((n r + 1)(k + 1)) for k bits: everything but the vectors is certain."""
         copied = length * self.eval_repeats
         return copied * self.bits * math.log(2) / ((copied + 1) * (self.bits + 1))
+
+    def chance(self, length: int) -> dict[str, float]:
+        return {"bit_errors": length * self.eval_repeats * self.bits / 2}

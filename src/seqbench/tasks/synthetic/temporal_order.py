@@ -110,5 +110,8 @@ class TemporalOrder(SyntheticTask):
         """Return log of the number of orders, which are equally likely."""
         return self.symbols * math.log(2)
 
+    def chance(self, length: int) -> dict[str, float]:
+        return {"accuracy": 0.5**self.symbols}
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["accuracy"] > 0.99

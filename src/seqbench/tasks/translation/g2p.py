@@ -122,6 +122,9 @@ class G2P(TwoSequencesTask, LazyTask, BucketTask):
         costs = counts.sum(1, keepdim=True).log() - counts.log()
         return float(costs.flatten()[places(test)].double().mean())
 
+    def chance(self, length: int) -> dict[str, float]:
+        return {}
+
     @property
     def metrics(self) -> tuple[Metric, ...]:
         kept = (metric for metric in self.targets.metrics if metric.name in ("loss", "accuracy"))

@@ -90,9 +90,15 @@ class ListOps(ExpressionTask):
 
     def baseline_loss(self, length: int) -> float:
         """Return the entropy of the values of trees of this depth and at most `max_tokens`, in nats."""
+        return -math.fsum(share * math.log(share) for share in self._shares(length))
+
+    def chance(self, length: int) -> dict[str, float]:
+        return {"accuracy": max(self._shares(length))}
+
+    def _shares(self, length: int) -> list[float]:
+        """Return how many of the trees of this depth have each value."""
         shares = (self._values[length] - self._values[length - 1]).sum(1)
-        shares /= shares.sum()
-        return -math.fsum(share * math.log(share) for share in shares)
+        return list((shares / shares.sum()).tolist())
 
     @cached_property
     def _values(self) -> list[Chances]:

@@ -75,6 +75,9 @@ class LogicTrees(ExpressionTask):
         """Return log 2: half of the formulas are true."""
         return math.log(2)
 
+    def chance(self, length: int) -> dict[str, float]:
+        return {"accuracy": 0.5}
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["accuracy"] >= 0.99
 

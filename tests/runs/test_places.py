@@ -1,0 +1,60 @@
+"""Runs wherever they lie: folders of every level, and exported files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seqbench.errors import StoreError
+from seqbench.runs.exchange import export_runs
+from seqbench.runs.inventory import inventory
+from seqbench.runs.places import read_places
+from tests.runs.handmade import CURVES, result, store
+
+
+@pytest.fixture
+def runs_dir(tmp_path: Path) -> Path:
+    place = tmp_path / "runs"
+    for its in (result(), result(seed=1), result(model="gru"), result(task="latch")):
+        store(place, its)
+    store(place / ".sweeps", result(seed=9))
+    return place
+
+
+def names(*places: Path, **choice: list[str]) -> list[str]:
+    found = read_places(places, pytest.fail, choice.get("filters", []))
+    return [f"{run.result.task} {run.result.model} {run.result.seed}" for run in found]
+
+
+def test_a_place_is_a_folder_of_any_level_or_a_file(runs_dir: Path, tmp_path: Path) -> None:
+    every = ["adding gru 0", "adding lstm 0", "adding lstm 1", "latch lstm 0"]
+    assert names(runs_dir) == every
+    assert names(runs_dir / "adding") == every[:3]
+    assert names(next(runs_dir.glob("adding/lstm-*"))) == every[1:3]
+    exported = tmp_path / "all.jsonl.gz"
+    export_runs(inventory(runs_dir), exported, curves=True, warn=pytest.fail)
+    assert names(exported) == every
+    assert names(runs_dir / "latch", exported, runs_dir) == [every[3], *every[:3]]
+    assert names(exported, filters=["model=gru"]) == every[:1]
+
+
+def test_curves_are_those_that_the_run_wrote(runs_dir: Path, tmp_path: Path) -> None:
+    exported = tmp_path / "all.jsonl"
+    export_runs(inventory(runs_dir / "latch"), exported, curves=True, warn=pytest.fail)
+    for place in (exported, runs_dir / "latch"):
+        (run,) = read_places([place], pytest.fail)
+        text = run.curves()
+        assert text is not None and text.splitlines() == CURVES.splitlines()
+    (run.place / "metrics.csv").write_text("step,loss\n1,2\n")
+    assert run.curves() is None
+    (run.place / "metrics.csv").unlink()
+    assert run.curves() is None
+
+
+def test_what_is_no_place_is_one_sentence(runs_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("{}\n")
+    with pytest.raises(StoreError, match=r"line 1 of .*notes\.txt is damaged"):
+        names(tmp_path / "notes.txt")
+    with pytest.raises(StoreError, match="There is no folder of runs and no exported file"):
+        names(runs_dir, tmp_path / "nowhere")
