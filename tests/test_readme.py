@@ -51,6 +51,7 @@ def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary:
     preset.parent.mkdir(parents=True)
     (text,) = blocks("yaml")
     preset.write_text(text)
+    Path("entrants.txt").write_text("model=gru\nlabel=tuned model=gru optim.lr=0.02\n")
     Path("wanted.txt").write_text("model=rnn,gru optim.lr=0.01\n")
 
 
@@ -64,6 +65,8 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
             "search.bracket=2",
             "task.eval_size=20",
         ]
+    elif words[1] == "span":
+        words += [*SMALL[:2], "n_seeds=3", "max=10", "task.eval_size=20", "logger=none"]
     elif words[1] not in ("ls", "report", "runs", "data", "analyse", "--cfg"):
         words += SMALL
         if "logger" not in command and command != WITH_DASHBOARD:
@@ -83,7 +86,9 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(command, marks=pytest.mark.slow if re.search("slurm|search task", command) else ())
+        pytest.param(
+            command, marks=pytest.mark.slow if re.search("slurm|search task|span task", command) else ()
+        )
         for command in COMMANDS
         if command.startswith("seqbench ")
     ],
