@@ -54,6 +54,7 @@ def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary:
     preset.write_text(text)
     Path("results").mkdir()
     shutil.copy(ROOT / "results/search.jsonl", "results")
+    Path("entrants.txt").write_text("model=gru\nlabel=tuned model=gru optim.lr=0.02\n")
     Path("wanted.txt").write_text("model=rnn,gru optim.lr=0.01\n")
 
 
@@ -67,6 +68,8 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
             "search.bracket=2",
             "task.eval_size=20",
         ]
+    elif words[1] == "span":
+        words += [*SMALL[:2], "n_seeds=3", "max=10", "task.eval_size=20", "logger=none"]
     elif words[1] not in ("ls", "report", "compare", "plot", "runs", "data", "analyse", "--cfg"):
         words += SMALL
         if "logger" not in command and command != WITH_DASHBOARD:
@@ -86,7 +89,9 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(command, marks=pytest.mark.slow if re.search("slurm|search task", command) else ())
+        pytest.param(
+            command, marks=pytest.mark.slow if re.search("slurm|search task|span task", command) else ()
+        )
         for command in COMMANDS
         if command.startswith("seqbench ")
     ],

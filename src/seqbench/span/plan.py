@@ -14,6 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config.build import build_task
 from seqbench.config.compose import compose
+from seqbench.config.compose import named as resolved
+from seqbench.config.explain import explain
 from seqbench.config.fit import LARGEST, count
 from seqbench.config.hydra_api import composed
 from seqbench.config.overrides import parse, readable
@@ -164,7 +166,7 @@ def _part(task: str, entrant: Entrant, run: Sequence[str], own: dict[str, int]) 
     """Compose an entrant's part on a task, and check it."""
     typed = [*run, f"task={task}", *entrant.arguments]
     with entrant.named_in_errors():
-        cfg = compose(typed)
+        cfg, template = _composed(typed, entrant.label)
         span = build_task(cfg).span
     if span is None:
         raise ConfigError(
@@ -176,13 +178,25 @@ def _part(task: str, entrant: Entrant, run: Sequence[str], own: dict[str, int]) 
             raise ConfigError(f"{text}: this is the span, which is varied; give least=… and max=….")
         if key == "task.eval_lengths":
             raise ConfigError(f"{text}: each run is tested at its own span; leave it out.")
-    node = composed(typed)
-    plain: Any = OmegaConf.to_container(node, resolve=False)
-    hydra = plain.pop("hydra")
-    if hydra["sweeper"].get("params"):
-        raise ConfigError(f"experiment={cfg.preset.experiment} is a sweep; type its keys in its place.")
-    template = Job(-1, list(hydra["overrides"]["task"]), plain, hydra["runtime"]["choices"], entrant.label)
     return Part(_protocol(task, span, own, cfg), entrant.label, span, template)
+
+
+def _composed(typed: Sequence[str], label: str) -> tuple[DictConfig, Job]:
+    """Return a configuration, resolved, and the job of it.
+
+    Raises:
+        ConfigError: a key or value is wrong.
+    """
+    try:
+        plain: Any = OmegaConf.to_container(composed(typed), resolve=False)
+    except Exception as error:  # Hydra's, OmegaConf's, YAML's
+        raise explain(error, typed) from error
+    hydra = plain.pop("hydra")
+    choices = hydra["runtime"]["choices"]
+    if hydra["sweeper"].get("params"):
+        raise ConfigError(f"experiment={choices['experiment']} is a sweep; type its keys in its place.")
+    job = Job(-1, list(hydra["overrides"]["task"]), plain, choices, label)
+    return resolved(OmegaConf.create(plain), choices, typed), job
 
 
 def _protocol(task: str, span: Span, own: dict[str, int], cfg: DictConfig) -> Protocol:

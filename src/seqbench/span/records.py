@@ -59,7 +59,7 @@ def from_results(
                 f"{entrant[1]} on {first.task} at {value} has runs of two configurations; name them apart."
             )
         runs.sort(key=lambda result: result.seed)
-        spans[entrant][value] = at_span(value, span.dependency(value), folder, costs.of(first), runs)
+        spans[entrant][value] = at_span(value, span.dependency(value), costs.of(first), runs)
     common = dict(protocols or {})
     common |= {task: _protocol(task, *of_task[task], spans) for task in of_task if task not in common}
     names = list(dict.fromkeys(labels.values() if labels is not None else (label for _, label in spans)))

@@ -159,7 +159,7 @@ def measured(courses: Sequence[Course], costs: Costs) -> list[Measured]:
 def _measured(course: Course, costs: Costs) -> Measured:
     part = course.part
     spans = [
-        at_span(span, part.span.dependency(span), _folder(runs[0]), costs.of(runs[0]), runs)
+        at_span(span, part.span.dependency(span), costs.of(runs[0]), runs)
         for span, runs in course.complete.items()
     ]
     lacking = [
@@ -167,10 +167,6 @@ def _measured(course: Course, costs: Costs) -> Measured:
         for span, n in sorted(course.lacking.items())
     ]
     return Measured(part.protocol, part.label, tuple(spans), tuple(lacking))
-
-
-def _folder(result: Result) -> str:
-    return f"{result.task}/{result.model}-{result.hash}"
 
 
 def cost_lines(plan: SpanPlan, seconds: dict[int, list[tuple[int, float]]]) -> list[str]:

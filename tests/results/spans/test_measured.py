@@ -19,7 +19,7 @@ def test_runs_of_results() -> None:
         result(6, solved_at_step=None, status="finished", solved_on_test=True),
         result(7, solved_at_step=50, status="diverged", solved_on_test=None),
     ]
-    found = at_span(40, (37, 39), "latch/gru-1", 7, runs)
+    found = at_span(40, (37, 39), 7, runs)
     assert (found.seeds, found.solved_at) == ((5, 6, 7), (100, None, None))
     assert (found.n, found.solved, found.test_differs) == (3, 1, 1)
     assert found.status == ("solved", "finished", "diverged")

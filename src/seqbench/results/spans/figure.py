@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: How far from 0 and from 1 dots of runs lie, and how much room they take.
-NEAR, ROOM = 0.05, 0.2
+NEAR, ROOM = 0.05, 0.3
 #: Points of a curve.
 POINTS = 200
 
@@ -36,7 +36,7 @@ def draw_spans(measured: Sequence[Measured]) -> Figure:
     tasks = list(dict.fromkeys(each.protocol.task for each in measured))
     labels = list(dict.fromkeys(each.label for each in measured))
     with rc_context(STYLE):
-        figure = Figure(figsize=(max(4.2 * len(tasks), 5.6) + 0.4, 4.2), layout="constrained")
+        figure = Figure(figsize=(max(4.2 * len(tasks), 5.6) + 0.4, 5.2), layout="constrained")
         panels = figure.subplots(1, len(tasks), squeeze=False)[0]
         handles: dict[str, Any] = {}
         for panel, task in zip(panels, tasks, strict=True):
@@ -68,7 +68,7 @@ def _curve(panel: Axes, each: Measured, labels: Sequence[str]) -> Any:
         spans, [solve_probability(span, fit) for span in spans], color=colour, linestyle=style["linestyle"]
     )
     for at in each.spans:
-        panel.vlines(at.span, *at.interval, color=colour, linewidth=0.8, alpha=0.5)
+        panel.vlines(at.span, *at.interval, color=colour, linewidth=0.8, alpha=0.4)
     rates = [at.solved / at.n for at in each.spans]
     panel.plot([at.span for at in each.spans], rates, **style | {"linestyle": "none"})
     if fit.low < math.inf and fit.high > 0:

@@ -14,6 +14,7 @@ from seqbench.results.statistics.proportion import wilson_interval
 from seqbench.results.statistics.span import Span, fit_seeds, fit_span
 from seqbench.results.statistics.survival import Survival, kaplan_meier
 from seqbench.runs.result import Result, Status
+from seqbench.runs.store import run_folder
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,13 @@ class AtSpan:
         return sum(on_test is not None and on_test != (step is not None) for step, on_test in pairs)
 
 
-def at_span(
-    span: int, dependency: tuple[int, int], folder: str, step_flops: int, results: Sequence[Result]
-) -> AtSpan:
+def at_span(span: int, dependency: tuple[int, int], step_flops: int, results: Sequence[Result]) -> AtSpan:
     """Return what the results of an entrant at a span come to; the arguments are fields of `AtSpan`."""
+    first = results[0]
     return AtSpan(
         span=span,
         dependency=dependency,
-        folder=folder,
+        folder=run_folder(first.task, first.model, first.hash).as_posix(),
         seeds=tuple(result.seed for result in results),
         solved_at=tuple(None if r.status == "diverged" else r.solved_at_step for r in results),
         solved_on_test=tuple(result.solved_on_test for result in results),
