@@ -26,7 +26,8 @@ MAY = {
     | {"signals", "versions"},
     "sweeps": {"runs", "training", "results.rendering.rows", "config", "errors", "processes", "signals"},
     "search": {"sweeps", "runs", "tasks", "config", "errors"},
-    "cli": {"search", "sweeps", "runs", "training", "results", "analysis", "tasks", "models", "data"}
+    "span": {"sweeps", "runs", "results", "training", "tasks", "config", "errors"},
+    "cli": {"span", "search", "sweeps", "runs", "training", "results", "analysis", "tasks", "models", "data"}
     | {"config", "errors", "processes", "signals", "versions"},
 }
 #: Frameworks that a package may not import, at any depth of its code.

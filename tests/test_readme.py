@@ -54,6 +54,7 @@ def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary:
     preset.write_text(text)
     Path("results").mkdir()
     shutil.copy(ROOT / "results/search.jsonl", "results")
+    Path("entrants.txt").write_text("model=gru\nlabel=tuned model=gru optim.lr=0.02\n")
     Path("wanted.txt").write_text("model=rnn,gru optim.lr=0.01\n")
 
 
@@ -67,7 +68,9 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
             "search.bracket=2",
             "task.eval_size=20",
         ]
-    elif words[1] not in ("ls", "report", "plot", "runs", "data", "analyse", "--cfg"):
+    elif words[1] == "span":
+        words += [*SMALL[:2], "n_seeds=3", "max=10", "task.eval_size=20", "logger=none"]
+    elif words[1] not in ("ls", "report", "compare", "plot", "runs", "data", "analyse", "--cfg"):
         words += SMALL
         if "logger" not in command and command != WITH_DASHBOARD:
             words.append("logger=none")
@@ -86,15 +89,18 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(command, marks=pytest.mark.slow if re.search("slurm|search task", command) else ())
+        pytest.param(
+            command, marks=pytest.mark.slow if re.search("slurm|search task|span task", command) else ()
+        )
         for command in COMMANDS
         if command.startswith("seqbench ")
     ],
 )
 @pytest.mark.usefixtures("surroundings")
 def test_every_command_runs(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if command.startswith(("seqbench report", "seqbench plot", "seqbench runs")):
+    if command.startswith(tuple(f"seqbench {word}" for word in ("report", "compare", "plot", "runs"))):
         store(Path("runs"), result())
+        store(Path("runs"), result(model="gru"))
     if "import" in command:
         run(command.replace("import", "export"), monkeypatch)
     assert run(command, monkeypatch) == 0

@@ -26,6 +26,7 @@ Train
   seqbench -m … --dry-run                                  what it would run, and what that would take
   seqbench -m … hydra/launcher=slurm                       on a cluster, see docs/clusters.md; or =ray
 
+  seqbench span task=latch model=rnn,gru,lstm              the longest span that each learns, and how surely
   seqbench search task=temporal_order model=rnn,lstm       the settings with which each model learns it best
 
   A run that has a result is read and not trained again; a run that was stopped is resumed.
@@ -37,6 +38,8 @@ Look
                                      the table of all runs, or of those; RUNS are folders or exported files
   seqbench plot curves|steps [RUNS …] [--metric NAME] [--task T] [--model M] [--where KEY=VALUE] [--out FILE]
                                      learning curves; how many runs have solved their task by when
+  seqbench compare [RUNS …] --models lstm,gru [--task T] [--where KEY=VALUE]
+                                     is one model better than another?
   seqbench runs [DIR] [KEY=VALUE …] [--status S] [--seeds] [--format table|json|csv]
                                      which runs are there, and how far each has come
   seqbench runs rm DIR|KEY=VALUE …   remove runs: names them, and asks
@@ -59,10 +62,9 @@ Your own code is used if you name its package: allowed_packages=[mypackage], or 
 More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra.launcher.n_jobs=2 (processes)
 """
 
+NAMES = ("span", "search", "report", "compare", "plot", "runs", "analyse", "ls", "data")
 #: The module that runs each command, by its `main`, with the arguments after the command's name.
-COMMANDS = {
-    name: f"seqbench.cli.{name}" for name in ("search", "report", "plot", "runs", "analyse", "ls", "data")
-}
+COMMANDS = {name: f"seqbench.cli.{name}" for name in NAMES}
 
 
 def main() -> None:

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from optuna.trial import TrialState
-from tabulate import tabulate
 
 from seqbench.runs.files import write_atomically
 from seqbench.search.objective import OBJECTIVE, score
 from seqbench.search.plan import ModelPlan, SearchPlan
 from seqbench.search.study import Study, Trial, best
+from seqbench.search.table import row, to_markdown
 
 #: The files of what was found, in the folder of a search: all of it, a page of it for readers, and a sweep of
 #: the best configurations.
@@ -92,24 +92,7 @@ def found(plan: SearchPlan, studies: Mapping[str, Study]) -> list[Found]:
 
 def rows(every: Sequence[Found]) -> list[dict[str, str]]:
     """Return the rows of the table: a model each."""
-    return [_row(each) for each in every]
-
-
-def _row(each: Found) -> dict[str, str]:
-    figures = each.figures()
-    solved, steps, mean = (figures.get(key) for key in ("solved", "median_steps", "mean"))
-    return {
-        "model": each.part.model,
-        "solved": "—" if solved is None else f"{solved}/{figures['runs']}",
-        "median steps": "—" if steps is None else f"{steps:,.0f}",
-        "metric": "—" if mean is None else f"{figures['metric']} {mean:.3g}",
-        "trials": str(len(each.trials)),
-        "stopped early": str(each.stopped),
-        "failed": str(len(each.failed)),
-        "steps": f"{each.steps:,}",
-        "core-hours": f"{each.core_hours:.2g}",
-        "best configuration": shlex.join(each.arguments) or "—",
-    }
+    return [row(each.part.model, _plain(each)) for each in every]
 
 
 def budget(part: ModelPlan) -> str:
@@ -145,10 +128,9 @@ def _page(plan: SearchPlan, every: Sequence[Found]) -> str:
         ", ".join(sorted({str(its) for its in all_of}))
         for all_of in ((run.commit for run in runs if run.commit), (run.device for run in runs if run.device))
     ]
-    table = [{**row, "best configuration": f"`{row['best configuration']}`"} for row in rows(every)]
     paragraphs = [
         f"# What was found for {plan.models[0].config.preset.task}",
-        tabulate(table, headers="keys", tablefmt="github", disable_numparse=True),
+        to_markdown(rows(every)),
         budget(plan.models[0]),
         f"{compared(plan)} Every trial, with its runs, is in {SEARCH_FILE}.",
         f"Code {made_with[0] or 'unknown'}; device {made_with[1] or 'unknown'}.",

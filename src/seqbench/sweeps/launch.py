@@ -38,12 +38,19 @@ def launch(
         Stopped: the user has stopped it, and each process has ended.
     """
     sweep = Sweep(jobs, folder)
+    run(sweep, settings, on_run)
+    return sweep.codes
+
+
+def run(sweep: Sweep, settings: Settings, on_run: Callable[[Path], object]) -> None:
+    """Run a sweep, which then knows what its jobs are, how they ended, and what failed; see `launch`."""
+    jobs = sweep.jobs
     preload(*([WANDB] if any(map(_logs_to_wandb, jobs)) else []))
     gpus = check(sweep, timed=settings.dry_run)
     devices = Devices(settings.n_jobs, settings.gpus_per_job, gpus)
     if settings.dry_run:
         say_plan(sweep)
-        return sweep.codes
+        return
     left = missing(sweep, settings.retry_failed, on_run)
     waiting: deque[Unit] = deque()
     for job in jobs:
@@ -58,7 +65,6 @@ def launch(
         train(sweep, waiting, devices, display, on_run)
     for line in sweep.failures:
         say(line)
-    return sweep.codes
 
 
 def _logs_to_wandb(job: Job) -> bool:

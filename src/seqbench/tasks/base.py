@@ -16,6 +16,7 @@ from torch import Tensor
 
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Direction, Measures, Metric
+from seqbench.tasks.span import Span
 from seqbench.tasks.specs import Input, Target
 
 
@@ -59,6 +60,11 @@ class Task(ABC):
     def steps(self) -> int:
         """Steps of the longest training sequence: `length`, unless that counts something else."""
         return self.length
+
+    @property
+    def span(self) -> Span | None:
+        """What sets over how many steps something of a fixed size has to be kept; None if nothing does."""
+        return None
 
     def prepare(self, batch_size: int) -> None:  # noqa: B027 - most tasks have nothing to prepare
         """Prepare for training, and check the data.

@@ -11,7 +11,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from seqbench.results.statistics.span import Span
-from seqbench.results.statistics.staircase import next_spans
+from seqbench.results.statistics.staircase import next_runs
 
 LEAST, MOST = 10, 400
 #: The standard deviation of seeds' thresholds, in octaves.
@@ -19,14 +19,21 @@ SPREAD = 0.25
 
 
 def staircases(
-    span: float, slope: float, n_seeds: int, whole: bool, repeats: int, lapse: float = 0.0
+    span: float,
+    slope: float,
+    n_seeds: int,
+    whole: bool,
+    repeats: int,
+    lapse: float = 0.0,
+    most_seeds: int | None = None,
 ) -> Iterator[dict[int, np.ndarray]]:
     """Yield simulated staircases: at each span which seeds solved the task.
 
     A run solves the task with log-odds `slope` times the octaves between its seed's threshold and the span,
     but for the share `lapse` of runs, which fail anyhow. Thresholds are lognormal, with a standard deviation
     of a quarter of an octave, so that half of the runs solve the task at `span`. With `whole` a seed has one
-    threshold at all spans; without it a new one at each, as where it starts from fresh weights and data.
+    threshold at all spans; without it a new one at each, as where it starts from fresh weights and data. With
+    `most_seeds` more seeds run where the rate falls, if the interval is wide; not with `whole`.
     """
     rng = np.random.default_rng([round(span), round(10 * slope), n_seeds, whole, round(100 * lapse)])
     centre = math.log2(span) - _half_point(slope, lapse)
@@ -34,12 +41,13 @@ def staircases(
         seeds = rng.normal(0, SPREAD, n_seeds)
         runs: dict[int, np.ndarray] = {}
         outcomes: dict[int, tuple[int, int]] = {}
-        while tried := next_spans(outcomes, LEAST, MOST):
-            for length in tried:
-                effect = seeds if whole else rng.normal(0, SPREAD, n_seeds)
+        while tried := next_runs(outcomes, LEAST, MOST, n_seeds, most_seeds or n_seeds):
+            for length, n in tried.items():
+                before = runs.get(length, np.empty(0, bool))
+                effect = seeds if whole else rng.normal(0, SPREAD, n - len(before))
                 p = (1 - lapse) * expit(slope * (centre - math.log2(length) + effect))
-                runs[length] = rng.random(n_seeds) < p
-                outcomes[length] = (int(runs[length].sum()), n_seeds)
+                runs[length] = np.concatenate([before, rng.random(len(p)) < p])
+                outcomes[length] = (int(runs[length].sum()), n)
         yield runs
 
 

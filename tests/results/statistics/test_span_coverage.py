@@ -10,15 +10,21 @@ SPANS = (12, 19, 30, 48, 76, 120, 190, 300)
 
 
 def coverages(
-    slope: float, n_seeds: int, repeats: int, whole: bool = False, corrected: bool = False, lapse: float = 0
+    slope: float,
+    n_seeds: int,
+    repeats: int,
+    whole: bool = False,
+    corrected: bool = False,
+    lapse: float = 0,
+    most_seeds: int | None = None,
 ) -> tuple[list[float], float]:
     """Return the coverage at each true span in %, and the median width as a factor."""
     known: dict[tuple, Span] = {}
     found, widths = [], []
     for span in SPANS:
         covered = 0
-        for runs in staircases(span, slope, n_seeds, whole, repeats, lapse):
-            outcomes = {tried: (int(solved.sum()), n_seeds) for tried, solved in runs.items()}
+        for runs in staircases(span, slope, n_seeds, whole, repeats, lapse, most_seeds):
+            outcomes = {tried: (int(solved.sum()), len(solved)) for tried, solved in runs.items()}
             key = tuple(outcomes.items())
             if corrected:
                 fit = fit_seeds(runs)
@@ -56,3 +62,12 @@ def test_whole_seeds_with_their_overdispersion(n_seeds: int) -> None:
     assert 91 <= np.mean(found) <= 99.9
     assert min(found) >= 80
     assert width < {5: 2.5, 10: 1.8}[n_seeds]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slope", [2, 8])
+def test_five_more_seeds_where_the_interval_is_wide(slope: float) -> None:
+    found, width = coverages(slope, 5, repeats=60, most_seeds=10)
+    assert 92.5 <= np.mean(found) <= 99.9
+    assert min(found) >= 85
+    assert width <= 2

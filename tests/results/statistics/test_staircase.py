@@ -1,9 +1,11 @@
 """Which spans a staircase tries."""
 
+import math
+
 import pytest
 
-from seqbench.results.statistics.span import Outcomes
-from seqbench.results.statistics.staircase import next_spans
+from seqbench.results.statistics.span import Outcomes, fit_span
+from seqbench.results.statistics.staircase import next_runs, next_spans, possible_spans
 
 
 def climbed(limit: float, least: int, most: int, n: int = 5) -> tuple[list[list[int]], Outcomes]:
@@ -56,3 +58,27 @@ def test_resumes_from_the_outcomes_alone() -> None:
 def test_impossible_limits_are_refused(least: int, most: int) -> None:
     with pytest.raises(ValueError, match="the least is 1 or more"):
         next_spans({}, least, most)
+
+
+def test_a_wide_interval_asks_for_more_runs_where_the_rate_falls() -> None:
+    done = {10: (5, 5), 14: (5, 5), 20: (4, 5), 28: (2, 5), 40: (3, 5), 57: (2, 5), 80: (1, 5), 113: (0, 5)}
+    done |= {160: (0, 5), 400: (0, 5)}
+    assert next_spans(done, 10, 400) == []
+    assert 2 < fit_span(done).factor < math.inf
+    assert next_runs(done, 10, 400, 5, 10) == dict.fromkeys([14, 20, 28, 40, 57, 80, 113], 10)
+    assert next_runs(done, 10, 400, 5, 5) == {}
+    half = {**done, 20: (7, 10)}
+    assert next_runs(half, 10, 400, 5, 10) == dict.fromkeys([14, 28, 40, 57, 80, 113], 10)
+
+
+def test_a_narrow_or_an_open_interval_asks_for_no_more() -> None:
+    narrow = {10: (5, 5), 20: (5, 5), 40: (0, 5), 28: (5, 5), 80: (0, 5)}
+    assert next_runs(narrow, 10, 400, 5, 10) == {}
+    assert next_runs({10: (3, 5), 20: (0, 5), 40: (0, 5), 14: (1, 5)}, 10, 400, 5, 10) == {}
+    assert next_runs({}, 10, 400, 5, 10) == {10: 5, 20: 5}
+
+
+@pytest.mark.parametrize(("least", "most"), [(1, 10), (10, 400), (10, 399), (7, 7), (24, 1000), (3, 5)])
+def test_possible_spans_hold_all_that_a_staircase_tries(least: int, most: int) -> None:
+    tried = {s for limit in range(1, most + 2) for batch in climbed(limit, least, most)[0] for s in batch}
+    assert tried <= {*possible_spans(least, most)}

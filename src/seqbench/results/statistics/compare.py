@@ -60,10 +60,15 @@ def permutation_test(a: Sequence[float], b: Sequence[float], paired: bool = Fals
         n_resamples=RESAMPLES,
         rng=np.random.default_rng(0),
     )
-    ways = 2 ** len(a) if paired else math.comb(len(a) + len(b), len(a))
-    # Two-sided is twice the smaller side, and drawn permutations count the observed one among them.
-    least = 2 / min(ways, RESAMPLES + 1)
+    least = least_p(len(a), len(b), paired)
     return Permutation(float(found.statistic), float(found.pvalue), least, paired)
+
+
+def least_p(n_a: int, n_b: int, paired: bool = False) -> float:
+    """Return the smallest p-value that a permutation test of so many seeds can give."""
+    ways = 2**n_a if paired else math.comb(n_a + n_b, n_a)
+    # Two-sided is twice the smaller side, and drawn permutations count the observed one among them.
+    return 2 / min(ways, RESAMPLES + 1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

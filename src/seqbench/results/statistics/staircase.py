@@ -4,7 +4,37 @@ from __future__ import annotations
 
 import math
 
-from seqbench.results.statistics.span import Outcomes
+from seqbench.results.statistics.span import Outcomes, fit_span
+
+#: The factor between the ends of the 50 % point's interval above which a span gets more runs.
+WIDE = 2.0
+
+
+def next_runs(outcomes: Outcomes, least: int, most: int, n: int, most_n: int) -> dict[int, int]:
+    """Return the spans to run next, and how many runs each is to have in all; none if all is done.
+
+    First the staircase of `next_spans`, with n runs a span. Then, where the interval of the 50 % point has
+    two ends that are further apart than a factor of two, `most_n` runs at each span where the rate falls:
+    from the last up to which every run solved the task to the first from which on none did.
+
+    Args:
+        outcomes: as for `next_spans`.
+        least: the least span.
+        most: the largest span that may be tried.
+        n: the runs of a span.
+        most_n: the runs of one where the rate falls, if that is needed.
+    """
+    if spans := next_spans(outcomes, least, most):
+        return dict.fromkeys(spans, n)
+    if not WIDE < fit_span(outcomes).factor < math.inf:
+        return {}
+    top, bottom = _fall(outcomes)
+    return {span: most_n for span, (_, runs) in outcomes.items() if top <= span <= bottom and runs < most_n}
+
+
+def possible_spans(least: int, most: int) -> list[int]:
+    """Return every span that `next_spans` can ask for, ascending."""
+    return _grid(least, most, octave=2)
 
 
 def next_spans(outcomes: Outcomes, least: int, most: int) -> list[int]:
@@ -35,7 +65,7 @@ def next_spans(outcomes: Outcomes, least: int, most: int) -> list[int]:
     if missing := _doubling(outcomes, doublings):
         return missing
     top, bottom = _fall(outcomes)
-    return [span for span in _grid(least, most, octave=2) if top < span < bottom and span not in outcomes]
+    return [span for span in possible_spans(least, most) if top < span < bottom and span not in outcomes]
 
 
 def _grid(least: int, most: int, octave: int) -> list[int]:

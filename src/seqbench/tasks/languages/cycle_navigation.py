@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
+from seqbench.tasks.span import Span
 from seqbench.tasks.specs import Classes, Tokens
 from seqbench.tasks.streams.extrapolating import ExtrapolationTask
 
@@ -44,6 +45,11 @@ class CycleNavigation(ExtrapolationTask):
         self.variant = f"cycle of {positions}"
         self.positions = positions
         self.targets = Classes(positions, per_step=False)
+
+    @property
+    def span(self) -> Span:
+        """The length: the first move counts to the end of up to so many steps."""
+        return Span("length", 2, lambda length: (0, length - 1))
 
     def draw(self, generator: torch.Generator, lengths: Tensor, longest: int) -> Batch:
         moves = torch.randint(3, (len(lengths), longest), generator=generator)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from seqbench.tasks.batch import Batch
+from seqbench.tasks.span import Span
 from seqbench.tasks.specs import Classes, Tokens
 from seqbench.tasks.streams.extrapolating import ExtrapolationTask
 
@@ -29,6 +30,11 @@ class Parity(ExtrapolationTask):
     variant = "bits"
     inputs = Tokens(2)
     targets = Classes(2, per_step=False)
+
+    @property
+    def span(self) -> Span:
+        """The length: the first bit counts to the end of up to so many steps."""
+        return Span("length", 2, lambda length: (0, length - 1))
 
     def draw(self, generator: torch.Generator, lengths: Tensor, longest: int) -> Batch:
         bits = torch.randint(2, (len(lengths), longest), generator=generator)

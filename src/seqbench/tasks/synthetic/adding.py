@@ -11,11 +11,15 @@ from torch import Tensor
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Measures, share
+from seqbench.tasks.span import Span
 from seqbench.tasks.specs import Values, Vectors
 from seqbench.tasks.streams.fresh import SyntheticTask
 
 Variant = Literal["halves", "anywhere", "1997"]
 Operation = Literal["sum", "product"]
+#: The least length of each variant. 1997: the first length/2 − 1 steps must hold ten for the first mark and
+#: one more for the second.
+LEAST = {"halves": 2, "anywhere": 2, "1997": 24}
 
 
 class Adding(SyntheticTask):
@@ -58,8 +62,7 @@ class Adding(SyntheticTask):
             raise ConfigError(f"task.variant={variant} is unknown; there are halves, anywhere and 1997.")
         if operation not in ("sum", "product"):
             raise ConfigError(f"task.operation={operation} is unknown; there are sum and product.")
-        # 1997: the first length/2 − 1 steps must hold ten for the first mark and one more for the second.
-        super().__init__(length, eval_lengths, eval_size, min_length=24 if variant == "1997" else 2)
+        super().__init__(length, eval_lengths, eval_size, min_length=LEAST[variant])
         self.variant = variant
         self.operation = operation
         if variant == "1997":
@@ -77,6 +80,16 @@ class Adding(SyntheticTask):
     @property
     def steps(self) -> int:
         return self.length + self.length // 10 if self.variant == "1997" else self.length
+
+    @property
+    def span(self) -> Span:
+        """The length: the first mark lies in the first half, anywhere, or among the first ten steps."""
+        return Span("length", LEAST[self.variant], self._dependency)
+
+    def _dependency(self, length: int) -> tuple[int, int]:
+        if self.variant == "1997":
+            return length - 10, length + length // 10 - 1
+        return (length - length // 2 if self.variant == "halves" else 1), length - 1
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         if self.variant == "1997":

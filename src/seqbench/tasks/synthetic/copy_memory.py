@@ -11,6 +11,7 @@ from torch import Tensor
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Measures
+from seqbench.tasks.span import Span
 from seqbench.tasks.specs import Classes, Tokens
 from seqbench.tasks.streams.fresh import SyntheticTask
 
@@ -62,6 +63,11 @@ class CopyMemory(SyntheticTask):
     @property
     def steps(self) -> int:
         return self.length + 2 * self.symbols
+
+    @property
+    def span(self) -> Span:
+        """The delay: each symbol is due a delay and a text after it was read."""
+        return Span("length", 1, lambda length: (length + self.symbols, length + self.symbols))
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         m, blank, delimiter = self.symbols, self.alphabet, self.alphabet + 1

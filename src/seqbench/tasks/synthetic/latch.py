@@ -11,6 +11,7 @@ from torch import Tensor
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Measures, share
+from seqbench.tasks.span import Span
 from seqbench.tasks.specs import Classes, Vectors
 from seqbench.tasks.streams.fresh import SyntheticTask
 
@@ -61,6 +62,11 @@ class Latch(SyntheticTask):
             )
         self.cue_length = cue_length
         self.noise_variance = noise_variance
+
+    @property
+    def span(self) -> Span:
+        """The length: the cue shows the bit in its steps, from the first to the last."""
+        return Span("length", self.cue_length + 1, lambda length: (length - self.cue_length, length - 1))
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         classes = torch.randint(2, (batch_size,), generator=generator)

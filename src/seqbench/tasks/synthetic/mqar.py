@@ -10,6 +10,7 @@ import torch
 
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
+from seqbench.tasks.span import Span
 from seqbench.tasks.specs import Classes, Tokens
 from seqbench.tasks.streams.fresh import SyntheticTask
 from seqbench.tasks.synthetic.associative_recall import distinct
@@ -82,6 +83,11 @@ class MQAR(SyntheticTask):
         self.power = power
         self.inputs = Tokens(vocabulary)
         self.targets = Classes(vocabulary, per_step=True)
+
+    @property
+    def span(self) -> Span:
+        """The length: a query follows directly after the last value, or up to the end after the first."""
+        return Span("length", 4 * self.pairs, lambda length: (1, length - 3), unit=2)
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         first_value = self.vocabulary // 2

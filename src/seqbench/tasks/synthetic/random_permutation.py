@@ -12,6 +12,7 @@ from torch import Tensor
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Measures
+from seqbench.tasks.span import Span
 from seqbench.tasks.specs import Classes, Tokens
 from seqbench.tasks.streams.fresh import SyntheticTask
 
@@ -59,6 +60,11 @@ class RandomPermutation(SyntheticTask):
         self.alphabet = alphabet
         self.inputs = Tokens(alphabet)
         self.targets = Classes(alphabet, per_step=variant == "every")
+
+    @property
+    def span(self) -> Span:
+        """The length: the first symbol is due after the last step."""
+        return Span("length", 2, lambda length: (length - 1, length - 1))
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         text = torch.randint(2, self.alphabet, (batch_size, length + 1), generator=generator)

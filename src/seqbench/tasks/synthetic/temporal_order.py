@@ -10,12 +10,16 @@ import torch
 
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
+from seqbench.tasks.span import Span
 from seqbench.tasks.specs import Classes, Tokens
 from seqbench.tasks.streams.fresh import SyntheticTask
 
 #: The positions of the symbols as shares of the length: {number of symbols: [(from, to), …]}.
 SCALED = {2: [(0.1, 0.2), (0.5, 0.6)], 3: [(0.1, 0.2), (0.3, 0.4), (0.6, 0.7)]}
 ORIGINAL = {2: [(0.1, 0.2), (0.5, 0.6)], 3: [(0.1, 0.2), (0.33, 0.43), (0.66, 0.76)]}
+
+#: The least length: one with a tenth.
+LEAST = 10
 
 X, Y, DISTRACTORS, START, END = 0, 1, 2, 6, 7
 
@@ -55,7 +59,7 @@ class TemporalOrder(SyntheticTask):
             raise ConfigError(f"task.symbols={symbols} is not published; there are 2 and 3.")
         if variant not in ("scaled", "1997"):
             raise ConfigError(f"task.variant={variant} is unknown; there are scaled and 1997.")
-        super().__init__(length, eval_lengths, eval_size, min_length=10)
+        super().__init__(length, eval_lengths, eval_size, min_length=LEAST)
         self.variant = variant
         self.symbols = symbols
         self.inputs = Tokens(6 if variant == "scaled" else 8)
@@ -65,16 +69,34 @@ class TemporalOrder(SyntheticTask):
     def steps(self) -> int:
         return self.length + self.length // 10 if self.variant == "1997" else self.length
 
+    @property
+    def span(self) -> Span:
+        """The length: the first symbol lies 80 to 90 % of it before the target."""
+        return Span("length", LEAST, self._dependency)
+
+    def _dependency(self, length: int) -> tuple[int, int]:
+        first, last = self._places(length)[0]
+        longest = length + length // 10 if self.variant == "1997" else length
+        return length - 1 - last, longest - 1 - first
+
+    def _places(self, length: int) -> list[tuple[int, int]]:
+        """Return the first and the last step at which each symbol may lie."""
+        original = self.variant == "1997"
+        places = []
+        for start, stop in (ORIGINAL if original else SCALED)[self.symbols]:
+            first = int(length * start)
+            places.append((first, int(length * stop) if original else first + length // 10 - 1))
+        return places
+
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         original = self.variant == "1997"
         steps = length + length // 10 if original else length
         inputs = torch.randint(DISTRACTORS, START, (batch_size, steps), generator=generator)
         symbols = torch.randint(2, (batch_size, self.symbols), generator=generator)
-        positions = []
-        for start, stop in (ORIGINAL if original else SCALED)[self.symbols]:
-            first = int(length * start)
-            last = int(length * stop) if original else first + length // 10 - 1
-            positions.append(torch.randint(first, last + 1, (batch_size,), generator=generator))
+        positions = [
+            torch.randint(first, last + 1, (batch_size,), generator=generator)
+            for first, last in self._places(length)
+        ]
         inputs.scatter_(1, torch.stack(positions, dim=1), symbols)
         classes = (symbols << torch.arange(self.symbols)).sum(1)
         if not original:

@@ -10,6 +10,7 @@ import torch
 
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
+from seqbench.tasks.span import Span
 from seqbench.tasks.specs import Classes, Tokens
 from seqbench.tasks.streams.fresh import SyntheticTask
 
@@ -70,6 +71,11 @@ class TimeWarp(SyntheticTask):
         self.alphabet = alphabet
         self.inputs = Tokens(alphabet)
         self.targets = Classes(alphabet + 1, per_step=True)
+
+    @property
+    def span(self) -> Span:
+        """The warp: the character before has ended 1 to `warp` steps ago."""
+        return Span("warp", 1, lambda warp: (1, warp))
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         shape = batch_size, length

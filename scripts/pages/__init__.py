@@ -1,0 +1,1 @@
+"""Pages of results: declared in a file, made from the records of their runs."""

@@ -1,0 +1,133 @@
+"""How the files of a page are made from its records."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from importlib import import_module
+from pathlib import Path
+
+from pages.page import RESULTS, Item, Page, records_of
+from pages.records import check, check_commit, how_it_was_made
+from seqbench.cli.dispatch import COMMANDS
+from seqbench.errors import ConfigError, StoreError, say
+from seqbench.results.pages import write_page
+from seqbench.results.published import published_for, read_published
+from seqbench.results.spans.figure import draw_spans
+from seqbench.results.spans.tables import texts
+from seqbench.runs.exchange import import_runs
+from seqbench.runs.files import write_atomically
+from seqbench.runs.places import read_places
+from seqbench.search.table import table_of
+
+#: What the literature reports.
+PUBLISHED = RESULTS / "published.yaml"
+
+
+def make(page: Page, results: Path = RESULTS, out: Path | None = None) -> list[Path]:
+    """Make the files of a page from its records: `NAME.md`, a CSV for each table and figure, and the figures.
+
+    Args:
+        page: its declaration.
+        results: the folder with its records, `NAME.jsonl`.
+        out: where the files go; None for `results`.
+
+    Returns:
+        the files.
+
+    Raises:
+        ConfigError: a command cannot be used.
+        StoreError: there are no records, they are refused (see `records.check`), or a file cannot be written.
+    """
+    records = records_of(page.name, results)
+    if not records.exists():
+        raise StoreError(f"page {page.name} has no records yet; `scripts/reproduce {page.name}` makes them.")
+    runs = [run.result for run in read_places([records], say)]
+    check(page, runs)
+    stem = (out or results) / page.name
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    parts, written = [f"# {page.title}", page.protocol], []
+    with _folder_of(page, records) as folder:
+        for item in page.show:
+            text, files = _show(item, records, folder, stem)
+            parts.append(text)
+            written += files
+    entries = read_published(PUBLISHED)
+    parts += [*map(str, published_for(runs, entries)), how_it_was_made(page, runs)]
+    path = stem.with_name(f"{stem.name}.md")
+    write_atomically(path, "\n\n".join(part.strip() for part in parts) + "\n")
+    return [path, *written]
+
+
+@contextmanager
+def _folder_of(page: Page, records: Path) -> Iterator[Path]:
+    """Make a folder of runs with the records of a page, if one of its commands reads a folder."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made, "runs")
+        if any("RUNS" in (item.command or "") for item in page.show):
+            import_runs(records, folder, say)
+        yield folder
+
+
+def _show(item: Item, records: Path, folder: Path, stem: Path) -> tuple[str, list[Path]]:
+    """Return what an item adds to the text of a page, and the files that it made."""
+    if item.text:
+        return item.text, []
+    if item.search:
+        return _found(records.with_name(item.search)), []
+    its = stem if item.name is None else stem.with_name(f"{stem.name}-{item.name}")
+    if item.span:
+        return _spans(records, records.with_name(item.span), its)
+    numbers, figures = (
+        its.with_name(f"{its.name}.csv"),
+        [its.with_name(f"{its.name}.{s}") for s in ("svg", "png")],
+    )
+    words = [word.replace("RECORDS", str(records)).replace("RUNS", str(folder)) for word in item.words]
+    if item.is_figure:
+        _printed([*words, "--out", str(its)])
+        return f"![{item.caption or its.name}]({its.name}.svg)", [numbers, *figures]
+    write_atomically(numbers, _printed([*words, "--format", "csv"]))
+    caption = f"\n\n{item.caption}" if item.caption else ""
+    return _printed([*words, "--format", "md"]).strip() + caption, [numbers]
+
+
+def _spans(records: Path, span_json: Path, stem: Path) -> tuple[str, list[Path]]:
+    """Return the tables and the figure of measured spans."""
+    from seqbench.span.cost import Costs  # torch, which takes seconds to import
+    from seqbench.span.records import from_results, index
+
+    runs = [run.result for run in read_places([records], say)]
+    costs = Costs(span_json.with_suffix(".flops.json"))
+    measured = from_results(runs, *index(json.loads(span_json.read_text())), costs=costs)
+    found = texts(measured)
+    _, _, tables = found["md"].partition("\n")  # its first line is a title
+    return f"{tables.strip()}\n\n![Spans]({stem.name}.svg)", write_page(
+        stem, {"csv": found["csv"]}, draw_spans(measured)
+    )
+
+
+def _found(path: Path) -> str:
+    """Return the table of what a search has found, from its `search.json`."""
+    text = path.read_text()
+    for model, its in json.loads(text)["models"].items():
+        for trial in its["trials"]:
+            for run in trial["runs"]:
+                check_commit(run["commit"], f"trial {trial['number']} of {model}")
+    return table_of(text)
+
+
+def _printed(words: list[str]) -> str:
+    """Return what a command of seqbench prints.
+
+    Raises:
+        SeqbenchError: it cannot be run.
+    """
+    if words[1] not in COMMANDS:
+        raise ConfigError(f"`{shlex.join(words)}` trains; a page shows what is made from records.")
+    with redirect_stdout(io.StringIO()) as printed:
+        import_module(COMMANDS[words[1]]).main(words[2:])
+    return printed.getvalue()

@@ -1,0 +1,69 @@
+"""`seqbench compare`: is one model better than another?"""
+
+from __future__ import annotations
+
+import re
+
+from seqbench.cli.arguments import Arguments
+from seqbench.cli.choice import add_choice, chosen
+from seqbench.results.comparing.comparison import ModelComparison, compare_models
+from seqbench.results.comparing.contrasts import QUANTITIES
+from seqbench.results.comparing.text import overall_rows, rows, sentences, text_rows, to_markdown
+from seqbench.results.frame import with_metric
+from seqbench.results.rendering.rows import print_rows, rows_to_csv, rows_to_json
+
+#: A comma between two models. One within brackets is part of a label, `lstm (lr=0.01, hidden_size=32)`.
+BETWEEN = r",(?![^(]*\))"
+
+
+def main(argv: list[str]) -> int:
+    """Run `seqbench compare` with the arguments after that word; return the exit code.
+
+    Raises:
+        ConfigError: there are fewer than two models, or a name or filter cannot be used.
+        StoreError: there are no such runs, or they cannot be compared.
+    """
+    args = _parser().parse_intermixed_args(argv)
+    results = [run.result for run in chosen(args)]
+    if args.metric:
+        results = with_metric(results, args.metric)
+    groups = [[name.strip() for name in re.split(BETWEEN, group) if name.strip()] for group in args.models]
+    comparison = compare_models(results, *groups, of=args.of or QUANTITIES)
+    if args.format == "table":
+        _print(comparison)
+    elif args.format == "md":
+        print(to_markdown(comparison), end="")
+    else:
+        write = rows_to_csv if args.format == "csv" else rows_to_json
+        print(write(rows(comparison)), end="")
+    return 0
+
+
+def _print(comparison: ModelComparison) -> None:
+    print_rows(text_rows(comparison))
+    if over_tasks := overall_rows(comparison):
+        print()
+        print_rows(over_tasks)
+    print("\n" + "\n".join(sentences(comparison)))
+
+
+def _parser() -> Arguments:
+    parser = Arguments(prog="seqbench compare", description="Is one model better than another?")
+    add_choice(parser)
+    parser.add_argument(
+        "--models",
+        action="append",
+        required=True,
+        metavar="A,B,…",
+        help="all pairs of these: names, or labels as in a report, 'lstm (lr=0.01),gru'; may be repeated",
+    )
+    parser.add_argument(
+        "--of",
+        action="append",
+        choices=QUANTITIES,
+        help="compare this alone, which leaves more of each p-value; may be repeated; default: all three",
+    )
+    parser.add_argument("--metric", metavar="NAME", help="compare this test metric, not the task's own")
+    formats = ["table", "md", "csv", "json"]
+    parser.add_argument("--format", choices=formats, default="table", help="what to print; default: table")
+    return parser

@@ -1,0 +1,209 @@
+"""Every pair of models on every problem: how they differ, and whether that can be chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from seqbench.results.comparing.problems import Problem
+from seqbench.results.statistics.compare import holm, least_p, permutation_test
+from seqbench.results.statistics.proportion import boschloo, compare_rates, least_told
+from seqbench.results.statistics.survival import kaplan_meier, log_rank
+from seqbench.runs.result import Result
+
+if TYPE_CHECKING:
+    from seqbench.tasks.metrics import Metric
+
+#: What can be compared.
+QUANTITIES = ("solved", "steps", "metric")
+#: Under so many seeds a test of pairs cannot give 0.05: five pairs give 0.0625 at the least.
+LEAST_PAIRS = 6
+#: A p-value at or below it, after Holm's correction, tells a difference.
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One test: two models, one quantity.
+
+    Attributes:
+        task: the label of the task.
+        train_length: the training length.
+        length: the test length.
+        first, second: the models.
+        measure: `solved`, `steps`, or the name of a metric.
+        unit: of the metric; `share` for solve rates, `steps` for steps.
+        n_first, n_second: how many runs of each are compared.
+        left_out: how many runs have no finite metric, and are left out.
+        value_first, value_second: the solve rates; the mean metrics, geometric where `ratio`; the median
+            numbers of steps, infinite where half of the runs or more did not solve the task.
+        ratio: whether `difference` is the first over the second, for losses and steps, and not first less
+            second.
+        difference: see `ratio`; nan where a value is infinite.
+        low, high: the 95 % interval of a difference of solve rates (Newcombe); else nan.
+        p: the two-sided p-value; nan with fewer than two runs of a model.
+        least_p: the smallest p-value that so many runs can give.
+        p_holm: p after Holm's correction for all contrasts that are shown together.
+        paired: whether runs of one seed were compared with one another.
+    """
+
+    task: str
+    train_length: int
+    length: int
+    first: str
+    second: str
+    measure: str
+    unit: str
+    n_first: int
+    n_second: int
+    left_out: int
+    value_first: float
+    value_second: float
+    ratio: bool
+    difference: float
+    low: float
+    high: float
+    p: float
+    least_p: float
+    p_holm: float = math.nan
+    paired: bool = False
+
+
+def contrasts(
+    problems: Sequence[Problem], pairs: Sequence[tuple[str, str]], of: Sequence[str] = QUANTITIES
+) -> list[Contrast]:
+    """Compare pairs of models on every problem that has runs of both, in each of the quantities `of`.
+
+    Solve rates: Boschloo's exact test, Newcombe's interval. Metrics: a permutation test of the means, of the
+    logarithms of losses. Steps to solve: the log-rank test with its exact permutation distribution. Holm's
+    correction is over all of them.
+
+    Training batches follow from task, seed and batch size alone (`tasks.base.generator`), so that two models
+    see the same data with the same seed. Their metrics are compared pair by pair where both have the same
+    seeds and at least six. With fewer pairs no p-value could be 0.05, and seeds are compared as if each had
+    data of its own, which holds as well.
+    """
+    found = [
+        contrast
+        for problem in problems
+        for first, second in pairs
+        if first in problem.runs and second in problem.runs
+        for contrast in _pair(problem, first, second, of)
+    ]
+    tested = [i for i, contrast in enumerate(found) if not math.isnan(contrast.p)]
+    for i, adjusted in zip(tested, holm([found[i].p for i in tested]), strict=True):
+        found[i] = replace(found[i], p_holm=adjusted)
+    return found
+
+
+def _pair(problem: Problem, first: str, second: str, of: Sequence[str]) -> Iterator[Contrast]:
+    """Yield the contrasts of two models on a problem: solve rates, steps, then metrics by test length."""
+    a, b = problem.runs[first], problem.runs[second]
+    solvable = all(run.solved_when for run in (*a, *b))
+    if solvable and "solved" in of:
+        yield _solved(problem, first, second)
+    if solvable and "steps" in of:
+        yield _steps(problem, first, second)
+    metric = next((run.headline for run in (*a, *b) if run.headline is not None), None)
+    if metric is None or "metric" not in of:
+        return
+    lengths = {length for run in a for length in run.test} & {length for run in b for length in run.test}
+    for length in sorted(lengths, key=int):
+        yield _metric(problem, first, second, metric, int(length))
+
+
+def _solved(problem: Problem, first: str, second: str) -> Contrast:
+    a, b = (solved_at(problem.runs[model]) for model in (first, second))
+    solved_a, solved_b = (sum(step is not None for step in its) for its in (a, b))
+    found = compare_rates(solved_a, len(a), solved_b, len(b))
+    return Contrast(
+        *(problem.task, problem.length, problem.length, first, second, "solved", "share", len(a), len(b), 0),
+        *(solved_a / len(a), solved_b / len(b), False),
+        *(found.difference, found.low, found.high, found.p, found.least_p),
+    )
+
+
+def _steps(problem: Problem, first: str, second: str) -> Contrast:
+    runs_a, runs_b = problem.runs[first], problem.runs[second]
+    a, b = (solved_at(runs_a), _budgets(runs_a)), (solved_at(runs_b), _budgets(runs_b))
+    median_a, median_b = kaplan_meier(*a).median, kaplan_meier(*b).median
+    ratio = median_a / median_b if math.isfinite(median_a) and math.isfinite(median_b) else math.nan
+    p = least = math.nan
+    if min(len(runs_a), len(runs_b)) > 1:
+        p, least = log_rank(*a, *b), least_p(len(runs_a), len(runs_b))
+    return Contrast(
+        *(problem.task, problem.length, problem.length, first, second, "steps", "steps"),
+        *(len(runs_a), len(runs_b), 0),
+        *(median_a, median_b, True),
+        *(ratio, math.nan, math.nan, p, least),
+    )
+
+
+def _metric(problem: Problem, first: str, second: str, metric: Metric, length: int) -> Contrast:
+    """Compare a metric at a test length. Runs without a finite value, which diverged, are left out."""
+    of_a, of_b = (
+        {run.seed: value for run in problem.runs[model] if (value := value_at(run, length)) is not None}
+        for model in (first, second)
+    )
+    values = [*of_a.values(), *of_b.values()]
+    ratio = metric.unit != "share" and metric.low == 0 and min(values, default=0) > 0
+    a, b = ([math.log(its[seed]) if ratio else its[seed] for seed in sorted(its)] for its in (of_a, of_b))
+    mean_a, mean_b = (fmean(its) if its else math.nan for its in (a, b))
+    difference, p, least = mean_a - mean_b, math.nan, math.nan
+    paired = of_a.keys() == of_b.keys() and len(of_a) >= LEAST_PAIRS
+    if min(len(a), len(b)) > 1:
+        found = permutation_test(a, b, paired)
+        p, least = found.p, found.least_p
+    if ratio:
+        mean_a, mean_b, difference = math.exp(mean_a), math.exp(mean_b), math.exp(difference)
+    left_out = len(problem.runs[first]) + len(problem.runs[second]) - len(values)
+    return Contrast(
+        *(problem.task, problem.length, length, first, second, metric.name, metric.unit, len(a), len(b)),
+        *(left_out, mean_a, mean_b, ratio, difference, math.nan, math.nan, p, least),
+        paired=paired,
+    )
+
+
+def value_at(run: Result, length: int) -> float | None:
+    """Return the headline metric of a run at a test length; None where it has none or it is not finite."""
+    return run.test.get(str(length), {}).get(run.metric or "")
+
+
+def solved_at(runs: Sequence[Result]) -> list[int | None]:
+    """Return the step at which each run solved its task; None for one that did not or that diverged."""
+    return [None if run.status == "diverged" else run.solved_at_step for run in runs]
+
+
+def _budgets(runs: Sequence[Result]) -> list[int]:
+    """Return the steps that each run could have had: all, or as many as its patience gave it."""
+    return [
+        run.steps
+        if run.status == "finished"
+        else int(run.config.get("trainer", {}).get("max_steps", run.steps))
+        for run in runs
+    ]
+
+
+def told(contrasts: Sequence[Contrast]) -> str:
+    """Return what so many seeds can tell, and what they cannot, as sentences."""
+    sizes = sorted({(c.n_first, c.n_second) for c in contrasts if c.measure in QUANTITIES})
+    sentences = []
+    for n, m in sizes:
+        all_or_none = boschloo(n, n, 0, m)
+        least = least_told(n, LEVEL) if n == m else None
+        sentence = f"{n} runs against {m}: {n}/{n} against 0/{m} is p = {all_or_none:.2g}"
+        if least is None:
+            sentences.append(sentence + ("" if all_or_none < LEVEL else ", which tells nothing") + ".")
+        else:
+            weaker = f"; {least - 1}/{n} against 0/{m}, {boschloo(least - 1, n, 0, m):.2g}, tells nothing"
+            sentences.append(f"{sentence}{weaker if least > 1 else ''}.")
+    tested = [c for c in contrasts if not math.isnan(c.p)]
+    if len(tested) > 1 and len(tested) * min(c.least_p for c in tested) > LEVEL:
+        sentences.append(
+            f"After Holm's correction for {len(tested)} comparisons no one of them alone can be told from "
+            "chance with so few seeds: compare fewer at a time, or train more seeds."
+        )
+    return " ".join(sentences)

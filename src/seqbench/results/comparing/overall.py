@@ -1,0 +1,94 @@
+"""Models over many tasks: one score each with its interval, and average ranks."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from scipy import stats
+
+from seqbench.results.comparing.contrasts import value_at
+from seqbench.results.comparing.problems import Problem
+from seqbench.results.statistics.over_tasks import Ranks, average_ranks, interquartile_mean
+from seqbench.runs.result import Result
+
+#: The fewest seeds on every problem for an interquartile mean.
+LEAST_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Overall:
+    """Models over the problems that all of them have runs of.
+
+    Attributes:
+        problems: how many there are.
+        tasks: how many tasks these are of.
+        scores: model to its interquartile mean of scores with the 95 % interval (value, low, high); empty
+            where a metric has no scale that tasks share, or a model has fewer than three seeds on a problem.
+        ranks: the average ranks over tasks; None under three models.
+    """
+
+    problems: int
+    tasks: int
+    scores: dict[str, tuple[float, float, float]]
+    ranks: Ranks | None
+
+
+def overall(problems: Sequence[Problem], models: Sequence[str]) -> Overall | None:
+    """Return how models compare over tasks; None under two tasks of which all have runs.
+
+    Score of a run: a share as it is, or 1 less it where lower is better; a loss as the part of the baseline's
+    that it takes away, no less than 0; 0 for a run that diverged. Ranks: by the median metric at each length,
+    averaged over the lengths of a task, so that a task counts once however many lengths it has.
+    """
+    shared = [problem for problem in problems if all(model in problem.runs for model in models)]
+    tasks = {problem.task for problem in shared}
+    if len(tasks) < 2:
+        return None
+    scores = {
+        model: [[score(run, problem.length) for run in problem.runs[model]] for problem in shared]
+        for model in models
+    }
+    known = all(value is not None for its in scores.values() for seeds in its for value in seeds)
+    enough = all(len(seeds) >= LEAST_SEEDS for its in scores.values() for seeds in its)
+    middles = {
+        model: interquartile_mean([[value or 0.0 for value in seeds] for seeds in its])
+        for model, its in scores.items()
+        if known and enough
+    }
+    ranks = None
+    if len(models) > 2:
+        of_task: dict[str, list[list[float]]] = defaultdict(list)
+        for problem in shared:
+            of_task[problem.task].append(_ranks(problem, models))
+        means_of_task = [[fmean(column) for column in zip(*its, strict=True)] for its in of_task.values()]
+        by_model = {model: [its[i] for its in means_of_task] for i, model in enumerate(models)}
+        ranks = average_ranks(by_model, higher=[False] * len(of_task))
+    return Overall(len(shared), len(tasks), middles, ranks)
+
+
+def score(run: Result, length: int) -> float | None:
+    """Return how well a run did, from 0 to 1; None where its metric has no such scale."""
+    metric, value = run.headline, value_at(run, length)
+    if run.status == "diverged":
+        return 0.0
+    if metric is None or value is None:
+        return None
+    if metric.unit == "share":
+        return value if metric.direction == "max" else 1 - value
+    baseline = run.baseline_loss.get(str(length))
+    return max(0.0, 1 - value / baseline) if metric.name == "loss" and baseline else None
+
+
+def _ranks(problem: Problem, models: Sequence[str]) -> list[float]:
+    """Return the ranks of models by their median metric, the best first; a diverged run is worse than any."""
+    medians = []
+    for model in models:
+        runs = problem.runs[model]
+        sign = -1 if any(run.direction == "max" for run in runs) else 1
+        values = [value_at(run, problem.length) for run in runs]
+        medians.append(median(math.inf if value is None else sign * value for value in values))
+    return [float(rank) for rank in stats.rankdata(medians)]

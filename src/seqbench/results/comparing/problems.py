@@ -1,0 +1,148 @@
+"""The runs that are compared: on each problem, a task at one training length, those of each model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seqbench.config.identity import with_defaults
+from seqbench.errors import ConfigError, StoreError, nearest
+from seqbench.results.labels import label_runs
+from seqbench.results.summaries.note import SHARED
+from seqbench.runs.result import Result
+
+#: The settings that are the budget of a run. Runs of different budgets are not compared.
+BUDGET = (
+    "batch_size",
+    *(f"trainer.{key}" for key in ("max_steps", "eval_every", "stop_when_solved", "patience")),
+)
+#: The parts of a configuration in which two models may differ and that are not the model.
+BESIDE = ("optim", "trainer")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A task at one training length, and the runs of two models or more.
+
+    Attributes:
+        task: its label.
+        length: the training length; 0 where it is not known.
+        runs: name of a model, as it was asked for, to its runs that did not fail, one for every seed.
+    """
+
+    task: str
+    length: int
+    runs: Mapping[str, tuple[Result, ...]]
+
+    def __str__(self) -> str:
+        """`adding at 50`; the task alone where its length is not known."""
+        return f"{self.task} at {self.length}" if self.length else self.task
+
+
+def problems(results: Sequence[Result], models: Sequence[str]) -> list[Problem]:
+    """Return the problems for which two of the models or more have runs, by task and length.
+
+    Of two runs of a model with the same seed on the same problem the later counts.
+
+    Args:
+        results: the runs.
+        models: two names or more of presets, or labels of those that have several variants, `lstm (lr=0.01)`.
+
+    Raises:
+        ConfigError: a name stands for several variants of a model.
+        StoreError: a model has no runs, no two have a problem in common, or runs differ in their budget.
+    """
+    labels = label_runs(results)
+    _check_names(models, [result.model for result in results], [label for _, label in labels])
+    found: dict[tuple[str, int], dict[str, dict[int, Result]]] = defaultdict(lambda: defaultdict(dict))
+    variants: dict[tuple[str, int, str], set[str]] = defaultdict(set)
+    for result, (task, label) in sorted(
+        zip(results, labels, strict=True), key=lambda pair: pair[0].finished_at
+    ):
+        for model in {result.model, label}.intersection(models):
+            if result.status != "failed":
+                found[task, _length(result)][model][result.seed] = result
+                variants[task, _length(result), model].add(label)
+    for (task, length, model), its in variants.items():
+        if len(its) > 1:
+            raise ConfigError(
+                f"{model} stands for {len(its)} models on {task} at {length}: {', '.join(sorted(its))}. "
+                "Name one by its label, or choose by --where key=value."
+            )
+    shared = [
+        Problem(task, length, {name: tuple(its[name].values()) for name in models if name in its})
+        for (task, length), its in sorted(found.items())
+        if len(its) > 1
+    ]
+    if not shared:
+        have = "; ".join(
+            f"{model}: {', '.join(f'{t} at {n}' for t, n in sorted(found) if model in found[t, n])}"
+            for model in models
+        )
+        raise StoreError(f"no two of these models have runs of one task and length. There are {have}.")
+    for problem in shared:
+        _check_budget(problem)
+    return shared
+
+
+def remarks(problem: Problem, models: Sequence[str]) -> list[str]:
+    """Return what a reader must know of the runs of these models: what differs beside the models."""
+    runs_of = {model: problem.runs[model] for model in models if model in problem.runs}
+    every = [run for runs in runs_of.values() for run in runs]
+    shared = {name: {of(run) for run in every} for name, of in SHARED.items() if name != "revisions"}
+    facts = [f"{len(kinds)} {name}" for name, kinds in shared.items() if len(kinds) > 1]
+    found = [f"the runs are of {', '.join(facts)}"] if facts else []
+    settings = [_beside(runs[0]) for runs in runs_of.values()]
+    differing = sorted(key for key in set().union(*settings) if len({its.get(key) for its in settings}) > 1)
+    found += [f"the models differ in {', '.join(differing)} too"] if differing else []
+    sizes = {model: runs[0].parameters for model, runs in runs_of.items() if runs[0].parameters is not None}
+    if sizes and max(sizes.values()) > 1.1 * min(sizes.values()):
+        listed = ", ".join(f"{model} {size:,}" for model, size in sizes.items())
+        found.append(f"the models differ in size: {listed} parameters")
+    return found
+
+
+def _check_names(asked: Iterable[str], models: Iterable[str], labels: Iterable[str]) -> None:
+    """Raise a StoreError for a model that no run is of."""
+    known = sorted({*models, *labels})
+    for name in asked:
+        if name not in known:
+            raise StoreError(f"no runs of {name}; there are {', '.join(known)}.{nearest(name, known)}")
+
+
+def _check_budget(problem: Problem) -> None:
+    """Raise a StoreError where runs of a problem differ in a setting of their budget."""
+    for key in BUDGET:
+        values = {
+            model: sorted({str(_setting(run, key)) for run in runs}) for model, runs in problem.runs.items()
+        }
+        if len({value for its in values.values() for value in its}) > 1:
+            listed = ", ".join(f"{model} with {' and '.join(its)}" for model, its in values.items())
+            raise StoreError(
+                f"the runs on {problem} differ in {key}: {listed}. Runs of different budgets are not "
+                f"compared; --where {key}=… takes those of one."
+            )
+
+
+def _setting(run: Result, key: str) -> Any:
+    node: Any = with_defaults(run.config)
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
+
+
+def _beside(run: Result) -> dict[str, str]:
+    """Return the settings of a run that are not of its model, dotted key to text."""
+    settings = with_defaults(run.config)
+    flat: dict[str, str] = {}
+    for part in BESIDE:
+        for key, value in settings.get(part, {}).items():
+            flat[f"{part}.{key}"] = str(value)
+    return flat
+
+
+def _length(result: Result) -> int:
+    """Return the training length of a run, which a task over fixed data has as that of its test."""
+    return int(result.config.get("task", {}).get("length") or next(iter(result.test), 0))

@@ -1,0 +1,124 @@
+"""What the literature reports: the entries of results/published.yaml, and which of them fit a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from seqbench.config.identity import with_defaults
+from seqbench.errors import ConfigError
+from seqbench.results.numbers import measured
+from seqbench.runs.result import Result
+
+#: What an entry may report beside the metrics of its task.
+BESIDE = ("sequences", "solved")
+#: Metrics that are shares, written in per cent.
+SHARES = ("solved", "accuracy", "error", "word_error")
+#: How sure a reading is, in the words of a page.
+CERTAINTY = {
+    "read": "read in the paper or its code",
+    "quoted": "quoted in another paper or in notes",
+    "memory": "from memory",
+    "unsure": "from memory, unsure",
+}
+
+
+class Entry(BaseModel):
+    """What one table or figure of a paper reports.
+
+    Attributes:
+        task: the preset of the task.
+        settings: dotted key to value: what a run must have for the entry to fit it.
+        metric: of the task, a share as 0 to 1; or `sequences`, training sequences until the task was solved;
+            or `solved`, the share of seeds that solved it.
+        values: model, in the paper's words, to value.
+        spread: model to the ± that the paper prints, whatever it is there.
+        source: the paper.
+        at: the table, figure or section.
+        protocol: what a reader must know before comparing.
+        certainty: how sure the reading is, see `CERTAINTY`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str
+    settings: dict[str, bool | int | float | str | None]
+    metric: str
+    values: dict[str, float] = Field(min_length=1)
+    spread: dict[str, float] = {}
+    source: str
+    at: str
+    protocol: str
+    certainty: Literal["read", "quoted", "memory", "unsure"]
+
+    @model_validator(mode="after")
+    def _spread_is_of_values(self) -> Entry:
+        if strangers := self.spread.keys() - self.values.keys():
+            raise ValueError(f"spread of {', '.join(strangers)}, which has no value")
+        return self
+
+    def __str__(self) -> str:
+        """`Published: RNN 0.177, LSTM 0.164 (loss). Bai, … (2018), Table 1, read …; protocol: …`."""
+        unit = "share" if self.metric in SHARES else ""
+        told = []
+        for model, value in self.values.items():
+            text = f"{value:,.0f}" if self.metric == "sequences" else measured(value, unit)
+            spread = f" ± {measured(self.spread[model], unit)}" if model in self.spread else ""
+            told.append(f"{model} {text}{spread}")
+        return (
+            f"Published: {'; '.join(told)} ({self.metric}). {self.source}, {self.at}; "
+            f"{CERTAINTY[self.certainty]}. Protocol: {self.protocol}."
+        )
+
+
+def read_published(path: Path) -> list[Entry]:
+    """Return the entries of a file such as results/published.yaml.
+
+    Raises:
+        ConfigError: it cannot be read, or an entry is none.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))["entries"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: it wants a list of `entries`.") from error
+    entries = []
+    for number, entry in enumerate(found, 1):
+        try:
+            entries.append(Entry.model_validate(entry))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            reason = first["msg"].removeprefix("Value error, ")
+            raise ConfigError(f"{path}: entry {number}{f', {where}' if where else ''}: {reason}.") from error
+    return entries
+
+
+def published(task: str, settings: Mapping[str, Any], entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries that fit a task with these settings.
+
+    Args:
+        task: the preset of the task.
+        settings: dotted key to value, defaults included: `{"task.length": 100, "task.variant": "1997"}`.
+        entries: all that there are.
+    """
+    return [
+        entry
+        for entry in entries
+        if entry.task == task
+        and all(key in settings and settings[key] == value for key, value in entry.settings.items())
+    ]
+
+
+def published_for(results: Sequence[Result], entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries that fit any of these runs, each once, in their order."""
+    entries = list(entries)
+    kinds = {(its.task, repr(its.config.get("task"))): its for its in results}
+    fitting: list[Entry] = []
+    for (task, _), result in kinds.items():
+        settings = {f"task.{key}": value for key, value in with_defaults(result.config)["task"].items()}
+        fitting += published(task, settings, entries)
+    return [entry for entry in entries if entry in fitting]

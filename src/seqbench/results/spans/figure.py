@@ -1,0 +1,106 @@
+"""The figure of spans: the curve of each entrant through its solve rates, and every run a dot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seqbench.results.figures import literal
+from seqbench.results.spans.measured import Measured
+from seqbench.results.statistics.span import solve_probability
+from seqbench.results.styles import STYLE, model_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: How far from 0 and from 1 dots of runs lie, and how much room they take.
+NEAR, ROOM = 0.05, 0.3
+#: Points of a curve.
+POINTS = 200
+
+
+def draw_spans(measured: Sequence[Measured]) -> Figure:
+    """Return the figure: a panel a task, the share of solved runs against the span, on a logarithmic axis.
+
+    Each run is a dot above 1 if it solved the task and below 0 if not, at its true span; a row of dots for
+    each entrant, spread within the row by the order of the seeds. The bar at one half is the interval of the
+    span at 50 %.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    tasks = list(dict.fromkeys(each.protocol.task for each in measured))
+    labels = list(dict.fromkeys(each.label for each in measured))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(max(4.2 * len(tasks), 5.6) + 0.4, 5.2), layout="constrained")
+        panels = figure.subplots(1, len(tasks), squeeze=False)[0]
+        handles: dict[str, Any] = {}
+        for panel, task in zip(panels, tasks, strict=True):
+            of_task = [each for each in measured if each.protocol.task == task]
+            for each in of_task:
+                if (line := _curve(panel, each, labels)) is not None:
+                    handles.setdefault(each.label, line)
+                _dots(panel, each, labels)
+            _axes(panel, of_task)
+            panel.set_title(literal(task))
+        panels[0].set_ylabel("runs solved")
+        figure.legend(
+            list(handles.values()),
+            list(map(literal, handles)),
+            loc="outside upper center",
+            ncols=min(4, max(1, len(handles))),
+        )
+    return figure
+
+
+def _curve(panel: Axes, each: Measured, labels: Sequence[str]) -> Any:
+    """Draw the fitted curve, the solve rates with their intervals, and the interval of the 50 % point."""
+    if each.fit is None:
+        return None
+    style = model_style(each.label, labels)
+    colour, fit = style["color"], each.fit
+    spans = np.geomspace(fit.least, fit.most, POINTS)
+    panel.plot(
+        spans, [solve_probability(span, fit) for span in spans], color=colour, linestyle=style["linestyle"]
+    )
+    for at in each.spans:
+        panel.vlines(at.span, *at.interval, color=colour, linewidth=0.8, alpha=0.4)
+    rates = [at.solved / at.n for at in each.spans]
+    panel.plot([at.span for at in each.spans], rates, **style | {"linestyle": "none"})
+    if fit.low < math.inf and fit.high > 0:
+        low, high = max(fit.low, fit.least), min(fit.high, fit.most)
+        panel.hlines(0.5, low, high, color=colour, linewidth=3.0, alpha=0.6)
+    (entry,) = panel.plot([], [], **style)
+    return entry
+
+
+def _dots(panel: Axes, each: Measured, labels: Sequence[str]) -> None:
+    row, index = ROOM / len(labels), labels.index(each.label)
+    colour = model_style(each.label)["color"]
+    for at in each.spans:
+        for k, step in enumerate(at.solved_at):
+            depth = NEAR + row * (index + (k + 0.5) / at.n)
+            y = 1 + depth if step is not None else -depth
+            panel.plot(at.span, y, ".", color=colour, markersize=2.2, alpha=0.8)
+
+
+def _axes(panel: Axes, of_task: Sequence[Measured]) -> None:
+    from matplotlib.ticker import NullLocator
+
+    protocol = of_task[0].protocol
+    tried = sorted({at.span for each in of_task for at in each.spans})
+    panel.set_xscale("log", base=2)
+    ends = (tried[0], tried[-1]) if tried else (protocol.least, protocol.most)
+    panel.set_xlim(ends[0] / 1.15, ends[1] * 1.15)
+    doublings = [protocol.least * 2**k for k in range(64) if protocol.least * 2**k <= ends[1]]
+    ticks = [*[tick for tick in doublings if tick < ends[1] / 1.3], ends[1]]
+    panel.set_xticks(ticks, [str(tick) for tick in ticks])
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.set_xlabel(f"span ({protocol.key})")
+    panel.set_ylim(-NEAR - ROOM - 0.02, 1 + NEAR + ROOM + 0.02)
+    panel.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    panel.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")

@@ -1,0 +1,192 @@
+"""What was measured of each entrant at each span, and what follows from it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from seqbench.errors import ConfigError
+from seqbench.results.statistics.cost import Growth, cost_growth
+from seqbench.results.statistics.proportion import wilson_interval
+from seqbench.results.statistics.span import Span, fit_seeds, fit_span
+from seqbench.results.statistics.survival import Survival, kaplan_meier
+from seqbench.runs.result import Result, Status
+from seqbench.runs.store import run_folder
+
+
+@dataclass(frozen=True)
+class AtSpan:
+    """The runs of an entrant at one span, all of which have ended.
+
+    Attributes:
+        span: the value of the task's key.
+        dependency: the nearest and the farthest distance that it means, in steps.
+        folder: of the runs, `<task>/<model>-<hash>`; each is in `seed-<n>`.
+        seeds: of the runs.
+        solved_at: the step at which each solved the task on the validation set; None for one that did not or
+            that diverged.
+        solved_on_test: whether the test set says that a run solved it; None where there is no test.
+        status: how each ended.
+        step_flops: the floating-point operations of an optimisation step.
+        platforms: what the runs were made on, device and version of torch.
+    """
+
+    span: int
+    dependency: tuple[int, int]
+    folder: str
+    seeds: tuple[int, ...]
+    solved_at: tuple[int | None, ...]
+    solved_on_test: tuple[bool | None, ...]
+    status: tuple[Status, ...]
+    step_flops: int
+    platforms: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        """The number of runs."""
+        return len(self.seeds)
+
+    @property
+    def solved(self) -> int:
+        """The number of runs that solved the task."""
+        return sum(step is not None for step in self.solved_at)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The Wilson interval of the solve rate."""
+        return wilson_interval(self.solved, self.n)
+
+    @property
+    def test_differs(self) -> int:
+        """The number of runs of which the test set says otherwise."""
+        pairs = zip(self.solved_at, self.solved_on_test, strict=True)
+        return sum(on_test is not None and on_test != (step is not None) for step, on_test in pairs)
+
+
+def at_span(span: int, dependency: tuple[int, int], step_flops: int, results: Sequence[Result]) -> AtSpan:
+    """Return what the results of an entrant at a span come to; the arguments are fields of `AtSpan`."""
+    first = results[0]
+    return AtSpan(
+        span=span,
+        dependency=dependency,
+        folder=run_folder(first.task, first.model, first.hash).as_posix(),
+        seeds=tuple(result.seed for result in results),
+        solved_at=tuple(None if r.status == "diverged" else r.solved_at_step for r in results),
+        solved_on_test=tuple(result.solved_on_test for result in results),
+        status=tuple(result.status for result in results),
+        step_flops=step_flops,
+        platforms=tuple(sorted({f"{r.device}, torch {r.versions.get('torch')}" for r in results})),
+    )
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all entrants on a task have in common.
+
+    Attributes:
+        task: the task.
+        key: the key that sets the span.
+        max_steps: the budget of optimisation steps.
+        eval_every: steps between two looks at the validation set.
+        batch_size: sequences of a step.
+        least: the least span that was tried.
+        most: the largest span that could be.
+        n_seeds: the runs at each span.
+        most_seeds: those where the rate falls, if the interval is wider than a factor of two.
+    """
+
+    task: str
+    key: str
+    max_steps: int
+    eval_every: int
+    batch_size: int
+    least: int
+    most: int
+    n_seeds: int
+    most_seeds: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One entrant on one task.
+
+    Attributes:
+        protocol: of the task.
+        label: the entrant's name.
+        spans: in ascending order, those of which all runs have ended.
+        lacking: a sentence for each span that was asked for and lacks runs.
+    """
+
+    protocol: Protocol
+    label: str
+    spans: tuple[AtSpan, ...]
+    lacking: tuple[str, ...] = ()
+
+    @cached_property
+    def fit(self) -> Span | None:
+        """The curve, its 50 % point and the interval; None where no span is complete.
+
+        Runs at different spans are independent, unless the same seeds ran at each.
+
+        Raises:
+            ConfigError: some spans share seeds and some do not.
+        """
+        if not self.spans:
+            return None
+        if len(self.spans) == 1 or not _shared(self.spans):
+            return fit_span({at.span: (at.solved, at.n) for at in self.spans})
+        if len({at.seeds for at in self.spans}) > 1:
+            raise ConfigError(
+                f"{self.label} on {self.protocol.task}: some spans share seeds and some do not, so that the "
+                "runs are neither independent nor of whole seeds."
+            )
+        return fit_seeds({at.span: [step is not None for step in at.solved_at] for at in self.spans})
+
+    def steps(self, at: AtSpan) -> Survival:
+        """Return the steps to solve at a span, runs that did not solve the task censored at the budget."""
+        return kaplan_meier(at.solved_at, [self.protocol.max_steps] * at.n)
+
+    def sequence_growth(self) -> Growth:
+        """Return how the sequences to solve grow with the span; see `_growth`."""
+        return self._growth([self.protocol.batch_size] * len(self.spans))
+
+    def flops_growth(self) -> Growth:
+        """Return how the training FLOPs to solve grow with the span; see `_growth`."""
+        return self._growth([at.step_flops for at in self.spans])
+
+    def _growth(self, costs: Sequence[int]) -> Growth:
+        """Fit what a run costs to the spans at which every run solved the task.
+
+        Where some did not, those that did are the cheap ones, and the fit would be too flat.
+
+        Args:
+            costs: of a step at each span.
+        """
+        return cost_growth(
+            {
+                at.span: [step * cost for step in at.solved_at if step is not None]
+                for at, cost in zip(self.spans, costs, strict=True)
+                if at.solved == at.n and cost
+            }
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """Return all that is known, in values of JSON. An end that is open, or no number, is None."""
+        growths = {"sequences": self.sequence_growth(), "flops": self.flops_growth()}
+        return {
+            "task": self.protocol.task,
+            "entrant": self.label,
+            "span": None if self.fit is None else {"text": str(self.fit), **asdict(self.fit)},
+            "growth": {name: asdict(growth) for name, growth in growths.items()},
+            "protocol": asdict(self.protocol),
+            "spans": [asdict(at) for at in self.spans],
+            "lacking": list(self.lacking),
+        }
+
+
+def _shared(spans: Sequence[AtSpan]) -> bool:
+    """Return whether a seed ran at two spans."""
+    return any({*a.seeds} & {*b.seeds} for a, b in itertools.combinations(spans, 2))

@@ -1,0 +1,223 @@
+"""The tables of spans: the span of each entrant on each task, what it costs, and the runs at each span."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from seqbench.results.numbers import MISSING, count
+from seqbench.results.rendering.latex import ESCAPES
+from seqbench.results.rendering.markdown import escape
+from seqbench.results.rendering.rows import rows_to_csv
+from seqbench.results.spans.measured import AtSpan, Measured, Protocol
+
+Row = dict[str, str]
+#: What marks an entrant whose spans are not all complete.
+MARK = "*"
+LEGEND = (
+    "Each cell: the span at which half of the runs solve the task, with its 95 % interval (profile "
+    "likelihood). <, >: outside of the spans tried; 'unsure': the rates do not place it among them."
+)
+COSTS = (
+    "Cost to solve grows as span^exponent: the exponent with its 95 % interval, over the spans at which "
+    "every run solved the task. FLOPs: those of matrix products in training, forward and backward."
+)
+DETAILS = (
+    "Solved: on the validation set, with the 95 % Wilson interval; test differs: runs of which the test set "
+    "says otherwise. Steps, sequences and FLOPs to solve: medians by Kaplan–Meier, unsolved runs censored."
+)
+
+
+def span_rows(measured: Sequence[Measured]) -> list[Row]:
+    """Return the table of spans: a row for each entrant, a column for each task."""
+    tasks = list(dict.fromkeys(each.protocol.task for each in measured))
+    cells = {(each.label, each.protocol.task): each for each in measured}
+    return [
+        {"": label} | {task: _cell(cells.get((label, task))) for task in tasks}
+        for label in dict.fromkeys(each.label for each in measured)
+    ]
+
+
+def _cell(each: Measured | None) -> str:
+    if each is None:
+        return MISSING
+    return f"{each.fit or MISSING}{MARK if each.lacking else ''}"
+
+
+def cost_rows(measured: Sequence[Measured]) -> list[Row]:
+    """Return the table of costs: a row for each entrant on each task."""
+    found = []
+    for each in measured:
+        sequences, flops = each.sequence_growth(), each.flops_growth()
+        spans = f"{sequences.least}–{sequences.most}" if sequences.runs else MISSING
+        exponents = {"sequences": str(sequences), "FLOPs": str(flops)}
+        found.append({"task": each.protocol.task, "": each.label, "spans": spans, **exponents})
+    return found
+
+
+def detail_rows(measured: Sequence[Measured]) -> list[Row]:
+    """Return the table of runs: a row for each entrant at each span."""
+    return [_detail(each, at) for each in measured for at in each.spans]
+
+
+def _detail(each: Measured, at: AtSpan) -> Row:
+    steps, batch = each.steps(at), each.protocol.batch_size
+    budget = each.protocol.max_steps
+    low, high = at.interval
+    bounds = (
+        ""
+        if math.isnan(steps.median_low)
+        else (f" [{_steps(steps.median_low, budget)}–{_steps(steps.median_high, budget)}]")
+    )
+    reached = math.isfinite(steps.median)
+    return {
+        "task": each.protocol.task,
+        "": each.label,
+        "span": str(at.span),
+        "dependency": _range(at.dependency),
+        "solved": f"{at.solved}/{at.n} [{100 * low:.0f}–{100 * high:.0f}]%",
+        "test differs": str(at.test_differs),
+        "diverged": str(at.status.count("diverged")),
+        "steps": _steps(steps.median, budget) + bounds,
+        "sequences": count(steps.median * batch) if reached else MISSING,
+        "FLOPs": f"{steps.median * at.step_flops:.2e}" if reached else MISSING,
+    }
+
+
+def _steps(value: float, budget: int) -> str:
+    return f"{value:g}" if math.isfinite(value) else f"> {budget}"
+
+
+def protocol_lines(measured: Sequence[Measured]) -> list[str]:
+    """Return what must be known of how it was measured: a sentence for each task, and what is lacking."""
+    protocols = dict.fromkeys(each.protocol for each in measured)
+    lines = [_protocol(its, [each for each in measured if each.protocol == its]) for its in protocols]
+    lines += [f"{MARK} {sentence}" for each in measured for sentence in each.lacking]
+    for each in measured:
+        mixed = [str(at.span) for at in each.spans if len(at.platforms) > 1]
+        if mixed:
+            lines.append(
+                f"{each.label} on {each.protocol.task} at {', '.join(mixed)}: runs of several platforms."
+            )
+    return lines
+
+
+def _protocol(its: Protocol, entrants: Sequence[Measured]) -> str:
+    spans = sorted({(at.span, at.dependency) for each in entrants for at in each.spans})
+    means = [
+        f"{span}: {_range(dependency)} steps" for span, dependency in dict.fromkeys([*spans[:1], *spans[-1:]])
+    ]
+    back = f" (what has to be kept lies so far back, at {', at '.join(means)})" if means else ""
+    more = (
+        f", {its.most_seeds} where the rate falls if the interval is wider than a factor of two"
+        if its.most_seeds > its.n_seeds
+        else ""
+    )
+    return (
+        f"{its.task}: spans are task.{its.key}, from {its.least} to at most {its.most}{back}; "
+        f"{its.max_steps:,} steps of {its.batch_size} sequences, validated every {its.eval_every}; "
+        f"fresh seeds at each span: {its.n_seeds}{more}."
+    )
+
+
+def _range(dependency: tuple[int, int]) -> str:
+    return "–".join(dict.fromkeys(map(str, dependency)))
+
+
+def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the tables and the figure as numbers, one for each entrant at each span."""
+    for each in measured:
+        for at in each.spans:
+            steps, (low, high), fit = each.steps(at), at.interval, each.fit
+            assert fit is not None
+            yield {
+                "task": each.protocol.task,
+                "entrant": each.label,
+                "span": at.span,
+                "nearest": at.dependency[0],
+                "farthest": at.dependency[1],
+                "runs": at.n,
+                "solved": at.solved,
+                "solve_low": low,
+                "solve_high": high,
+                "test_differs": at.test_differs,
+                "diverged": at.status.count("diverged"),
+                "median_steps": steps.median,
+                "median_low": steps.median_low,
+                "median_high": steps.median_high,
+                "batch_size": each.protocol.batch_size,
+                "step_flops": at.step_flops,
+                "half_span": fit.estimate,
+                "half_span_low": fit.low,
+                "half_span_high": fit.high,
+                "log2_m": fit.log2_m,
+                "slope": fit.slope,
+                "lapse": fit.lapse,
+            }
+
+
+def texts(measured: Sequence[Measured], command: str = "", made_with: str = "") -> dict[str, str]:
+    """Return the page in each format, by suffix: md, csv, tex, json.
+
+    Args:
+        measured: all entrants on all tasks.
+        command: that made it, for the page; empty for none.
+        made_with: a sentence on code and machine; empty for none.
+    """
+    rows = list(numbers(measured))
+    return {
+        "md": _markdown(measured, command, made_with),
+        "csv": rows_to_csv(rows) if rows else "",
+        "tex": _latex(measured),
+        "json": to_json(measured, command, made_with),
+    }
+
+
+def to_json(measured: Sequence[Measured], command: str = "", made_with: str = "") -> str:
+    """Return all that is known of the entrants as JSON, in which a number that is not finite is null."""
+    whole = {"command": command, "made_with": made_with, "entrants": [each.plain() for each in measured]}
+    return json.dumps(_finite(whole), indent=1, ensure_ascii=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _markdown(measured: Sequence[Measured], command: str, made_with: str) -> str:
+    parts = ["# The longest span learnt", _table(span_rows(measured)), LEGEND]
+    parts += [escape(line) for line in protocol_lines(measured)]
+    parts += ["## Cost", _table(cost_rows(measured)), COSTS]
+    parts += ["## Runs at each span", _table(detail_rows(measured)), DETAILS]
+    parts += [f"Command: `{command}`"] * bool(command) + [made_with] * bool(made_with)
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(rows: Sequence[Row]) -> str:
+    if not rows:
+        return "No span is complete."
+    shown = [{key: escape(cell) for key, cell in row.items()} for row in rows]
+    return tabulate(shown, headers="keys", tablefmt="github", disable_numparse=True)
+
+
+def _latex(measured: Sequence[Measured]) -> str:
+    r"""Return the table of spans in LaTeX, with what must be known in its caption (needs booktabs)."""
+    rows = [[cell.translate(ESCAPES) for cell in row.values()] for row in span_rows(measured)]
+    heads = [head.translate(ESCAPES) for head in span_rows(measured)[0]]
+    caption = " ".join([LEGEND, *protocol_lines(measured)]).translate(ESCAPES)
+    body = [" & ".join(row) + r" \\" for row in rows]
+    return "\n".join(
+        [
+            *(r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", r"\label{tab:span}"),
+            *(rf"\begin{{tabular}}{{l{'c' * (len(heads) - 1)}}}", r"\toprule"),
+            *(" & ".join(heads) + r" \\", r"\midrule", *body, r"\bottomrule"),
+            *(r"\end{tabular}", r"\end{table}", ""),
+        ]
+    )

@@ -1,0 +1,75 @@
+"""What a training step of a run costs, counted once for each configuration and kept."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf, open_dict
+
+from seqbench.config.build import ModelFactory, build_optimizer_config, build_task
+from seqbench.config.trust import allow
+from seqbench.runs.files import write_atomically
+from seqbench.runs.result import Result
+from seqbench.tasks.span import Span
+from seqbench.training.flops import step_flops
+
+#: Raised when the way to count changes, so that nothing is read that was counted in another.
+COUNTED = 1
+
+
+class Costs:
+    """Floating-point operations of training steps, by the identity of runs.
+
+    Args:
+        file: where they are kept; None keeps them for this process alone.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
+        self.file = file
+        self._known: dict[str, int] = {}
+        if file is not None:
+            with suppress(OSError, ValueError, TypeError):  # then they are counted again
+                kept = json.loads(file.read_text(encoding="utf-8"))
+                self._known = kept["flops"] if kept["counted"] == COUNTED else {}
+
+    def of(self, result: Result) -> int:
+        """Return the operations of one optimisation step of a run, the whole batch."""
+        if result.identity not in self._known:
+            self._known[result.identity] = _counted(result.config)
+        return self._known[result.identity]
+
+    def keep(self) -> None:
+        """Write what is known.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        if self.file is not None:
+            write_atomically(self.file, json.dumps({"counted": COUNTED, "flops": self._known}) + "\n")
+
+
+def span_of(config: dict[str, Any]) -> Span | None:
+    """Return the span of the task of a run's configuration."""
+    return build_task(_configuration(config)).span
+
+
+def _counted(config: dict[str, Any]) -> int:
+    cfg = _configuration(config)
+    if "engine" in cfg.model:
+        cfg.model.engine = "loop"
+    with torch.random.fork_rng():
+        task = build_task(cfg)
+        model = ModelFactory(cfg, task)()
+        return step_flops(model, task, build_optimizer_config(cfg), cfg.batch_size)
+
+
+def _configuration(config: dict[str, Any]) -> Any:
+    """Return the configuration of a run, in which nothing is allowed that the user has not."""
+    cfg: Any = OmegaConf.create(config)
+    with open_dict(cfg):
+        cfg.allowed_packages = allow(())
+    return cfg

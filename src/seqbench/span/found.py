@@ -1,0 +1,71 @@
+"""What was found: tables on a terminal, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from seqbench.results.pages import write_page
+from seqbench.results.rendering.rows import print_rows
+from seqbench.results.report import made_with
+from seqbench.results.spans.figure import draw_spans
+from seqbench.results.spans.measured import Measured
+from seqbench.results.spans.tables import (
+    COSTS,
+    DETAILS,
+    LEGEND,
+    cost_rows,
+    detail_rows,
+    protocol_lines,
+    span_rows,
+    texts,
+)
+from seqbench.span.cost import Costs
+from seqbench.span.plan import SpanPlan
+from seqbench.span.rounds import Course, measured
+
+#: Columns of numbers.
+NUMBERS = ("span", "dependency", "test differs", "diverged", "sequences", "FLOPs")
+
+
+class Found(NamedTuple):
+    """What a command has found.
+
+    entrants: on each task.
+    command: that was typed.
+    made_with: code, machine and time; empty where nothing has ended.
+    """
+
+    entrants: list[Measured]
+    command: str
+    made_with: str
+
+    @classmethod
+    def of(cls, courses: Sequence[Course], plan: SpanPlan, command: str) -> Found:
+        """Gather it; operations are counted for what is new."""
+        costs = Costs(plan.folder.parent / "flops.json")
+        entrants = measured(courses, costs)
+        costs.keep()
+        runs = [run for course in courses for its in course.complete.values() for run in its]
+        return cls(entrants, command, f"{len(runs)} runs; {made_with(runs)}" if runs else "")
+
+
+def show(found: Found) -> None:
+    """Print the tables."""
+    print()
+    print_rows(span_rows(found.entrants), "\n".join([LEGEND, *protocol_lines(found.entrants)]))
+    print()
+    print_rows(cost_rows(found.entrants), COSTS)
+    if rows := detail_rows(found.entrants):
+        print()
+        print_rows(rows, DETAILS, right=NUMBERS)
+
+
+def write(found: Found, stem: Path) -> list[Path]:
+    """Write the tables in each format and the figure; return the paths.
+
+    Raises:
+        StoreError: a file cannot be written.
+    """
+    return write_page(stem, texts(*found), draw_spans(found.entrants))

@@ -1,0 +1,195 @@
+"""The rounds of `seqbench span`: the next spans of all entrants are run together, until none is due."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from seqbench.errors import reader_may_leave, say
+from seqbench.results.rendering.rows import duration
+from seqbench.results.spans.measured import Measured, at_span
+from seqbench.results.statistics.span import Outcomes
+from seqbench.runs.result import Result
+from seqbench.runs.store import read_result
+from seqbench.span.cost import Costs
+from seqbench.span.plan import Part, SpanPlan
+from seqbench.sweeps.checking import answers
+from seqbench.sweeps.job import Facts, Job, Refused
+from seqbench.sweeps.known import known
+from seqbench.sweeps.launch import run
+from seqbench.sweeps.sweep import Sweep
+
+
+@dataclass
+class Course:
+    """How far a part has come.
+
+    Attributes:
+        part: of the plan.
+        results: of its runs that have ended, at each span.
+        lacking: the spans that were tried and lack runs, with how many each.
+    """
+
+    part: Part
+    results: dict[int, list[Result]] = field(default_factory=dict)
+    lacking: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """How many runs solved the task at each span that is complete, of how many."""
+        return {span: (sum(map(_solved, runs)), len(runs)) for span, runs in self.complete.items()}
+
+    @property
+    def complete(self) -> dict[int, list[Result]]:
+        """The runs at each span at which all have ended that were asked for."""
+        found = {}
+        for span, runs in sorted(self.results.items()):
+            its = self.part.protocol
+            whole = max((n for n in (its.n_seeds, its.most_seeds) if n <= len(runs)), default=0)
+            if whole:
+                found[span] = runs[:whole]
+        return found
+
+    def due(self) -> dict[int, int]:
+        """Return the spans to run next with the number of runs, but for those that cannot be had."""
+        return {s: n for s, n in self.part.next(self.outcomes).items() if s not in self.lacking}
+
+    def note(self, span: int, n: int, results: Sequence[Result]) -> None:
+        """Note how the runs of a span stand."""
+        ended = [result for result in results if result.status != "failed"]
+        self.results[span] = ended
+        if len(ended) < n:
+            self.lacking[span] = n - len(ended)
+
+
+def _solved(result: Result) -> bool:
+    return result.solved_at_step is not None and result.status != "diverged"
+
+
+def check(plan: SpanPlan, timed: bool) -> dict[int, list[tuple[int, float]]] | None:
+    """Check each part at its least and its largest span; say why one cannot be run.
+
+    Args:
+        plan: of the command.
+        timed: whether to measure what a step takes.
+
+    Returns:
+        For each part, by number, span and core-seconds of a step (0 where not measured) at both; None if one
+        was refused.
+    """
+    places: list[tuple[int, int]] = []
+    jobs: list[Job] = []
+    for i, part in enumerate(plan.parts):
+        for span in dict.fromkeys((part.protocol.least, part.protocol.most)):
+            places.append((i, span))
+            jobs.append(part.job(len(jobs), span, 1))
+    found: dict[int, list[tuple[int, float]]] = {i: [] for i in range(len(plan.parts))}
+    refused: dict[int, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for job, answer in answers(jobs, Path(folder), timed):
+            i, span = places[job.number]
+            if isinstance(answer, Refused):
+                refused.setdefault(i, f"{job.label}: {answer.sentence}")
+            else:
+                found[i].append((span, (answer.seconds_per_step or 0.0) * answer.threads))
+    for sentence in refused.values():
+        say(sentence)
+    return None if refused else {i: sorted(its) for i, its in found.items()}
+
+
+def measure(plan: SpanPlan) -> tuple[list[Course], int] | None:
+    """Run what is due until nothing is; return how each part ended, and the exit code.
+
+    Returns:
+        None if a part was refused.
+
+    Raises:
+        Stopped: the user has stopped it. Asked again, it goes on.
+    """
+    courses = [Course(part) for part in plan.parts]
+    codes = [0]
+    checked = False
+    while due := [(course, span, n) for course in courses for span, n in course.due().items()]:
+        # The longest first: what is left at the end is then short.
+        due.sort(key=lambda each: -each[1])
+        jobs = [course.part.job(i, span, n) for i, (course, span, n) in enumerate(due)]
+        facts = {job.number: known(job) for job in jobs}
+        left = [job for job in jobs if facts[job.number] is None]
+        if left and not checked:
+            checked = True
+            if check(plan, timed=False) is None:
+                return None
+        if left:
+            _announce(left)
+            sweep = Sweep([replace(job, number=i) for i, job in enumerate(left)], plan.folder / "logs")
+            run(sweep, replace(plan.launcher, show_test=False), lambda folder: None)
+            codes += sweep.codes
+            facts |= {job.number: sweep.facts.get(i) for i, job in enumerate(left)}
+        for job, (course, span, n) in zip(jobs, due, strict=True):
+            course.note(span, n, _results(facts[job.number], n))
+    incomplete = any(course.lacking for course in courses)
+    return courses, max(*codes, int(incomplete))
+
+
+def _announce(jobs: Sequence[Job]) -> None:
+    """Print which spans come next."""
+    spans: dict[str, list[str]] = {}
+    for job in reversed(jobs):
+        name, _, span = job.label.rpartition(" at ")
+        spans.setdefault(name, []).append(span)
+    with reader_may_leave():
+        print("Next: " + "; ".join(f"{name} at {', '.join(its)}" for name, its in spans.items()))
+
+
+def _results(facts: Facts | None, n: int) -> list[Result]:
+    """Return the results of a job's first runs; none where it was refused."""
+    if facts is None:
+        return []
+    found = [read_result(Path(facts.group, f"seed-{seed}")) for seed in facts.seeds[:n]]
+    return [each for each in found if each is not None and each.identity == facts.identity]
+
+
+def measured(courses: Sequence[Course], costs: Costs) -> list[Measured]:
+    """Return what was measured of each part, for tables and figure."""
+    return [_measured(course, costs) for course in courses]
+
+
+def _measured(course: Course, costs: Costs) -> Measured:
+    part = course.part
+    spans = [
+        at_span(span, part.span.dependency(span), costs.of(runs[0]), runs)
+        for span, runs in course.complete.items()
+    ]
+    lacking = [
+        f"{part.label} on {part.protocol.task} at {span} lacks {n} run{'s' * (n > 1)}, which failed."
+        for span, n in sorted(course.lacking.items())
+    ]
+    return Measured(part.protocol, part.label, tuple(spans), tuple(lacking))
+
+
+def cost_lines(plan: SpanPlan, seconds: dict[int, list[tuple[int, float]]]) -> list[str]:
+    """Return what a plan would run, and the most that this could take.
+
+    Args:
+        plan: of the command.
+        seconds: that `check` measured; between two spans a step's time is taken to go in a straight line.
+    """
+    lines, total = [], 0.0
+    for i, part in enumerate(plan.parts):
+        spans, its = part.possible(), part.protocol
+        steps = its.max_steps * its.most_seeds
+        took = sum(_at(span, seconds[i]) for span in spans) * steps
+        total += took
+        lines.append(
+            f"{part.label} on {its.task}: of the spans {', '.join(map(str, spans))}, with {its.n_seeds} to "
+            f"{its.most_seeds} runs each; at most {len(spans) * its.most_seeds} runs, "
+            f"{len(spans) * steps:,} steps, about {duration(took)} of one core."
+        )
+    return [*lines, f"In all at most about {duration(total)} of one core, without evaluations."]
+
+
+def _at(span: int, measured: Sequence[tuple[int, float]]) -> float:
+    (low, first), (high, last) = measured[0], measured[-1]
+    return first if high == low else first + (last - first) * (span - low) / (high - low)

@@ -1,0 +1,37 @@
+"""Floating-point operations of training, counted."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from seqbench.tasks.base import Task
+from seqbench.training.optimisation import OptimizerConfig
+from seqbench.training.seed_stack import OneModel
+from seqbench.training.updates import update_for
+
+
+def step_flops(model: nn.Module, task: Task, config: OptimizerConfig, batch_size: int) -> int:
+    """Return how many floating-point operations one optimisation step takes, forward and backward.
+
+    Those of products of matrices are counted, a multiplication and an addition as two, as torch's
+    `FlopCounterMode` does; what is done number by number, the optimiser included, is not. Each product has
+    the sequences of the batch as a dimension, so that one sequence is counted and multiplied. Torch's own
+    kernels and compiled ones are no products that could be counted: the cells must be unfolded by a loop.
+
+    Args:
+        model: whose engine is `loop`. The step changes it.
+        task: what it learns.
+        config: how it is optimised.
+        batch_size: sequences of a step.
+    """
+    update = update_for(OneModel(model), task.targets, config)
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = config.build(parameters or [nn.Parameter(torch.zeros(()))])
+    batch = next(task.train_batches(seed=0, batch_size=1))
+    with FlopCounterMode(display=False) as counter:
+        update.step(batch, optimizer, torch.autograd.backward)
+    return batch_size * cast(int, counter.get_total_flops())

@@ -1,0 +1,108 @@
+"""The tests of pairs of models."""
+
+import math
+
+import pytest
+from tests.results.handmade import run
+
+from seqbench.errors import ConfigError
+from seqbench.results.comparing.comparison import compare_models
+from seqbench.results.comparing.contrasts import Contrast, told
+from seqbench.results.statistics.compare import permutation_test
+from seqbench.results.statistics.proportion import compare_rates
+from seqbench.runs.result import Result
+
+A, B = [0.001, 0.002, 0.004, 0.008, 0.016], [0.1, 0.2, 0.1, 0.4, 0.2]
+
+
+def five(model: str, values: list[float], at: list[int | None]) -> list[Result]:
+    return [
+        run(model=model, seed=seed, value=value, solved_at=step, trainer__max_steps=1000, steps=step or 1000)
+        for seed, (value, step) in enumerate(zip(values, at, strict=True))
+    ]
+
+
+def compared(results: list[Result]) -> dict[str, Contrast]:
+    return {c.measure: c for c in compare_models(results, ["lstm", "gru"]).contrasts}
+
+
+def test_rates_steps_and_metrics_of_a_pair() -> None:
+    found = compared(
+        five("lstm", A, [100, 200, 300, 400, 500]) + five("gru", B, [600, None, None, None, None])
+    )
+    rates = compare_rates(5, 5, 1, 5)
+    solved = found["solved"]
+    assert (solved.value_first, solved.value_second, solved.difference) == pytest.approx((1, 0.2, 0.8))
+    assert (solved.low, solved.high, solved.p) == (rates.low, rates.high, rates.p)
+    steps = found["steps"]
+    assert (steps.value_first, steps.value_second) == (300, math.inf) and math.isnan(steps.difference)
+    assert steps.p == pytest.approx(2 / 252) == steps.least_p
+    loss = found["loss"]
+    logs = [[math.log(value) for value in its] for its in (A, B)]
+    assert loss.ratio and loss.value_first == pytest.approx(0.004)
+    assert loss.difference == pytest.approx(math.exp(sum(logs[0]) / 5 - sum(logs[1]) / 5))
+    assert loss.p == permutation_test(*logs).p and not loss.paired
+
+
+def test_holm_corrects_for_all_of_them() -> None:
+    results = five("lstm", A, [100] * 5) + five("gru", B, [None] * 5) + five("rnn", B, [None] * 5)
+    found = compare_models(results, ["lstm", "gru", "rnn"]).contrasts
+    assert len(found) == 9
+    assert min(c.p_holm for c in found) == pytest.approx(9 * min(c.p for c in found))
+    grouped = compare_models(results, ["lstm", "gru"], ["rnn", "gru"])
+    assert {(c.first, c.second) for c in grouped.contrasts} == {("lstm", "gru"), ("rnn", "gru")}
+    assert min(c.p_holm for c in grouped.contrasts) == pytest.approx(6 * min(c.p for c in found))
+
+
+def test_fewer_quantities_are_corrected_less() -> None:
+    results = five("lstm", A, [100] * 5) + five("gru", B, [None] * 5)
+    (solved,) = compare_models(results, ["lstm", "gru"], of=["solved"]).contrasts
+    assert solved.measure == "solved" and solved.p_holm == solved.p
+
+
+@pytest.mark.parametrize("groups", [[["lstm"]], [["lstm", "lstm"]], [["lstm", "gru"], ["rnn"]]])
+def test_one_model_is_nothing_to_compare(groups: list[list[str]]) -> None:
+    with pytest.raises(ConfigError, match="--models wants two models or more to compare"):
+        compare_models([run(), run(model="gru")], *groups)
+
+
+def test_six_seeds_that_both_have_are_pairs_and_five_are_not() -> None:
+    values = [0.01 * 2**seed for seed in range(6)]
+    lstm = [run(seed=seed, value=value) for seed, value in enumerate(values)]
+    gru = [run(model="gru", seed=seed, value=1.1 * value) for seed, value in enumerate(values)]
+    pairs = compared(lstm + gru)["loss"]
+    assert pairs.paired and pairs.p == pytest.approx(2 / 2**6) == pairs.least_p
+    assert pairs.difference == pytest.approx(1 / 1.1)
+    assert not compared(lstm[:5] + gru[:5])["loss"].paired
+    assert not compared(lstm + gru[:5] + [run(model="gru", seed=9, value=0.1)])["loss"].paired
+
+
+def test_diverged_runs_are_unsolved_and_left_out_of_the_metric() -> None:
+    gru = [run(model="gru", seed=s) for s in range(2)]
+    gru.append(run(model="gru", seed=2, status="diverged", value=None))
+    found = compared([run(seed=s) for s in range(3)] + gru)
+    assert found["solved"].value_second == pytest.approx(2 / 3)
+    assert (found["loss"].n_second, found["loss"].left_out) == (2, 1)
+
+
+def test_a_single_run_has_no_test_but_that_of_rates() -> None:
+    found = compared([run(), run(model="gru")])
+    assert math.isnan(found["loss"].p) and math.isnan(found["steps"].p_holm) and found["solved"].p == 1
+
+
+def test_every_test_length_in_common_is_compared() -> None:
+    tests = {"50": {"loss": 0.1}, "100": {"loss": 0.2}, "200": {"loss": 0.3}}
+    results = [run(seed=s, model=model, test=tests) for s in range(2) for model in ("lstm", "gru")]
+    found = compare_models(results, ["lstm", "gru"]).contrasts
+    assert [c.length for c in found if c.measure == "loss"] == [50, 100, 200]
+    assert all(c.train_length == 50 for c in found) and len(found) == 5
+
+
+def test_what_few_seeds_can_tell_is_said() -> None:
+    few = list(compared(five("lstm", A, [1] * 5) + five("gru", B, [None] * 5)).values())
+    assert (
+        told(few) == "5 runs against 5: 5/5 against 0/5 is p = 0.002; 3/5 against 0/5, 0.062, tells nothing."
+    )
+    two = [run(seed=s, model=model) for s in range(2) for model in ("lstm", "gru")]
+    assert "2/2 against 0/2 is p = 0.12, which tells nothing." in told(list(compared(two).values()))
+    assert "compare fewer at a time, or train more seeds" in told(list(compared(two).values()))

@@ -1,0 +1,78 @@
+"""Which runs are compared, and which are refused."""
+
+import re
+
+import pytest
+from tests.results.handmade import failed, mixed, run
+
+from seqbench.errors import SeqbenchError
+from seqbench.results.comparing.problems import problems, remarks
+
+FAST = "leaky_rnn (alpha=0.9)"
+
+
+def test_runs_are_gathered_by_task_length_and_model() -> None:
+    longer = [run(length=80, seed=s) for s in range(2)] + [run(model="gru", length=80)]
+    found = problems([*mixed(), *longer], ["lstm", "gru", FAST])
+    assert [str(problem) for problem in found] == ["adding at 50", "adding at 80"]
+    counts = [{model: len(runs) for model, runs in problem.runs.items()} for problem in found]
+    assert counts == [{"lstm": 5, "gru": 4, FAST: 3}, {"lstm": 2, "gru": 1}]
+
+
+def test_the_later_of_two_runs_with_one_seed_counts() -> None:
+    old, new = run(value=0.5, finished_at="2025"), run(value=0.1, finished_at="2026")
+    (problem,) = problems([new, old, run(model="gru")], ["lstm", "gru"])
+    assert problem.runs["lstm"] == (new,)
+
+
+@pytest.mark.parametrize(
+    ("models", "sentence"),
+    [
+        (["lstm", "grv"], "no runs of grv; there are gru, leaky_rnn, .* Did you mean 'gru'?"),
+        (
+            ["lstm", "leaky_rnn"],
+            r"leaky_rnn stands for 2 models on adding at 50: leaky_rnn \(alpha=0.5\), .*by its label",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(models: list[str], sentence: str) -> None:
+    with pytest.raises(SeqbenchError, match=sentence):
+        problems(mixed(), models)
+
+
+def test_models_without_a_problem_in_common_are_refused() -> None:
+    apart = [run("copy_memory", length=20), run(model="gru"), failed(model="gru", task="copy_memory")]
+    sentence = "There are lstm: copy_memory at 20; gru: adding at 50."
+    with pytest.raises(SeqbenchError, match=re.escape(sentence)):
+        problems(apart, ["lstm", "gru"])
+
+
+@pytest.mark.parametrize("key", ["trainer__max_steps", "trainer__patience", "batch_size"])
+def test_runs_of_different_budgets_are_refused(key: str) -> None:
+    runs = [run(**{key: 200}), run(model="gru", **{key: 300})]
+    name = key.replace("__", ".")
+    sentence = rf"the runs on adding at 50 differ in {name}: lstm with 200, gru with 300. .*--where {name}=…"
+    with pytest.raises(SeqbenchError, match=sentence):
+        problems(runs, ["lstm", "gru"])
+
+
+def test_a_budget_left_out_is_the_default() -> None:
+    target = "seqbench.training.settings.TrainerSettings"
+    runs = [
+        run(trainer___target_=target, trainer__max_steps=2000),
+        run(model="gru", trainer___target_=target),
+    ]
+    assert len(problems(runs, ["lstm", "gru"])) == 1
+
+
+def test_platforms_settings_and_sizes_that_differ_are_remarked() -> None:
+    (same,) = problems([run(), run(model="gru")], ["lstm", "gru"])
+    assert remarks(same, ["lstm", "gru"]) == []
+    other = run(model="gru", optim__lr=0.1, device="another", parameters=20100)
+    (problem,) = problems([run(optim__lr=0.01), other], ["lstm", "gru"])
+    assert remarks(problem, ["lstm", "gru"]) == [
+        "the runs are of 2 devices",
+        "the models differ in optim.lr too",
+        "the models differ in size: lstm 10,050, gru 20,100 parameters",
+    ]
+    assert remarks(problem, ["gru", "rnn"]) == []

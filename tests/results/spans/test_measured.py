@@ -1,0 +1,76 @@
+"""What follows from the runs of an entrant."""
+
+import json
+import math
+
+import pytest
+from entrants import PROTOCOL, at, entrant
+from tests.runs.handmade import result
+
+from seqbench.errors import ConfigError
+from seqbench.results.spans.measured import Measured, at_span
+from seqbench.results.spans.tables import to_json
+from seqbench.results.statistics.span import fit_seeds, fit_span
+
+
+def test_runs_of_results() -> None:
+    runs = [
+        result(5, solved_at_step=100, solved_on_test=True),
+        result(6, solved_at_step=None, status="finished", solved_on_test=True),
+        result(7, solved_at_step=50, status="diverged", solved_on_test=None),
+    ]
+    found = at_span(40, (37, 39), 7, runs)
+    assert (found.seeds, found.solved_at) == ((5, 6, 7), (100, None, None))
+    assert (found.n, found.solved, found.test_differs) == (3, 1, 1)
+    assert found.status == ("solved", "finished", "diverged")
+    assert found.interval == pytest.approx((0.0615, 0.7923), abs=1e-3)
+
+
+def test_fresh_seeds_at_each_span_are_independent() -> None:
+    its = entrant()
+    assert its.fit == fit_span({a.span: (a.solved, a.n) for a in its.spans})
+    assert 40 < its.fit.low < its.fit.estimate < its.fit.high < 57
+
+
+def test_the_same_seeds_at_each_span_are_whole() -> None:
+    rates = {10: [1] * 5, 20: [1, 1, 1, 0, 0], 40: [1, 1, 1, 0, 0], 80: [1, 1, 0, 0, 0], 160: [0] * 5}
+    spans = tuple(at(s, [9 if x else None for x in r], seeds=tuple(range(5))) for s, r in rates.items())
+    whole = {span: [bool(x) for x in r] for span, r in rates.items()}
+    its = Measured(PROTOCOL, "gru", spans)
+    assert (
+        its.fit == fit_seeds(whole)
+        and its.fit.factor > fit_span({s: (sum(r), 5) for s, r in whole.items()}).factor
+    )
+
+
+def test_spans_of_which_some_share_seeds_are_refused() -> None:
+    spans = (at(10, [5] * 3), at(20, [5] * 3), at(40, [5] * 3, seeds=(10_000, 1, 2)))
+    with pytest.raises(ConfigError, match="gru on latch: some spans share seeds and some do not"):
+        _ = Measured(PROTOCOL, "gru", spans).fit
+
+
+def test_cost_grows_as_it_does_where_every_run_solves_the_task() -> None:
+    spans = (*entrant().spans[:3], at(57, [600, 620, None, 580, None]))
+    its = Measured(PROTOCOL, "gru", spans)
+    sequences, flops = its.sequence_growth(), its.flops_growth()
+    assert sequences.exponent == pytest.approx(1) and flops.exponent == pytest.approx(2)
+    assert (sequences.least, sequences.most, sequences.runs, sequences.unsolved) == (10, 40, 15, 0)
+    assert math.isnan(Measured(PROTOCOL, "gru", spans[3:]).sequence_growth().exponent)
+
+
+def test_steps_are_censored_at_the_budget() -> None:
+    its = entrant()
+    steps = its.steps(at(57, [600, 620, None, 580, None]))
+    assert steps.median == 620 and steps.median_high == math.inf
+
+
+def test_nothing_complete_has_no_fit() -> None:
+    assert Measured(PROTOCOL, "gru", ()).fit is None
+
+
+def test_json_holds_all_and_no_number_that_json_has_not() -> None:
+    told = json.loads(to_json([entrant(limit=1000)], "seqbench span", "commit x"))
+    (its,) = told["entrants"]
+    assert (its["span"]["text"], its["span"]["estimate"], its["span"]["high"]) == ("> 160", None, None)
+    assert its["spans"][0]["solved_at"] == [100] * 5 and its["spans"][0]["folder"] == "latch/gru-10"
+    assert "NaN" not in json.dumps(told) and "Infinity" not in json.dumps(told)

@@ -1,0 +1,42 @@
+"""What the figure of spans shows, read from its artists."""
+
+import numpy as np
+import pytest
+from entrants import PROTOCOL, at, entrant
+
+from seqbench.results.spans.figure import draw_spans
+from seqbench.results.spans.measured import Measured
+from seqbench.results.statistics.span import solve_probability
+
+
+def test_a_panel_a_task_with_curves_rates_and_runs() -> None:
+    spans = (at(10, [5] * 5), at(20, [5, 5, None, 5, None]), at(40, [None] * 5))
+    gru = Measured(PROTOCOL, "gru", spans)
+    figure = draw_spans([gru, entrant("rnn"), entrant("gru", task="adding")])
+    latch, adding = figure.axes
+    assert (latch.get_title(), adding.get_title()) == ("latch", "adding")
+    assert latch.get_xscale() == "log" and latch.get_xlabel() == "span (length)"
+    curve, rates = latch.lines[0], latch.lines[1]
+    x, y = curve.get_data()
+    assert (x[0], x[-1]) == (pytest.approx(10), pytest.approx(40))
+    assert y[50] == pytest.approx(solve_probability(x[50], gru.fit))
+    assert list(rates.get_xdata()) == [10, 20, 40] and list(rates.get_ydata()) == [1, 0.6, 0]
+    dots = [
+        line.get_data()
+        for line in latch.lines
+        if line.get_marker() == "." and line.get_color() == curve.get_color()
+    ]
+    xs, ys = np.array(dots)[..., 0].T
+    assert sorted(xs) == [10] * 5 + [20] * 5 + [40] * 5
+    assert sum(ys > 1) == 8 and sum(ys < 0) == 7 and len({*zip(xs, ys, strict=True)}) == 15
+
+
+def test_one_figure_is_drawn_the_same_twice() -> None:
+    first, second = (draw_spans([entrant(), entrant("rnn", 15)]).axes[0] for _ in range(2))
+    for a, b in zip(first.lines, second.lines, strict=True):
+        assert np.array_equal(a.get_xydata(), b.get_xydata())
+
+
+def test_an_entrant_without_a_complete_span_is_left_out() -> None:
+    figure = draw_spans([Measured(PROTOCOL, "gru", ())])
+    assert not figure.axes[0].lines and not figure.legends[0].get_texts()

@@ -1,0 +1,78 @@
+"""The tables of spans as text."""
+
+import csv
+import io
+
+import pytest
+from entrants import PROTOCOL, at, entrant
+
+from seqbench.results.spans.measured import Measured
+from seqbench.results.spans.tables import cost_rows, detail_rows, protocol_lines, span_rows, texts
+
+
+def test_a_row_for_each_entrant_and_a_column_for_each_task() -> None:
+    found = [entrant("gru"), entrant("gru", 1000, "adding"), entrant("rnn", 5, lacking=("rnn lacks 1 run.",))]
+    rows = span_rows(found)
+    assert [list(row) for row in rows] == [["", "latch", "adding"]] * 2
+    assert rows[0][""] == "gru" and rows[0]["adding"] == "> 160" and rows[0]["latch"].startswith("47.")
+    assert rows[1]["latch"].startswith("< 10") and rows[1]["latch"].endswith("*") and rows[1]["adding"] == "–"
+
+
+def test_costs() -> None:
+    (row,) = cost_rows([entrant()])
+    assert row == {"task": "latch", "": "gru", "spans": "10–40", "sequences": "1 [1–1]", "FLOPs": "2 [2–2]"}
+    (row,) = cost_rows([entrant(limit=5)])
+    assert row == {"task": "latch", "": "gru", "spans": "–", "sequences": "–", "FLOPs": "–"}
+
+
+def test_runs_at_each_span() -> None:
+    steps = [600, 620, None, 580, None]
+    one = at(
+        57, steps, solved_on_test=(True, True, True, True, False), status=("solved",) * 4 + ("diverged",)
+    )
+    (row,) = detail_rows([Measured(PROTOCOL, "gru", (one,))])
+    assert row == {
+        "task": "latch",
+        "": "gru",
+        "span": "57",
+        "dependency": "54–56",
+        "solved": "3/5 [23–88]%",
+        "test differs": "1",
+        "diverged": "1",
+        "steps": "620 [580–> 1000]",
+        "sequences": "19.8k",
+        "FLOPs": "3.53e+07",
+    }
+    (row,) = detail_rows([Measured(PROTOCOL, "gru", (at(57, [None] * 3),))])
+    assert (row["steps"], row["sequences"], row["FLOPs"]) == ("> 1000", "–", "–")
+
+
+def test_the_protocol_stands_under_the_table() -> None:
+    mixed = (at(10, [5] * 5, platforms=("cpu, torch 2", "cpu, torch 3")),)
+    lines = protocol_lines(
+        [entrant(), Measured(PROTOCOL, "rnn", mixed, ("rnn on latch at 20 lacks 1 run.",))]
+    )
+    assert lines == [
+        "latch: spans are task.length, from 10 to at most 400 (what has to be kept lies so far back, at 10: "
+        "7–9 steps, at 160: 157–159 steps); 1,000 steps of 32 sequences, validated every 50; fresh seeds at "
+        "each span: 5, 10 where the rate falls if the interval is wider than a factor of two.",
+        "* rnn on latch at 20 lacks 1 run.",
+        "rnn on latch at 10: runs of several platforms.",
+    ]
+
+
+def test_every_format() -> None:
+    found = texts([entrant("a_b"), entrant("gru", task="adding")], "seqbench span …", "commit x")
+    assert (
+        "| a_b " in found["md"] and "Command: `seqbench span …`" in found["md"] and "commit x" in found["md"]
+    )
+    assert r"a\_b & 47" in found["tex"] and r"\label{tab:span}" in found["tex"]
+    assert r"\caption{Each cell" in found["tex"] and r"task.length, from 10" in found["tex"]
+    rows = list(csv.DictReader(io.StringIO(found["csv"])))
+    assert len(rows) == 12 and rows[0]["entrant"] == "a_b" and float(rows[3]["solve_high"]) < 0.5
+    assert float(rows[0]["half_span"]) == pytest.approx(47.7, abs=0.5)
+
+
+def test_a_page_without_any_complete_span() -> None:
+    found = texts([Measured(PROTOCOL, "gru", (), ("gru on latch at 10 lacks 1 run.",))])
+    assert "| gru | –*" in found["md"] and "No span is complete." in found["md"] and found["csv"] == ""

@@ -1,0 +1,28 @@
+"""What the tests of spans share: runs that are not trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from seqbench.span import cost, rounds
+from tests.cli.conftest import seqbench
+from tests.span.fake import Ends, Runner
+
+__all__ = ["seqbench"]
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Runner]:
+    """Let runs end as a function says, none of them trained, and each step cost a thousand times the span."""
+
+    def make(ends: Ends, key: str = "length") -> Runner:
+        made = Runner(ends, key)
+        monkeypatch.setattr(rounds, "run", made)
+        monkeypatch.setattr(rounds, "known", lambda job: None)
+        monkeypatch.setattr(rounds, "answers", lambda jobs, folder, timed: [])
+        monkeypatch.setattr(cost, "_counted", lambda config: 1000 * config["task"][key])
+        return made
+
+    return make

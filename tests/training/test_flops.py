@@ -1,0 +1,43 @@
+"""Counted operations against those counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from seqbench import build_model, build_task, compose
+from seqbench.config.build import build_optimizer_config
+from seqbench.training.flops import step_flops
+
+#: Matrices of a cell from input and from state, side by side.
+GATES = {"rnn": 1, "leaky_rnn": 1, "lstm": 4, "gru": 3}
+
+
+def counted(*typed: str) -> int:
+    cfg = compose([*typed, "model.engine=loop"])
+    task = build_task(cfg)
+    return step_flops(build_model(cfg, task), task, build_optimizer_config(cfg), cfg.batch_size)
+
+
+@pytest.mark.parametrize("model", GATES)
+@pytest.mark.parametrize("length", [6, 20])
+def test_a_cell_by_hand(model: str, length: int) -> None:
+    n, batch = 12, 5
+    found = counted(
+        f"model={model}",
+        "task=latch",
+        f"task.length={length}",
+        f"model.hidden_size={n}",
+        f"batch_size={batch}",
+    )
+    gates = GATES[model]
+    state, inputs, readout = length * gates * 2 * n * n, length * gates * 2 * n * 1, 2 * n * 2
+    forward = state + inputs + readout
+    # Backward each product is one for its weights and one for its input; none goes to the data or to the
+    # initial state.
+    to_data, to_initial = inputs, gates * 2 * n * n
+    assert found == batch * (3 * forward - to_data - to_initial)
+
+
+def test_it_grows_with_the_batch_as_the_products_do() -> None:
+    typed = ("model=lstm", "task=copy_memory", "task.length=5", "model.hidden_size=7")
+    assert counted(*typed, "batch_size=32") == 32 * counted(*typed, "batch_size=1")
