@@ -5,6 +5,7 @@ Below, u = share × task.length, in the unit of `task.length`.
 
     ${seqbench.steps:share}        u, a whole number
     ${seqbench.steps:share,power}  u^power, a whole number, for periods between 1 and u
+    ${seqbench.steps:share,1,2}    the same as the first, but at least 2
     ${seqbench.alpha:share}        u / (1 + u): what a unit keeps of its state at a step, so that the inputs
                                    which its state holds are u steps old in the mean
     ${seqbench.keep_bias:share}    log u, for the bias of a gate that keeps the state: σ(log u) = u / (1 + u)
@@ -24,9 +25,9 @@ from seqbench.errors import ConfigError
 def register() -> None:
     """Make the names above known to OmegaConf."""
 
-    def steps(share: Any, power: Any = 1, *, _root_: DictConfig) -> int:
+    def steps(share: Any, power: Any = 1, least: Any = 0, *, _root_: DictConfig) -> int:
         u = _steps("steps", share, _root_)
-        return round(math.pow(u, float(power)))
+        return max(int(least), round(math.pow(u, float(power))))
 
     def alpha(share: Any, *, _root_: DictConfig) -> float:
         u = _steps("alpha", share, _root_)
