@@ -62,7 +62,7 @@ def run(seed, status="solved", step=None, value=None, solvable=True):
         ([run(0, "finished", value=0.5, solvable=False)], "test accuracy 0.5"),
         (
             [run(0, step=1000, value=1.0), run(1, "failed"), run(2, "diverged")],
-            "1/3 solved, median 1,000 steps, test accuracy 1, 1 diverged, 1 failed",
+            "1/3 solved, test accuracy 1, 1 diverged, 1 failed",
         ),
         ([run(0, "failed", solvable=False)], "1 failed"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 import time
@@ -185,14 +186,19 @@ def _far(running: Running) -> str:
 
 
 def verdict(ended: Sequence[Ended], show_test: bool = True) -> str:
-    """Return how the runs of a configuration ended: `5/5 solved, median 400 steps`."""
+    """Return how the runs of a configuration ended: `5/5 solved, median 400 steps`.
+
+    The median is that of all runs, the ones that did not solve the task being the last; where it is one of
+    them there is none.
+    """
     failed = [run for run in ended if run.status == "failed"]
     diverged = [run for run in ended if run.status == "diverged"]
     parts = []
     if any(run.solvable for run in ended):
-        solved = [run.solved_at_step for run in ended if run.solved_at_step is not None]
-        steps = f", median {statistics.median(solved):,.0f} steps" if solved else ""
-        parts.append(f"{len(solved)}/{len(ended)} solved{steps}")
+        solved = sum(run.solved_at_step is not None for run in ended)
+        steps = statistics.median(math.inf if (at := run.solved_at_step) is None else at for run in ended)
+        in_steps = f", median {steps:,.0f} steps" if steps < math.inf else ""
+        parts.append(f"{solved}/{len(ended)} solved{in_steps}")
     values = [run.value for run in ended if run.value is not None and show_test]
     if values:
         span = f" ({min(values):.3g} to {max(values):.3g})" if len(values) > 1 else ""
