@@ -53,7 +53,8 @@ def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary:
     (text,) = blocks("yaml")
     preset.write_text(text)
     Path("results").mkdir()
-    shutil.copy(ROOT / "results/search.jsonl", "results")
+    for name in ("search", "quickstart"):
+        shutil.copy(ROOT / f"results/{name}.jsonl", "results")
     Path("entrants.txt").write_text("model=gru\nlabel=tuned model=gru optim.lr=0.02\n")
     Path("wanted.txt").write_text("model=rnn,gru optim.lr=0.01\n")
 

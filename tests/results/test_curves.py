@@ -20,6 +20,8 @@ from seqbench.runs.places import read_places
 from seqbench.runs.result import Result
 from seqbench.runs.store import run_folder, write_result
 
+RECORDS = Path(__file__).parents[2] / "results/quickstart.jsonl"
+
 
 def store(runs_dir: Path, its: Result, losses: list[float]) -> None:
     """Store a run that was evaluated every 100 steps."""
@@ -135,10 +137,25 @@ def test_the_command_writes_figures_and_numbers(
     assert main([]) == 0 and "learning curves" in capsys.readouterr().out
 
 
+def test_spans_and_comparisons_are_drawn_from_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["span", str(RECORDS), "--model", "gru", "--model", "gru_chrono"]) == 0
+    solved = pd.read_csv("span.csv").groupby("entrant")["solved"].apply(list)
+    assert dict(solved) == {"gru": [5, 4, 0], "gru_chrono": [5, 5, 5]}
+    assert main(["compare", str(RECORDS), "--models", "gru,gru_chrono", "--out", "new/pairs"]) == 0
+    assert pd.read_csv("new/pairs.csv")["difference"].tolist() == pytest.approx([0, -0.2, -1])
+    assert capsys.readouterr().out.split() == [
+        f"{stem}.{suffix}" for stem in ("span", "new/pairs") for suffix in ("csv", "svg", "png")
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["curve"], r"There is no plot 'curve'\. Did you mean 'curves'\? There are: curves, steps"),
+        (["compare", "nowhere"], "required: --models"),
+        (["curve"], r"There is no plot 'curve'\. Did you mean 'curves'\? There are: curves, steps, span"),
         (["curves", "--metric", "los"], r"no run measured 'los'"),
         (["steps", "--where", "optim.l=1"], r"no such run has the key optim\.l\. Did you mean 'optim\.lr'"),
         (["steps", "--model", "lst"], r"Did you mean 'lstm'"),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, Namespace
 
 from seqbench.errors import say
 from seqbench.runs.places import PlacedRun, read_places
+
+#: A comma between two models. One within brackets is part of a label, `lstm (lr=0.01, hidden_size=32)`.
+BETWEEN = r",(?![^(]*\))"
 
 
 def add_choice(parser: ArgumentParser) -> None:
@@ -36,3 +40,19 @@ def chosen(args: Namespace) -> list[PlacedRun]:
     """
     named = [f"{key}={','.join(names)}" for key in ("task", "model") if (names := getattr(args, key))]
     return read_places(args.places, say, [*named, *args.where])
+
+
+def add_models(parser: ArgumentParser) -> None:
+    """Add the argument that `groups` reads."""
+    parser.add_argument(
+        "--models",
+        action="append",
+        required=True,
+        metavar="A,B,…",
+        help="all pairs of these: names, or labels as in a report, 'lstm (lr=0.01),gru'; may be repeated",
+    )
+
+
+def groups(args: Namespace) -> list[list[str]]:
+    """Return the models whose pairs are compared, a group for each time that they were given."""
+    return [[name.strip() for name in re.split(BETWEEN, group) if name.strip()] for group in args.models]

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from seqbench.cli.arguments import Arguments
-from seqbench.cli.choice import add_choice, chosen
+from seqbench.cli.choice import add_choice, add_models, chosen, groups
 from seqbench.results.comparing.comparison import ModelComparison, compare_models
 from seqbench.results.comparing.contrasts import QUANTITIES
 from seqbench.results.comparing.text import overall_rows, rows, sentences, text_rows, to_markdown
 from seqbench.results.frame import with_metric
 from seqbench.results.rendering.rows import print_rows, rows_to_csv, rows_to_json
-
-#: A comma between two models. One within brackets is part of a label, `lstm (lr=0.01, hidden_size=32)`.
-BETWEEN = r",(?![^(]*\))"
 
 
 def main(argv: list[str]) -> int:
@@ -27,8 +22,7 @@ def main(argv: list[str]) -> int:
     results = [run.result for run in chosen(args)]
     if args.metric:
         results = with_metric(results, args.metric)
-    groups = [[name.strip() for name in re.split(BETWEEN, group) if name.strip()] for group in args.models]
-    comparison = compare_models(results, *groups, of=args.of or QUANTITIES)
+    comparison = compare_models(results, *groups(args), of=args.of or QUANTITIES)
     if args.format == "table":
         _print(comparison)
     elif args.format == "md":
@@ -50,13 +44,7 @@ def _print(comparison: ModelComparison) -> None:
 def _parser() -> Arguments:
     parser = Arguments(prog="seqbench compare", description="Is one model better than another?")
     add_choice(parser)
-    parser.add_argument(
-        "--models",
-        action="append",
-        required=True,
-        metavar="A,B,…",
-        help="all pairs of these: names, or labels as in a report, 'lstm (lr=0.01),gru'; may be repeated",
-    )
+    add_models(parser)
     parser.add_argument(
         "--of",
         action="append",

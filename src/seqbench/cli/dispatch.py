@@ -36,7 +36,7 @@ Look
   seqbench report [RUNS …] [--task T] [--model M] [--where KEY=VALUE] [--sort COLUMN]
                   [--format table|md|latex|csv|json] [--out DIR]
                                      the table of all runs, or of those; RUNS are folders or exported files
-  seqbench plot curves|steps [RUNS …] [--metric NAME] [--task T] [--model M] [--where KEY=VALUE] [--out FILE]
+  seqbench plot curves|steps|span|compare [RUNS …] [--task T] [--model M] [--where KEY=VALUE] [--out FILE]
                                      learning curves; how many runs have solved their task by when
   seqbench compare [RUNS …] --models lstm,gru [--task T] [--where KEY=VALUE]
                                      is one model better than another?

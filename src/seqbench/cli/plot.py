@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seqbench.cli.arguments import Arguments
-from seqbench.cli.choice import add_choice, chosen
+from seqbench.cli.choice import add_choice, add_models, chosen, groups
 from seqbench.errors import ConfigError, StoreError, nearest, say
 
 if TYPE_CHECKING:
@@ -68,10 +68,42 @@ def steps(argv: list[str]) -> None:
     publish(draw_steps(frame), solved_shares(frame), args.out)
 
 
+def span(argv: list[str]) -> None:
+    """Run `seqbench plot span` with the arguments after these words."""
+    args = _arguments(_parser("span"), argv)
+    import pandas as pd
+
+    from seqbench.results.spans.figure import draw_spans
+    from seqbench.results.spans.tables import numbers
+    from seqbench.span.records import from_results
+
+    measured = from_results(run.result for run in chosen(args))
+    if not measured:
+        raise StoreError("no run here has ended without failing.")
+    publish(draw_spans(measured), pd.DataFrame(numbers(measured)), args.out)
+
+
+def compare(argv: list[str]) -> None:
+    """Run `seqbench plot compare` with the arguments after these words."""
+    parser = _parser("compare")
+    add_models(parser)
+    args = _arguments(parser, argv)
+    import pandas as pd
+
+    from seqbench.results.comparing.comparison import compare_models
+    from seqbench.results.comparing.figure import draw
+    from seqbench.results.comparing.text import rows
+
+    comparison = compare_models([run.result for run in chosen(args)], *groups(args), of=["solved"])
+    publish(draw(comparison), pd.DataFrame(rows(comparison)), args.out)
+
+
 #: Name -> what runs it, with the arguments after the name, and what the figure shows.
 PLOTS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "curves": (curves, "learning curves: every seed, and their median with a band"),
     "steps": (steps, "how many runs have solved their task after how many steps, by Kaplan and Meier"),
+    "span": (span, "how many runs solve their task at which span, and the curve through it"),
+    "compare": (compare, "differences of solve rates with their intervals, and ranks over tasks"),
 }
 
 
