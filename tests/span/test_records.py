@@ -51,6 +51,6 @@ def test_runs_that_are_not_comparable_are_refused(seqbench: Any, runner: Callabl
         from_results(results)
     assert seqbench("span", *TYPED, "model=rnn", "optim.lr=0.1").code == 0
     with pytest.raises(
-        ConfigError, match="rnn on latch at (10|20) has runs of two configurations; name them apart"
+        ConfigError, match=r"rnn on latch at (10|20) has runs of two configurations; name them apart"
     ):
         from_results([r for r in read_results(run_folders("runs")) if r.model == "rnn"])
