@@ -23,7 +23,7 @@ goes on where it was stopped, and reads what is done.
 KEYS = """\
 keys of its own, beside those of a run:
   n_seeds=5       runs at each span; each starts from fresh weights and data
-  most_seeds=10   where the rate falls, if the interval is wider than a factor of two; else twice n_seeds
+  most_seeds=10   where the rate falls, if the interval is wider than a factor of two
   least=10        the least span; else 10, or the task's least
   max=400         the largest that may be tried
   hydra.launcher.n_jobs=2

@@ -39,7 +39,7 @@ LAUNCHER = ("hydra.launcher.n_jobs", "hydra.launcher.gpus_per_job")
 COUNTS = {"n_seeds": 3, "most_seeds": 3, "least": 1, "max": 1}
 #: Where the staircase starts, if the task takes it, and how far it goes, unless it is typed.
 LEAST, MOST = 10, 400
-N_SEEDS = 5
+N_SEEDS, MOST_SEEDS = 5, 10
 #: The seeds of a span v are FIRST_SEED + SEEDS_OF_A_SPAN · v + 0, 1, …: no two spans share one, and they are
 #: neither those for tuning (`search.seed`, 10,000) nor those that one types.
 FIRST_SEED, SEEDS_OF_A_SPAN = 1_000_000, 1000
@@ -208,7 +208,7 @@ def _protocol(task: str, span: Span, own: dict[str, int], cfg: DictConfig) -> Pr
     least = own.get("least", max(span.least, LEAST))
     most = own.get("max", MOST - MOST % unit)
     n_seeds = own.get("n_seeds", N_SEEDS)
-    most_seeds = own.get("most_seeds", min(2 * n_seeds, SEEDS_OF_A_SPAN))
+    most_seeds = own.get("most_seeds", max(n_seeds, MOST_SEEDS))
     if least < span.least:
         raise ConfigError(f"least={least} is below the least span of {task}, {key}={span.least}.")
     if most < least:

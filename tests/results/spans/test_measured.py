@@ -61,6 +61,13 @@ def test_cost_grows_as_it_does_where_every_run_solves_the_task() -> None:
     assert str(Measured(PROTOCOL, "gru", tuple(same)).flops_growth()) == "–"
 
 
+def test_steps_within_the_first_look_say_nothing_of_cost() -> None:
+    spans = (at(10, [50] * 5), at(20, [50] * 2 + [100] * 3), at(40, [100] * 5))
+    assert Measured(PROTOCOL, "gru", spans).sequence_growth().exponent > 0
+    most = (at(10, [50] * 5), at(20, [50] * 5), at(40, [100] * 5))
+    assert math.isnan(Measured(PROTOCOL, "gru", most).flops_growth().exponent)
+
+
 def test_steps_are_censored_at_the_budget() -> None:
     its = entrant()
     steps = its.steps(at(57, [600, 620, None, 580, None]))

@@ -33,3 +33,8 @@ def test_too_little_has_no_exponent() -> None:
 def test_costs_are_above_zero() -> None:
     with pytest.raises(ValueError, match="above zero"):
         cost_growth({10: [0.0]})
+
+
+def test_equal_costs_do_not_grow() -> None:
+    growth = cost_growth({10: [5, 5], 20: [5, 5]})
+    assert (growth.exponent, growth.low, growth.high) == (0, 0, 0)

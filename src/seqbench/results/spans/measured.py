@@ -160,21 +160,21 @@ class Measured:
     def _growth(self, costs: Sequence[int]) -> Growth:
         """Fit what a run costs to the spans at which every run solved the task.
 
-        Where some did not, those that did are the cheap ones, and the fit would be too flat. Where all were
-        solved at the same evaluation, the first mostly, what lies between two evaluations hides how their
-        costs differ, and there is no fit.
+        Where some did not, those that did are the cheap ones, and the fit would be too flat. Steps are known
+        to within `eval_every`: where most runs solve the task by the first look, there is no fit.
 
         Args:
             costs: of a step at each span.
         """
-        steps = {
-            at.span: [(step, step * cost) for step in at.solved_at if step is not None]
+        solved = [
+            (at.span, cost, [step for step in at.solved_at if step is not None])
             for at, cost in zip(self.spans, costs, strict=True)
             if at.solved == at.n and cost
-        }
-        if len({step for its in steps.values() for step, _ in its}) < 2:
+        ]
+        steps = [step for *_, of_span in solved for step in of_span]
+        if 2 * sum(step <= self.protocol.eval_every for step in steps) > len(steps):
             return cost_growth({})
-        return cost_growth({span: [cost for _, cost in its] for span, its in steps.items()})
+        return cost_growth({span: [step * cost for step in of_span] for span, cost, of_span in solved})
 
     def plain(self) -> dict[str, Any]:
         """Return all that is known, in values of JSON. An end that is open, or no number, is None."""

@@ -69,5 +69,7 @@ def cost_growth(costs: Mapping[int, Sequence[float | None]], level: float = 0.95
     if len(solved) < 3 or len(spans) < 2:
         return Growth(math.nan, math.nan, math.nan, **known)
     line = stats.linregress([math.log(span) for span, _ in solved], [math.log(cost) for _, cost in solved])
-    half = float(stats.t.ppf((1 + level) / 2, len(solved) - 2) * line.stderr)
+    # Where all costs are equal scipy has no standard error; it is 0, as for any other line without residuals.
+    error = 0.0 if math.isnan(line.stderr) else line.stderr
+    half = float(stats.t.ppf((1 + level) / 2, len(solved) - 2) * error)
     return Growth(float(line.slope), float(line.slope - half), float(line.slope + half), **known)
