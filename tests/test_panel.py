@@ -46,6 +46,11 @@ STORIES = (
     "task=stories task.types=[one_fact,two_facts] task.length=5 task.eval_lengths=[5] model.hidden_size=6"
 )
 NTM = f"task=ntm_copy task.length=4 model=ntm {LOOP} model.cell.memory_size=7 model.cell.word_size=3"
+#: One of each kind; the others are slow tests.
+QUICK = (
+    *("gru", "leaky_rnn", "lstm", "echo_state", "ntm", "memn2n", "tree_lstm", "seq2seq_attention"),
+    *("bidirectional", "feedback", "omega", "truncated"),
+)
 ENTRIES = {
     **{name: f"{REBER} model={name}" for name in CELLS},
     "echo_state": "task=narma10 task.length=40 model=echo_state model.hidden_size=9 model.engine=loop",
@@ -151,7 +156,9 @@ def numbers(overrides: str, initial: list[dict[str, Tensor]] | None) -> tuple[An
     return found, started
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ENTRIES]
+)
 def test_numbers_are_those_of_the_panel(name: str) -> None:
     initial = torch.load(WEIGHTS, weights_only=True)[name]
     found, _ = numbers(ENTRIES[name], initial)

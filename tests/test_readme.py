@@ -31,6 +31,8 @@ SMALL = ["trainer.max_steps=2", "trainer.eval_every=1", "n_seeds=1"]
 #: The command that logs to a dashboard here as for a reader; opening one takes most of a short run.
 WITH_DASHBOARD = "seqbench task=adding model=lstm"
 #: What this machine need not have.
+#: The commands that take more than a few seconds.
+SLOW = "slurm|search task|span task|long_dependency"
 INSTEAD = {
     "trainer=ddp": "trainer.devices=1",
     "trainer=ddp_cpu": "trainer.accelerator=cpu",  # it would start the tests once more
@@ -90,9 +92,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(
-            command, marks=pytest.mark.slow if re.search("slurm|search task|span task", command) else ()
-        )
+        pytest.param(command, marks=pytest.mark.slow if re.search(SLOW, command) else ())
         for command in COMMANDS
         if command.startswith("seqbench ")
     ],

@@ -67,7 +67,13 @@ def test_the_sweep_of_an_experiment_is_narrowed_by_what_is_typed(seqbench: Calla
     assert "length=10: 0/1 solved, test accuracy" in said.out and "length=12: " in said.out
 
 
-@pytest.mark.parametrize("experiment", preset_names("experiment"))
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        name if name == "quickstart" else pytest.param(name, marks=pytest.mark.slow)
+        for name in preset_names("experiment")
+    ],
+)
 @pytest.mark.usefixtures("dictionary")
 def test_every_experiment_takes_two_steps(seqbench: Callable[..., Said], experiment: str) -> None:
     small = ["trainer.max_steps=2", "trainer.eval_every=2", "logger=none", "n_seeds=1"]

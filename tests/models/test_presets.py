@@ -225,7 +225,7 @@ def test_gradcheck(small, preset, vectors):
 
 @every_preset
 @every_task
-@pytest.mark.parametrize("with_lengths", [False, True])
+@pytest.mark.parametrize("with_lengths", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_two_copies_under_vmap_are_each_alone(small, preset, task_overrides, with_lengths):
     built = [small(preset, task_overrides, "loop") for _ in range(2)]
     models = [model for model, _ in built]
