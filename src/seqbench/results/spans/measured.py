@@ -10,6 +10,7 @@ from typing import Any
 
 from seqbench.errors import ConfigError
 from seqbench.results.statistics.cost import Growth, cost_growth
+from seqbench.results.statistics.goodness_of_fit import goodness_of_fit
 from seqbench.results.statistics.proportion import wilson_interval
 from seqbench.results.statistics.span import Span, fit_seeds, fit_span
 from seqbench.results.statistics.survival import Survival, kaplan_meier
@@ -136,14 +137,31 @@ class Measured:
         """
         if not self.spans:
             return None
-        if len(self.spans) == 1 or not _shared(self.spans):
-            return fit_span({at.span: (at.solved, at.n) for at in self.spans})
+        if self._independent():
+            return fit_span(self._outcomes())
         if len({at.seeds for at in self.spans}) > 1:
             raise ConfigError(
                 f"{self.label} on {self.protocol.task}: some spans share seeds and some do not, so that the "
                 "runs are neither independent nor of whole seeds."
             )
         return fit_seeds({at.span: [step is not None for step in at.solved_at] for at in self.spans})
+
+    @cached_property
+    def fit_p(self) -> float | None:
+        """How probable rates are that follow the curve no better; None where no span is complete.
+
+        None too where the same seeds ran at each span: seeds that differ would be taken for a misfit.
+        """
+        if self.fit is None or not self._independent():
+            return None
+        return goodness_of_fit(self._outcomes(), self.fit)
+
+    def _independent(self) -> bool:
+        """Return whether no seed ran at two spans."""
+        return not any({*a.seeds} & {*b.seeds} for a, b in itertools.combinations(self.spans, 2))
+
+    def _outcomes(self) -> dict[int, tuple[int, int]]:
+        return {at.span: (at.solved, at.n) for at in self.spans}
 
     def steps(self, at: AtSpan) -> Survival:
         """Return the steps to solve at a span, runs that did not solve the task censored at the budget."""
@@ -182,14 +200,11 @@ class Measured:
         return {
             "task": self.protocol.task,
             "entrant": self.label,
-            "span": None if self.fit is None else {"text": str(self.fit), **asdict(self.fit)},
+            "span": None
+            if self.fit is None
+            else {"text": str(self.fit), **asdict(self.fit), "fit_p": self.fit_p},
             "growth": {name: asdict(growth) for name, growth in growths.items()},
             "protocol": asdict(self.protocol),
             "spans": [asdict(at) for at in self.spans],
             "lacking": list(self.lacking),
         }
-
-
-def _shared(spans: Sequence[AtSpan]) -> bool:
-    """Return whether a seed ran at two spans."""
-    return any({*a.seeds} & {*b.seeds} for a, b in itertools.combinations(spans, 2))

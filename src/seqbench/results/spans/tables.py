@@ -14,10 +14,13 @@ from seqbench.results.rendering.latex import ESCAPES
 from seqbench.results.rendering.markdown import escape
 from seqbench.results.rendering.rows import rows_to_csv
 from seqbench.results.spans.measured import AtSpan, Measured, Protocol
+from seqbench.results.statistics.goodness_of_fit import MISFIT
 
 Row = dict[str, str]
 #: What marks an entrant whose spans are not all complete.
 MARK = "*"
+#: What marks one whose rates do not follow the curve.
+MISFIT_MARK = "†"
 LEGEND = (
     "Each cell: the span at which half of the runs solve the task, with its 95 % interval (profile "
     "likelihood). <, >: outside of the spans tried; 'unsure': the rates do not place it among them."
@@ -46,7 +49,12 @@ def span_rows(measured: Sequence[Measured]) -> list[Row]:
 def _cell(each: Measured | None) -> str:
     if each is None:
         return MISSING
-    return f"{each.fit or MISSING}{MARK if each.lacking else ''}"
+    misfit = MISFIT_MARK if _misfit(each) else ""
+    return f"{each.fit or MISSING}{misfit}{MARK if each.lacking else ''}"
+
+
+def _misfit(each: Measured) -> bool:
+    return each.fit_p is not None and each.fit_p <= MISFIT
 
 
 def cost_rows(measured: Sequence[Measured]) -> list[Row]:
@@ -94,11 +102,16 @@ def _steps(value: float, budget: int) -> str:
 
 
 def protocol_lines(measured: Sequence[Measured]) -> list[str]:
-    """Return what must be known of how it was measured: a sentence for each task, and what is lacking."""
+    """Return what must be known of the spans: a sentence for each task, what is lacking, and misfits."""
     protocols = dict.fromkeys(each.protocol for each in measured)
     lines = [_protocol(its, [each for each in measured if each.protocol == its]) for its in protocols]
     lines += [f"{MARK} {sentence}" for each in measured for sentence in each.lacking]
     for each in measured:
+        if _misfit(each):
+            lines.append(
+                f"{MISFIT_MARK} {each.label} on {each.protocol.task}: the rates do not follow the curve "
+                f"(p = {each.fit_p:.2g}), so that the interval is not to be relied on."
+            )
         mixed = [str(at.span) for at in each.spans if len(at.platforms) > 1]
         if mixed:
             lines.append(
@@ -158,6 +171,7 @@ def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
                 "log2_m": fit.log2_m,
                 "slope": fit.slope,
                 "lapse": fit.lapse,
+                "fit_p": each.fit_p,
             }
 
 

@@ -1,0 +1,60 @@
+"""Whether the counts of solved runs follow the curve through them, so that the span's interval holds."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlogy
+
+from seqbench.results.statistics.span import (
+    LAPSES,
+    SLOPES,
+    Outcomes,
+    Span,
+    half_points,
+    log_curves,
+    solve_probability,
+)
+
+#: How many sets of counts are simulated.
+SIMULATIONS = 500
+#: Every which 50 % point, slope and share of lapses of `fit_span` is considered, to save time.
+COARSER = (4, 2, 2)
+#: Up to which p the counts are said not to follow the curve.
+MISFIT = 0.05
+
+
+def goodness_of_fit(outcomes: Outcomes, fit: Span) -> float:
+    """Return how probable counts are that lie at least as far from their curve, if the curve is true.
+
+    The distance is the deviance, against a probability of its own at each span. Its distribution comes from
+    counts simulated from the fitted curve with the runs of each span (Wichmann & Hill, 2001, Perception &
+    Psychophysics 63: χ² does not hold for so few runs). A curve is fitted to each simulated set as it was to
+    the runs, over a coarser grid for both. The generator's seed is fixed. The runs must be independent: of
+    the same seeds at every span the counts lie further from a curve that is true, and p would be too small.
+
+    How often p ≤ 0.05, in %, where the rates follow a logistic curve, spans by the staircase (`next_runs`
+    from 10 to 400), true spans as in `fit_span`, FIGURES
+    """
+    spans = sorted(outcomes)
+    x = np.log2(spans)
+    solved, n = np.array([outcomes[span] for span in spans], dtype=float).T
+    p = [solve_probability(span, fit) for span in spans]
+    simulated = np.random.default_rng(0).binomial(n.astype(int), p, (SIMULATIONS, len(n)))
+    deviance, *under_fit = _deviances(x, np.vstack([solved, simulated]), n)
+    # What is equal but for rounding counts as equal.
+    return float((1 + np.sum(np.array(under_fit) >= deviance - 1e-9)) / (1 + SIMULATIONS))
+
+
+def _deviances(
+    x: NDArray[np.float64], solved: NDArray[np.float64], n: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the deviance of the curve fitted to each set of counts, (sets,); `solved` is (sets, spans)."""
+    every_m, every_slope, every_lapse = COARSER
+    m, slopes = half_points(x)[::every_m], SLOPES[::every_slope]
+    curves = zip(*(log_curves(x, n, m, slopes, lapse) for lapse in LAPSES[::every_lapse]), strict=True)
+    solving, failing, prior = map(np.array, curves)  # (lapse, m, slope, spans) twice, (lapse, m, slope)
+    likelihood = solved @ solving.reshape(-1, len(x)).T + (n - solved) @ failing.reshape(-1, len(x)).T
+    best = (likelihood + prior.ravel()).argmax(1)
+    saturated = (xlogy(solved, solved / n) + xlogy(n - solved, 1 - solved / n)).sum(1)
+    return np.asarray(2 * (saturated - likelihood[np.arange(len(solved)), best]))
