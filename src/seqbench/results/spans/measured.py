@@ -10,6 +10,7 @@ from typing import Any
 
 from seqbench.errors import ConfigError
 from seqbench.results.statistics.cost import Growth, cost_growth
+from seqbench.results.statistics.falling import falling_interval
 from seqbench.results.statistics.goodness_of_fit import goodness_of_fit
 from seqbench.results.statistics.proportion import wilson_interval
 from seqbench.results.statistics.span import Span, fit_seeds, fit_span
@@ -156,6 +157,11 @@ class Measured:
             return None
         return goodness_of_fit(self._outcomes(), self.fit)
 
+    @cached_property
+    def falling(self) -> tuple[float, float] | None:
+        """The interval of the 50 % point if no curve is assumed; None where `fit_p` is."""
+        return None if self.fit_p is None else falling_interval(self._outcomes())
+
     def _independent(self) -> bool:
         """Return whether no seed ran at two spans."""
         return not any({*a.seeds} & {*b.seeds} for a, b in itertools.combinations(self.spans, 2))
@@ -196,13 +202,13 @@ class Measured:
 
     def plain(self) -> dict[str, Any]:
         """Return all that is known, in values of JSON. An end that is open, or no number, is None."""
+        fit, (low, high) = self.fit, self.falling or (None, None)
+        assumed = {"fit_p": self.fit_p, "falling_low": low, "falling_high": high}
         growths = {"sequences": self.sequence_growth(), "flops": self.flops_growth()}
         return {
             "task": self.protocol.task,
             "entrant": self.label,
-            "span": None
-            if self.fit is None
-            else {"text": str(self.fit), **asdict(self.fit), "fit_p": self.fit_p},
+            "span": None if fit is None else {"text": str(fit), **asdict(fit), **assumed},
             "growth": {name: asdict(growth) for name, growth in growths.items()},
             "protocol": asdict(self.protocol),
             "spans": [asdict(at) for at in self.spans],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tabulate import tabulate
@@ -53,8 +54,16 @@ def _cell(each: Measured | None) -> str:
     return f"{each.fit or MISSING}{misfit}{MARK if each.lacking else ''}"
 
 
-def _misfit(each: Measured) -> bool:
-    return each.fit_p is not None and each.fit_p <= MISFIT
+def _misfit(each: Measured) -> str:
+    """Return what must be known where the rates do not follow the curve; empty where they do."""
+    if each.fit is None or each.fit_p is None or each.falling is None or each.fit_p > MISFIT:
+        return ""
+    low, high = each.falling
+    return (
+        f"{MISFIT_MARK} {each.label} on {each.protocol.task}: the rates do not follow the curve "
+        f"(p = {each.fit_p:.2g}), so that its interval is not to be relied on. If no more is assumed than "
+        f"that the rates fall, it is {replace(each.fit, low=low, high=high)}."
+    )
 
 
 def cost_rows(measured: Sequence[Measured]) -> list[Row]:
@@ -107,11 +116,8 @@ def protocol_lines(measured: Sequence[Measured]) -> list[str]:
     lines = [_protocol(its, [each for each in measured if each.protocol == its]) for its in protocols]
     lines += [f"{MARK} {sentence}" for each in measured for sentence in each.lacking]
     for each in measured:
-        if _misfit(each):
-            lines.append(
-                f"{MISFIT_MARK} {each.label} on {each.protocol.task}: the rates do not follow the curve "
-                f"(p = {each.fit_p:.2g}), so that the interval is not to be relied on."
-            )
+        if sentence := _misfit(each):
+            lines.append(sentence)
         mixed = [str(at.span) for at in each.spans if len(at.platforms) > 1]
         if mixed:
             lines.append(
@@ -147,6 +153,7 @@ def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
     for each in measured:
         for at in each.spans:
             steps, (low, high), fit = each.steps(at), at.interval, each.fit
+            falling_low, falling_high = each.falling or (None, None)
             assert fit is not None
             yield {
                 "task": each.protocol.task,
@@ -172,6 +179,8 @@ def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
                 "slope": fit.slope,
                 "lapse": fit.lapse,
                 "fit_p": each.fit_p,
+                "falling_low": falling_low,
+                "falling_high": falling_high,
             }
 
 

@@ -254,7 +254,7 @@ def log_curves(
         information = information * second - first**2
     with np.errstate(divide="ignore", invalid="ignore"):
         # Rounding may leave an information of nothing a little below zero: there the prior is 0.
-        prior = np.nan_to_num(np.log(information) / 2, nan=-np.inf)
+        prior = np.nan_to_num(np.log(information) / 2, nan=-np.inf, neginf=-np.inf)
     return np.log(np.maximum((1 - lapse) * p, TINY)), np.log(failing), prior
 
 
@@ -265,9 +265,10 @@ def _maximum(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     before, at, after = (np.take_along_axis(values, (inner + i)[..., None], -1)[..., 0] for i in (-1, 0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         offset = (before - after) / (before - 2 * at + after) / 2
+        rise = (after - before) * offset / 4
     # There is no parabola at the ends of the grid, beside an infinite value, or where all are equal.
-    offset = np.where((index == inner) & np.isfinite(offset), offset, 0.0)
-    return np.asarray(values.max(axis=-1) - (before - after) * offset / 4), index + offset
+    known = (index == inner) & np.isfinite(rise)
+    return values.max(axis=-1) + np.where(known, rise, 0.0), index + np.where(known, offset, 0.0)
 
 
 def _ends(m: NDArray[np.float64], tolerated: NDArray[np.float64]) -> tuple[float, float]:
