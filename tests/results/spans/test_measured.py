@@ -10,6 +10,7 @@ from tests.runs.handmade import result
 from seqbench.errors import ConfigError
 from seqbench.results.spans.measured import Measured, at_span
 from seqbench.results.spans.tables import to_json
+from seqbench.results.statistics.goodness_of_fit import goodness_of_fit
 from seqbench.results.statistics.span import fit_seeds, fit_span
 
 
@@ -30,6 +31,9 @@ def test_fresh_seeds_at_each_span_are_independent() -> None:
     its = entrant()
     assert its.fit == fit_span({a.span: (a.solved, a.n) for a in its.spans})
     assert 40 < its.fit.low < its.fit.estimate < its.fit.high < 57
+    assert its.fit_p == goodness_of_fit({a.span: (a.solved, a.n) for a in its.spans}, its.fit)
+    assert its.falling == (40, 57)
+    assert (its.plain()["span"]["fit_p"], its.plain()["span"]["falling_high"]) == (its.fit_p, 57)
 
 
 def test_the_same_seeds_at_each_span_are_whole() -> None:
@@ -41,6 +45,7 @@ def test_the_same_seeds_at_each_span_are_whole() -> None:
         its.fit == fit_seeds(whole)
         and its.fit.factor > fit_span({s: (sum(r), 5) for s, r in whole.items()}).factor
     )
+    assert its.fit_p is None and its.falling is None and its.plain()["span"]["falling_low"] is None
 
 
 def test_spans_of_which_some_share_seeds_are_refused() -> None:

@@ -61,6 +61,26 @@ def test_the_protocol_stands_under_the_table() -> None:
     ]
 
 
+def test_rates_that_do_not_follow_the_curve_are_marked() -> None:
+    rates = {10: 16, 20: 16, 28: 16, 40: 8, 57: 8, 80: 8, 113: 8, 160: 8, 226: 8, 320: 8, 400: 0}
+    spans = tuple(at(span, [5] * solved + [None] * (16 - solved)) for span, solved in rates.items())
+    rnn = Measured(PROTOCOL, "rnn", spans, lacking=("rnn lacks 1 run.",))
+    assert rnn.fit is not None and rnn.fit_p is not None and rnn.fit_p < 0.01
+    assert [row["latch"] for row in span_rows([rnn, entrant()])] == [f"{rnn.fit}†*", str(entrant().fit)]
+    line = (
+        f"† rnn on latch: the rates do not follow the curve (p = {rnn.fit_p:.2g}), so that its interval is "
+        "not to be relied on. If no more is assumed than that the rates fall, it is "
+        f"{rnn.fit.estimate:.3g} [28–400]."
+    )
+    assert line in protocol_lines([rnn, entrant()])
+    assert not any("†" in line for line in protocol_lines([entrant()]))
+    found = texts([rnn, entrant("gru", task="adding")])
+    assert line in found["md"] and "†" in found["tex"]
+    rows = list(csv.DictReader(io.StringIO(found["csv"])))
+    assert float(rows[0]["fit_p"]) == rnn.fit_p and float(rows[-1]["fit_p"]) > 0.3
+    assert (float(rows[0]["falling_low"]), float(rows[0]["falling_high"])) == (28, 400)
+
+
 def test_every_format() -> None:
     found = texts([entrant("a_b"), entrant("gru", task="adding")], "seqbench span …", "commit x")
     assert (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy.optimize import brentq
@@ -49,6 +49,20 @@ def staircases(
                 runs[length] = np.concatenate([before, rng.random(len(p)) < p])
                 outcomes[length] = (int(runs[length].sum()), n)
         yield runs
+
+
+def rates_along(
+    rate: Callable[[float], float], n: int, repeats: int, most_n: int | None = None
+) -> Iterator[dict[int, tuple[int, int]]]:
+    """Yield the outcomes of simulated staircases of independent runs, for any solve rate of a span."""
+    rng = np.random.default_rng(n)
+    for _ in range(repeats):
+        outcomes: dict[int, tuple[int, int]] = {}
+        while tried := next_runs(outcomes, LEAST, MOST, n, most_n or n):
+            for span, runs in tried.items():
+                solved, before = outcomes.get(span, (0, 0))
+                outcomes[span] = (solved + rng.binomial(runs - before, rate(span)), runs)
+        yield outcomes
 
 
 def _half_point(slope: float, lapse: float) -> float:

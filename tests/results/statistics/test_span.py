@@ -121,6 +121,15 @@ def test_whole_seeds_widen_the_interval_only_where_seeds_differ() -> None:
     assert fit_seeds(alike) == fit_span({span: (sum(runs), 5) for span, runs in alike.items()})
 
 
+@pytest.mark.parametrize("n", [16, 100, 1000])
+def test_the_interval_narrows_with_the_root_of_the_number_of_runs(n: int) -> None:
+    rates = {8: 0.982, 16: 0.881, 32: 0.5, 64: 0.119, 128: 0.018}  # slope 2, half at 32
+    fit = fit_span({span: (round(n * rate), n) for span, rate in rates.items()})
+    assert fit.estimate == pytest.approx(32, rel=0.01)
+    # Of a thousand runs the grid of 50 % points is nearly too coarse.
+    assert math.log2(fit.factor) * math.sqrt(n) == pytest.approx(2.8, rel=0.15)
+
+
 @pytest.mark.parametrize("outcomes", [{}, {0: (1, 5)}, {10: (6, 5)}, {10: (0, 0)}, {10: (-1, 5)}])
 def test_what_are_no_outcomes_is_refused(outcomes: dict[int, tuple[int, int]]) -> None:
     with pytest.raises(ValueError, match=r"no counts of runs|there are none"):

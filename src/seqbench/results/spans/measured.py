@@ -10,6 +10,8 @@ from typing import Any
 
 from seqbench.errors import ConfigError
 from seqbench.results.statistics.cost import Growth, cost_growth
+from seqbench.results.statistics.falling import falling_interval
+from seqbench.results.statistics.goodness_of_fit import goodness_of_fit
 from seqbench.results.statistics.proportion import wilson_interval
 from seqbench.results.statistics.span import Span, fit_seeds, fit_span
 from seqbench.results.statistics.survival import Survival, kaplan_meier
@@ -136,14 +138,36 @@ class Measured:
         """
         if not self.spans:
             return None
-        if len(self.spans) == 1 or not _shared(self.spans):
-            return fit_span({at.span: (at.solved, at.n) for at in self.spans})
+        if self._independent():
+            return fit_span(self._outcomes())
         if len({at.seeds for at in self.spans}) > 1:
             raise ConfigError(
                 f"{self.label} on {self.protocol.task}: some spans share seeds and some do not, so that the "
                 "runs are neither independent nor of whole seeds."
             )
         return fit_seeds({at.span: [step is not None for step in at.solved_at] for at in self.spans})
+
+    @cached_property
+    def fit_p(self) -> float | None:
+        """How probable rates are that follow the curve no better; None where no span is complete.
+
+        None too where the same seeds ran at each span: seeds that differ would be taken for a misfit.
+        """
+        if self.fit is None or not self._independent():
+            return None
+        return goodness_of_fit(self._outcomes(), self.fit)
+
+    @cached_property
+    def falling(self) -> tuple[float, float] | None:
+        """The interval of the 50 % point if no curve is assumed; None where `fit_p` is."""
+        return None if self.fit_p is None else falling_interval(self._outcomes())
+
+    def _independent(self) -> bool:
+        """Return whether no seed ran at two spans."""
+        return not any({*a.seeds} & {*b.seeds} for a, b in itertools.combinations(self.spans, 2))
+
+    def _outcomes(self) -> dict[int, tuple[int, int]]:
+        return {at.span: (at.solved, at.n) for at in self.spans}
 
     def steps(self, at: AtSpan) -> Survival:
         """Return the steps to solve at a span, runs that did not solve the task censored at the budget."""
@@ -178,18 +202,15 @@ class Measured:
 
     def plain(self) -> dict[str, Any]:
         """Return all that is known, in values of JSON. An end that is open, or no number, is None."""
+        fit, (low, high) = self.fit, self.falling or (None, None)
+        assumed = {"fit_p": self.fit_p, "falling_low": low, "falling_high": high}
         growths = {"sequences": self.sequence_growth(), "flops": self.flops_growth()}
         return {
             "task": self.protocol.task,
             "entrant": self.label,
-            "span": None if self.fit is None else {"text": str(self.fit), **asdict(self.fit)},
+            "span": None if fit is None else {"text": str(fit), **asdict(fit), **assumed},
             "growth": {name: asdict(growth) for name, growth in growths.items()},
             "protocol": asdict(self.protocol),
             "spans": [asdict(at) for at in self.spans],
             "lacking": list(self.lacking),
         }
-
-
-def _shared(spans: Sequence[AtSpan]) -> bool:
-    """Return whether a seed ran at two spans."""
-    return any({*a.seeds} & {*b.seeds} for a, b in itertools.combinations(spans, 2))

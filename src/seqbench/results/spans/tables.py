@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tabulate import tabulate
@@ -14,10 +15,13 @@ from seqbench.results.rendering.latex import ESCAPES
 from seqbench.results.rendering.markdown import escape
 from seqbench.results.rendering.rows import rows_to_csv
 from seqbench.results.spans.measured import AtSpan, Measured, Protocol
+from seqbench.results.statistics.goodness_of_fit import MISFIT
 
 Row = dict[str, str]
 #: What marks an entrant whose spans are not all complete.
 MARK = "*"
+#: What marks one whose rates do not follow the curve.
+MISFIT_MARK = "†"
 LEGEND = (
     "Each cell: the span at which half of the runs solve the task, with its 95 % interval (profile "
     "likelihood). <, >: outside of the spans tried; 'unsure': the rates do not place it among them."
@@ -46,7 +50,20 @@ def span_rows(measured: Sequence[Measured]) -> list[Row]:
 def _cell(each: Measured | None) -> str:
     if each is None:
         return MISSING
-    return f"{each.fit or MISSING}{MARK if each.lacking else ''}"
+    misfit = MISFIT_MARK if _misfit(each) else ""
+    return f"{each.fit or MISSING}{misfit}{MARK if each.lacking else ''}"
+
+
+def _misfit(each: Measured) -> str:
+    """Return what must be known where the rates do not follow the curve; empty where they do."""
+    if each.fit is None or each.fit_p is None or each.falling is None or each.fit_p > MISFIT:
+        return ""
+    low, high = each.falling
+    return (
+        f"{MISFIT_MARK} {each.label} on {each.protocol.task}: the rates do not follow the curve "
+        f"(p = {each.fit_p:.2g}), so that its interval is not to be relied on. If no more is assumed than "
+        f"that the rates fall, it is {replace(each.fit, low=low, high=high)}."
+    )
 
 
 def cost_rows(measured: Sequence[Measured]) -> list[Row]:
@@ -94,11 +111,13 @@ def _steps(value: float, budget: int) -> str:
 
 
 def protocol_lines(measured: Sequence[Measured]) -> list[str]:
-    """Return what must be known of how it was measured: a sentence for each task, and what is lacking."""
+    """Return what must be known of the spans: a sentence for each task, what is lacking, and misfits."""
     protocols = dict.fromkeys(each.protocol for each in measured)
     lines = [_protocol(its, [each for each in measured if each.protocol == its]) for its in protocols]
     lines += [f"{MARK} {sentence}" for each in measured for sentence in each.lacking]
     for each in measured:
+        if sentence := _misfit(each):
+            lines.append(sentence)
         mixed = [str(at.span) for at in each.spans if len(at.platforms) > 1]
         if mixed:
             lines.append(
@@ -134,6 +153,7 @@ def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
     for each in measured:
         for at in each.spans:
             steps, (low, high), fit = each.steps(at), at.interval, each.fit
+            falling_low, falling_high = each.falling or (None, None)
             assert fit is not None
             yield {
                 "task": each.protocol.task,
@@ -158,6 +178,9 @@ def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
                 "log2_m": fit.log2_m,
                 "slope": fit.slope,
                 "lapse": fit.lapse,
+                "fit_p": each.fit_p,
+                "falling_low": falling_low,
+                "falling_high": falling_high,
             }
 
 

@@ -153,11 +153,12 @@ def _fit(outcomes: Outcomes, quantile: float) -> Span:
     spans = sorted(outcomes)
     x = np.log2(spans)
     solved, n = np.array([outcomes[span] for span in spans], dtype=float).T
-    inside = np.linspace(x[0], x[-1], 2 + round(RESOLUTION * (x[-1] - x[0])))
-    m = np.concatenate([x[0] - BEYOND[::-1], inside, x[-1] + BEYOND])
-    profiles, slopes_at = zip(
-        *(_maximum(_penalised_likelihood(x, solved, n, m, lapse)) for lapse in LAPSES), strict=True
-    )
+    m = half_points(x)
+    likelihoods = []
+    for lapse in LAPSES:
+        solving, failing, prior = log_curves(x, n, m, SLOPES, lapse)
+        likelihoods.append(solving @ solved + failing @ (n - solved) + prior)
+    profiles, slopes_at = zip(*map(_maximum, likelihoods), strict=True)
     lapse_at = np.argmax(profiles, axis=0)  # (m,)
     profile = np.max(profiles, axis=0)
     largest, best_at = _maximum(profile)
@@ -214,24 +215,36 @@ def _log_odds(x: Any, m: Any, slope: Any, lapse: float) -> Any:
     return slope * (m - x) + logit(0.5 / (1 - lapse))
 
 
-def _penalised_likelihood(
+def half_points(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log₂ of the 50 % points that are considered, ascending, for log₂ of the spans tried."""
+    inside = np.linspace(x[0], x[-1], 2 + round(RESOLUTION * (x[-1] - x[0])))
+    return np.concatenate([x[0] - BEYOND[::-1], inside, x[-1] + BEYOND])
+
+
+def log_curves(
     x: NDArray[np.float64],
-    solved: NDArray[np.float64],
     n: NDArray[np.float64],
     m: NDArray[np.float64],
+    slopes: NDArray[np.float64],
     lapse: float,
-) -> NDArray[np.float64]:
-    """Return the log-likelihood with Jeffreys' prior for every 50 % point m and slope, (m, slope).
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return what the likelihood of every curve is made of.
+
+    With the numbers of solved runs it is solving @ solved + failing @ (n - solved) + prior.
 
     Args:
         x: log₂ of the spans, (spans,).
-        solved: the numbers of runs that solved the task, (spans,).
         n: the numbers of runs, (spans,).
         m: log₂ of the 50 % points.
+        slopes: of the curves, 1/octave.
         lapse: the share of runs that fail at any span.
+
+    Returns:
+        The logarithms of the probabilities to solve the task and to fail, (m, slope, spans), and of Jeffreys'
+        prior, (m, slope).
     """
     distance = m[:, None, None] - x  # (m, 1, spans)
-    odds = _log_odds(x, m[:, None, None], SLOPES[:, None], lapse)  # (m, slope, spans)
+    odds = _log_odds(x, m[:, None, None], slopes[:, None], lapse)  # (m, slope, spans)
     p, q = expit(odds), expit(-odds)
     failing = np.maximum(lapse + (1 - lapse) * q, TINY)
     weight = n * (1 - lapse) * p * q**2 / failing
@@ -241,9 +254,8 @@ def _penalised_likelihood(
         information = information * second - first**2
     with np.errstate(divide="ignore", invalid="ignore"):
         # Rounding may leave an information of nothing a little below zero: there the prior is 0.
-        penalty = np.nan_to_num(np.log(information) / 2, nan=-np.inf)
-    solving = np.maximum((1 - lapse) * p, TINY)
-    return np.asarray(np.log(solving) @ solved + np.log(failing) @ (n - solved) + penalty)
+        prior = np.nan_to_num(np.log(information) / 2, nan=-np.inf, neginf=-np.inf)
+    return np.log(np.maximum((1 - lapse) * p, TINY)), np.log(failing), prior
 
 
 def _maximum(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -253,9 +265,10 @@ def _maximum(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     before, at, after = (np.take_along_axis(values, (inner + i)[..., None], -1)[..., 0] for i in (-1, 0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         offset = (before - after) / (before - 2 * at + after) / 2
+        rise = (after - before) * offset / 4
     # There is no parabola at the ends of the grid, beside an infinite value, or where all are equal.
-    offset = np.where((index == inner) & np.isfinite(offset), offset, 0.0)
-    return np.asarray(values.max(axis=-1) - (before - after) * offset / 4), index + offset
+    known = (index == inner) & np.isfinite(rise)
+    return values.max(axis=-1) + np.where(known, rise, 0.0), index + np.where(known, offset, 0.0)
 
 
 def _ends(m: NDArray[np.float64], tolerated: NDArray[np.float64]) -> tuple[float, float]:
