@@ -7,8 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from seqbench.runs.differences import differences
+
+T = TypeVar("T")
 
 #: Four runs, of ten seconds each or longer.
 SWEEP = [
@@ -64,16 +67,17 @@ def results(folder: Path) -> dict[Path, int]:
     return {path.parent.relative_to(folder): path.stat().st_mtime_ns for path in found}
 
 
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Wait until a condition holds.
+def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
+    """Wait until a condition holds; return what it then gives.
 
     Raises:
         AssertionError: it does not within a time.
     """
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
         time.sleep(0.2)
+    return found
 
 
 def check_same(one: Path, other: Path, runs: Sequence[Path]) -> None:

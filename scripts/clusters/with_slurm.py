@@ -25,6 +25,8 @@ from scripts.clusters.trial import (
     wait_until,
 )
 
+from seqbench.runs.locks import is_locked
+
 ROOT = Path(__file__).parents[2]
 SLURM = ["hydra/launcher=slurm", "hydra.launcher.partition=low", "hydra.launcher.time=30"]
 
@@ -54,13 +56,13 @@ def log_of(folder: Path, job: str) -> str:
 
 
 def at_work(folder: Path) -> list[str]:
-    """Return the jobs in the midst of training a run: it has a checkpoint, and its process is there again."""
+    """Return the jobs in the midst of training a run: it has a checkpoint, and a process holds its lock."""
     found = []
     for job, state in states().items():
         number = int(job.partition("_")[2])
         task, model = JOBS[number]
         training = any(folder.glob(f"runs/{task}/{model}-*/seed-0/checkpoints/last.pt"))
-        locked = any(folder.glob(f"runs/{task}/{model}-*/seed-0/.lock"))
+        locked = any(map(is_locked, folder.glob(f"runs/{task}/{model}-*/seed-0")))
         if state == "RUNNING" and training and locked:
             found.append(job)
     return found
@@ -109,14 +111,12 @@ def trial(whole: Path, there: Path, runs: list[Path]) -> None:
     assert "ValueError: broken on purpose" in log_of(there, failed)
 
     step("a job of more priority takes the place of those that run: they go back into the queue")
-    wait_until(lambda: at_work(there), 180, "a run is at work")
-    preempted = at_work(there)[0]
-    ask("sbatch", "--partition=high", "--exclusive", "--output=/dev/null", "--wrap=sleep 3")
+    preempted = wait_until(lambda: at_work(there), 180, "a run is at work")[0]
+    ask("sbatch", "--wait", "--partition=high", "--exclusive", "--output=/dev/null", "--wrap=sleep 3")
     wait_until(lambda: restarts(preempted) == 1, 60, "it is preempted")
 
     step("the time of one is up: it goes back too")
-    wait_until(lambda: at_work(there), 180, "a run is at work again")
-    over = at_work(there)[0]
+    over = wait_until(lambda: at_work(there), 180, "a run is at work again")[0]
     before = restarts(over)
     ask("scancel", "--batch", "--signal=USR2", over)
     wait_until(lambda: restarts(over) == before + 1, 60, "it is requeued")
