@@ -6,13 +6,16 @@ import datetime
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
+from scripts.pages import command
+from scripts.pages.make import make
+from scripts.pages.page import RESULTS, Change, Page, load, names, records_of
+from scripts.pages.records import core_hours
 
 from seqbench.errors import SeqbenchError
 from seqbench.runs.exchange import export_runs
@@ -21,12 +24,6 @@ from seqbench.runs.result import Result
 from tests.runs.handmade import result, store
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from pages import command  # noqa: E402
-from pages.make import make  # noqa: E402
-from pages.page import RESULTS, Change, Page, load, names, records_of  # noqa: E402
-from pages.records import core_hours  # noqa: E402
 
 COMMIT, OTHER = 40 * "a", 40 * "b"
 MADE: dict[str, Any] = {"commit": COMMIT, "device": "A CPU", "versions": {"torch": "2", "compiler": "cc"}}

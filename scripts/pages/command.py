@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pages.make import make
-from pages.page import Page, load, names, records_of
+from scripts.pages.make import make
+from scripts.pages.page import Page, load, names, records_of
+
 from seqbench.cli.arguments import Arguments
 from seqbench.errors import ConfigError, SeqbenchError, StoreError, say
 from seqbench.runs.exchange import export_runs

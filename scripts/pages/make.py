@@ -11,8 +11,9 @@ from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
-from pages.page import RESULTS, Item, Page, records_of
-from pages.records import check, check_commit, how_it_was_made
+from scripts.pages.page import RESULTS, Item, Page, records_of
+from scripts.pages.records import check, check_commit, how_it_was_made
+
 from seqbench.cli.dispatch import COMMANDS
 from seqbench.errors import ConfigError, StoreError, say
 from seqbench.results.pages import write_page

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pages.page import Change, Page
+from scripts.pages.page import Change, Page
+
 from seqbench.errors import StoreError
 from seqbench.runs.result import Result
 
