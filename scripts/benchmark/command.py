@@ -84,7 +84,7 @@ def parsed(description: str, arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--tune", action="store_true", help="propose the table of engines, and nothing else")
     parser.add_argument("--against", metavar="COMMIT", help="what `quickstart` compares with")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="a cuda device is the first")
-    parser.add_argument("--rounds", type=int, default=7, help="how often everything is measured (7)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured (5)")
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes, once: does every part run? Its numbers mean nothing"
     )

@@ -38,7 +38,7 @@ class Settings:
     """
 
     device: str = "cpu"
-    rounds: int = 7
+    rounds: int = 5
     quick: bool = False
     against: str | None = None
 
