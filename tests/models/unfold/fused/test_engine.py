@@ -49,12 +49,30 @@ CELLS = {
     "mut1": MUT1,
     "skip": lambda f, h: SkipRNN(f, h, delay=3),
     "skip alone": lambda f, h: SkipRNN(f, h, delay=2, single=False),
+    "skip, longer than the sequence": lambda f, h: SkipRNN(f, h, delay=9),
+    "parts that trade places": lambda f, h: Moving(f, h),
     "clockwork": ClockworkRNN,
     "deep": lambda f, h: DeepTransitionRNN(f, h, depth=3, skip=True),
     "min_gru": MinGRU,
     "echo": lambda f, h: EchoState(f, h, alpha=0.3),
 }
 RAGGED = [3, 7, 0, 1, 5]
+
+
+class Moving(SkipRNN):
+    """Parts of the state take the place of others: two trade theirs, one is taken twice, one stays."""
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        sizes = (*[self.hidden_size] * 6, 1, 1)
+        return tuple(self.U.new_zeros(batch_size, size) for size in sizes)
+
+    def step(self, projected: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        a, b, c, d, e, f, narrow, other = state
+        h = torch.tanh(projected + a @ self.W.t() + e @ self.D.t() + narrow * c - other)
+        return h + f, (b, a, d, d, h, f, other, narrow + h[:, :1])
+
+    def output_of(self, projected: object, state: object) -> None:
+        return None
 
 
 def passes(cell: Cell, x: Tensor, engine: str, **options) -> list[Tensor]:

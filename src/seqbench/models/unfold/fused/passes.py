@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from seqbench.models.unfold.fused.derivative import Gradients
-from seqbench.models.unfold.fused.nodes import Node, Product
+from seqbench.models.unfold.fused.nodes import Input, Node, Product
 from seqbench.models.unfold.fused.program import Function, Program
 from seqbench.models.unfold.fused.write import Place, Sink, Writer, padded, starts
 
@@ -39,11 +39,12 @@ def write_forward(made: Program) -> None:
         writer.local[name] = padded(width)
         writer.places[name] = Place(name, 0, padded(width))
         function.pointers.append(name.upper())
-    sinks = []
+    sinks, moved = [], _moved("s", [[(0, node)] for node in step.state], step.state_widths)
     for i, node in enumerate(step.state):
-        writer.local[f"next{i}"] = padded(node.width)
-        sinks.append(Sink(node, Place(f"next{i}", 0, padded(node.width))))
         function.pointers.append(f"END{i}")
+        if i not in moved:
+            writer.local[f"next{i}"] = padded(node.width)
+            sinks.append(Sink(node, Place(f"next{i}", 0, padded(node.width))))
     stored = {f"KEPT{i}": (f"k{i}", step.state[i]) for i in made.states}
     stored |= {
         f"OUT{i}": (f"o{i}", node) for i, node in enumerate(step.outputs) if made.output_state[i] is None
@@ -58,7 +59,6 @@ def write_forward(made: Program) -> None:
     writer.rows["tape"] = f"real *tape = TAPE + t * TAPE_step + g * {made.tape_width};"
     sinks += [Sink(node, Place("tape", start)) for node, start in made.tape.items()]
     writer.write(sinks)
-    swap = [f"{{ real *old = s{i}; s{i} = next{i}; next{i} = old; }}" for i in range(len(step.state))]
     load = _copy([(f"{name} + i * {padded(w)}", f"{name.upper()} + (t * B + g) * {w}", w)
                   for name, w in inputs.items()], "m")  # fmt: skip
     first = [(f"{name} + i * {padded(w)}", f"{name.upper()} + g * {w}", w) for name, w in states.items()]
@@ -68,7 +68,7 @@ def write_forward(made: Program) -> None:
         *_copy(first, "rows"),
         "for (long t = 0, m = rows; t < T; t++) {",
         "  if (lengths) while (m && lengths[order[i0 + m - 1]] <= t) m--;",
-        *_indented([*load, *writer.lines, *swap]),
+        *_indented([*load, *writer.lines, *_move("s", moved, step.state_widths)]),
         *_indented(_copy(last, "m", "if ((lengths && lengths[g] < T ? lengths[g] : T) != t + 1) continue;")),
         "}",
     ]
@@ -97,12 +97,15 @@ def write_backward(made: Program, gradients: Gradients) -> None:
     writer.rows["tape"] = f"const real *tape = TAPE + (t * B + g) * {made.tape_width};"
     writer.places |= {node: Place("tape", start) for node, start in made.tape.items()}
     sinks, widths = [], dict(enumerate(step.state_widths))
+    of_states = [gradients.whole(f"s{i}", width) for i, width in widths.items()]
+    moved = _moved("ds", of_states, step.state_widths)
     for i, width in widths.items():
-        writer.local |= {f"ds{i}": padded(width), f"next{i}": padded(width)}
+        writer.local[f"ds{i}"] = padded(width)
         writer.places[f"ds{i}"] = Place(f"ds{i}", 0, padded(width))
         function.pointers += [f"DEND{i}", f"DS{i}"]
-        whole = gradients.whole(f"s{i}", width)
-        sinks += [Sink(g, Place(f"next{i}", start, padded(width))) for start, g in whole]
+        if i not in moved:
+            writer.local[f"next{i}"] = padded(width)
+            sinks += [Sink(g, Place(f"next{i}", start, padded(width))) for start, g in of_states[i]]
     groups = _groups(gradients)
     collected: dict[str, int] = {}
 
@@ -151,7 +154,6 @@ def write_backward(made: Program, gradients: Gradients) -> None:
         for start, g in gradients.whole(f"x{i}", width)
     ])  # fmt: skip
     of_inputs = writer.lines
-    swap = [f"{{ real *old = ds{i}; ds{i} = next{i}; next{i} = old; }}" for i in widths]
     arriving = [(f"ds{i} + i * {padded(w)}", f"DEND{i} + g * {w}", w) for i, w in widths.items()]
     done = [(f"DS{i} + g * {w}", f"ds{i} + i * {padded(w)}", w) for i, w in widths.items()]
     clear = [f"memset(b{index}, 0, {width} * sizeof(real));" for index, width in vectors.items()]
@@ -167,12 +169,51 @@ def write_backward(made: Program, gradients: Gradients) -> None:
         "  if (lengths) while (m < rows && lengths[order[i0 + m]] > t) m++;",
         *_indented(_copy(arriving, "m", first="live")),
         *_indented([*at_row, *clear, *main, "if (inputs) {", *_indented(of_inputs), "}"]),
-        *_indented([*sums, *flush, *swap]),
+        *_indented([*sums, *flush, *_move("ds", moved, step.state_widths)]),
         "}",
         *_copy(arriving, "rows", first="m"),
         *_copy(done, "rows"),
     ]
     _finish(made, function, writer, body, add, collected)
+
+
+def _moved(
+    name: str, after: Sequence[Sequence[tuple[int, Node]]], widths: Sequence[int]
+) -> dict[int, int]:
+    """Return which arrays after a step are whole arrays of before it, and which: nobody need copy these.
+
+    A delay of d steps is d vectors, each of which takes the place of the one before it.
+
+    Args:
+        name: of the arrays, without their number.
+        after: the values of each array after the step, in pieces with their first columns.
+        widths: columns of each array.
+    """
+    before = {f"{name}{k}": k for k in range(len(widths))}
+    moved: dict[int, int] = {}
+    for i, pieces in enumerate(after):
+        node = pieces[0][1]
+        if isinstance(node, Input) and node.width == widths[i] and node.name in before:
+            k = before[node.name]
+            if widths[k] == widths[i] and k not in moved.values():
+                moved[i] = k
+    return moved
+
+
+def _move(name: str, moved: Mapping[int, int], widths: Sequence[int]) -> list[str]:
+    """Return C that ends a step: each array becomes what it is after it.
+
+    An array that was computed lies in `next`, which gets an array that is needed no longer.
+    """
+    free = [k for k in range(len(widths)) if k not in moved.values()]
+    lines = [f"{name}{i} = old[{k}];" for i, k in moved.items() if i != k]
+    for i in range(len(widths)):
+        if i not in moved:
+            k = next(k for k in free if widths[k] == widths[i])
+            free.remove(k)
+            lines.append(f"{name}{i} = next{i}; next{i} = old[{k}];")
+    every = ", ".join(f"{name}{k}" for k in range(len(widths)))
+    return [f"{{ real *old[] = {{{every}}};", *_indented(lines), "}"] if lines else []
 
 
 def _groups(gradients: Gradients) -> list[Group]:
