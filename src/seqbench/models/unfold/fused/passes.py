@@ -177,9 +177,7 @@ def write_backward(made: Program, gradients: Gradients) -> None:
     _finish(made, function, writer, body, add, collected)
 
 
-def _moved(
-    name: str, after: Sequence[Sequence[tuple[int, Node]]], widths: Sequence[int]
-) -> dict[int, int]:
+def _moved(name: str, after: Sequence[Sequence[tuple[int, Node]]], widths: Sequence[int]) -> dict[int, int]:
     """Return which arrays after a step are whole arrays of before it, and which: nobody need copy these.
 
     A delay of d steps is d vectors, each of which takes the place of the one before it.
