@@ -145,10 +145,24 @@ def test_unsolved_runs_are_censored(steps: list[int | None], text: str) -> None:
     assert shown(StepsToSolve(), *runs) == text
 
 
-def test_a_run_is_censored_where_it_ended_and_a_diverged_one_at_its_budget() -> None:
-    early = run(steps=1000, solved_at=None)
-    lost = run(seed=1, steps=700, solved_at=None, status="diverged", trainer__max_steps=2000)
-    assert shown(StepsToSolve(), early, lost) == "none in 1k–2k steps"
+def test_a_run_that_ended_early_is_censored_at_its_budget() -> None:
+    """Where it ended it would say nothing of the two that went on, and the median would be theirs."""
+    budget = {"trainer__max_steps": 1000, "trainer__patience": 3}
+    solved = [run(seed=seed, steps=500, solved_at=500, **budget) for seed in range(2)]
+    impatient = [run(seed=seed, steps=300, solved_at=None, **budget) for seed in (2, 3)]
+    lost = run(seed=4, steps=200, solved_at=None, status="diverged", **budget)
+    text = ">1k [500–∞] steps\n3 censored at 1k"
+    assert shown(StepsToSolve(), *solved, *impatient, lost) == text
+
+
+def test_a_diverged_run_has_no_value_though_weights_from_before_were_tested() -> None:
+    metrics = {"metrics": {"loss": loss("squared error"), "correct": share("correct")}}
+    metrics |= {"solved_metric": "correct"}
+    runs = [run(seed=s, test={"50": {"loss": 0.1 * s, "correct": 0.5}}, **metrics) for s in (1, 2, 3)]
+    runs.append(run(seed=4, test={"50": {"loss": 9.0, "correct": 0.0}}, status="diverged", **metrics))
+    row = compare(runs).frame.iloc[0]
+    assert row["values"] == pytest.approx([0.1, 0.2, 0.3]) and row["solved_metric_values"] == [0.5] * 3
+    assert row["note"] == "1 diverged, 3 of 4 with a value"
 
 
 def test_a_legend_says_what_the_table_holds_and_no_more() -> None:

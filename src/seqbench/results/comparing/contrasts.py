@@ -12,7 +12,6 @@ from seqbench.results.comparing.problems import Problem
 from seqbench.results.statistics.compare import holm, least_p, permutation_test
 from seqbench.results.statistics.proportion import boschloo, compare_rates, least_told
 from seqbench.results.statistics.survival import kaplan_meier, log_rank
-from seqbench.runs.result import Result
 
 if TYPE_CHECKING:
     from seqbench.tasks.metrics import Metric
@@ -37,7 +36,7 @@ class Contrast:
         measure: `solved`, `steps`, or the name of a metric.
         unit: of the metric; `share` for solve rates, `steps` for steps.
         n_first, n_second: how many runs of each are compared.
-        left_out: how many runs have no finite metric, and are left out.
+        left_out: how many runs diverged or have no finite metric, and are left out.
         value_first, value_second: the solve rates; the mean metrics, geometric where `ratio`; the median
             numbers of steps, infinite where half of the runs or more did not solve the task.
         ratio: whether `difference` is the first over the second, for losses and steps, and not first less
@@ -116,7 +115,7 @@ def _pair(problem: Problem, first: str, second: str, of: Sequence[str]) -> Itera
 
 
 def _solved(problem: Problem, first: str, second: str) -> Contrast:
-    a, b = (solved_at(problem.runs[model]) for model in (first, second))
+    a, b = ([run.steps_to_solve for run in problem.runs[model]] for model in (first, second))
     solved_a, solved_b = (sum(step is not None for step in its) for its in (a, b))
     found = compare_rates(solved_a, len(a), solved_b, len(b))
     return Contrast(
@@ -128,7 +127,7 @@ def _solved(problem: Problem, first: str, second: str) -> Contrast:
 
 def _steps(problem: Problem, first: str, second: str) -> Contrast:
     runs_a, runs_b = problem.runs[first], problem.runs[second]
-    a, b = (solved_at(runs_a), _budgets(runs_a)), (solved_at(runs_b), _budgets(runs_b))
+    a, b = (([run.steps_to_solve for run in runs], [run.budget for run in runs]) for runs in (runs_a, runs_b))
     median_a, median_b = kaplan_meier(*a).median, kaplan_meier(*b).median
     ratio = median_a / median_b if math.isfinite(median_a) and math.isfinite(median_b) else math.nan
     p = least = math.nan
@@ -143,9 +142,9 @@ def _steps(problem: Problem, first: str, second: str) -> Contrast:
 
 
 def _metric(problem: Problem, first: str, second: str, metric: Metric, length: int) -> Contrast:
-    """Compare a metric at a test length. Runs without a finite value, which diverged, are left out."""
+    """Compare a metric at a test length. Runs without a value are left out, diverged ones among them."""
     of_a, of_b = (
-        {run.seed: value for run in problem.runs[model] if (value := value_at(run, length)) is not None}
+        {run.seed: value for run in problem.runs[model] if (value := run.value_at(length)) is not None}
         for model in (first, second)
     )
     values = [*of_a.values(), *of_b.values()]
@@ -165,26 +164,6 @@ def _metric(problem: Problem, first: str, second: str, metric: Metric, length: i
         *(left_out, mean_a, mean_b, ratio, difference, math.nan, math.nan, p, least),
         paired=paired,
     )
-
-
-def value_at(run: Result, length: int) -> float | None:
-    """Return the headline metric of a run at a test length; None where it has none or it is not finite."""
-    return run.test.get(str(length), {}).get(run.metric or "")
-
-
-def solved_at(runs: Sequence[Result]) -> list[int | None]:
-    """Return the step at which each run solved its task; None for one that did not or that diverged."""
-    return [None if run.status == "diverged" else run.solved_at_step for run in runs]
-
-
-def _budgets(runs: Sequence[Result]) -> list[int]:
-    """Return the steps that each run could have had: all, or as many as its patience gave it."""
-    return [
-        run.steps
-        if run.status == "finished"
-        else int(run.config.get("trainer", {}).get("max_steps", run.steps))
-        for run in runs
-    ]
 
 
 def told(contrasts: Sequence[Contrast]) -> str:

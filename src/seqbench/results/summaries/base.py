@@ -40,24 +40,19 @@ class Cell:
 
     @property
     def values(self) -> list[float]:
-        """The finite values of the headline metric at the test length."""
-        tested = [run.test.get(str(self.length), {}).get(run.metric or "") for run in self.seeds]
+        """The headline metric at the test length, of the runs that have it; see `Result.value_at`."""
+        tested = [run.value_at(self.length) for run in self.seeds]
         return [value for value in tested if value is not None]
 
     @property
     def solved_at(self) -> list[int | None]:
         """The step at which each seed solved the task; None for one that did not or that diverged."""
-        return [None if run.status == "diverged" else run.solved_at_step for run in self.seeds]
+        return [run.steps_to_solve for run in self.seeds]
 
     @property
     def budgets(self) -> list[int]:
-        """The steps that each seed could have had, see `survival.kaplan_meier`."""
-        return [
-            run.config.get("trainer", {}).get("max_steps", run.steps)
-            if run.status == "diverged"
-            else run.steps
-            for run in self.seeds
-        ]
+        """The steps that each seed was given, see `Result.budget`."""
+        return [run.budget for run in self.seeds]
 
     def ended(self, status: Status) -> int:
         """Return the number of runs with a status."""
