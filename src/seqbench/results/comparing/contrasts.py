@@ -6,15 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 from seqbench.results.comparing.problems import Problem
 from seqbench.results.statistics.compare import holm, least_p, permutation_test
 from seqbench.results.statistics.proportion import boschloo, compare_rates, least_told
 from seqbench.results.statistics.survival import kaplan_meier, log_rank
-
-if TYPE_CHECKING:
-    from seqbench.tasks.metrics import Metric
 
 #: What can be compared.
 QUANTITIES = ("solved", "steps", "metric")
@@ -100,18 +96,48 @@ def contrasts(
 
 def _pair(problem: Problem, first: str, second: str, of: Sequence[str]) -> Iterator[Contrast]:
     """Yield the contrasts of two models on a problem: solve rates, steps, then metrics by test length."""
-    a, b = problem.runs[first], problem.runs[second]
-    solvable = all(run.solved_when for run in (*a, *b))
-    if solvable and "solved" in of:
-        yield _solved(problem, first, second)
-    if solvable and "steps" in of:
-        yield _steps(problem, first, second)
-    metric = next((run.headline for run in (*a, *b) if run.headline is not None), None)
-    if metric is None or "metric" not in of:
-        return
-    lengths = {length for run in a for length in run.test} & {length for run in b for length in run.test}
-    for length in sorted(lengths, key=int):
-        yield _metric(problem, first, second, metric, int(length))
+    if _solvable(problem, first, second):
+        if "solved" in of:
+            yield _solved(problem, first, second)
+        if "steps" in of:
+            yield _steps(problem, first, second)
+    if "metric" in of:
+        for length in _lengths(problem, first, second):
+            yield _metric(problem, first, second, length)
+
+
+def lacking(problem: Problem, pairs: Sequence[tuple[str, str]], of: Sequence[str]) -> list[str]:
+    """Return in words which of the quantities `of` pairs of models cannot be compared in on a problem."""
+    here = [pair for pair in pairs if {*pair} <= {*problem.runs}]
+    found = []
+    if {"solved", "steps"} & {*of} and not all(_solvable(problem, *pair) for pair in here):
+        found.append("not every run says when it counts as solved, so that solved and steps are not compared")
+    if "metric" in of:
+        found += [
+            f"{first} and {second} have no test metric {problem.runs[first][0].metric} at one length"
+            for first, second in here
+            if not _lengths(problem, first, second)
+        ]
+    return found
+
+
+def _solvable(problem: Problem, first: str, second: str) -> bool:
+    """Return whether all runs of two models say when they count as solved."""
+    return all(run.solved_when for run in (*problem.runs[first], *problem.runs[second]))
+
+
+def _lengths(problem: Problem, first: str, second: str) -> list[int]:
+    """Return the test lengths at which runs of both models were measured in the headline metric."""
+    of_first, of_second = (
+        {
+            int(length)
+            for run in problem.runs[model]
+            for length, its in run.test.items()
+            if run.headline is not None and run.metric in its
+        }
+        for model in (first, second)
+    )
+    return sorted(of_first & of_second)
 
 
 def _solved(problem: Problem, first: str, second: str) -> Contrast:
@@ -141,8 +167,9 @@ def _steps(problem: Problem, first: str, second: str) -> Contrast:
     )
 
 
-def _metric(problem: Problem, first: str, second: str, metric: Metric, length: int) -> Contrast:
-    """Compare a metric at a test length. Runs without a value are left out, diverged ones among them."""
+def _metric(problem: Problem, first: str, second: str, length: int) -> Contrast:
+    """Compare the headline metric at a test length. Runs without a value, as diverged ones, are left out."""
+    metric = next(run.headline for run in problem.runs[first] if run.headline is not None)
     of_a, of_b = (
         {run.seed: value for run in problem.runs[model] if (value := run.value_at(length)) is not None}
         for model in (first, second)
