@@ -49,6 +49,7 @@ def problems(results: Sequence[Result], models: Sequence[str]) -> list[Problem]:
     Args:
         results: the runs.
         models: two names or more of presets, or labels of those that have several variants, `lstm (lr=0.01)`.
+            What is a label on a task means that variant there: `gru` beside `gru (chrono=100)`.
 
     Raises:
         ConfigError: a name stands for several variants of a model.
@@ -58,11 +59,14 @@ def problems(results: Sequence[Result], models: Sequence[str]) -> list[Problem]:
     _check_names(models, [result.model for result in results], [label for _, label in labels])
     found: dict[tuple[str, int], dict[str, dict[int, Result]]] = defaultdict(lambda: defaultdict(dict))
     variants: dict[tuple[str, int, str], set[str]] = defaultdict(set)
+    labelled = set(labels)
     for result, (task, label) in sorted(
         zip(results, labels, strict=True), key=lambda pair: pair[0].finished_at
     ):
-        for model in {result.model, label}.intersection(models):
-            if result.status != "failed":
+        for model in models:
+            # Where a preset's name is a label, it is that of the variant whose settings are null.
+            meant = label == model or (result.model == model and (task, model) not in labelled)
+            if meant and result.status != "failed":
                 found[task, _length(result)][model][result.seed] = result
                 variants[task, _length(result), model].add(label)
     for (task, length, model), its in variants.items():
