@@ -65,6 +65,15 @@ def test_one_seed_no_value_and_other_lengths() -> None:
     assert block.table.loc["lstm"].tolist() == cells
 
 
+def test_what_goes_with_the_length_is_in_the_legend_of_every_format() -> None:
+    results = [run(length=n, model__chrono=f"{n}|\x1b") for n in (50, 100)] + [run("latch")]
+    note = "On adding lstm has chrono=50{0}\\x1b at 50 and chrono=100{0}\\x1b at 100."
+    assert note.format("|") in " ".join(printed(results).split())
+    assert note.format("&#124;") in to_markdown(compare(results))
+    latex = to_latex(compare(results))
+    assert latex.count("lstm has chrono=50") == 1 and "On adding" not in latex
+
+
 def test_terminal_table_fits() -> None:
     models = ["gru", "leaky_rnn", "lstm", "rnn"]
     results = [run(t, m, n) for t in ("adding", "copy_memory") for m in models for n in (50, 100, 200, 400)]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from seqbench.errors import ConfigError, StoreError, nearest, printable
-from seqbench.results.labels import label_runs, preset_of
+from seqbench.results.labels import label_runs, preset_of, with_length
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary
 from seqbench.results.summaries.note import Note
 from seqbench.runs.result import Result
@@ -34,10 +34,17 @@ Key = tuple[str, int, int, str]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison: its frame, see `compare`, and the summaries that made it and can show it."""
+    """A comparison: its frame, see `compare`, and what else tables show.
+
+    Attributes:
+        frame: the numbers.
+        summaries: those that made it and can show it.
+        notes: task to sentences on its models, see `labels.with_length`.
+    """
 
     frame: pd.DataFrame
     summaries: tuple[Summary, ...]
+    notes: Mapping[str, Sequence[str]]
 
 
 def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -> Comparison:
@@ -65,7 +72,8 @@ def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -
     results = sorted(results, key=lambda result: (result.status != "failed", result.finished_at))
     summaries = (*summaries, Note())
     _check_columns(summaries)
-    of_task, cells = _cells(results)
+    labels = label_runs(results)
+    of_task, cells = _cells(results, labels)
     rows = []
     for task, train_length, length in sorted({key[:3] for key in cells}):
         facts = _task_facts(of_task[task], length)
@@ -85,7 +93,8 @@ def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -
             # The texts of a result are those of a file that may come from anywhere.
             rows.append({key: printable(v) if isinstance(v, str) else v for key, v in row.items()})
     counts = [*COUNTS, *(name for summary in summaries for name in summary.counts)]
-    return Comparison(pd.DataFrame(rows).astype(dict.fromkeys(counts, "Int64")), summaries)
+    frame = pd.DataFrame(rows).astype(dict.fromkeys(counts, "Int64"))
+    return Comparison(frame, summaries, with_length(results, labels))
 
 
 def with_metric(results: Iterable[Result], metric: str) -> list[Result]:
@@ -108,9 +117,10 @@ def records(frame: pd.DataFrame) -> list[Row]:
     return cast(list[Row], frame.to_dict("records"))
 
 
-def _cells(results: Sequence[Result]) -> tuple[dict[str, list[Result]], dict[Key, dict[int, Result]]]:
+def _cells(
+    results: Sequence[Result], labels: Sequence[tuple[str, str]]
+) -> tuple[dict[str, list[Result]], dict[Key, dict[int, Result]]]:
     """Return the results of every task, and those of every cell by seed. Later results replace earlier."""
-    labels = label_runs(results)
     # A run that failed before its length was known takes the length of the task's other runs.
     usual = {
         task: length
