@@ -41,7 +41,7 @@ def test_every_text_of_a_block() -> None:
     )
     assert adding.loc["leaky_rnn (alpha=0.5)", "50"].split("\n")[1:] == [
         *("2/3 [21–94]%", "100 (100–3k+) steps", "1 censored at 3k"),
-        *("3 of 5 seeds", "1 diverged", "2 of 3 with a value"),
+        *("3 seeds", "1 diverged", "2 of 3 with a value"),
     ]
     assert adding.loc["baseline"].tolist() == ["0.167", "", ""]
     assert adding.loc["lstm", ["parameters", "seq/s"]].tolist() == ["10.1k", "2k"]

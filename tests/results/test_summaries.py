@@ -92,19 +92,19 @@ def test_the_command_takes_a_statistic_by_its_class(
 
 def test_whether_a_run_is_solved_is_known_at_its_training_length_only() -> None:
     runs = (run(solved_at=100), run(solved_at=300), run(solved_at=200, status="diverged"), failed())
-    at = Cell(runs, train_length=50, length=50, most_runs=4)
+    at = Cell(runs, train_length=50, length=50, usual_runs=4)
     assert at.solved_at == [100, 300, None]
     assert SolveRate().compute(at)["solved"] == 2
     assert SolveRate().compute(at)["solve_rate"] == pytest.approx(2 / 3)
     steps = StepsToSolve().compute(at)
     assert (steps["median_steps"], steps["solved_at"], steps["censored_at"]) == (300, [100, 300], [3000])
-    beyond = Cell(runs, train_length=50, length=100, most_runs=4)
+    beyond = Cell(runs, train_length=50, length=100, usual_runs=4)
     assert SolveRate().compute(beyond) == StepsToSolve().compute(beyond) == {}
 
 
 def shown(summary: Summary, *runs: Result) -> str:
     """Return the text of the summary of some runs."""
-    cell = Cell(runs, 50, 50, most_runs=len(runs))
+    cell = Cell(runs, 50, 50, usual_runs=len(runs))
     row = {"seeds": len(cell.seeds), "unit": "share"} | dict.fromkeys(summary.columns, math.nan)
     return summary.text(row | summary.compute(cell))
 
@@ -183,19 +183,19 @@ def test_a_legend_says_what_the_table_holds_and_no_more() -> None:
     assert legend(compare([failed()])) == ""
 
 
-def test_note_names_what_is_missing() -> None:
+def test_note_names_what_is_missing_and_how_many_seeds_differ() -> None:
     runs = (run(), run(value=None, status="diverged"), failed())
-    note = Note().compute(Cell(runs, train_length=50, length=50, most_runs=5))
-    assert note == {"note": "3 of 5 seeds, 1 failed, 1 diverged, 1 of 2 with a value"}
-    assert Note().text(note) == "3 of 5 seeds\n1 failed\n1 diverged\n1 of 2 with a value"
-    assert Note().compute(Cell((), 50, 50, most_runs=5)) == {"note": "not run"}
-    assert Note().compute(Cell((run(),), 50, 50, most_runs=1)) == {"note": ""}
+    note = Note().compute(Cell(runs, train_length=50, length=50, usual_runs=5))
+    assert note == {"note": "3 seeds, 1 failed, 1 diverged, 1 of 2 with a value"}
+    assert Note().text(note) == "3 seeds\n1 failed\n1 diverged\n1 of 2 with a value"
+    assert Note().compute(Cell((run(),), 50, 50, usual_runs=2)) == {"note": "1 seed"}
+    assert Note().compute(Cell((run(),), 50, 50, usual_runs=1)) == {"note": ""}
 
 
 def test_note_says_what_the_runs_of_a_cell_do_not_share() -> None:
     def note(*settings: dict[str, object]) -> str:
         runs = tuple(run(seed=seed, **each) for seed, each in enumerate(settings))
-        return str(Note().compute(Cell(runs, 50, 50, most_runs=len(runs)))["note"])
+        return str(Note().compute(Cell(runs, 50, 50, usual_runs=len(runs)))["note"])
 
     assert note({"commit": "a"}, {"commit": "b"}, {"commit": "b"}) == "2 commits"
     assert note({"commit": "a"}, {"commit": None}) == "2 commits"
@@ -239,7 +239,7 @@ def test_chance_is_the_baseline_of_a_metric_that_the_task_knows_it_of() -> None:
 def test_what_the_test_set_does_not_confirm_is_shown() -> None:
     def shown(*on_test: bool | None) -> str:
         runs = tuple(run(seed=seed, solved_on_test=each) for seed, each in enumerate(on_test))
-        cell = Cell((*runs, run(seed=9, solved_at=None, solved_on_test=False)), 50, 50, most_runs=4)
+        cell = Cell((*runs, run(seed=9, solved_at=None, solved_on_test=False)), 50, 50, usual_runs=4)
         return SolveRate().text(SolveRate().compute(cell) | {"seeds": len(cell.seeds)})
 
     assert shown(True, True, True) == "3/4 [30–95]%"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 
 from seqbench.errors import ConfigError, StoreError, nearest, printable
-from seqbench.results.labels import label_runs, preset_of, with_length
+from seqbench.results.labels import label_runs, with_length
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary
 from seqbench.results.summaries.note import Note
 from seqbench.runs.result import Result
@@ -50,9 +50,8 @@ class Comparison:
 def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -> Comparison:
     """Compare runs. The frame has a row for every task, training length, test length and model.
 
-    Every model that a task has runs of has a row for every length of the task; `runs` is 0 where no run of
-    its name is there. A variant, `lstm (lr=0.01)`, has rows only where it was run, or where no variant was.
-    Of two runs of a cell with the same seed the later counts. There must be a result. Columns:
+    A cell is there where a run is: models may have been asked for at lengths of their own, as by `seqbench
+    span`. Of two runs of a cell with the same seed the later counts. There must be a result. Columns:
 
         task, train_length, length, model: the cell. Labels name the settings that differ, `lstm (lr=0.01)`.
         metric, direction, unit, metric_low, metric_high: the headline metric of the task and what it means;
@@ -64,7 +63,7 @@ def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -
         runs, failed, diverged: the number of runs, and of those that failed or diverged.
         seeds: the number of runs that did not fail.
 
-    Then the columns of the summaries, and `note`: what is wrong with the cell.
+    Then the columns of the summaries, and `note`, see `note.Note`.
 
     Raises:
         ConfigError: two summaries have a column of the same name, or one has the name of a column above.
@@ -75,23 +74,19 @@ def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -
     labels = label_runs(results)
     of_task, cells = _cells(results, labels)
     rows = []
-    for task, train_length, length in sorted({key[:3] for key in cells}):
-        facts = _task_facts(of_task[task], length)
-        most_runs = max(len(runs) for key, runs in cells.items() if key[0] == task)
-        own = sorted({key[3] for key in cells if key[0] == task})
-        here = {preset_of(key[3]) for key in cells if key[:3] == (task, train_length, length)}
-        for model in own:
-            if preset_of(model) in here and (task, train_length, length, model) not in cells:
-                continue
-            runs = tuple(cells.get((task, train_length, length, model), {}).values())
-            cell = Cell(runs, train_length, length, most_runs)
-            row = {"task": task, "train_length": train_length, "length": length, "model": model, **facts}
-            row |= {"runs": len(runs), "failed": cell.ended("failed"), "diverged": cell.ended("diverged")}
-            row["seeds"] = len(cell.seeds)
-            for summary in summaries:
-                row |= dict.fromkeys(summary.columns, math.nan) | summary.compute(cell)
-            # The texts of a result are those of a file that may come from anywhere.
-            rows.append({key: printable(v) if isinstance(v, str) else v for key, v in row.items()})
+    usual = _usual_runs(cells)
+    facts = {place: _task_facts(of_task[place[0]], place[2]) for place in {key[:3] for key in cells}}
+    for task, train_length, length, model in sorted(cells):
+        runs = tuple(cells[task, train_length, length, model].values())
+        cell = Cell(runs, train_length, length, usual[task])
+        row = {"task": task, "train_length": train_length, "length": length, "model": model}
+        row |= facts[task, train_length, length]
+        row |= {"runs": len(runs), "failed": cell.ended("failed"), "diverged": cell.ended("diverged")}
+        row["seeds"] = len(cell.seeds)
+        for summary in summaries:
+            row |= dict.fromkeys(summary.columns, math.nan) | summary.compute(cell)
+        # The texts of a result are those of a file that may come from anywhere.
+        rows.append({key: printable(v) if isinstance(v, str) else v for key, v in row.items()})
     counts = [*COUNTS, *(name for summary in summaries for name in summary.counts)]
     frame = pd.DataFrame(rows).astype(dict.fromkeys(counts, "Int64"))
     return Comparison(frame, summaries, with_length(results, labels))
@@ -135,6 +130,14 @@ def _cells(
         for length in {trained, *_test_lengths(result)}:
             cells[task, trained, length, model][result.seed] = result
     return of_task, cells
+
+
+def _usual_runs(cells: Mapping[Key, Mapping[int, Result]]) -> dict[str, int]:
+    """Return how many runs most cells of each task have; of two numbers that are as common, the larger."""
+    counts: dict[str, Counter[int]] = defaultdict(Counter)
+    for (task, *_), runs in cells.items():
+        counts[task][len(runs)] += 1
+    return {task: max(its, key=lambda runs: (its[runs], runs)) for task, its in counts.items()}
 
 
 def meaning(name: str, metric: Metric | None) -> Row:

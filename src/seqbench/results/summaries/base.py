@@ -17,16 +17,16 @@ class Cell:
     """The runs of one model on one task, trained at one length and tested at one length.
 
     Attributes:
-        runs: one run for every seed, failed runs included.
+        runs: one run for every seed, failed runs included; at least one.
         train_length: the length of the training sequences.
         length: the length of the test sequences.
-        most_runs: the number of runs in the task's fullest cell.
+        usual_runs: the number of runs that most cells of the task have.
     """
 
     runs: tuple[Result, ...]
     train_length: int
     length: int
-    most_runs: int
+    usual_runs: int
 
     @property
     def at_train_length(self) -> bool:
