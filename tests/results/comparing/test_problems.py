@@ -88,3 +88,12 @@ def test_platforms_settings_and_sizes_that_differ_are_remarked() -> None:
         "the models differ in size: lstm 10,050, gru 20,100 parameters",
     ]
     assert remarks(problem, ["gru", "rnn"]) == []
+
+
+def test_runs_of_one_model_that_mix_revisions_are_remarked() -> None:
+    first, second = {"model.cell": 1}, {"model.cell": 2}
+    mixed_ones = [run(seed=s, revisions=first if s > 2 else second) for s in range(5)]
+    (problem,) = problems([*mixed_ones, *(run(model="gru", seed=s) for s in range(5))], ["lstm", "gru"])
+    assert remarks(problem, ["lstm", "gru"]) == [
+        "the runs of lstm are of 2 revisions, which give other numbers"
+    ]

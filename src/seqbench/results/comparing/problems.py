@@ -95,9 +95,13 @@ def remarks(problem: Problem, models: Sequence[str]) -> list[str]:
     """Return what a reader must know of the runs of these models: what differs beside the models."""
     runs_of = {model: problem.runs[model] for model in models if model in problem.runs}
     every = [run for runs in runs_of.values() for run in runs]
+    # Two models have revisions of their own, as their components differ.
     shared = {name: {of(run) for run in every} for name, of in SHARED.items() if name != "revisions"}
     facts = [f"{len(kinds)} {name}" for name, kinds in shared.items() if len(kinds) > 1]
     found = [f"the runs are of {', '.join(facts)}"] if facts else []
+    for model, runs in runs_of.items():
+        if (kinds := len(set(map(SHARED["revisions"], runs)))) > 1:
+            found.append(f"the runs of {model} are of {kinds} revisions, which give other numbers")
     settings = [_beside(runs[0]) for runs in runs_of.values()]
     differing = sorted(key for key in set().union(*settings) if len({its.get(key) for its in settings}) > 1)
     found += [f"the models differ in {', '.join(differing)} too"] if differing else []
