@@ -60,7 +60,8 @@ def test_a_whole_cell() -> None:
     assert row["values"] == [0.001, 0.002, 0.003, 0.004, 0.005]
     assert (row["runs"], row["seeds"], row["n"], row["solved"], row["note"]) == (5, 5, 5, 5, "")
     assert (row["solve_low"], row["solve_high"]) == pytest.approx((0.5655, 1), abs=1e-4)
-    assert (row["median_steps"], row["parameters"], row["sequences_per_s"]) == (100, 10050, 2000)
+    assert (row["median_steps"], row["parameters"]) == (100, 10050)
+    assert "sequences_per_s" not in row  # of cores that others use too it says little
     assert row["baseline_loss"] == 1 / 6
 
 

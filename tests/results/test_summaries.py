@@ -70,7 +70,7 @@ def test_a_new_statistic_is_in_every_format() -> None:
             text.split()
         ).replace("--", "-").replace("–", "-")
     assert "IQM 90.0 %" in texts[1] and r"IQM 90.0 \%" in texts[2]
-    assert r"\begin{tabular}{lcrrr}" in texts[2]
+    assert r"\begin{tabular}{lcrr}" in texts[2]
     csv, rows = pd.read_csv(io.StringIO(to_csv(comparison))), json.loads(to_json(comparison))
     assert csv["iqm"].dropna().tolist() == pytest.approx([0.045, 0.9])
     assert [row["iqm"] for row in rows if row["iqm"]] == pytest.approx([0.045, 0.9])

@@ -37,7 +37,6 @@ ORDERS: dict[str, Callable[[Row], Any]] = {
     "solve_rate": lambda row: -row["solve_rate"],
     "steps": _steps,
     "parameters": lambda row: row["parameters"],
-    "speed": lambda row: -row["sequences_per_s"],
 }
 
 
