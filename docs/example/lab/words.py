@@ -49,9 +49,8 @@ class Words(LazyTask):
         rows = [(word, language) for word, language in self.rows if split_of(word) == split]
         words = [torch.tensor([LETTERS.index(letter) for letter in word]) for word, _ in rows]
         classes = torch.tensor([LANGUAGES.index(language) for _, language in rows])
-        return Batch(
-            pad_sequence(words, batch_first=True), classes, lengths=torch.tensor([*map(len, words)])
-        )
+        lengths = torch.tensor([len(word) for word in words])
+        return Batch(pad_sequence(words, batch_first=True), classes, lengths=lengths)
 
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["accuracy"] >= 0.9
