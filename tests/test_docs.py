@@ -229,7 +229,11 @@ def test_the_catalogues_have_every_preset_and_no_other(page: str, group: str) ->
 
 def test_the_figures_of_speed_are_those_of_its_page() -> None:
     measured = json.loads((ROOT / "results" / "speed.json").read_text())["headline"]
-    alone = {row["cell"]: (f"{row['to torch']:.2f}", f"{row['to JAX']:.2f}") for row in measured if row["seeds"] == 1}
+    alone = {
+        row["cell"]: (f"{row['to torch']:.2f}", f"{row['to JAX']:.2f}")
+        for row in measured
+        if row["seeds"] == 1
+    }
     for cell, (to_torch, to_jax) in alone.items():
         assert f"| `{cell}` | {to_torch} | {to_jax} |" in PAGES["docs/speed.md"]
     readme = " ".join(PAGES["README.md"].split())
