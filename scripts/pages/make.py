@@ -99,11 +99,11 @@ def _show(item: Item, records: Path, folder: Path, stem: Path) -> tuple[str, lis
 def _spans(records: Path, span_json: Path, stem: Path) -> tuple[str, list[Path]]:
     """Return the tables and the figure of measured spans."""
     from seqbench.span.cost import Costs  # torch, which takes seconds to import
-    from seqbench.span.records import from_results, index
+    from seqbench.span.records import from_span_json
 
     runs = [run.result for run in read_places([records], say)]
     costs = Costs(span_json.with_suffix(".flops.json"))
-    measured = from_results(runs, *index(json.loads(span_json.read_text())), costs=costs)
+    measured = from_span_json(json.loads(span_json.read_text()), runs, costs)
     found = texts(measured)
     _, _, tables = found["md"].partition("\n")  # its first line is a title
     return f"{tables.strip()}\n\n![Spans]({stem.name}.svg)", write_page(

@@ -91,3 +91,15 @@ def test_runs_of_one_seed_by_two_engines_are_two_models() -> None:
     assert models([fused, loop]) == ["lstm (engine=fused)", "lstm (engine=loop, threads=2)"]
     before = run(seed=1)
     assert models([before, run(seed=2)]) == ["lstm"]
+
+
+def test_the_key_that_stands_beside_a_label_is_not_named() -> None:
+    short, long = run(task__warp=4), run(task__warp=8)
+    assert tasks([short, long]) == ["adding (warp=4)", "adding (warp=8)"]
+    assert {task for task, _ in label_runs([short, long], "task.warp")} == {"adding"}
+    lengths = [run(length=20, task__warp=4), run(length=40, task__warp=4)]
+    assert tasks(lengths) == ["adding", "adding"]
+    assert [task for task, _ in label_runs(lengths, "task.warp")] == [
+        "adding (length=20)",
+        "adding (length=40)",
+    ]

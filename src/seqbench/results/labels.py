@@ -16,19 +16,23 @@ TARGET = "._target_"
 UNNAMED = {
     *(key for key in (*INCIDENTAL, *PLACES) if key not in ("preset", "model.param_budget")),
     *(f"preset.{group}" for group in GROUPS if group != "optim"),
-    *("task.length", "task.eval_lengths"),
+    "task.eval_lengths",
 }
 
 
-def label_runs(results: Sequence[Result]) -> list[tuple[str, str]]:
+def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[tuple[str, str]]:
     """Return the labels of task and model of every run: `adding`, `lstm (lr=0.01)`.
 
     The settings of a task are compared between all its runs. All other settings are compared between the
     runs of one model on one task: a setting that differs only from task to task, such as the number of
     steps, makes no other model and is in no label.
+
+    Args:
+        results: the runs.
+        beside: the key that no label names, since tables and figures have it beside the labels.
     """
     configs = list(_settings_of(results))
-    of_task = [{key: text for key, text in c.items() if key.startswith("task.")} for c in configs]
+    of_task = [{k: text for k, text in c.items() if k.startswith("task.") and k != beside} for c in configs]
     of_model = [{key: text for key, text in c.items() if not key.startswith("task.")} for c in configs]
     tasks = _distinguish([r.task for r in results], of_task, [""] * len(results))
     models = _distinguish([r.model for r in results], of_model, tasks)

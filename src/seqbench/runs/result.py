@@ -86,6 +86,17 @@ class Result:
     schema: int = SCHEMA
 
     @property
+    def budget(self) -> int:
+        """The optimisation steps in which it could have solved the task.
+
+        Those that it took: fewer than `trainer.max_steps` where its patience ended it. One that diverged has
+        them all, as it would not have solved the task later.
+        """
+        if self.status == "diverged":
+            return int(self.config.get("trainer", {}).get("max_steps", self.steps))
+        return self.steps
+
+    @property
     def headline(self) -> Metric | None:
         """The headline metric; None where the run failed before it was known."""
         return self.metrics.get(self.metric or "")

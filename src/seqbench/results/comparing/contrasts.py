@@ -128,7 +128,7 @@ def _solved(problem: Problem, first: str, second: str) -> Contrast:
 
 def _steps(problem: Problem, first: str, second: str) -> Contrast:
     runs_a, runs_b = problem.runs[first], problem.runs[second]
-    a, b = (solved_at(runs_a), _budgets(runs_a)), (solved_at(runs_b), _budgets(runs_b))
+    a, b = ((solved_at(runs), [run.budget for run in runs]) for runs in (runs_a, runs_b))
     median_a, median_b = kaplan_meier(*a).median, kaplan_meier(*b).median
     ratio = median_a / median_b if math.isfinite(median_a) and math.isfinite(median_b) else math.nan
     p = least = math.nan
@@ -175,16 +175,6 @@ def value_at(run: Result, length: int) -> float | None:
 def solved_at(runs: Sequence[Result]) -> list[int | None]:
     """Return the step at which each run solved its task; None for one that did not or that diverged."""
     return [None if run.status == "diverged" else run.solved_at_step for run in runs]
-
-
-def _budgets(runs: Sequence[Result]) -> list[int]:
-    """Return the steps that each run could have had: all, or as many as its patience gave it."""
-    return [
-        run.steps
-        if run.status == "finished"
-        else int(run.config.get("trainer", {}).get("max_steps", run.steps))
-        for run in runs
-    ]
 
 
 def told(contrasts: Sequence[Contrast]) -> str:

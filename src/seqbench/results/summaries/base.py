@@ -52,12 +52,7 @@ class Cell:
     @property
     def budgets(self) -> list[int]:
         """The steps that each seed could have had, see `survival.kaplan_meier`."""
-        return [
-            run.config.get("trainer", {}).get("max_steps", run.steps)
-            if run.status == "diverged"
-            else run.steps
-            for run in self.seeds
-        ]
+        return [run.budget for run in self.seeds]
 
     def ended(self, status: Status) -> int:
         """Return the number of runs with a status."""
