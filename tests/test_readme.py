@@ -31,7 +31,7 @@ SMALL = ["trainer.max_steps=2", "trainer.eval_every=1", "n_seeds=1"]
 #: The command that logs to a dashboard here as for a reader; opening one takes most of a short run.
 WITH_DASHBOARD = "seqbench task=adding model=lstm"
 #: The commands that take more than a few seconds.
-SLOW = "slurm|search task|span task|long_dependency"
+SLOW = "slurm|seqbench search|span task|long_dependency"
 #: What this machine need not have.
 INSTEAD = {
     "trainer=ddp": "trainer.devices=1",

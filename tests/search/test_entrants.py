@@ -28,7 +28,7 @@ def test_each_model_stands_as_its_preset_is_and_tuned() -> None:
     assert first == "model=gru optim.lr=0.02 'model.cell.update_bias=${seqbench.keep_bias:2}'"
     command = f"seqbench span {shlex.join(TYPED)} --jobs runs/.searches/temporal_order-50-200/entrants.txt"
     assert span_command(search) == command
-    assert commands(search)["The span of each model, as its preset is and so tuned"] == command
+    assert commands(search)["The span of each model, as its preset is and tuned"] == command
     assert found["entrants.txt"].splitlines() == [
         f"# {command}",
         "label=gru model=gru",

@@ -1,7 +1,7 @@
 """What goes on from a search on fresh seeds: files of what is run, and the commands that run it.
 
     best.txt       the best configurations, for `seqbench -m --jobs`
-    entrants.txt   each model as its preset is, and so tuned, for `seqbench span --jobs`:
+    entrants.txt   each model as its preset is, and tuned, for `seqbench span --jobs`:
                    label=gru model=gru
                    'label="gru (tuned)"' model=gru 'model.cell.update_bias=${seqbench.keep_bias:2.39}'
 
@@ -47,7 +47,7 @@ def commands(plan: SearchPlan) -> dict[str, str]:
     """Return the commands by what they are for."""
     found = {"At the same lengths": sweep_command(plan)}
     if (spans := span_command(plan)) is not None:
-        found["The span of each model, as its preset is and so tuned"] = spans
+        found["The span of each model, as its preset is and tuned"] = spans
     return found
 
 
