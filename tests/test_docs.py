@@ -52,7 +52,7 @@ WITH_DASHBOARD = "seqbench task=adding model=lstm"
 #: Tasks of which all data are evaluated.
 WHOLE = ("task=g2p", "task=words")
 #: The commands that take more than a few seconds.
-SLOW = "slurm|search task|span task|long_dependency"
+SLOW = "slurm|seqbench search|span task|long_dependency"
 #: What this machine need not have.
 INSTEAD = {
     "trainer=ddp": "trainer.devices=1",

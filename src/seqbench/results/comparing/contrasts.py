@@ -12,7 +12,7 @@ from seqbench.results.comparing.problems import Problem
 from seqbench.results.statistics.compare import holm, least_p, permutation_test
 from seqbench.results.statistics.proportion import boschloo, compare_rates, least_told
 from seqbench.results.statistics.survival import kaplan_meier, log_rank
-from seqbench.runs.result import Result
+from seqbench.runs.result import Result, solved_step
 
 if TYPE_CHECKING:
     from seqbench.tasks.metrics import Metric
@@ -174,7 +174,7 @@ def value_at(run: Result, length: int) -> float | None:
 
 def solved_at(runs: Sequence[Result]) -> list[int | None]:
     """Return the step at which each run solved its task; None for one that did not or that diverged."""
-    return [None if run.status == "diverged" else run.solved_at_step for run in runs]
+    return [solved_step(run) for run in runs]
 
 
 def told(contrasts: Sequence[Contrast]) -> str:
