@@ -148,7 +148,8 @@ def test_a_search_that_lacks_the_result_of_a_run_says_so_and_goes_on_when_asked_
 
 def without_times(told: Any) -> Any:
     if isinstance(told, dict):
-        return {k: without_times(v) for k, v in told.items() if k not in ("seconds", "core_hours", "command")}
+        beside = ("seconds", "core_hours", "command", "span_command")
+        return {k: without_times(v) for k, v in told.items() if k not in beside}
     return [without_times(each) for each in told] if isinstance(told, list) else told
 
 

@@ -49,7 +49,8 @@ def check_space(plan: SearchPlan, timed: bool) -> dict[str, float] | None:
                 jobs.append(_job(len(jobs), part, run, f"model={part.model} {' '.join(varied)}"))
         seconds: dict[str, list[float]] = defaultdict(list)
         refused: dict[str, str] = {}
-        for job, answer in answers(jobs, Path(folder), timed):
+        # In their order, so that what is said does not depend on which process is the first.
+        for job, answer in sorted(answers(jobs, Path(folder), timed), key=lambda pair: pair[0].number):
             model = job.choices["model"]
             if isinstance(answer, Refused):
                 refused.setdefault(model, f"{job.label}: {answer.sentence}")
