@@ -49,7 +49,7 @@ def test_what_is_installed_is_an_extra():
         r"optional-dependencies\]\n(.*?)\n\[", (ROOT / "pyproject.toml").read_text(), re.DOTALL
     )
     assert extras is not None
-    names = re.findall(r"seqbench\[(\w+)\]", PAGE)
+    names = re.findall(r"\.\[(\w+)\]", PAGE)
     assert names and all(f"\n{name} = [" in f"\n{extras[1]}" for name in names)
 
 

@@ -114,7 +114,7 @@ def header(facts: dict[str, object], settings: Settings) -> str:
         f"Command: `{facts['command']}`",
     ]
     if "jax" not in versions:
-        lines.append("JAX was not there: `pip install 'seqbench[bench]'`.")
+        lines.append("JAX was not there: `pip install -e '.[bench]'`.")
     if settings.device == "cpu":
         lines.append("GPU: not measured here; `scripts/gpu_check --out results/speed` does it.")
     if settings.quick:

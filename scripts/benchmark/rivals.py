@@ -20,7 +20,7 @@ TOLERANCE = 1e-4
 
 
 def jax_is_installed() -> bool:
-    """Whether JAX is there: `pip install 'seqbench[bench]'`."""
+    """Whether JAX is there: `pip install -e '.[bench]'`."""
     return importlib.util.find_spec("jax") is not None
 
 

@@ -112,11 +112,11 @@ def _show(item: Item, records: Path, folder: Path, stem: Path) -> str:
 def _spans(records: Path, span_json: Path, stem: Path) -> str:
     """Return the tables and the figure of measured spans; write the numbers and the figure."""
     from seqbench.span.cost import Costs  # torch, which takes seconds to import
-    from seqbench.span.records import from_results, index
+    from seqbench.span.records import from_span_json
 
     runs = [run.result for run in read_places([records], say)]
     costs = Costs(span_json.with_suffix(".flops.json"))
-    measured = from_results(runs, *index(json.loads(_read(span_json))), costs=costs)
+    measured = from_span_json(json.loads(_read(span_json)), runs, costs)
     found = texts(measured)
     write_page(stem, {"csv": found["csv"]}, draw_spans(measured))
     _, _, tables = found["md"].partition("\n")  # its first line is a title

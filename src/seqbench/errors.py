@@ -31,6 +31,10 @@ class ConfigError(SeqbenchError):
     """A preset, key or value that cannot be used; found before anything trains."""
 
 
+class NoMemoryError(ConfigError):
+    """A configuration that takes more memory than is free on this machine now."""
+
+
 class DataError(SeqbenchError):
     """A data set that is missing, unreadable or not what it should be."""
 

@@ -39,7 +39,7 @@ TINY = (
         ("search.spice=1", "There is no key search.spice. Did you mean 'search.space'?"),
         ("~search.space.optim.l", "~search.space.optim.l: there is no key search.space.optim.l to remove."),
         ("search=nope", "There is no preset 'nope' in search. There are: clockwork_rnn, "),
-        ("search.lengths=[20,50]", "task.length=10 has no effect beside search.lengths=[20, 50]."),
+        ("search.lengths=[20,50]", "task.length=10 has no effect beside search.lengths=[20,50]."),
         ("task.length=20,50", "task.length=20,50: a search is of one task.length; search.lengths=[…] takes "),
         (
             "optim.lr=0.1,0.2",
@@ -98,7 +98,7 @@ def test_without_optuna_the_extra_is_named(seqbench, monkeypatch):
 
 @pytest.mark.slow
 def test_what_was_found_is_printed_with_its_cost_and_written(seqbench, monkeypatch):
-    monkeypatch.setattr("seqbench.search.tune.launch", Launcher(learns))
+    monkeypatch.setattr("seqbench.search.tune.run_sweep", Launcher(learns))
     monkeypatch.setattr("seqbench.search.tune.answers", lambda jobs, folder, timed: [])
     rest = [argument for argument in TINY if not argument.startswith("task.length")]
     said = seqbench("search", *rest, "trainer.max_steps=400", "search.lengths=[10,20]")
@@ -123,15 +123,33 @@ def test_what_was_found_is_printed_with_its_cost_and_written(seqbench, monkeypat
         assert best["state"] == "COMPLETE" and best["arguments"] == its["best"]["arguments"]
         assert line.startswith(f"model={model} optim.lr=") and its["best"]["runs"] == 4
         assert its["steps"] == sum(run["steps"] for trial in its["trials"] for run in trial["runs"])
-    assert (
-        told["command"] in said.out
-        and "task.length=10,20 --jobs runs/.searches/latch-10-20/best.txt" in said.out
+    assert told["command"] in said.out and told["span_command"] in said.out
+    assert "task.length=10,20 --jobs runs/.searches/latch-10-20/best.txt" in told["command"]
+    assert f"# {told['span_command']}\n" in (folder / "entrants.txt").read_text()
+
+
+@pytest.mark.slow
+def test_a_search_that_lacks_the_result_of_a_run_says_so_and_goes_on_when_asked_again(seqbench, monkeypatch):
+    killed = []
+
+    def once(cfg, seed):
+        return learns(cfg, seed) if killed else killed.append(seed)
+
+    monkeypatch.setattr("seqbench.search.tune.run_sweep", Launcher(once))
+    monkeypatch.setattr("seqbench.search.tune.answers", lambda jobs, folder, timed: [])
+    said = seqbench("search", *TINY)
+    assert said.code == 1 and not Path("runs/.searches/latch-10/search.json").exists()
+    assert said.err == (
+        "seqbench: Runs of rnn trial 0 have no result, for the reasons above; the same command goes on with "
+        "them.\n"
     )
+    assert seqbench("search", *TINY).code == 0 and Path("runs/.searches/latch-10/search.json").exists()
 
 
 def without_times(told: Any) -> Any:
     if isinstance(told, dict):
-        return {k: without_times(v) for k, v in told.items() if k not in ("seconds", "core_hours", "command")}
+        beside = ("seconds", "core_hours", "command", "span_command")
+        return {k: without_times(v) for k, v in told.items() if k not in beside}
     return [without_times(each) for each in told] if isinstance(told, list) else told
 
 

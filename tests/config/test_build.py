@@ -40,6 +40,18 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return found
 
 
+def test_a_task_whose_class_names_another_key_of_its_span_is_refused(monkeypatch):
+    cfg = seqbench.compose(["task=time_warp"])
+    assert seqbench.build_task(cfg).span.key == "warp"
+    monkeypatch.setattr("seqbench.tasks.synthetic.adding.Adding.span_key", "hops")
+    with pytest.raises(ConfigError) as caught:
+        seqbench.build_task(seqbench.compose(["task=adding"]))
+    assert str(caught.value) == (
+        "seqbench.tasks.synthetic.adding.Adding says that task.length sets its span, and has span_key = "
+        "'hops'; set it to 'length' in the class."
+    )
+
+
 def test_a_model_is_checked_once_and_made_as_often_as_asked(calls):
     cfg = seqbench.compose([*SMALL, "model.hidden_size=4"])
     make_model = ModelFactory(cfg, seqbench.build_task(cfg))

@@ -50,6 +50,17 @@ def test_an_experiment_may_choose_several_loggers():
     assert list(compose(["experiment=mine", "logger=none"]).logger) == []
 
 
+def test_what_a_preset_says_of_a_search_is_no_part_of_a_run():
+    folder = Path("presets/experiment")
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("# @package _global_\nbatch_size: 8\nsearch: {n_seeds: 3}\n")
+    cfg = compose(["experiment=mine"])
+    assert "search" not in cfg and cfg.batch_size == 8
+    for typed in ("search.n_seeds=4", "+search.bracket=2", "~search.n_seeds"):
+        with pytest.raises(ConfigError, match=r"^search.\w+ goes with `seqbench search …`\.$"):
+            compose(["experiment=mine", typed])
+
+
 def test_a_program_that_uses_hydra_itself_keeps_its_own():
     Path("theirs").mkdir()
     Path("theirs/app.yaml").write_text("size: 3\n")

@@ -32,6 +32,15 @@ def test_a_share_means_as_much_as_the_length_says(length):
     )
 
 
+def test_a_share_is_one_of_the_key_that_sets_the_span():
+    words = ["task=time_warp", "task.length=300", "model=lstm"]
+    for warp in (20, 60):
+        cfg = seqbench.compose([*words, f"task.warp={warp}", "model.cell.chrono=${seqbench.steps:0.5}"])
+        assert cfg.model.cell.chrono == warp // 2
+    with pytest.raises(ConfigError, match=r"seqbench.steps:-1\} must be a share above 0 of task.warp=10\."):
+        seqbench.compose([*words, "model.cell.chrono=${seqbench.steps:-1}"])
+
+
 def test_the_inputs_in_a_leaky_state_are_as_old_in_the_mean_as_the_share_says():
     alpha = composed("task.length=40", "+model.cell.alpha=${seqbench.alpha:0.25}").model.cell.alpha
     weights = [alpha**age for age in range(2000)]

@@ -57,6 +57,13 @@ def test_packages_are_allowed_on_the_command_line():
     refused("task._target_=mypackage.Mine is outside the packages allowed", build_task, own("Mine"))
 
 
+def test_of_the_packages_that_a_run_names_those_count_that_the_user_named():
+    seqbench.compose(["allowed_packages=[mypackage,wave]"])
+    assert trust.still_allowed(["mypackage", "other"]) == ["mypackage"]
+    assert trust.still_allowed("wave") == ["wave"]
+    assert trust.still_allowed(None) == trust.still_allowed([{"a": 1}, 3]) == []
+
+
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [

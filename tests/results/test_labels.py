@@ -85,6 +85,9 @@ def test_a_setting_that_follows_from_the_length_is_not_named_but_noted() -> None
     bare = [run(length=n) for n in (50, 100)]
     assert models([*half(), *bare]) == ["lstm", "lstm (chrono=25)", "lstm (chrono=50)"]
     assert models([*half(), run(model__chrono=100)])[0] == "lstm (chrono=100)"
+    # One value at two lengths and another at a third are two models, that were run at some lengths each.
+    apart = [run(length=n, optim__lr=0.1 if n > 50 else 0.01) for n in (20, 50, 100)]
+    assert models(apart) == ["lstm (lr=0.01)", "lstm (lr=0.1)"]
     # A class too.
     linear, deep = (
         run(model__readout___target_="seqbench.readouts.LinearReadout"),
@@ -125,3 +128,15 @@ def test_runs_of_one_seed_by_two_engines_are_two_models() -> None:
     assert models([fused, loop]) == ["lstm (engine=fused)", "lstm (engine=loop, threads=2)"]
     before = run(seed=1)
     assert models([before, run(seed=2)]) == ["lstm"]
+
+
+def test_the_key_that_stands_beside_a_label_is_not_named() -> None:
+    short, long = run(task__warp=4), run(task__warp=8)
+    assert tasks([short, long]) == ["adding (warp=4)", "adding (warp=8)"]
+    assert {task for task, _ in label_runs([short, long], "task.warp")} == {"adding"}
+    lengths = [run(length=20, task__warp=4), run(length=40, task__warp=4)]
+    assert tasks(lengths) == ["adding", "adding"]
+    assert [task for task, _ in label_runs(lengths, "task.warp")] == [
+        "adding (length=20)",
+        "adding (length=40)",
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,19 @@ def test_more_solved_runs_count_before_fewer_steps_and_these_before_the_metric()
     assert scores[0] == Score(solved=2, early=-950.0, quality=0.0)
     values = [value(each, 1000) for each in scores]
     assert values == sorted(values, reverse=True) and values[0] == 2.05
+
+
+def test_a_run_that_diverges_after_it_has_solved_the_task_has_not_solved_it():
+    solved, diverged = run(300), replace(run(100), status="diverged")
+    assert score([solved, diverged]) == Score(solved=1, early=-300.0, quality=0.5)
+    assert score([diverged]) == Score(solved=0, early=0.0, quality=0.5)
+
+
+def test_the_length_of_a_run_is_the_value_of_the_key_that_sets_its_span():
+    its = result(length=500)
+    its.config["task"]["warp"] = 20
+    assert (outcome(its, "warp").length, outcome(its, "length").length) == (20, 500)
+    assert outcome(its, "hops").length is None
 
 
 def test_one_number_keeps_the_order_of_any_two_trials():
@@ -89,8 +103,9 @@ def test_quality_is_larger_for_the_better_and_least_for_none(metric):
 
 def test_an_outcome_is_of_validation_alone():
     its = result(validation={"loss": 0.25}, test={"50": {"loss": 77.0}})
-    assert outcome(its).value == 0.25 and outcome(its).quality == quality(loss("nats"), 0.25)
-    assert "77" not in repr(outcome(its))
+    found = outcome(its, "length")
+    assert found.value == 0.25 and found.quality == quality(loss("nats"), 0.25) and found.length == 50
+    assert "77" not in repr(found)
 
 
 def test_a_run_has_ended_if_more_steps_would_change_nothing():
@@ -104,4 +119,4 @@ def test_a_run_has_ended_if_more_steps_would_change_nothing():
     ]:
         its = result(status=status, steps=steps)
         its.config["trainer"] = protocol | {"stop_when_solved": stops}
-        assert outcome(its).ended is ended, status
+        assert outcome(its, "length").ended is ended, status

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from optuna.trial import TrialState
 
 from seqbench.errors import ConfigError, StoreError
+from seqbench.search import tune as module
 from seqbench.search.found import rows as table
-from seqbench.search.study import open_storage
-from seqbench.search.tune import rows
-from tests.search.trials import Launcher, learns, search
+from seqbench.search.plan import plan
+from seqbench.search.study import Trial, open_storage
+from seqbench.search.tune import _came_to, check_space, rows
+from seqbench.sweeps.job import Facts, Refused
+from tests.runs.handmade import result
+from tests.search.trials import Launcher, attempt, learns, search
 
 
 def of(every):
@@ -61,8 +67,8 @@ def test_what_was_found_is_kept_for_each_model_and_not_searched_again(monkeypatc
 
 def test_a_trial_fails_alone_and_optuna_is_told(monkeypatch):
     def breaks(cfg, seed):
-        if cfg["optim"]["lr"] > 0.01:
-            return {"status": "failed", "error": "ValueError: too much"} if seed % 2 else None
+        if cfg["optim"]["lr"] > 0.01 and seed % 2:
+            return {"status": "failed", "error": "ValueError: too much"}
         return learns(cfg, seed)
 
     (rnn,) = search(Launcher(breaks), monkeypatch, "model=rnn")
@@ -72,10 +78,58 @@ def test_a_trial_fails_alone_and_optuna_is_told(monkeypatch):
     assert rnn.best is not None and table([rnn])[0]["failed"] == str(len(rnn.failed))
 
 
-def test_a_run_that_left_no_result_fails_its_trial(monkeypatch):
-    (rnn,) = search(Launcher(lambda cfg, seed: None), monkeypatch, "model=rnn", "search.n_trials=4")
-    assert [trial.error for trial in rnn.trials] == 4 * ["no result of seed 10000"]
-    assert rnn.best is None and table([rnn])[0]["best configuration"] == "—"
+def test_a_trial_that_cannot_be_run_fails_with_the_reason(monkeypatch):
+    def refuses(cfg, seed):
+        return Refused("no such width", 2, for_good=True) if cfg["optim"]["lr"] > 0.01 else learns(cfg, seed)
+
+    (rnn,) = search(Launcher(refuses), monkeypatch, "model=rnn", "search.n_trials=4")
+    assert {trial.error for trial in rnn.failed} == {"no such width"} and rnn.best is not None
+    assert [trial for trial in rnn.trials if trial.params["optim.lr"] > 0.01005] == rnn.failed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "lack",
+    [
+        None,  # its process was killed
+        {"status": "failed", "error": "MemoryError"},
+        Refused("its check was ended by SIGKILL", 1),
+    ],
+)
+def test_what_a_machine_did_to_a_run_is_no_result_and_it_is_trained_when_asked_again(
+    monkeypatch, tmp_path, lack
+):
+    few = ("model=rnn,gru", "search.n_trials=4")
+    undisturbed = of(search(Launcher(learns), monkeypatch, *few))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    hit = []
+
+    def once(cfg, seed):
+        at_second_rung = cfg["preset"]["model"] == "rnn" and cfg["trainer"]["max_steps"] == 200
+        if at_second_rung and not hit:
+            hit.append(seed)
+            return lack
+        return learns(cfg, seed)
+
+    launcher = Launcher(once)
+    (rnn, gru), lacking = attempt(launcher, monkeypatch, *few)
+    assert len(lacking) == 1 and lacking[0].startswith("rnn trial ") and of([gru]) == undisturbed[1:]
+    assert rnn.best is None and not rnn.failed and all(not t.state.is_finished() for t in rnn.trials)
+    found, lacking = attempt(launcher, monkeypatch, *few)
+    assert lacking == [] and of(found) == undisturbed
+    assert sorted(launcher.trained.values())[-2:] == [1, 2]  # that one alone was trained again
+
+
+def test_a_trial_comes_to_its_runs_or_to_what_its_configuration_is_at_fault_for():
+    (part,) = plan(["task=latch", "model=rnn", "task.length=50"]).models
+    trial = Trial(0, {}, TrialState.RUNNING, [])
+    whole = [result(seed=seed) for seed in part.settings.seeds]
+    assert [run.seed for run in _came_to(part, trial, whole)] == [10_000, 10_001]
+    failed = [replace(whole[0], status="failed", error=error) for error in ("MemoryError", "ValueError: no")]
+    assert _came_to(part, trial, [failed[0], whole[1]]) is _came_to(part, trial, whole[:1]) is None
+    assert _came_to(part, trial, failed) == _came_to(part, trial, failed[1:]) == "ValueError: no"
 
 
 def test_a_study_that_was_made_with_something_else_is_refused(monkeypatch):
@@ -109,3 +163,9 @@ def test_several_lengths_count_together(monkeypatch):
 
 def test_seeds_in_a_row_are_one_job():
     assert rows([3, 4, 6]) == [range(3, 5), range(6, 7)] and rows([]) == []
+
+
+def test_what_a_step_takes_is_of_all_threads(monkeypatch):
+    facts = Facts("", "", range(1), (), 1, 1, 4, 1, "cpu", 1, 1, True, seconds_per_step=0.25)
+    monkeypatch.setattr(module, "answers", lambda jobs, folder, timed: [(job, facts) for job in jobs])
+    assert check_space(plan(["task=latch", "model=rnn"]), timed=True) == {"rnn": 1.0}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from omegaconf import OmegaConf
 
 from seqbench.config.compose import named
 from seqbench.runs.result import Result
+from seqbench.runs.store import read_result
 from seqbench.search import tune as module
 from seqbench.search.found import Found, found
 from seqbench.search.plan import SearchPlan, plan
 from seqbench.search.study import Study, open_storage
-from seqbench.sweeps.job import Job
+from seqbench.sweeps.job import Job, Refused
+from seqbench.sweeps.sweep import Sweep
 from tests.runs.handmade import place, result, store
 
 ARGS = (
@@ -28,45 +31,50 @@ ARGS = (
 
 
 class Launcher:
-    """Takes the place of `launch`: stores results, and counts the runs that had none.
+    """Takes the place of `sweeps.launch.run`: stores results, and counts the runs that had none.
 
     Attributes:
-        ends: how a run ends: `ends(config, seed)` returns fields of its result, or None for no result.
+        ends: how a run ends: `ends(config, seed)` returns fields of its result, or None for no result. A
+            `Refused` says why the job of the run cannot be run.
         trained: runs by folder and steps, as often as they were trained.
         left: runs until it stops as at a Ctrl-C; None for never.
     """
 
-    def __init__(self, ends: Callable[[Any, int], dict[str, Any] | None]) -> None:
+    def __init__(self, ends: Callable[[Any, int], dict[str, Any] | Refused | None]) -> None:
         self.ends = ends
         self.trained: Counter[tuple[str, int]] = Counter()
         self.left: int | None = None
 
-    def __call__(self, jobs: Sequence[Job], folder: Path, settings: Any, on_run: Callable[..., Any]) -> None:
+    def __call__(self, sweep: Sweep, settings: Any, on_run: Callable[..., Any]) -> None:
         assert settings.show_test is False
-        for job in jobs:
+        for job in sweep.jobs:
             config = OmegaConf.create(job.config)
             cfg: Any = OmegaConf.to_container(named(config, job.choices, job.typed))
             decides = {key: value for key, value in cfg.items() if key not in ("seed", "n_seeds", "runs_dir")}
             identity = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
             for seed in range(cfg["seed"], cfg["seed"] + cfg["n_seeds"]):
-                its = result(seed, task="latch", model=cfg["preset"]["model"], config=cfg, identity=identity)
+                name = cfg["preset"]
+                its = result(seed, task=name["task"], model=name["model"], config=cfg, identity=identity)
                 its.hash = identity[:8]
                 where = place(Path(cfg["runs_dir"]), its)
-                if not (where / "result.json").exists():
-                    self._train(its, cfg)
+                if (done := read_result(where)) is None or done.status == "failed":
+                    self._train(its, cfg, sweep, job)
                 if (where / "result.json").exists():
                     on_run(where)
 
-    def _train(self, its: Result, cfg: Any) -> None:
+    def _train(self, its: Result, cfg: Any, sweep: Sweep, job: Job) -> None:
         if self.left is not None:
             if not self.left:
                 raise KeyboardInterrupt
             self.left -= 1
         self.trained[str(place(Path(cfg["runs_dir"]), its)), cfg["trainer"]["max_steps"]] += 1
         fields = self.ends(cfg, its.seed)
-        for name, value in (fields or {}).items():
-            setattr(its, name, value)
-        if fields is not None:
+        if isinstance(fields, Refused):
+            sweep.refused[job.number] = fields
+        elif fields is not None:
+            for name, value in fields.items():
+                setattr(its, name, value)
+            shutil.rmtree(place(Path(cfg["runs_dir"]), its), ignore_errors=True)
             store(Path(cfg["runs_dir"]), its)
 
 
@@ -85,12 +93,17 @@ def learns(cfg: Any, seed: int) -> dict[str, Any]:
 
 def search(launcher: Launcher, monkeypatch: pytest.MonkeyPatch, *more: str) -> list[Found]:
     """Run a search, or go on with it; return what it found."""
-    monkeypatch.setattr(module, "launch", launcher)
+    return attempt(launcher, monkeypatch, *more)[0]
+
+
+def attempt(launcher: Launcher, monkeypatch: pytest.MonkeyPatch, *more: str) -> tuple[list[Found], list[str]]:
+    """Run a search, or go on with it; return what it found, and the trials that lack a result."""
+    monkeypatch.setattr(module, "run_sweep", launcher)
     its: SearchPlan = plan([*ARGS, *(more or ("model=rnn,gru",))])
     storage = open_storage(its.folder / "study.db")
     studies = {
         part.model: Study(storage, part.model, part.space, part.settings, part.steps, part.made_with())
         for part in its.models
     }
-    module.tune(its, studies)
-    return found(its, studies)
+    lacking = module.tune(its, studies)
+    return found(its, studies), lacking

@@ -9,6 +9,8 @@ import pytest
 
 from seqbench.errors import ConfigError
 from seqbench.span.plan import first_seed, plan
+from seqbench.tasks.span import Span
+from seqbench.tasks.synthetic.mqar import MQAR
 
 
 def test_a_part_for_each_model_on_each_task() -> None:
@@ -59,6 +61,22 @@ def test_spans_of_a_task_with_a_unit_are_multiples_of_it() -> None:
     assert all(span % 2 == 0 for span in part.possible())
 
 
+def test_the_usual_spans_are_multiples_of_any_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        MQAR, "span", property(lambda task: Span("length", 8, lambda span: (1, span), unit=16))
+    )
+    (part,) = plan(["task=mqar", "model=gru"]).parts
+    assert (part.protocol.least, part.protocol.most) == (16, 400)
+    assert part.next({}) == {16: 5, 32: 5}
+
+
+def test_how_runs_end_is_part_of_the_protocol() -> None:
+    (part,) = plan(["task=latch", "model=gru"]).parts
+    assert (part.protocol.patience, part.protocol.stop_when_solved) == (None, True)
+    (part,) = plan(["task=latch", "model=gru", "trainer.patience=2", "trainer.stop_when_solved=false"]).parts
+    assert (part.protocol.patience, part.protocol.stop_when_solved) == (2, False)
+
+
 def test_the_key_is_that_of_the_task() -> None:
     (part,) = plan(["task=time_warp", "model=gru", "task.length=1000"]).parts
     job = part.job(0, 40, 5)
@@ -94,6 +112,8 @@ def test_entrants_of_a_file() -> None:
         ("model=gru optim=sgd", "optim is on the command line as well; one of them has to go."),
         ("model=lstm", "'lstm' is the entrant of entrants.txt, line 1 too; give each a label=…."),
         ("model='gru", "a quote is not closed."),
+        ("optim.lr=0.1", "the line names no model; begin it with model=…."),
+        ("label=x", "the line names no model; begin it with model=…."),
     ],
 )
 def test_a_wrong_line_is_told_by_its_number(line: str, sentence: str) -> None:
@@ -105,7 +125,9 @@ def test_a_wrong_line_is_told_by_its_number(line: str, sentence: str) -> None:
 
 def test_models_are_in_the_file_or_on_the_command_line() -> None:
     Path("entrants.txt").write_text("model=lstm\n")
-    with pytest.raises(ConfigError, match=r"line 1: model is on the command line as well"):
-        plan(["task=latch", "model=rnn"], "entrants.txt")
+    with pytest.raises(
+        ConfigError, match=r"^model=rnn,gru has no effect beside --jobs, each line of which names"
+    ):
+        plan(["task=latch", "model=rnn,gru"], "entrants.txt")
     with pytest.raises(ConfigError, match=r"missing.txt cannot be read: No such file"):
         plan(["task=latch"], "missing.txt")

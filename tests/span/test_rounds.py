@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from seqbench.span import rounds
 from seqbench.span.cost import Costs
 from seqbench.span.plan import plan
 from seqbench.span.rounds import cost_lines, measure, measured
+from seqbench.sweeps.sweep import Sweep
 from tests.span.fake import Runner, solves_up_to
 
 TYPED = ["task=latch", "trainer.max_steps=1000", "logger=none"]
@@ -53,14 +55,17 @@ def test_what_is_done_is_read_and_one_that_was_stopped_goes_on(runner: Make) -> 
     assert {*made.trained.values()} == {1} and len(made.trained) == 72
 
 
+SHARES = {10: 5, 14: 5, 20: 4, 28: 2, 40: 3, 57: 2, 80: 1, 113: 0, 160: 0}
+
+
+def falls(model: str, span: int, k: int) -> dict[str, Any]:
+    """Return how runs end of which fewer and fewer solve the task."""
+    solved = k % 5 < SHARES.get(span, 0)
+    return {"solved_at_step": 100 if solved else None, "status": "solved" if solved else "finished"}
+
+
 def test_a_wide_interval_gets_more_seeds_where_the_rate_falls(runner: Make) -> None:
-    shares = {10: 5, 14: 5, 20: 4, 28: 2, 40: 3, 57: 2, 80: 1, 113: 0, 160: 0}
-
-    def ends(model: str, span: int, k: int) -> dict[str, Any]:
-        solved = k % 5 < shares.get(span, 0)
-        return {"solved_at_step": 100 if solved else None, "status": "solved" if solved else "finished"}
-
-    made = runner(ends)
+    made = runner(falls)
     courses, _ = ended("model=rnn")
     counts = {span: len(runs) for span, runs in courses[0].complete.items()}
     assert counts == {10: 5, 14: 10, 20: 10, 28: 10, 40: 10, 57: 10, 80: 10, 113: 10, 160: 5, 400: 5}
@@ -68,6 +73,23 @@ def test_a_wide_interval_gets_more_seeds_where_the_rate_falls(runner: Make) -> N
     courses, _ = ended("model=rnn", "most_seeds=5")
     assert {len(runs) for runs in courses[0].complete.values()} == {5}
     assert {*made.trained.values()} == {1}
+
+
+def test_more_seeds_that_are_refused_take_none_away(runner: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = runner(falls)
+
+    def refusing(sweep: Sweep, settings: Any, on_run: Any) -> None:
+        some = Sweep([job for job in sweep.jobs if job.config["n_seeds"] == 5], sweep.folder)
+        made(some, settings, on_run)
+        sweep.facts |= some.facts
+        sweep.codes += [1] * (len(sweep.jobs) - len(some.jobs))
+
+    monkeypatch.setattr(rounds, "run", refusing)
+    courses, code = ended("model=rnn")
+    assert code == 1 and {len(runs) for runs in courses[0].complete.values()} == {5}
+    (rnn,) = measured(courses, Costs())
+    assert [at.span for at in rnn.spans] == [*SHARES, 400]
+    assert rnn.lacking[0] == "rnn on latch at 14 lacks 5 runs, which were refused." and len(rnn.lacking) == 7
 
 
 def test_a_diverged_run_is_not_solved(runner: Make) -> None:
@@ -87,7 +109,7 @@ def test_a_span_that_lacks_a_run_does_not_count_and_is_tried_again(runner: Make)
 
     made = runner(ends)
     courses, code = ended("model=rnn")
-    assert code == 1 and courses[0].lacking == {40: 1}
+    assert code == 1 and courses[0].lacking == {40: "1 run, which failed"}
     assert list(courses[0].complete) == [10, 20, 80]  # no other that depends on it
     (rnn,) = measured(courses, Costs())
     assert rnn.lacking == ("rnn on latch at 40 lacks 1 run, which failed.",)

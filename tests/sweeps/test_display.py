@@ -65,6 +65,7 @@ def run(seed, status="solved", step=None, value=None, solvable=True):
             "1/3 solved, test accuracy 1, 1 diverged, 1 failed",
         ),
         ([run(0, "failed", solvable=False)], "1 failed"),
+        ([run(0, "diverged", step=100), run(1, step=300)], "1/2 solved, 1 diverged"),
     ],
 )
 def test_how_a_configuration_ended(ended, said):

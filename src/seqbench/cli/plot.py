@@ -70,17 +70,29 @@ def steps(argv: list[str]) -> None:
 
 def span(argv: list[str]) -> None:
     """Run `seqbench plot span` with the arguments after these words."""
-    args = _arguments(_parser("span"), argv)
+    parser = _parser("span")
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="a package of others whose tasks and models may be built, to know their spans; may be repeated",
+    )
+    args = _arguments(parser, argv)
     import pandas as pd
 
+    from seqbench.config.trust import allow
     from seqbench.results.spans.figure import draw_spans
-    from seqbench.results.spans.tables import numbers
+    from seqbench.results.spans.tables import numbers, protocol_lines
     from seqbench.span.records import from_results
 
-    measured = from_results(run.result for run in chosen(args))
+    allow(args.allow)
+    measured = from_results((run.result for run in chosen(args)), warn=say)
     if not measured:
         raise StoreError("no run here has ended without failing.")
     publish(draw_spans(measured), pd.DataFrame(numbers(measured)), args.out)
+    for line in protocol_lines(measured):
+        say(line)
 
 
 def compare(argv: list[str]) -> None:

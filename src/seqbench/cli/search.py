@@ -13,12 +13,14 @@ DESCRIPTION = """\
 Look for the settings with which each model learns a task best, by Optuna, with the same budget for each.
 
   seqbench search task=temporal_order task.length=100 model=rnn,leaky_rnn,gru,lstm
+  seqbench search experiment=fair_comparison task=temporal_order model=rnn,gru    # a whole protocol
   seqbench search task=adding model=lstm 'search.lengths=[50,100,200]' search.n_trials=32
 
 Better is: more runs that solve the task, then fewer steps to solve it, then the metric. All of it is measured
 on the validation set, over seeds that are for tuning alone. What is varied is in conf/search/<model>.yaml;
-memory is varied as a share of the task's length. A key that is typed is not varied. The same command goes on
-where it was stopped.
+memory is varied as a share of the task's span. A key that is typed is not varied. The same command goes on
+where it was stopped, and trains again what a killed process has left undone. At its end it prints the
+commands that run what was found on fresh seeds, each model as its preset is beside it.
 """
 KEYS = """\
 keys of a search:
@@ -26,7 +28,8 @@ keys of a search:
   search.n_trials=16        configurations of each model
   search.n_seeds=2 search.seed=10000
                             runs of each, and the first seed
-  search.lengths=[50,100]   lengths at which each configuration is trained; else task.length alone
+  search.lengths=[50,100]   values of the key that sets the span, task.length of most tasks, at which each
+                            configuration is trained; else the one of the task
   search.bracket=8          configurations that are made at a time, from what was found before
   search.rungs=3 search.keep=0.5
                             how often those of a bracket are compared, and the part that goes on; with one
@@ -60,7 +63,8 @@ def main(argv: list[str]) -> int:
 
     from seqbench.results.rendering.rows import duration, print_rows
     from seqbench.runs.locks import lock
-    from seqbench.search.found import SEARCH_FILE, budget, command, compared, found, rows, write
+    from seqbench.search.entrants import commands
+    from seqbench.search.found import SEARCH_FILE, budget, compared, found, rows, write
     from seqbench.search.plan import plan
     from seqbench.search.study import Study, open_storage
     from seqbench.search.tune import check_space, tune
@@ -94,7 +98,13 @@ def main(argv: list[str]) -> int:
             part.model: Study(storage, part.model, part.space, part.settings, part.steps, part.made_with())
             for part in search.models
         }
-        tune(search, studies)
+        lacking = tune(search, studies)
+        if lacking:
+            say(
+                f"Runs of {', '.join(lacking)} have no result, for the reasons above; the same command goes "
+                "on with them."
+            )
+            return 1
         every = found(search, studies)
         write(search, every)
     for each in every:
@@ -104,5 +114,7 @@ def main(argv: list[str]) -> int:
         print()
         print_rows(rows(every), right=NUMBERS)
         print(compared(search))
-        print(f"{search.folder / SEARCH_FILE} has every trial. On fresh seeds:\n  {command(search)}")
+        print(f"{search.folder / SEARCH_FILE} has every trial. On fresh seeds:")
+        for what, command in commands(search).items():
+            print(f"{what}:\n  {command}")
     return 0 if all(each.best is not None for each in every) else 1

@@ -23,7 +23,8 @@ goes on where it was stopped, and reads what is done.
 KEYS = """\
 keys of its own, beside those of a run:
   n_seeds=5       runs at each span; each starts from fresh weights and data
-  most_seeds=10   where the rate falls, if the interval is wider than a factor of two
+  most_seeds=10   where the rate falls, if both ends of the interval lie among the spans
+                  tried, more than a factor of two apart; an open interval gets no more
   least=10        the least span; else 10, or the task's least
   max=400         the largest that may be tried
   hydra.launcher.n_jobs=2
@@ -41,7 +42,9 @@ def main(argv: list[str]) -> int:
         "seqbench span", description=DESCRIPTION, epilog=KEYS, formatter_class=RawDescriptionHelpFormatter
     )
     parser.add_argument("keys", nargs="*", metavar="KEY=VALUE", help="those of a run, and those below")
-    parser.add_argument("--jobs", metavar="FILE", help="entrants, a line each, in place of model=")
+    parser.add_argument(
+        "--jobs", metavar="FILE", help="entrants in place of model=, a line each with its model"
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="only say what it could run, and what that takes"
     )

@@ -16,6 +16,7 @@ from seqbench.config.instantiate import build, check, instantiate
 from seqbench.config.places import check_places
 from seqbench.config.presets import model_accepts, preset_names, preset_node
 from seqbench.config.refusal import largest, refusal
+from seqbench.config.shares import span_key
 from seqbench.config.targets import find, kind_of, locate
 from seqbench.config.trust import allowed_packages
 from seqbench.errors import ConfigError
@@ -44,8 +45,17 @@ def nodes(cfg: DictConfig, group: str) -> dict[str, Any]:
 
 
 def build_task(cfg: DictConfig) -> Task:
-    """Build the task of a configuration."""
+    """Build the task of a configuration.
+
+    Raises:
+        ConfigError: a value does not fit, or the class names another key than the task as that of its span.
+    """
     task: Task = build(cfg.task, "task", kind_of("task"), allowed_packages(cfg))
+    if (span := task.span) is not None and span.key != (known := span_key(cfg)):
+        raise ConfigError(
+            f"{cfg.task._target_} says that task.{span.key} sets its span, and has span_key = {known!r}; set "
+            f"it to {span.key!r} in the class."
+        )
     return task
 
 

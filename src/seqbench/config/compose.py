@@ -12,7 +12,7 @@ from seqbench.config.explain import explain, unknown_key
 from seqbench.config.fit import LARGEST, count, folder
 from seqbench.config.hydra_api import composed
 from seqbench.config.overrides import readable
-from seqbench.config.presets import GROUPS, LISTS, main_config
+from seqbench.config.presets import GROUPS, LISTS, OTHER_GROUPS, main_config
 from seqbench.config.trust import typed
 from seqbench.errors import ConfigError
 
@@ -54,8 +54,13 @@ def named(cfg: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str])
     Raises:
         ConfigError: a key is unknown, has no value, or is not what its place asks for.
     """
+    for word in (override.partition("=")[0].lstrip("+~") for override in overrides):
+        if word.partition(".")[0] in OTHER_GROUPS:
+            raise unknown_key(word, overrides)
     cfg = cfg.copy()
     with open_dict(cfg):
+        for group in OTHER_GROUPS:  # what a preset says of a search is for `seqbench search` alone
+            cfg.pop(group, None)
         for group in LISTS:
             cfg[group] = cfg.get(group) or {}
         cfg.preset = {

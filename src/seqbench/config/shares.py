@@ -1,7 +1,8 @@
-"""Memory as a share of the task's length: what a preset or an argument says once holds at every length.
+"""Memory as a share of the task's span: what a preset or an argument says once holds at every span.
 
 `model.cell.chrono=${seqbench.steps:0.5}` expects dependencies of up to half of `task.length`, whatever it is.
-Below, u = share × task.length, in the unit of `task.length`.
+Below, u = share × the value of the key that sets the span of the task, in its unit: `task.length` of most
+tasks, `task.warp` of `time_warp` (see `Task.span_key`).
 
     ${seqbench.steps:share}        u, a whole number
     ${seqbench.steps:share,power}  u^power, a whole number, for periods between 1 and u
@@ -19,7 +20,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from seqbench.config.trust import allowed_packages
 from seqbench.errors import ConfigError
+
+#: The key that sets the span of a task, unless its class has another `span_key`.
+SPAN_KEY = "length"
 
 
 def register() -> None:
@@ -43,18 +48,36 @@ def register() -> None:
         OmegaConf.register_new_resolver(f"seqbench.{resolver.__name__}", resolver, replace=True)
 
 
-def _steps(name: str, share: Any, root: DictConfig) -> float:
-    """Return share × task.length.
+def span_key(config: DictConfig) -> str:
+    """Return the key that sets the span of the task of a configuration; nothing is built.
+
+    Args:
+        config: of a run. Only its `task._target_` and `allowed_packages` are read.
 
     Raises:
-        ConfigError: the share is no number above 0, or the task has no length.
+        ConfigError: the task is in no allowed package, or does not exist.
     """
-    typed = f"${{seqbench.{name}:{share}}}"
-    length = OmegaConf.select(root, "task.length")
+    from seqbench.config.targets import kind_of, locate  # torch, which takes seconds to import
+
+    target = OmegaConf.select(config, "task._target_")
+    if target is None:
+        return SPAN_KEY
+    task = locate(str(target), "task._target_", kind_of("task"), allowed_packages(config))
+    return str(getattr(task, "span_key", SPAN_KEY))
+
+
+def _steps(name: str, share: Any, root: DictConfig) -> float:
+    """Return share × the value of the key that sets the span.
+
+    Raises:
+        ConfigError: the share is no number above 0, or the task has no such key.
+    """
+    typed, key = f"${{seqbench.{name}:{share}}}", f"task.{span_key(root)}"
+    span = OmegaConf.select(root, key)
     try:
-        u = float(share) * float(length)
+        u = float(share) * float(span)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{typed} is a share of task.length, which is {length}.") from error
+        raise ConfigError(f"{typed} is a share of {key}, which is {span}.") from error
     if not 0 < u < math.inf:
-        raise ConfigError(f"{typed} must be a share above 0 of task.length={length}.")
+        raise ConfigError(f"{typed} must be a share above 0 of {key}={span}.")
     return u

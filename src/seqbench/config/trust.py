@@ -68,8 +68,7 @@ def allowed_packages(cfg: DictConfig) -> list[str]:
     Raises:
         ConfigError: it names one that is not trusted.
     """
-    named: Any = cfg.get("allowed_packages") or []
-    named = list(named) if isinstance(named, list | tuple | ListConfig) else [named]
+    named = _listed(cfg.get("allowed_packages"))
     filed = packages_of_file()
     if untrusted := [name for name in named if name not in (*_allowed, *filed)]:
         raise ConfigError(
@@ -77,6 +76,18 @@ def allowed_packages(cfg: DictConfig) -> list[str]:
             "command line, in seqbench.compose([…]), or in ~/.config/seqbench/trusted."
         )
     return list(dict.fromkeys([*named, *filed]))
+
+
+def still_allowed(packages: Any) -> list[str]:
+    """Return those of these packages that were allowed in this process.
+
+    For the configuration of a run that is read again: what it names is trusted only if the user has named it
+    too.
+
+    Args:
+        packages: the value of its `allowed_packages`.
+    """
+    return [name for name in _listed(packages) if name in tuple(_allowed)]
 
 
 def packages_of_file() -> list[str]:
@@ -97,6 +108,12 @@ def packages_of_file() -> list[str]:
         if name and not _is_name(name):
             raise ConfigError(f"{path}, line {number}: {name!r} is no name of a package.")
     return [name for name in names if name]
+
+
+def _listed(packages: Any) -> list[Any]:
+    """Return the value of `allowed_packages`, which may be one name, as a list."""
+    packages = packages or []
+    return list(packages) if isinstance(packages, list | tuple | ListConfig) else [packages]
 
 
 def _file() -> Path | None:

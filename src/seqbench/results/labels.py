@@ -17,26 +17,33 @@ TARGET = "._target_"
 UNNAMED = {
     *(key for key in (*INCIDENTAL, *PLACES) if key not in ("preset", "model.param_budget")),
     *(f"preset.{group}" for group in GROUPS if group != "optim"),
-    *("task.length", "task.eval_lengths"),
+    "task.eval_lengths",
 }
 
 
-def label_runs(results: Sequence[Result]) -> list[tuple[str, str]]:
+def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[tuple[str, str]]:
     """Return the labels of task and model of every run: `adding`, `lstm (lr=0.01)`.
 
     The settings of a task are compared between all its runs. All other settings are compared between the
     runs of one model on one task: a setting that differs only from task to task, such as the number of
-    steps, makes no other model and is in no label. Nor is one that follows from the training length, such as
-    a memory of half of it: `with_length` says which these are.
+    steps, makes no other model and is in no label. Nor is one that follows from the key beside it, such as a
+    memory of half the length: `with_length` says which these are.
+
+    Args:
+        results: the runs.
+        beside: the key that no label names, since tables and figures have it beside the labels.
     """
     configs = list(_settings_of(results))
-    of_task = [{key: text for key, text in c.items() if key.startswith("task.")} for c in configs]
+    of_task = [{k: text for k, text in c.items() if k.startswith("task.") and k != beside} for c in configs]
+    values = _values(results, beside)
     tasks = _distinguish([r.task for r in results], of_task, [""] * len(results), [0] * len(results))
-    models = _distinguish([r.model for r in results], list(map(_of_model, configs)), tasks, _lengths(results))
+    models = _distinguish([r.model for r in results], list(map(_of_model, configs)), tasks, values)
     return list(zip(tasks, models, strict=True))
 
 
-def with_length(results: Sequence[Result], labels: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+def with_length(
+    results: Sequence[Result], labels: Sequence[tuple[str, str]], beside: str = "task.length"
+) -> dict[str, list[str]]:
     """Return for each task a sentence on every model whose settings go with the training length.
 
     `gru has chrono=25 at 50 and chrono=50 at 100.`
@@ -44,9 +51,10 @@ def with_length(results: Sequence[Result], labels: Sequence[tuple[str, str]]) ->
     Args:
         results: the runs.
         labels: theirs, see `label_runs`.
+        beside: as there.
     """
     runs: dict[tuple[str, str], dict[int, dict[str, str]]] = defaultdict(dict)
-    for label, settings, length in zip(labels, _settings_of(results), _lengths(results), strict=True):
+    for label, settings, length in zip(labels, _settings_of(results), _values(results, beside), strict=True):
         runs[label][length] = _of_model(settings)
     found: dict[str, list[str]] = defaultdict(list)
     for (task, model), of_length in sorted(runs.items()):
@@ -88,14 +96,18 @@ def _telling(namesakes: Sequence[tuple[int, Mapping[str, str]]]) -> set[str]:
     """Return the settings that tell runs of one name apart, each of which has a length."""
     found = {key for key in _differing([mine for _, mine in namesakes]) if not key.endswith(TARGET)}
     found -= _follow_length(namesakes, found)
-    return found.union(*(_differing(some) for some in _alike(namesakes, found)))
+    alike: dict[tuple[int | str | None, ...], list[Mapping[str, str]]] = defaultdict(list)
+    for length, mine in namesakes:
+        alike[length, *(mine.get(key) for key in sorted(found))].append(mine)
+    return found.union(*(_differing(some) for some in alike.values()))
 
 
 def _follow_length(namesakes: Sequence[tuple[int, Mapping[str, str]]], keys: set[str]) -> set[str]:
-    """Return the settings that follow from the length: other values at other lengths, and one at each.
+    """Return the settings that follow from the length: one value at each length, and another at every other.
 
-    One at each of runs that are alike in all settings whose values are the same at every length: of a tuned
-    model beside that with defaults, the learning rate tells the two apart, and the memory need not.
+    That holds of runs that are alike in all settings whose values are the same at every length: of a tuned
+    model beside that with defaults, the learning rate tells the two apart, and the memory need not. A value
+    at two lengths and another at a third make two models, of which each was run at some.
     """
     by_length: dict[int, list[Mapping[str, str]]] = defaultdict(list)
     for length, mine in namesakes:
@@ -105,17 +117,20 @@ def _follow_length(namesakes: Sequence[tuple[int, Mapping[str, str]]], keys: set
         for key in keys
         if len({frozenset(mine.get(key) for mine in its) for its in by_length.values()}) > 1
     }
-    return moving.difference(*(_differing(some) for some in _alike(namesakes, keys - moving)))
-
-
-def _alike(
-    namesakes: Sequence[tuple[int, Mapping[str, str]]], keys: set[str]
-) -> Iterable[list[Mapping[str, str]]]:
-    """Return the settings of runs in groups of one length and the same values of some keys."""
-    found: dict[tuple[int | str | None, ...], list[Mapping[str, str]]] = defaultdict(list)
+    groups: dict[tuple[str | None, ...], list[tuple[int, Mapping[str, str]]]] = defaultdict(list)
     for length, mine in namesakes:
-        found[length, *(mine.get(key) for key in sorted(keys))].append(mine)
-    return found.values()
+        groups[tuple(mine.get(key) for key in sorted(keys - moving))].append((length, mine))
+    return {
+        key
+        for key in moving
+        if all(_one_to_one({(length, mine.get(key)) for length, mine in group}) for group in groups.values())
+    }
+
+
+def _one_to_one(pairs: set[tuple[int, str | None]]) -> bool:
+    """Return whether each length has one value, and each value one length, or all lengths the same value."""
+    lengths, values = {length for length, _ in pairs}, {value for _, value in pairs}
+    return len(pairs) == len(lengths) and len(values) in (1, len(lengths))
 
 
 def _differing(settings: Sequence[Mapping[str, str]]) -> set[str]:
@@ -136,9 +151,10 @@ def _last(key: str) -> str:
     return key.removesuffix(TARGET).rpartition(".")[2]
 
 
-def _lengths(results: Iterable[Result]) -> list[int]:
-    """Return the training length of each run; 0 where its configuration has none."""
-    return [int(result.config.get("task", {}).get("length") or 0) for result in results]
+def _values(results: Iterable[Result], key: str) -> list[int]:
+    """Return what each run has of a whole number of its configuration, `task.length`; 0 where it has none."""
+    part, _, name = key.partition(".")
+    return [int(result.config.get(part, {}).get(name) or 0) for result in results]
 
 
 def _of_model(settings: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from torch import nn
 
 from seqbench.config.fit import shown
 from seqbench.config.refusal import largest
-from seqbench.errors import ConfigError
+from seqbench.errors import NoMemoryError
 from seqbench.runs import devices
 from seqbench.tasks.base import Task
 from seqbench.tasks.specs import Tokens
@@ -43,7 +43,7 @@ def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any]) -> int:
         config: the resolved configuration.
 
     Raises:
-        ConfigError: not even one fits.
+        NoMemoryError: not even one fits.
     """
     seeds: int = config["n_seeds"]
     if devices.elsewhere is not None or (free := free_memory()) is None:
@@ -53,19 +53,19 @@ def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any]) -> int:
     weights += sum(b.numel() * b.element_size() for b in model.buffers())
     if weights > free:
         key = largest({part: config[part] for part in ("model", "task")})
-        raise ConfigError(f"{key} makes a model that takes {amount(weights)} to train, {left}; give less.")
+        raise NoMemoryError(f"{key} makes a model that takes {amount(weights)} to train, {left}; give less.")
     step = TOKEN if isinstance(task.inputs, Tokens) else NUMBER * task.inputs.size
     batch = config["batch_size"] * task.steps * step
     if batch > free:
         named = largest({"task": {k: v for k, v in config["task"].items() if not k.startswith("eval")}})
-        raise ConfigError(
+        raise NoMemoryError(
             f"batch_size={config['batch_size']} and {named} make a batch of {amount(batch)}, {left}; give "
             "less."
         )
     rows = getattr(task, "eval_size", 0)
     longest = max(task.eval_lengths, default=0)
     if (tests := rows * longest * step) > free:
-        raise ConfigError(
+        raise NoMemoryError(
             f"task.eval_size={shown(rows)} makes a test set of {amount(tests)} at length {longest}, "
             f"{left}; give less."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from seqbench.tasks.metrics import Direction, Metric
 
@@ -12,6 +12,23 @@ SCHEMA = 3
 
 Status = Literal["solved", "finished", "diverged", "failed"]
 Metrics = dict[str, float | None]
+
+
+class Ending(Protocol):
+    """How a run ended, wherever it is kept: in a result, in a sweep, in a search."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def solved_at_step(self) -> int | None: ...
+
+
+def solved_step(run: Ending) -> int | None:
+    """Return the step at which a run solved its task; None for one that did not, or that diverged later.
+
+    All that counts the runs which solved a task counts by this.
+    """
+    return None if run.status == "diverged" else run.solved_at_step
 
 
 @dataclass
@@ -89,11 +106,6 @@ class Result:
     def headline(self) -> Metric | None:
         """The headline metric; None where the run failed before it was known."""
         return self.metrics.get(self.metric or "")
-
-    @property
-    def steps_to_solve(self) -> int | None:
-        """The step at which the run solved its task; None for one that did not, or that diverged."""
-        return None if self.status == "diverged" else self.solved_at_step
 
     @property
     def budget(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,18 +11,15 @@ from typing import Any, NamedTuple
 from optuna.trial import TrialState
 
 from seqbench.runs.files import write_atomically
+from seqbench.search import entrants
 from seqbench.search.objective import OBJECTIVE, score
 from seqbench.search.plan import ModelPlan, SearchPlan
 from seqbench.search.study import Study, Trial, best
 from seqbench.search.table import row, to_markdown
 
-#: The files of what was found, in the folder of a search: all of it, a page of it for readers, and a sweep of
-#: the best configurations.
+#: The files of what was found, in the folder of a search: all of it, and a page of it for readers.
 SEARCH_FILE = "search.json"
 PAGE_FILE = "search.md"
-BEST_FILE = "best.txt"
-#: Seeds of the sweep that is proposed.
-FRESH_SEEDS = 5
 
 
 class Found(NamedTuple):
@@ -107,14 +103,6 @@ def budget(part: ModelPlan) -> str:
     )
 
 
-def command(plan: SearchPlan) -> str:
-    """Return the command that runs the best configurations on fresh seeds."""
-    lengths = plan.models[0].settings.lengths
-    at = [] if lengths is None else [f"task.length={','.join(map(str, lengths))}"]
-    words = ["seqbench", "-m", *plan.typed, *at, "--jobs", str(plan.folder / BEST_FILE)]
-    return shlex.join([*words, "seed=0", f"n_seeds={FRESH_SEEDS}"])
-
-
 def compared(plan: SearchPlan) -> str:
     """Return by what trials were compared, in words."""
     seeds = ", ".join(map(str, plan.models[0].settings.seeds))
@@ -134,7 +122,7 @@ def _page(plan: SearchPlan, every: Sequence[Found]) -> str:
         budget(plan.models[0]),
         f"{compared(plan)} Every trial, with its runs, is in {SEARCH_FILE}.",
         f"Code {made_with[0] or 'unknown'}; device {made_with[1] or 'unknown'}.",
-        f"On fresh seeds: `{command(plan)}`",
+        *(f"On fresh seeds. {what}: `{command}`" for what, command in entrants.commands(plan).items()),
     ]
     return "\n\n".join(paragraphs) + "\n"
 
@@ -158,13 +146,15 @@ def write(plan: SearchPlan, every: Sequence[Found]) -> None:
             "rungs": {step: first.settings.alive(rung) for rung, step in enumerate(first.steps)},
             "most_steps": first.most_steps,
         },
-        "command": command(plan),
+        "command": entrants.sweep_command(plan),
+        "span_command": entrants.span_command(plan),
         "models": {each.part.model: _plain(each) for each in every},
     }
     write_atomically(plan.folder / SEARCH_FILE, json.dumps(text, indent=1) + "\n")
     write_atomically(plan.folder / PAGE_FILE, _page(plan, every))
-    lines = [shlex.join([f"model={each.part.model}", *each.arguments]) for each in every if each.best]
-    write_atomically(plan.folder / BEST_FILE, "".join(f"{line}\n" for line in lines))
+    best_of = {each.part.model: each.arguments for each in every if each.best}
+    for name, content in entrants.files(plan, best_of).items():
+        write_atomically(plan.folder / name, content)
 
 
 def _plain(each: Found) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from seqbench.runs.result import Result, Status
+from seqbench.runs.result import Result, Status, solved_step
 from seqbench.tasks.metrics import Metric
 
 #: The objective in words.
@@ -23,12 +23,12 @@ class Outcome:
     """How a run of a trial stands, as far as it has been trained.
 
     Attributes:
-        length: `task.length`; None for a task without.
+        length: the value of the key that sets the span of the task, `task.length`; None for a task without.
         seed: of the run.
         status: of its result.
         steps: optimisation steps taken.
         ended: whether it would take no more, were it allowed to.
-        solved_at_step: the first evaluation that was solved.
+        solved_at_step: the first evaluation that was solved; `solved_step` says whether that counts.
         solvable: whether the task says when it is solved.
         metric: the name of the headline metric.
         value: what it is at the best evaluation; None if there is no such number.
@@ -53,13 +53,18 @@ class Outcome:
     commit: str | None
 
 
-def outcome(result: Result) -> Outcome:
-    """Return how a run stands, of which there is a result."""
+def outcome(result: Result, span_key: str) -> Outcome:
+    """Return how a run stands, of which there is a result.
+
+    Args:
+        result: of the run.
+        span_key: of its task.
+    """
     measured = result.validation.get(result.metric or "")
     threads = result.execution.get("threads", 1)
     protocol = result.config["trainer"]
     return Outcome(
-        length=result.config["task"].get("length"),
+        length=result.config["task"].get(span_key),
         seed=result.seed,
         status=result.status,
         steps=result.steps,
@@ -107,7 +112,7 @@ class Score(NamedTuple):
 
 def score(outcomes: Sequence[Outcome]) -> Score:
     """Return how good a trial is, by how its runs stand: all of them, of each length and seed."""
-    steps = [run.solved_at_step for run in outcomes if run.solved_at_step is not None]
+    steps = [step for run in outcomes if (step := solved_step(run)) is not None]
     return Score(
         solved=len(steps),
         early=-float(statistics.median(steps)) if steps else 0.0,

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from seqbench.config.compose import compose
-from seqbench.config.explain import no_preset
-from seqbench.config.fit import LARGEST, count
+from seqbench.config.fit import LARGEST, count, shown
 from seqbench.config.overrides import parse, readable
-from seqbench.config.presets import lineage, preset_names, preset_node
 from seqbench.config.refusal import made
+from seqbench.config.shares import span_key
 from seqbench.errors import ConfigError
+from seqbench.search.node import node_of, value, values
 from seqbench.search.settings import SearchSettings, settings_of
 from seqbench.search.space import Space, arguments, space_of
 from seqbench.sweeps.sweep import Settings
 
 #: The keys of Hydra's that say how runs are launched.
 LAUNCHER = "hydra.launcher."
-#: Keys with a dot that a search sets itself.
+#: Keys with a dot that a search sets itself, beside the key of the task's span.
 FIXED = ("task.length", "trainer.max_steps", "trainer.eval_every")
 #: Keys that decide no number of a search.
 INCIDENTAL = (
     *("seed", "n_seeds", "runs_dir", "data_dir", "callbacks", "logger", "allowed_packages", "preset"),
     *("trainer.progress", "trainer.checkpoint_every"),
 )
+#: What differs from model to model; all else is the same for each, so that the search is equal.
+OF_A_MODEL = ("model", "search.space")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class ModelPlan:
         config: what they are composed to.
         settings: of the search.
         space: what is varied.
-        lengths: `task.length` of the runs of each configuration; None for a task without.
+        span_key: the key that sets the span of the task, `length` of most.
+        lengths: its values, at which each configuration is trained; None for a task without.
         steps: of the rungs.
     """
 
@@ -51,13 +54,14 @@ class ModelPlan:
     config: DictConfig
     settings: SearchSettings
     space: Space
+    span_key: str
     lengths: list[int | None]
     steps: list[int]
 
     def made_with(self) -> dict[str, Any]:
         """Return what decides the numbers of the search, by whole keys, and how they are compared."""
         plain: Any = OmegaConf.to_container(self.config)
-        decides = {key: value for key, value in _leaves(plain) if not _is_incidental(key)}
+        decides = {key: its for key, its in _leaves(plain) if not _is_any(key, INCIDENTAL)}
         space = {f"search.space.{key}": repr(varied) for key, varied in self.space.items()}
         names = ("n_seeds", "seed", "bracket", "rungs", "keep")
         own = {f"search.{name}": getattr(self.settings, name) for name in names}
@@ -84,7 +88,7 @@ class SearchPlan:
 
     Attributes:
         typed: the arguments of every run, without the model.
-        models: the part of each.
+        models: the part of each. Their budgets, seeds and lengths are equal.
         launcher: how runs are launched.
         folder: for all that the search writes.
     """
@@ -99,9 +103,10 @@ def plan(words: Sequence[str]) -> SearchPlan:
     """Return the search that is typed, `key=value` each.
 
     Raises:
-        ConfigError: a key or value cannot be used.
+        ConfigError: a key or value cannot be used, or the models would be searched unequally.
     """
     run: list[str] = []
+    swept: list[Override] = []
     models: list[str] = []
     preset: str | None = None
     own: list[Override] = []
@@ -110,28 +115,38 @@ def plan(words: Sequence[str]) -> SearchPlan:
     for text, override in zip(words, parse(words), strict=True):
         key = str(override.key_or_group)
         if key == "search":
-            preset = str(_value(override))
+            preset = str(value(override))
         elif key.startswith("search."):
             own.append(override)
         elif key == "model":
-            models = [str(name) for name in _values(override)]
+            models = [str(name) for name in values(override)]
         elif key in (f"{LAUNCHER}n_jobs", f"{LAUNCHER}gpus_per_job"):
-            launcher[key.removeprefix(LAUNCHER)] = _value(override)
+            launcher[key.removeprefix(LAUNCHER)] = value(override)
         elif key in ("seed", "n_seeds"):
             raise ConfigError(f"{text}: a search has seeds of its own; give search.{key}=….")
         elif key.startswith("hydra"):
             raise ConfigError(f"{text} does not go with a search, which runs on this machine.")
         elif override.is_sweep_override():
-            more = f"'search.space.{key}={{choices:[…]}}' tries several" if "." in key else "search again"
-            more = "search.lengths=[…] takes several" if key == "task.length" else more
-            raise ConfigError(f"{text}: a search is of one {key}; {more}.")
+            swept.append(override)
         else:
             run.append(text)
+    if swept:
+        raise _one_value(swept[0], run)
     typed = {str(override.key_or_group): str(override.input_line) for override in parse(run)}
     if not models:
         models = [str(compose(run).preset.model)]
     parts = [_part(model, run, typed, preset, own) for model in dict.fromkeys(models)]
+    _check_equal(parts)
     return SearchPlan(run, parts, made(Settings, launcher, "hydra.launcher"), _folder(parts[0]))
+
+
+def _one_value(swept: Override, run: Sequence[str]) -> ConfigError:
+    """Return the error for an argument with several values, by what else was typed."""
+    key = str(swept.key_or_group)
+    more = f"'search.space.{key}={{choices:[…]}}' tries several" if "." in key else "search again"
+    if key.startswith("task.") and key == f"task.{span_key(compose(run))}":
+        more = "search.lengths=[…] takes several"
+    return ConfigError(f"{swept.input_line}: a search is of one {key}; {more}.")
 
 
 def _part(
@@ -140,17 +155,16 @@ def _part(
     logger = [] if any(key.partition(".")[0] == "logger" for key in typed) else ["logger=none"]
     mine = [*run, f"model={model}", *logger]
     config = compose(mine)
-    settings = settings_of(_node(model, preset, own))
-    if settings.lengths is not None and "task.length" in typed:
-        raise ConfigError(f"{typed['task.length']} has no effect beside search.lengths={settings.lengths}.")
-    lengths: list[int | None] = [*(settings.lengths or [config.task.get("length")])]
+    span = span_key(config)
+    settings = _with_lengths(settings_of(node_of(model, preset, mine, own)), span, config, typed, own)
+    lengths: list[int | None] = [*(settings.lengths or [config.task.get(span)])]
     space = {key: varied for key, varied in space_of(settings.space).items() if key not in typed}
     for override in own:  # what only a preset varies gives way to what is typed
         key = str(override.key_or_group).removeprefix("search.space.")
         both = [text for name, text in typed.items() if "." in name and f"{key}.".startswith(f"{name}.")]
         if both and not override.is_delete():
             raise ConfigError(f"{override.input_line} has no effect beside {both[0]}.")
-    if fixed := [key for key in space if _is_fixed(key)]:
+    if fixed := [name for name in space if _is_fixed(name, span)]:
         raise ConfigError(
             f"search.space.{fixed[0]}: a search cannot vary {fixed[0]}; it is the same for all trials."
         )
@@ -161,72 +175,63 @@ def _part(
     steps = settings.steps(max_steps, eval_every)
     if len(steps) > 1:
         _check_extends(config, steps[0])
-    return ModelPlan(model, mine, config, settings, space, lengths, steps)
+    return ModelPlan(model, mine, config, settings, space, span, lengths, steps)
 
 
-def _node(model: str, preset: str | None, own: Sequence[Override]) -> DictConfig:
-    """Return the node `search` of a model: its preset, changed by what was typed.
+def _with_lengths(
+    settings: SearchSettings, span: str, config: DictConfig, typed: dict[str, str], own: Sequence[Override]
+) -> SearchSettings:
+    """Return settings whose lengths are those that count: what is typed wins over what a preset says.
 
     Raises:
-        ConfigError: there is no preset, or a key that is to be removed.
+        ConfigError: the key of the span is typed beside them, or the task has none.
     """
-    known = preset_names("search")
-    name = preset or next((each for each in lineage("model", model) if each in known), None)
-    if name is None:
+    if settings.lengths is None:
+        return settings
+    named = f"search.lengths={shown(settings.lengths)}"
+    if (its := typed.get(f"task.{span}")) is not None:
+        if any(override.key_or_group == "search.lengths" for override in own):
+            raise ConfigError(f"{its} has no effect beside {named}.")
+        return replace(settings, lengths=None)
+    if span not in config.task:
         raise ConfigError(
-            f"There is no space for model={model}: write presets/search/{model}.yaml, or choose one with "
-            f"search=…: {', '.join(known)}."
+            f"{named} are values of task.{span}, which {config.preset.task} does not have; give "
+            "search.lengths=null."
         )
-    if name not in known:
-        raise no_preset("search", name, known)
-    node = preset_node("search", name)
-    for override in own:
-        key = str(override.key_or_group).removeprefix("search.")
-        if not override.is_delete():
-            several = override.is_sweep_override()
-            OmegaConf.update(node, key, _values(override) if several else _value(override), merge=False)
-            continue
-        above, _, last = key.rpartition(".")
-        holder = OmegaConf.select(node, above) if above else node
-        if not isinstance(holder, DictConfig) or last not in holder:
-            raise ConfigError(f"{override.input_line}: there is no key search.{key} to remove.")
-        del holder[last]
-    return node
+    return settings
 
 
-def _values(override: Override) -> list[Any]:
-    """Return the values of an argument, several or one.
-
-    Raises:
-        ConfigError: it does not list them.
-    """
-    if not override.is_sweep_override():
-        value = _value(override)
-        return value if isinstance(value, list) else [value]
-    several = override.value()
-    if not isinstance(several, ChoiceSweep):
-        raise ConfigError(f"{override.input_line}: a search takes values that are listed: one,two,three.")
-    return [override._convert_value(value) for value in several.list]
+def _check_equal(parts: Sequence[ModelPlan]) -> None:
+    """Raise a ConfigError where presets of the models would have them searched unequally."""
+    first, *others = parts
+    for other in others:
+        one, its = _equal(first), _equal(other)
+        if differ := [key for key in {**one, **its} if one.get(key) != its.get(key)]:
+            raise ConfigError(
+                f"{differ[0]} is {shown(one.get(differ[0]))} for {first.model} and "
+                f"{shown(its.get(differ[0]))} for {other.model}, and a search is equal for all its models; "
+                f"give one with {differ[0]}=…."
+            )
 
 
-def _value(override: Override) -> Any:
-    if override.is_sweep_override():
-        raise ConfigError(f"{override.input_line} takes one value.")
-    return override.value()
+def _equal(part: ModelPlan) -> dict[str, Any]:
+    """Return what has to be equal in all parts, by whole keys."""
+    budget = {"search.n_trials": part.settings.n_trials, "search.folder": part.settings.folder}
+    return budget | {key: its for key, its in part.made_with().items() if not _is_any(key, OF_A_MODEL)}
 
 
 def _check_extends(config: DictConfig, first: int) -> None:
     """Raise a ConfigError where runs cannot go on after a rung, so that each would begin again."""
     optim, rate = config.optim, config.trainer.get("teacher_forcing")
     changing = isinstance(rate, ListConfig) and len(set(rate)) > 1
-    for key, value, obstacle in [
+    for key, given, obstacle in [
         ("optim.schedule", optim.get("schedule"), optim.get("schedule", "constant") != "constant"),
         ("optim.warmup_steps", optim.get("warmup_steps"), (optim.get("warmup_steps") or 0) > first),
         ("trainer.teacher_forcing", rate, changing),
     ]:
         if obstacle:
             raise ConfigError(
-                f"{key}={value} goes over the steps of a whole run, so that none can go on after a rung; "
+                f"{key}={given} goes over the steps of a whole run, so that none can go on after a rung; "
                 "give search.rungs=1."
             )
 
@@ -243,13 +248,14 @@ def _folder(part: ModelPlan) -> Path:
 def _leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
     if not isinstance(node, dict):
         return [(prefix.removesuffix("."), node)]
-    return [leaf for key, value in node.items() for leaf in _leaves(value, f"{prefix}{key}.")]
+    return [leaf for key, its in node.items() for leaf in _leaves(its, f"{prefix}{key}.")]
 
 
-def _is_fixed(key: str) -> bool:
+def _is_fixed(key: str, span: str) -> bool:
     """Whether the search sets a key itself, or compares runs in which it is the same."""
-    return ("." not in key and key != "batch_size") or key in FIXED
+    return ("." not in key and key != "batch_size") or key in (*FIXED, f"task.{span}")
 
 
-def _is_incidental(key: str) -> bool:
-    return any(f"{key}.".startswith(f"{each}.") for each in INCIDENTAL)
+def _is_any(key: str, of: Sequence[str]) -> bool:
+    """Whether a dotted key is one of these, or lies under one."""
+    return any(f"{key}.".startswith(f"{each}.") for each in of)

@@ -25,8 +25,9 @@ from seqbench.search.space import corners
 from seqbench.search.study import Study, Trial
 from seqbench.sweeps.checking import answers
 from seqbench.sweeps.job import Job, Refused
-from seqbench.sweeps.launch import launch
-from seqbench.sweeps.outcome import failure
+from seqbench.sweeps.launch import run as run_sweep
+from seqbench.sweeps.outcome import NO_MEMORY, failure
+from seqbench.sweeps.sweep import Sweep
 
 
 def check_space(plan: SearchPlan, timed: bool) -> dict[str, float] | None:
@@ -37,68 +38,90 @@ def check_space(plan: SearchPlan, timed: bool) -> dict[str, float] | None:
         timed: whether to measure what a step takes.
 
     Returns:
-        The mean seconds of a step of each model, 0 where they were not measured; None if one was refused.
+        The mean core-seconds of a step of each model, 0 where not measured; None if one was refused.
     """
     with tempfile.TemporaryDirectory() as folder:
         jobs: list[Job] = []
         for part in plan.models:
             for params, length in itertools.product(corners(part.space), part.lengths):
                 varied = part.arguments(params)
-                run = [*varied, *_run(Path(folder), length, part.settings.seeds)]
+                run = [*varied, *_run(part, Path(folder), length, part.settings.seeds)]
                 jobs.append(_job(len(jobs), part, run, f"model={part.model} {' '.join(varied)}"))
         seconds: dict[str, list[float]] = defaultdict(list)
         refused: dict[str, str] = {}
-        for job, answer in answers(jobs, Path(folder), timed):
+        # In their order, so that what is said does not depend on which process is the first.
+        for job, answer in sorted(answers(jobs, Path(folder), timed), key=lambda pair: pair[0].number):
             model = job.choices["model"]
             if isinstance(answer, Refused):
                 refused.setdefault(model, f"{job.label}: {answer.sentence}")
             else:
-                seconds[model].append(answer.seconds_per_step or 0.0)
+                seconds[model].append((answer.seconds_per_step or 0.0) * answer.threads)
     for sentence in refused.values():
         say(sentence)
     return None if refused else {model: statistics.fmean(its) for model, its in seconds.items()}
 
 
-def tune(plan: SearchPlan, studies: Mapping[str, Study]) -> None:
-    """Train what is due until every study is over.
+def tune(plan: SearchPlan, studies: Mapping[str, Study]) -> list[str]:
+    """Train what is due until every study is over, or cannot go on now.
 
     Args:
         plan: of the search.
         studies: of each model.
 
+    Returns:
+        The trials that lack the result of a run, because its process was killed, say. Nothing is noted of
+        them: asked again, they are trained, so that what a machine does decides nothing.
+
     Raises:
         Stopped: the user has stopped it. Asked again, it goes on.
     """
     parts = {part.model: part for part in plan.models}
-    while due := {model: its for model, study in studies.items() if (its := study.due()) is not None}:
+    going = dict(studies)
+    lacking = []
+    while due := {model: its for model, study in going.items() if (its := study.due()) is not None}:
         for model, (rung, trials) in due.items():
             numbers = ", ".join(str(trial.number) for trial in trials)
             with reader_may_leave():
                 print(f"{model}: trials {numbers} to step {parts[model].steps[rung]}")
         wanted = [(parts[model], rung, trial) for model, (rung, trials) in due.items() for trial in trials]
-        found = _trained(plan, wanted)
-        for part, rung, trial in wanted:
-            studies[part.model].note(trial, rung, _came_to(part, trial, found[_place(plan, part, trial)]))
+        for (part, rung, trial), came_to in zip(wanted, _trained(plan, wanted), strict=True):
+            if came_to is None:
+                lacking.append(f"{part.model} trial {trial.number}")
+                going.pop(part.model, None)  # its bracket cannot be compared yet
+            else:
+                studies[part.model].note(trial, rung, came_to)
+    return lacking
 
 
-def _trained(plan: SearchPlan, wanted: Sequence[tuple[ModelPlan, int, Trial]]) -> dict[Path, list[Result]]:
-    """Train what trials lack for a rung; return the results by the folder of the trial."""
+def _trained(
+    plan: SearchPlan, wanted: Sequence[tuple[ModelPlan, int, Trial]]
+) -> list[list[Outcome] | str | None]:
+    """Train what trials lack for a rung; return what each came to, see `_came_to`."""
     jobs: list[Job] = []
+    place_of: list[Path] = []
     for part, rung, trial in wanted:
+        place = _place(plan, part, trial)
         for length, seeds in _missing(part, trial):
-            run = [*part.arguments(trial.params), *_run(_place(plan, part, trial), length, seeds)]
+            run = [*part.arguments(trial.params), *_run(part, place, length, seeds)]
             run.append(f"trainer.max_steps={part.steps[rung]}")
             at = f" at {length}" if len(part.lengths) > 1 else ""
             jobs.append(_job(len(jobs), part, run, f"{part.model} trial {trial.number}{at}"))
-    found: dict[Path, list[Result]] = defaultdict(list)
+            place_of.append(place)
+    results: dict[Path, list[Result]] = defaultdict(list)
 
     def collect(folder: Path) -> None:
         result = read_result(folder)
         if result is not None:
-            found[folder.parents[2]].append(result)
+            results[folder.parents[2]].append(result)
 
+    sweep = Sweep(jobs, plan.folder / "logs")
     if jobs:
-        launch(jobs, plan.folder / "logs", replace(plan.launcher, show_test=False), collect)
+        run_sweep(sweep, replace(plan.launcher, show_test=False), collect)
+    refused = {place_of[number]: why.sentence for number, why in sweep.refused.items() if why.for_good}
+    found = []
+    for part, _, trial in wanted:
+        place = _place(plan, part, trial)
+        found.append(refused.get(place) or _came_to(part, trial, results[place]))
     return found
 
 
@@ -128,9 +151,9 @@ def rows(seeds: Sequence[int]) -> list[range]:
     return found
 
 
-def _run(folder: Path, length: int | None, seeds: range) -> list[str]:
+def _run(part: ModelPlan, folder: Path, length: int | None, seeds: range) -> list[str]:
     """Return the arguments that make runs out of a configuration."""
-    at = [] if length is None else [f"task.length={length}"]
+    at = [] if length is None else [f"task.{part.span_key}={length}"]
     return [*at, f"seed={seeds.start}", f"n_seeds={len(seeds)}", f"runs_dir={quoted(str(folder))}"]
 
 
@@ -150,14 +173,16 @@ def _job(number: int, part: ModelPlan, run: Sequence[str], label: str) -> Job:
     return Job(number, list(node["overrides"]["task"]), plain, node["runtime"]["choices"], label)
 
 
-def _came_to(part: ModelPlan, trial: Trial, results: Sequence[Result]) -> list[Outcome] | str:
-    """Return how all runs of a trial stand, with those that had ended before; or why the trial failed."""
-    for result in results:
-        if result.status == "failed":
-            return failure(result.error or "no message")
+def _came_to(part: ModelPlan, trial: Trial, results: Sequence[Result]) -> list[Outcome] | str | None:
+    """Return how all runs of a trial stand, with those that had ended before; or why the trial failed.
+
+    None where a run has no result, or had too little memory: the fault is not the configuration's.
+    """
+    errors = [failure(result.error or "no message") for result in results if result.status == "failed"]
+    if own := [error for error in errors if error != NO_MEMORY]:
+        return own[0]
     runs = {(run.length, run.seed): run for run in trial.outcomes if run.ended}
-    runs |= {(run.length, run.seed): run for run in map(outcome, results)}
+    ended = [outcome(result, part.span_key) for result in results if result.status != "failed"]
+    runs |= {(run.length, run.seed): run for run in ended}
     wanted = [(length, seed) for length in part.lengths for seed in part.settings.seeds]
-    if lacking := [seed for length, seed in wanted if (length, seed) not in runs]:
-        return f"no result of seed {lacking[0]}"
-    return [runs[which] for which in wanted]
+    return [runs[which] for which in wanted] if all(which in runs for which in wanted) else None

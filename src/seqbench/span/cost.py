@@ -11,7 +11,8 @@ import torch
 from omegaconf import OmegaConf, open_dict
 
 from seqbench.config.build import ModelFactory, build_optimizer_config, build_task
-from seqbench.config.trust import allow
+from seqbench.config.trust import still_allowed
+from seqbench.errors import one_line, say_once
 from seqbench.runs.files import write_atomically
 from seqbench.runs.result import Result
 from seqbench.tasks.span import Span
@@ -32,14 +33,24 @@ class Costs:
         self.file = file
         self._known: dict[str, int] = {}
         if file is not None:
-            with suppress(OSError, ValueError, TypeError):  # then they are counted again
+            with suppress(OSError, ValueError, TypeError, KeyError):  # then they are counted again
                 kept = json.loads(file.read_text(encoding="utf-8"))
-                self._known = kept["flops"] if kept["counted"] == COUNTED else {}
+                if kept["counted"] == COUNTED:
+                    self._known = {its: n for its, n in dict(kept["flops"]).items() if isinstance(n, int)}
 
-    def of(self, result: Result) -> int:
-        """Return the operations of one optimisation step of a run, the whole batch."""
+    def of(self, result: Result) -> int | None:
+        """Return the operations of one optimisation step of a run, the whole batch.
+
+        None where they cannot be counted, which is said: the code is not allowed here, or the model takes no
+        batch of one sequence.
+        """
         if result.identity not in self._known:
-            self._known[result.identity] = _counted(result.config)
+            try:
+                self._known[result.identity] = _counted(result.config)
+            except Exception as error:  # whatever the code of another package raises
+                reason = one_line(error)
+                say_once(f"the FLOPs of {result.model} on {result.task} are not counted: {reason}.")
+                return None
         return self._known[result.identity]
 
     def keep(self) -> None:
@@ -53,7 +64,11 @@ class Costs:
 
 
 def span_of(config: dict[str, Any]) -> Span | None:
-    """Return the span of the task of a run's configuration."""
+    """Return the span of the task of a run's configuration.
+
+    Raises:
+        ConfigError: the task is of a package that is not allowed here.
+    """
     return build_task(_configuration(config)).span
 
 
@@ -71,5 +86,5 @@ def _configuration(config: dict[str, Any]) -> Any:
     """Return the configuration of a run, in which nothing is allowed that the user has not."""
     cfg: Any = OmegaConf.create(config)
     with open_dict(cfg):
-        cfg.allowed_packages = allow(())
+        cfg.allowed_packages = still_allowed(config.get("allowed_packages"))
     return cfg

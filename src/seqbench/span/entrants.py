@@ -27,7 +27,7 @@ class Entrant(Line):
 
 
 def read_entrants(file: str, typed: Collection[str]) -> list[Entrant]:
-    """Return the entrants of a file, a line each: `label=tuned model=gru optim.lr=0.02`.
+    """Return the entrants of a file: each line names a model, `label=tuned model=gru optim.lr=0.02`.
 
     Args:
         file: the path.
@@ -41,6 +41,8 @@ def read_entrants(file: str, typed: Collection[str]) -> list[Entrant]:
         with line.named_in_errors():
             own = parse(line.arguments)
             line.check({*typed}, own)
+            if "model" not in (override.key_or_group for override in own):
+                raise ConfigError("the line names no model; begin it with model=….")
             label = ""
             arguments = []
             for text, override in zip(line.arguments, own, strict=True):

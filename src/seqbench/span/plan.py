@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -147,6 +148,11 @@ def plan(words: Sequence[str], file: str | None = None) -> SpanPlan:
             raise ConfigError(f"{text} does not go with span, which runs on this machine.")
         else:
             run.append(text)
+    if file is not None and "model" in several:
+        raise ConfigError(
+            f"model={','.join(several['model'])} has no effect beside --jobs, each line of which names a "
+            "model; leave one out."
+        )
     entrants = _entrants(run, several.get("model"), file)
     tasks = several.get("task") or [str(compose([*run, *entrants[0].arguments]).preset.task)]
     parts = [_part(task, entrant, run, own) for task in tasks for entrant in entrants]
@@ -154,9 +160,8 @@ def plan(words: Sequence[str], file: str | None = None) -> SpanPlan:
 
 
 def _entrants(run: Sequence[str], models: Sequence[str] | None, file: str | None) -> list[Entrant]:
-    typed = {str(override.key_or_group) for override in parse(run)}
     if file is not None:
-        return read_entrants(file, {*typed, *(["model"] if models else [])})
+        return read_entrants(file, {str(override.key_or_group) for override in parse(run)})
     if models is None:
         models = [str(compose(run).preset.model)]
     return named([Entrant([f"model={model}"]) for model in models])
@@ -205,7 +210,7 @@ def _protocol(task: str, span: Span, own: dict[str, int], cfg: DictConfig) -> Pr
     for name in ("least", "max"):
         if own.get(name, 0) % unit:
             raise ConfigError(f"{name}={own[name]} must be a multiple of {unit}, as {key} of {task} is.")
-    least = own.get("least", max(span.least, LEAST))
+    least = own.get("least", math.ceil(max(span.least, LEAST) / unit) * unit)
     most = own.get("max", MOST - MOST % unit)
     n_seeds = own.get("n_seeds", N_SEEDS)
     most_seeds = own.get("most_seeds", max(n_seeds, MOST_SEEDS))
@@ -216,16 +221,20 @@ def _protocol(task: str, span: Span, own: dict[str, int], cfg: DictConfig) -> Pr
         raise ConfigError(f"max={most} is below {whose}{least}.")
     if most_seeds < n_seeds:
         raise ConfigError(f"most_seeds={most_seeds} is below n_seeds={n_seeds}.")
+    patience = cfg.trainer.get("patience")
     return Protocol(
         task=task,
         key=span.key,
         max_steps=count(cfg.trainer.max_steps, "trainer.max_steps", 1, LARGEST),
         eval_every=count(cfg.trainer.eval_every, "trainer.eval_every", 1, LARGEST),
+        patience=None if patience is None else count(patience, "trainer.patience", 1, LARGEST),
+        stop_when_solved=cfg.trainer.get("stop_when_solved", True),
         batch_size=cfg.batch_size,
         least=least,
         most=most,
         n_seeds=n_seeds,
         most_seeds=most_seeds,
+        by_staircase=True,
     )
 
 

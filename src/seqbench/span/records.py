@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from seqbench.errors import ConfigError
+from seqbench.config.fit import shown
+from seqbench.errors import ConfigError, StoreError
+from seqbench.results.comparing.problems import BUDGET, setting
+from seqbench.results.labels import label_runs, with_length
 from seqbench.results.spans.measured import AtSpan, Measured, Protocol, at_span
+from seqbench.results.statistics.metrics import LEAST_SEEDS
 from seqbench.runs.result import Result
 from seqbench.runs.store import run_folder
 from seqbench.span.cost import Costs, span_of
@@ -17,97 +21,161 @@ from seqbench.tasks.span import Span
 
 def from_results(
     results: Iterable[Result],
-    labels: Mapping[str, str] | None = None,
-    protocols: Mapping[str, Protocol] | None = None,
     costs: Costs | None = None,
+    warn: Callable[[str], object] = warnings.warn,
 ) -> list[Measured]:
-    """Return the entrants of results, such as those of a file of `seqbench runs export`.
+    """Return the entrants of results, named by their models and the settings that differ.
 
+    Packages of others whose tasks and models they have are allowed by `seqbench.config.trust.allow`.
+
+    Args:
+        results: of any spans and models.
+        costs: of steps, where they are known already.
+        warn: called with a sentence about an entrant whose settings go with the span.
+
+    Raises:
+        ConfigError: a task has no span, entrants on it had different budgets, a span has fewer than three
+            runs, or runs of two configurations at one span have one name.
+    """
+    costs = costs or Costs()
+    of_task: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        if result.status != "failed":
+            of_task[result.task].append(result)
+    found = []
+    for runs in of_task.values():
+        beside = f"task.{_span(runs[0]).key}"
+        entrants: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
+        labels = label_runs(runs, beside)
+        for sentence in (each for its in with_length(runs, labels, beside).values() for each in its):
+            warn(sentence)
+        for run, (task, label) in zip(runs, labels, strict=True):
+            entrants[task][label].append(run)
+        for task, its in entrants.items():
+            spans = {label: _spans(f"{label} on {task}", mine, costs) for label, mine in its.items()}
+            common = _protocol(task, [run for mine in its.values() for run in mine], spans.values())
+            found += [Measured(common, label, tuple(mine)) for label, mine in spans.items()]
+    return found
+
+
+def from_span_json(
+    told: Mapping[str, Any], results: Iterable[Result], costs: Costs | None = None
+) -> list[Measured]:
+    """Return the entrants of a `span.json`, made again from the results of the runs that it names.
+
+        told = json.loads(Path("span.json").read_text())
         records = [parse(line, "runs.jsonl") for line in Path("runs.jsonl").read_text().splitlines()]
-        measured = from_results(records, *index(json.loads(Path("span.json").read_text())))
+        measured = from_span_json(told, records)
         texts(measured), draw_spans(measured)
 
     Args:
-        results: those of other runs than `labels` names are left out.
-        labels: `<task>/<model>-<hash>` to the name of the entrant, in the order of the table; None names all
-            by their model.
-        protocols: task to what its entrants have in common, in the order of the table; None takes that of
-            the results.
+        told: what the file holds: of each entrant the protocol, the seeds at each span, and what it lacks.
+        results: such as those of a file of `seqbench runs export`; others than the file names are left out.
         costs: of steps, where they are known already.
 
     Raises:
-        ConfigError: a task has no span, entrants on it had different budgets, or two configurations at one
-            span have one name.
+        StoreError: the file holds something else, or the result of a run is not there.
+        ConfigError: a task has no span, or a span has fewer than three runs.
     """
     costs = costs or Costs()
-    ended: dict[str, list[Result]] = defaultdict(list)
+    try:
+        entrants = [
+            (
+                Protocol(**each["protocol"]),
+                str(each["entrant"]),
+                tuple(each["lacking"]),
+                [(at["folder"], seed) for at in each["spans"] for seed in at["seeds"]],
+            )
+            for each in told["entrants"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise StoreError("the index of spans is damaged, or was written by another version.") from error
+    ended = {
+        (run_folder(result.task, result.model, result.hash).as_posix(), result.seed): result
+        for result in results
+        if result.status != "failed"
+    }
+    found = []
+    for protocol, label, lacking, places in entrants:
+        name = f"{label} on {protocol.task}"
+        if missing := [place for place in places if place not in ended]:
+            folder, seed = missing[0]
+            raise StoreError(f"{folder}/seed-{seed}, a run of {name}, is not among the records.")
+        spans = _spans(name, [ended[place] for place in places], costs)
+        found.append(Measured(protocol, label, tuple(spans), lacking))
+    return found
+
+
+def _span(result: Result) -> Span:
+    """Return the span of the task of a run.
+
+    Raises:
+        ConfigError: it has none, or its package is not allowed here.
+    """
+    span = span_of(result.config)
+    if span is None:
+        raise ConfigError(f"{result.task} has no span, so that its runs are in no table of spans.")
+    return span
+
+
+def _spans(name: str, results: Sequence[Result], costs: Costs) -> list[AtSpan]:
+    """Return what the runs of an entrant come to at each span, in ascending order.
+
+    Raises:
+        ConfigError: a span has fewer than three runs, or runs of two configurations.
+    """
+    of_folder: dict[str, list[Result]] = defaultdict(list)
     for result in results:
-        folder = run_folder(result.task, result.model, result.hash).as_posix()
-        if result.status != "failed" and (labels is None or folder in labels):
-            ended[folder].append(result)
-    spans: dict[tuple[str, str], dict[int, AtSpan]] = defaultdict(dict)
-    of_task: dict[str, tuple[Span, list[Result]]] = {}
-    for folder, runs in ended.items():
-        first = runs[0]
-        if (span := span_of(first.config)) is None:
-            raise ConfigError(f"{first.task} has no span, so that its runs are in no table of spans.")
-        of_task.setdefault(first.task, (span, []))[1].append(first)
-        value = first.config["task"][span.key]
-        entrant = (first.task, first.model if labels is None else labels[folder])
-        if value in spans[entrant]:
+        of_folder[result.hash].append(result)
+    found: dict[int, AtSpan] = {}
+    for runs in of_folder.values():
+        span = _span(runs[0])
+        value = runs[0].config["task"][span.key]
+        if value in found:
             raise ConfigError(
-                f"{entrant[1]} on {first.task} at {value} has runs of two configurations; name them apart."
+                f"{name} at {value} has runs of two configurations with the same settings, such as from "
+                "before and after a part was corrected; give a folder or file with those of one."
+            )
+        if len(runs) < LEAST_SEEDS:
+            raise ConfigError(
+                f"{name} at {value} has {len(runs)} run{'s' * (len(runs) > 1)}; a span is fitted from "
+                f"{LEAST_SEEDS} runs on, each of a seed of its own."
             )
         runs.sort(key=lambda result: result.seed)
-        spans[entrant][value] = at_span(value, span.dependency(value), costs.of(first), runs)
-    common = dict(protocols or {})
-    common |= {task: _protocol(task, *of_task[task], spans) for task in of_task if task not in common}
-    names = list(dict.fromkeys(labels.values() if labels is not None else (label for _, label in spans)))
-    return [
-        Measured(common[task], label, tuple(at for _, at in sorted(spans[task, label].items())))
-        for task, label in itertools.product(common, names)
-        if (task, label) in spans
-    ]
+        found[value] = at_span(value, span.dependency(value), costs.of(runs[0]), runs)
+    return [at for _, at in sorted(found.items())]
 
 
-def index(span_json: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Protocol]]:
-    """Return the labels and the protocols that a `span.json` holds, for `from_results`."""
-    entrants = span_json["entrants"]
-    labels = {at["folder"]: each["entrant"] for each in entrants for at in each["spans"]}
-    return labels, {each["task"]: Protocol(**each["protocol"]) for each in entrants}
-
-
-def _protocol(
-    task: str, span: Span, results: Sequence[Result], spans: Mapping[tuple[str, str], Mapping[int, AtSpan]]
-) -> Protocol:
+def _protocol(task: str, results: Sequence[Result], spans: Iterable[Sequence[AtSpan]]) -> Protocol:
     """Return the protocol that results have in common."""
-    every = [at for (its, _), found in spans.items() if its == task for at in found.values()]
+    every = [at for its in spans for at in its]
     counts = [at.n for at in every]
     return Protocol(
         task=task,
-        key=span.key,
-        **budget(results),
+        key=_span(results[0]).key,
+        **_budget(task, results),
         least=min(at.span for at in every),
         most=max(at.span for at in every),
         n_seeds=min(counts),
         most_seeds=max(counts),
+        by_staircase=False,
     )
 
 
-def budget(results: Sequence[Result]) -> dict[str, int]:
-    """Return the budget of runs on one task: max_steps, eval_every, batch_size.
+def _budget(task: str, results: Sequence[Result]) -> dict[str, Any]:
+    """Return the budget of runs on one task, by the last part of its keys.
 
     Raises:
         ConfigError: they had different ones.
     """
     found = {}
-    for key, name in (("trainer", "max_steps"), ("trainer", "eval_every"), ("", "batch_size")):
-        values = {(r.config[key] if key else r.config)[name] for r in results}
+    for key in BUDGET:
+        values = {setting(result, key) for result in results}
         if len(values) > 1:
-            whole, told = f"{key}.{name}".lstrip("."), " and ".join(map(str, sorted(values)))
+            told = " and ".join(sorted(map(shown, values), key=lambda text: (len(text), text)))
             raise ConfigError(
-                f"Runs on {results[0].task} had different budgets, {whole} of {told}, so that their spans "
-                "cannot be compared."
+                f"Runs on {task} had different budgets, {key} of {told}, so that their spans "
+                f"cannot be compared; --where {key}=… takes those of one."
             )
-        found[name] = values.pop()
+        found[key.rpartition(".")[2]] = values.pop()
     return found

@@ -29,12 +29,12 @@ class Course:
     Attributes:
         part: of the plan.
         results: of its runs that have ended, at each span.
-        lacking: the spans that were tried and lack runs, with how many each.
+        lacking: the spans that were tried and lack runs, with which: `2 runs, which failed`.
     """
 
     part: Part
     results: dict[int, list[Result]] = field(default_factory=dict)
-    lacking: dict[int, int] = field(default_factory=dict)
+    lacking: dict[int, str] = field(default_factory=dict)
 
     @property
     def outcomes(self) -> Outcomes:
@@ -56,12 +56,21 @@ class Course:
         """Return the spans to run next with the number of runs, but for those that cannot be had."""
         return {s: n for s, n in self.part.next(self.outcomes).items() if s not in self.lacking}
 
-    def note(self, span: int, n: int, results: Sequence[Result]) -> None:
-        """Note how the runs of a span stand."""
-        ended = [result for result in results if result.status != "failed"]
-        self.results[span] = ended
-        if len(ended) < n:
-            self.lacking[span] = n - len(ended)
+    def note(self, span: int, n: int, results: Sequence[Result] | None) -> None:
+        """Note how the runs of a span stand.
+
+        Args:
+            span: the span.
+            n: how many runs it is to have.
+            results: of those; None where they were refused. Runs that ended before are not lost by that.
+        """
+        ended = [result for result in results or () if result.status != "failed"]
+        known = self.results.setdefault(span, [])
+        if len(ended) > len(known):
+            self.results[span] = known = ended
+        if left := max(0, n - len(known)):
+            how = "failed" if results is not None else "were refused" if left > 1 else "was refused"
+            self.lacking[span] = f"{left} run{'s' * (left > 1)}, which {how}"
 
 
 def _solved(result: Result) -> bool:
@@ -143,10 +152,10 @@ def _announce(jobs: Sequence[Job]) -> None:
         print("Next: " + "; ".join(f"{name} at {', '.join(its)}" for name, its in spans.items()))
 
 
-def _results(facts: Facts | None, n: int) -> list[Result]:
-    """Return the results of a job's first runs; none where it was refused."""
+def _results(facts: Facts | None, n: int) -> list[Result] | None:
+    """Return the results of a job's first runs; None where it was refused."""
     if facts is None:
-        return []
+        return None
     found = [read_result(Path(facts.group, f"seed-{seed}")) for seed in facts.seeds[:n]]
     return [each for each in found if each is not None and each.identity == facts.identity]
 
@@ -163,8 +172,8 @@ def _measured(course: Course, costs: Costs) -> Measured:
         for span, runs in course.complete.items()
     ]
     lacking = [
-        f"{part.label} on {part.protocol.task} at {span} lacks {n} run{'s' * (n > 1)}, which failed."
-        for span, n in sorted(course.lacking.items())
+        f"{part.label} on {part.protocol.task} at {span} lacks {runs}."
+        for span, runs in sorted(course.lacking.items())
     ]
     return Measured(part.protocol, part.label, tuple(spans), tuple(lacking))
 

@@ -40,6 +40,7 @@ def check(sweep: Sweep, timed: bool = False) -> int:
             if isinstance(answer, Refused):
                 say(f"{' '.join(job.typed)}: {answer.sentence}")
                 sweep.codes.append(answer.exit_code)
+                sweep.refused[job.number] = answer
             else:
                 sweep.facts[job.number] = answer
                 known.note(job, answer)

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from seqbench.errors import printable, reader_may_leave, say
 from seqbench.results.rendering.rows import duration
+from seqbench.runs.result import solved_step
 from seqbench.sweeps.job import Ended, Unit
 
 #: Seconds between two plain lines about what runs.
@@ -195,8 +196,9 @@ def verdict(ended: Sequence[Ended], show_test: bool = True) -> str:
     diverged = [run for run in ended if run.status == "diverged"]
     parts = []
     if any(run.solvable for run in ended):
-        solved = sum(run.solved_at_step is not None for run in ended)
-        steps = statistics.median(math.inf if (at := run.solved_at_step) is None else at for run in ended)
+        solved_at = [solved_step(run) for run in ended]
+        solved = sum(step is not None for step in solved_at)
+        steps = statistics.median(math.inf if step is None else step for step in solved_at)
         in_steps = f", median {steps:,.0f} steps" if steps < math.inf else ""
         parts.append(f"{solved}/{len(ended)} solved{in_steps}")
     values = [run.value for run in ended if run.value is not None and show_test]

@@ -101,10 +101,17 @@ class Facts:
 
 @dataclass(frozen=True)
 class Refused:
-    """Why a job cannot be run: a sentence, and the exit code of its kind."""
+    """Why a job cannot be run.
+
+    Attributes:
+        sentence: why.
+        exit_code: of its kind.
+        for_good: whether its configuration cannot be run, however often it is asked for.
+    """
 
     sentence: str
     exit_code: int
+    for_good: bool = False
 
 
 @dataclass

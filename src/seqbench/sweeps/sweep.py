@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seqbench.sweeps.job import Ended, Facts, Job
+from seqbench.sweeps.job import Ended, Facts, Job, Refused
 from seqbench.sweeps.outcome import FAILED
 
 
@@ -37,6 +37,7 @@ class Sweep:
         jobs: all of them.
         folder: for the logs of its processes.
         facts: of each job that was not refused, by its number.
+        refused: why each other one was, by number.
         ended: how its runs ended, by number.
         codes: exit codes of what failed or was refused.
         failures: a line for each.
@@ -45,6 +46,7 @@ class Sweep:
     jobs: Sequence[Job]
     folder: Path
     facts: dict[int, Facts] = field(default_factory=dict)
+    refused: dict[int, Refused] = field(default_factory=dict)
     ended: dict[int, list[Ended]] = field(default_factory=dict)
     codes: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)

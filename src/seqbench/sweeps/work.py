@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqbench.errors import SeqbenchError
+from seqbench.errors import ConfigError, NoMemoryError, SeqbenchError
 from seqbench.signals import Stopped, handled
 from seqbench.sweeps.job import Facts, Job, Refused
 
@@ -155,7 +155,8 @@ def _facts(job: Job, timed: bool) -> Facts | Refused:
     except Exception as error:
         if not isinstance(error, SeqbenchError):
             traceback.print_exc()
-        return Refused(failure(error), exit_code(error))
+        for_good = isinstance(error, ConfigError) and not isinstance(error, NoMemoryError)
+        return Refused(failure(error), exit_code(error), for_good)
 
 
 def _seconds_per_step(job: Job) -> float | None:

@@ -40,6 +40,8 @@ class Task(ABC):
 
     #: The kind of data; a model declares which kinds it accepts.
     kind: ClassVar[str] = "sequence"
+    #: The key that sets the span, see `span`. Knobs of memory may be shares of its value (`config.shares`).
+    span_key: ClassVar[str] = "length"
     #: The name of the headline metric: tables show it, and it selects the best evaluation.
     metric: ClassVar[str] = "accuracy"
     #: Metrics that `measure` and `summary` add to those of the targets.
@@ -63,7 +65,10 @@ class Task(ABC):
 
     @property
     def span(self) -> Span | None:
-        """What sets over how many steps something of a fixed size has to be kept; None if nothing does."""
+        """What sets over how many steps something of a fixed size has to be kept; None if nothing does.
+
+        Its key is `span_key`.
+        """
         return None
 
     def prepare(self, batch_size: int) -> None:  # noqa: B027 - most tasks have nothing to prepare

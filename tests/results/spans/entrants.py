@@ -11,11 +11,14 @@ PROTOCOL = Protocol(
     key="length",
     max_steps=1000,
     eval_every=50,
+    patience=None,
+    stop_when_solved=True,
     batch_size=32,
     least=10,
     most=400,
     n_seeds=5,
     most_seeds=10,
+    by_staircase=True,
 )
 
 
@@ -28,8 +31,10 @@ def at(span: int, solved_at: list[int | None], **fields: Any) -> AtSpan:
         "seeds": tuple(1000 * span + k for k in range(n)),
         "solved_on_test": tuple(step is not None for step in solved_at),
         "status": tuple("finished" if step is None else "solved" for step in solved_at),
+        "budgets": (1000,) * n,
+        "parameters": 10050,
         "step_flops": 1000 * span,
-        "platforms": ("cpu, torch 2",),
+        "made_with": {"devices": ("cpu",), "versions of torch": ("2",)},
     }
     return AtSpan(span=span, solved_at=tuple(solved_at), **given | fields)
 

@@ -15,15 +15,21 @@ from seqbench.results.statistics.span import fit_seeds, fit_span
 
 
 def test_runs_of_results() -> None:
+    trained = {"parameters": 7000, "device": "cpu", "commit": "abc", "versions": {"torch": "2"}}
     runs = [
-        result(5, solved_at_step=100, solved_on_test=True),
-        result(6, solved_at_step=None, status="finished", solved_on_test=True),
-        result(7, solved_at_step=50, status="diverged", solved_on_test=None),
+        result(5, solved_at_step=100, solved_on_test=True, **trained),
+        result(6, solved_at_step=None, status="finished", solved_on_test=True, **trained | {"device": "gpu"}),
+        result(7, solved_at_step=50, status="diverged", solved_on_test=None, steps=60, **trained),
     ]
     found = at_span(40, (37, 39), 7, runs)
     assert (found.seeds, found.solved_at) == ((5, 6, 7), (100, None, None))
     assert (found.n, found.solved, found.test_differs) == (3, 1, 1)
     assert found.status == ("solved", "finished", "diverged")
+    assert (found.budgets, found.parameters) == ((200, 200, 200), 7000)
+    assert found.made_with == {
+        **{"commits": ("abc",), "revisions": ("",), "versions of torch": ("2",)},
+        **{"compilers": ("",), "devices": ("cpu", "gpu")},
+    }
     assert found.interval == pytest.approx((0.0615, 0.7923), abs=1e-3)
 
 
@@ -70,10 +76,24 @@ def test_steps_within_the_first_look_say_nothing_of_cost() -> None:
     assert math.isnan(Measured(PROTOCOL, "gru", most).flops_growth().exponent)
 
 
-def test_steps_are_censored_at_the_budget() -> None:
-    its = entrant()
-    steps = its.steps(at(57, [600, 620, None, 580, None]))
+def test_steps_are_censored_at_the_budgets() -> None:
+    steps = at(57, [600, 620, None, 580, None]).steps
     assert steps.median == 620 and steps.median_high == math.inf
+    # Two runs that patience ended before any solved the task say nothing: one of the three others at 580.
+    early = at(57, [600, 620, None, 580, None], budgets=(1000, 1000, 300, 1000, 300)).steps
+    assert (early.median, early.median_low) == (600, 300)
+
+
+def test_an_operation_that_is_not_counted_has_no_growth() -> None:
+    spans = [at(span, [10 * span] * 5, step_flops=None) for span in (10, 20, 40)]
+    its = Measured(PROTOCOL, "gru", tuple(spans))
+    assert math.isnan(its.flops_growth().exponent) and its.sequence_growth().exponent == pytest.approx(1)
+
+
+def test_runs_of_an_entrant_share_the_platform_or_are_mixed() -> None:
+    assert entrant().mixed == {}
+    spans = (at(10, [5] * 5), at(20, [5] * 5, made_with={"devices": ("gpu",), "versions of torch": ("2",)}))
+    assert Measured(PROTOCOL, "gru", spans).mixed == {"devices": 2}
 
 
 def test_nothing_complete_has_no_fit() -> None:

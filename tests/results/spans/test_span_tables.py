@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from entrants import PROTOCOL, at, entrant
@@ -13,7 +14,8 @@ from seqbench.results.spans.tables import cost_rows, detail_rows, protocol_lines
 def test_a_row_for_each_entrant_and_a_column_for_each_task() -> None:
     found = [entrant("gru"), entrant("gru", 1000, "adding"), entrant("rnn", 5, lacking=("rnn lacks 1 run.",))]
     rows = span_rows(found)
-    assert [list(row) for row in rows] == [["", "latch", "adding"]] * 2
+    assert [list(row) for row in rows] == [["", "parameters", "latch", "adding"]] * 2
+    assert [row["parameters"] for row in rows] == ["10.1k", "10.1k"]
     assert rows[0][""] == "gru" and rows[0]["adding"] == "> 160" and rows[0]["latch"].startswith("47.")
     assert rows[1]["latch"].startswith("< 10") and rows[1]["latch"].endswith("*") and rows[1]["adding"] == "–"
 
@@ -45,20 +47,61 @@ def test_runs_at_each_span() -> None:
     }
     (row,) = detail_rows([Measured(PROTOCOL, "gru", (at(57, [None] * 3),))])
     assert (row["steps"], row["sequences"], row["FLOPs"]) == ("> 1000", "–", "–")
+    (row,) = detail_rows([Measured(PROTOCOL, "gru", (at(57, [600] * 5, step_flops=None),))])
+    assert (row["steps"], row["sequences"], row["FLOPs"]) == ("600 [600–600]", "19.2k", "–")
+
+
+@pytest.mark.parametrize(
+    ("steps", "budgets", "text"),
+    [
+        ([None] * 5, [1000] * 5, "> 1000"),
+        ([600, *[None] * 9], [1000] * 10, "> 1000"),
+        ([600, 700, *[None] * 8], [1000] * 10, "> 1000 [700–> 1000]"),
+        ([None] * 5, [300] * 4 + [200], "> 300"),
+        ([1_000_000, 2_345_678, 3_000_000, 3_000_000, 4_000_000], [10**7] * 5, "3000000 [1000000–4000000]"),
+    ],
+)
+def test_steps_to_solve(steps: list[int | None], budgets: list[int], text: str) -> None:
+    (row,) = detail_rows([Measured(PROTOCOL, "gru", (at(57, steps, budgets=tuple(budgets)),))])
+    assert row["steps"] == text
 
 
 def test_the_protocol_stands_under_the_table() -> None:
-    mixed = (at(10, [5] * 5, platforms=("cpu, torch 2", "cpu, torch 3")),)
+    other = {"devices": ("gpu",), "versions of torch": ("3",)}
+    mixed = (at(10, [5] * 5), at(20, [5] * 5, made_with=other, parameters=4000))
     lines = protocol_lines(
         [entrant(), Measured(PROTOCOL, "rnn", mixed, ("rnn on latch at 20 lacks 1 run.",))]
     )
     assert lines == [
         "latch: spans are task.length, from 10 to at most 400 (what has to be kept lies so far back, at 10: "
         "7–9 steps, at 160: 157–159 steps); 1,000 steps of 32 sequences, validated every 50; fresh seeds at "
-        "each span: 5, 10 where the rate falls if the interval is wider than a factor of two.",
+        "each span: 5, 10 where the rate falls if both ends of the interval lie among the spans tried, "
+        "more than a factor of two apart.",
         "* rnn on latch at 20 lacks 1 run.",
-        "rnn on latch at 10: runs of several platforms.",
+        "‡ rnn on latch: its runs are of 2 devices, 2 versions of torch.",
     ]
+    assert span_rows([Measured(PROTOCOL, "rnn", mixed)]) == [
+        {"": "rnn", "parameters": "4k–10.1k", "latch": "> 20‡"}
+    ]
+
+
+def test_how_runs_end_and_models_that_differ_in_size_are_said() -> None:
+    protocol = replace(PROTOCOL, patience=2, stop_when_solved=False, most_seeds=5)
+    small = Measured(protocol, "rnn", (at(10, [5] * 5, parameters=4000),))
+    assert protocol_lines([small, Measured(protocol, "gru", (at(10, [5] * 5),))]) == [
+        "latch: spans are task.length, from 10 to at most 400 (what has to be kept lies so far back, at 10: "
+        "7–9 steps); 1,000 steps of 32 sequences, validated every 50; runs end after 2 evaluations in a row "
+        "without a new best one; runs go on once they have solved the task; fresh seeds at each span: 5.",
+        "latch: the models differ in size: rnn 4,000, gru 10,050 parameters.",
+    ]
+
+
+def test_spans_that_no_staircase_chose_are_said_as_they_are() -> None:
+    protocol = replace(PROTOCOL, by_staircase=False, most=20)
+    spans = tuple(at(span, [5] * 5, seeds=tuple(range(5))) for span in (10, 20))
+    (line,) = protocol_lines([Measured(protocol, "gru", spans)])
+    assert "task.length, from 10 to 20 (" in line
+    assert line.endswith("validated every 50; the same seeds at each span: 5 to 10.")
 
 
 def test_rates_that_do_not_follow_the_curve_are_marked() -> None:
@@ -86,7 +129,7 @@ def test_every_format() -> None:
     assert (
         "| a_b " in found["md"] and "Command: `seqbench span …`" in found["md"] and "commit x" in found["md"]
     )
-    assert r"a\_b & 47" in found["tex"] and r"\label{tab:span}" in found["tex"]
+    assert r"a\_b & 10.1k & 47" in found["tex"] and r"\label{tab:span}" in found["tex"]
     assert r"\caption{Each cell" in found["tex"] and r"task.length, from 10" in found["tex"]
     rows = list(csv.DictReader(io.StringIO(found["csv"])))
     assert len(rows) == 12 and rows[0]["entrant"] == "a_b" and float(rows[3]["solve_high"]) < 0.5
@@ -95,4 +138,8 @@ def test_every_format() -> None:
 
 def test_a_page_without_any_complete_span() -> None:
     found = texts([Measured(PROTOCOL, "gru", (), ("gru on latch at 10 lacks 1 run.",))])
-    assert "| gru | –*" in found["md"] and "No span is complete." in found["md"] and found["csv"] == ""
+    assert (
+        "| gru | –            | –*" in found["md"]
+        and "No span is complete." in found["md"]
+        and found["csv"] == ""
+    )

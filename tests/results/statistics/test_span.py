@@ -87,6 +87,9 @@ def test_text() -> None:
     assert shown(53.2, 41, 70) == "53.2 [41–70]"
     assert shown(330, 260, math.inf) == "330 [260–> 400]"
     assert shown(math.inf, 310, math.inf) == "> 400 [310–> 400]"
+    far = Span(1234.5, 1100.4, math.inf, log2_m=0, slope=1, lapse=0, least=10, most=4000)
+    assert str(far) == "1234 [1100–> 4000]"
+    assert shown(99.96, 99.4, 100.6) == "100 [99.4–101]"
     assert fit_span({10: (5, 5)}).factor == math.inf
 
 
@@ -139,3 +142,5 @@ def test_what_are_no_outcomes_is_refused(outcomes: dict[int, tuple[int, int]]) -
 def test_whole_seeds_must_have_run_at_every_span() -> None:
     with pytest.raises(ValueError, match="the number of runs differs"):
         fit_seeds({10: [True, True], 20: [True]})
+    with pytest.raises(ValueError, match="one seed alone does not say how seeds differ"):
+        fit_seeds({10: [True], 20: [False]})

@@ -106,11 +106,21 @@ def remarks(problem: Problem, models: Sequence[str]) -> list[str]:
     settings = [_beside(runs[0]) for runs in runs_of.values()]
     differing = sorted(key for key in set().union(*settings) if len({its.get(key) for its in settings}) > 1)
     found += [f"the models differ in {', '.join(differing)} too"] if differing else []
-    sizes = {model: runs[0].parameters for model, runs in runs_of.items() if runs[0].parameters is not None}
-    if sizes and max(sizes.values()) > 1.1 * min(sizes.values()):
-        listed = ", ".join(f"{model} {size:,}" for model, size in sizes.items())
-        found.append(f"the models differ in size: {listed} parameters")
-    return found
+    sizes = size_remark({model: runs[0].parameters for model, runs in runs_of.items()})
+    return [*found, sizes] if sizes else found
+
+
+def size_remark(parameters: Mapping[str, int | None]) -> str:
+    """Return a remark on models that differ in size by more than a tenth; empty where they do not.
+
+    Args:
+        parameters: model to the number of its live parameters; None where it is not known.
+    """
+    sizes = {model: size for model, size in parameters.items() if size is not None}
+    if not sizes or max(sizes.values()) <= 1.1 * min(sizes.values()):
+        return ""
+    listed = ", ".join(f"{model} {size:,}" for model, size in sizes.items())
+    return f"the models differ in size: {listed} parameters"
 
 
 def _by_seed(runs: Mapping[int, Result]) -> tuple[Result, ...]:
@@ -129,7 +139,7 @@ def _check_budget(problem: Problem) -> None:
     """Raise a StoreError where runs of a problem differ in a setting of their budget."""
     for key in BUDGET:
         values = {
-            model: sorted({str(_setting(run, key)) for run in runs}) for model, runs in problem.runs.items()
+            model: sorted({str(setting(run, key)) for run in runs}) for model, runs in problem.runs.items()
         }
         if len({value for its in values.values() for value in its}) > 1:
             listed = ", ".join(f"{model} with {' and '.join(its)}" for model, its in values.items())
@@ -139,7 +149,8 @@ def _check_budget(problem: Problem) -> None:
             )
 
 
-def _setting(run: Result, key: str) -> Any:
+def setting(run: Result, key: str) -> Any:
+    """Return a setting of a run by its dotted key: its frozen default where it is left out, or None."""
     node: Any = with_defaults(run.config)
     for part in key.split("."):
         node = node.get(part) if isinstance(node, Mapping) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from seqbench.results.statistics.goodness_of_fit import goodness_of_fit
 from seqbench.results.statistics.proportion import wilson_interval
 from seqbench.results.statistics.span import Span, fit_seeds, fit_span
 from seqbench.results.statistics.survival import Survival, kaplan_meier
+from seqbench.results.summaries.note import SHARED
 from seqbench.runs.result import Result, Status
 from seqbench.runs.store import run_folder
 
@@ -32,8 +34,10 @@ class AtSpan:
             that diverged.
         solved_on_test: whether the test set says that a run solved it; None where there is no test.
         status: how each ended.
-        step_flops: the floating-point operations of an optimisation step.
-        platforms: what the runs were made on, device and version of torch.
+        budgets: the steps in which each could have solved the task.
+        parameters: live ones of the model; None where they are not known.
+        step_flops: the floating-point operations of an optimisation step; None where they are not counted.
+        made_with: what the runs should share, such as `devices`, to all that it is; empty where not known.
     """
 
     span: int
@@ -43,8 +47,10 @@ class AtSpan:
     solved_at: tuple[int | None, ...]
     solved_on_test: tuple[bool | None, ...]
     status: tuple[Status, ...]
-    step_flops: int
-    platforms: tuple[str, ...]
+    budgets: tuple[int, ...]
+    parameters: int | None
+    step_flops: int | None
+    made_with: dict[str, tuple[str, ...]]
 
     @property
     def n(self) -> int:
@@ -62,13 +68,20 @@ class AtSpan:
         return wilson_interval(self.solved, self.n)
 
     @property
+    def steps(self) -> Survival:
+        """The steps to solve the task; runs that did not are censored at their budgets."""
+        return kaplan_meier(self.solved_at, self.budgets)
+
+    @property
     def test_differs(self) -> int:
         """The number of runs of which the test set says otherwise."""
         pairs = zip(self.solved_at, self.solved_on_test, strict=True)
         return sum(on_test is not None and on_test != (step is not None) for step, on_test in pairs)
 
 
-def at_span(span: int, dependency: tuple[int, int], step_flops: int, results: Sequence[Result]) -> AtSpan:
+def at_span(
+    span: int, dependency: tuple[int, int], step_flops: int | None, results: Sequence[Result]
+) -> AtSpan:
     """Return what the results of an entrant at a span come to; the arguments are fields of `AtSpan`."""
     first = results[0]
     return AtSpan(
@@ -79,8 +92,12 @@ def at_span(span: int, dependency: tuple[int, int], step_flops: int, results: Se
         solved_at=tuple(None if r.status == "diverged" else r.solved_at_step for r in results),
         solved_on_test=tuple(result.solved_on_test for result in results),
         status=tuple(result.status for result in results),
+        budgets=tuple(result.budget for result in results),
+        parameters=first.parameters,
         step_flops=step_flops,
-        platforms=tuple(sorted({f"{r.device}, torch {r.versions.get('torch')}" for r in results})),
+        made_with={
+            name: tuple(sorted({of(result) or "" for result in results})) for name, of in SHARED.items()
+        },
     )
 
 
@@ -93,22 +110,29 @@ class Protocol:
         key: the key that sets the span.
         max_steps: the budget of optimisation steps.
         eval_every: steps between two looks at the validation set.
+        patience: evaluations in a row without a new best one after which a run ends; None for no such end.
+        stop_when_solved: whether a run ends once it has solved the task.
         batch_size: sequences of a step.
         least: the least span that was tried.
         most: the largest span that could be.
         n_seeds: the runs at each span.
-        most_seeds: those where the rate falls, if the interval is wider than a factor of two.
+        most_seeds: those where the rate falls, if both ends of the interval lie among the spans tried, more
+            than a factor of two apart.
+        by_staircase: whether a staircase chose the spans, and which of them have more runs.
     """
 
     task: str
     key: str
     max_steps: int
     eval_every: int
+    patience: int | None
+    stop_when_solved: bool
     batch_size: int
     least: int
     most: int
     n_seeds: int
     most_seeds: int
+    by_staircase: bool
 
 
 @dataclass(frozen=True)
@@ -138,7 +162,7 @@ class Measured:
         """
         if not self.spans:
             return None
-        if self._independent():
+        if self.fresh:
             return fit_span(self._outcomes())
         if len({at.seeds for at in self.spans}) > 1:
             raise ConfigError(
@@ -153,7 +177,7 @@ class Measured:
 
         None too where the same seeds ran at each span: seeds that differ would be taken for a misfit.
         """
-        if self.fit is None or not self._independent():
+        if self.fit is None or not self.fresh:
             return None
         return goodness_of_fit(self._outcomes(), self.fit)
 
@@ -162,16 +186,22 @@ class Measured:
         """The interval of the 50 % point if no curve is assumed; None where `fit_p` is."""
         return None if self.fit_p is None else falling_interval(self._outcomes())
 
-    def _independent(self) -> bool:
-        """Return whether no seed ran at two spans."""
+    @cached_property
+    def mixed(self) -> dict[str, int]:
+        """What the runs should share and do not, with how many there are of it: `{"devices": 2}`."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for at in self.spans:
+            for name, values in at.made_with.items():
+                found[name].update(values)
+        return {name: len(values) for name, values in found.items() if len(values) > 1}
+
+    @cached_property
+    def fresh(self) -> bool:
+        """Whether no seed ran at two spans."""
         return not any({*a.seeds} & {*b.seeds} for a, b in itertools.combinations(self.spans, 2))
 
     def _outcomes(self) -> dict[int, tuple[int, int]]:
         return {at.span: (at.solved, at.n) for at in self.spans}
-
-    def steps(self, at: AtSpan) -> Survival:
-        """Return the steps to solve at a span, runs that did not solve the task censored at the budget."""
-        return kaplan_meier(at.solved_at, [self.protocol.max_steps] * at.n)
 
     def sequence_growth(self) -> Growth:
         """Return how the sequences to solve grow with the span; see `_growth`."""
@@ -181,14 +211,14 @@ class Measured:
         """Return how the training FLOPs to solve grow with the span; see `_growth`."""
         return self._growth([at.step_flops for at in self.spans])
 
-    def _growth(self, costs: Sequence[int]) -> Growth:
+    def _growth(self, costs: Sequence[int | None]) -> Growth:
         """Fit what a run costs to the spans at which every run solved the task.
 
         Where some did not, those that did are the cheap ones, and the fit would be too flat. Steps are known
         to within `eval_every`: where most runs solve the task by the first look, there is no fit.
 
         Args:
-            costs: of a step at each span.
+            costs: of a step at each span; a span of which it is not known is left out.
         """
         solved = [
             (at.span, cost, [step for step in at.solved_at if step is not None])

@@ -10,7 +10,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from seqbench.results.numbers import MISSING, count
+from seqbench.results.comparing.problems import size_remark
+from seqbench.results.numbers import MISSING, count, counts
 from seqbench.results.rendering.latex import ESCAPES
 from seqbench.results.rendering.markdown import escape
 from seqbench.results.rendering.rows import rows_to_csv
@@ -22,9 +23,12 @@ Row = dict[str, str]
 MARK = "*"
 #: What marks one whose rates do not follow the curve.
 MISFIT_MARK = "†"
+#: What marks one whose runs do not share the platform or the code.
+MIXED_MARK = "‡"
 LEGEND = (
     "Each cell: the span at which half of the runs solve the task, with its 95 % interval (profile "
-    "likelihood). <, >: outside of the spans tried; 'unsure': the rates do not place it among them."
+    "likelihood). <, >: outside of the spans tried; 'unsure': the rates do not place it among them. "
+    "Parameters: live ones, over tasks and spans."
 )
 COSTS = (
     "Cost to solve grows as span^exponent: the exponent with its 95 % interval, over the spans at which "
@@ -38,20 +42,25 @@ DETAILS = (
 
 
 def span_rows(measured: Sequence[Measured]) -> list[Row]:
-    """Return the table of spans: a row for each entrant, a column for each task."""
+    """Return the table of spans: a row for each entrant with its size, a column for each task."""
     tasks = list(dict.fromkeys(each.protocol.task for each in measured))
     cells = {(each.label, each.protocol.task): each for each in measured}
     return [
-        {"": label} | {task: _cell(cells.get((label, task))) for task in tasks}
+        {"": label, "parameters": _sizes(measured, label)}
+        | {task: _cell(cells.get((label, task))) for task in tasks}
         for label in dict.fromkeys(each.label for each in measured)
     ]
+
+
+def _sizes(measured: Sequence[Measured], label: str) -> str:
+    return counts(at.parameters for each in measured if each.label == label for at in each.spans)
 
 
 def _cell(each: Measured | None) -> str:
     if each is None:
         return MISSING
-    misfit = MISFIT_MARK if _misfit(each) else ""
-    return f"{each.fit or MISSING}{misfit}{MARK if each.lacking else ''}"
+    marks = {MISFIT_MARK: _misfit(each), MIXED_MARK: each.mixed, MARK: each.lacking}
+    return str(each.fit or MISSING) + "".join(mark for mark, of in marks.items() if of)
 
 
 def _misfit(each: Measured) -> str:
@@ -83,14 +92,8 @@ def detail_rows(measured: Sequence[Measured]) -> list[Row]:
 
 
 def _detail(each: Measured, at: AtSpan) -> Row:
-    steps, batch = each.steps(at), each.protocol.batch_size
-    budget = each.protocol.max_steps
+    steps, batch = at.steps, each.protocol.batch_size
     low, high = at.interval
-    bounds = (
-        ""
-        if math.isnan(steps.median_low)
-        else (f" [{_steps(steps.median_low, budget)}–{_steps(steps.median_high, budget)}]")
-    )
     reached = math.isfinite(steps.median)
     return {
         "task": each.protocol.task,
@@ -100,29 +103,42 @@ def _detail(each: Measured, at: AtSpan) -> Row:
         "solved": f"{at.solved}/{at.n} [{100 * low:.0f}–{100 * high:.0f}]%",
         "test differs": str(at.test_differs),
         "diverged": str(at.status.count("diverged")),
-        "steps": _steps(steps.median, budget) + bounds,
+        "steps": _steps(at),
         "sequences": count(steps.median * batch) if reached else MISSING,
-        "FLOPs": f"{steps.median * at.step_flops:.2e}" if reached else MISSING,
+        "FLOPs": f"{steps.median * at.step_flops:.2e}" if reached and at.step_flops else MISSING,
     }
 
 
-def _steps(value: float, budget: int) -> str:
-    return f"{value:g}" if math.isfinite(value) else f"> {budget}"
+def _steps(at: AtSpan) -> str:
+    """Return the median of the steps, with its interval where that says more than that it was not reached."""
+    found = at.steps
+    low, high = found.median_low, found.median_high
+    censored = [budget for step, budget in zip(at.solved_at, at.budgets, strict=True) if step is None]
+
+    def text(value: float) -> str:
+        return f"{value:.10g}" if math.isfinite(value) else f"> {max(censored)}"
+
+    says_more = math.isfinite(found.median) or low in at.solved_at
+    bounds = f" [{text(low)}–{text(high)}]" if says_more and not math.isnan(low) else ""
+    return text(found.median) + bounds
 
 
 def protocol_lines(measured: Sequence[Measured]) -> list[str]:
-    """Return what must be known of the spans: a sentence for each task, what is lacking, and misfits."""
+    """Return what must be known of the spans: of each task, what is lacking, misfits, and mixed platforms."""
     protocols = dict.fromkeys(each.protocol for each in measured)
-    lines = [_protocol(its, [each for each in measured if each.protocol == its]) for its in protocols]
+    lines = []
+    for its in protocols:
+        entrants = [each for each in measured if each.protocol == its]
+        lines.append(_protocol(its, entrants))
+        sizes = size_remark({each.label: each.spans[0].parameters for each in entrants if each.spans})
+        lines += [f"{its.task}: {sizes}."] if sizes else []
     lines += [f"{MARK} {sentence}" for each in measured for sentence in each.lacking]
     for each in measured:
         if sentence := _misfit(each):
             lines.append(sentence)
-        mixed = [str(at.span) for at in each.spans if len(at.platforms) > 1]
-        if mixed:
-            lines.append(
-                f"{each.label} on {each.protocol.task} at {', '.join(mixed)}: runs of several platforms."
-            )
+        if each.mixed:
+            facts = ", ".join(f"{n} {name}" for name, n in each.mixed.items())
+            lines.append(f"{MIXED_MARK} {each.label} on {each.protocol.task}: its runs are of {facts}.")
     return lines
 
 
@@ -132,15 +148,25 @@ def _protocol(its: Protocol, entrants: Sequence[Measured]) -> str:
         f"{span}: {_range(dependency)} steps" for span, dependency in dict.fromkeys([*spans[:1], *spans[-1:]])
     ]
     back = f" (what has to be kept lies so far back, at {', at '.join(means)})" if means else ""
-    more = (
-        f", {its.most_seeds} where the rate falls if the interval is wider than a factor of two"
-        if its.most_seeds > its.n_seeds
-        else ""
-    )
+    most = f"{'at most ' if its.by_staircase else ''}{its.most}"
+    ends = f"; runs end after {its.patience} evaluations in a row without a new best one" * bool(its.patience)
+    ends += "; runs go on once they have solved the task" * (not its.stop_when_solved)
+    fresh = "fresh" if all(each.fresh for each in entrants) else "the same"
     return (
-        f"{its.task}: spans are task.{its.key}, from {its.least} to at most {its.most}{back}; "
-        f"{its.max_steps:,} steps of {its.batch_size} sequences, validated every {its.eval_every}; "
-        f"fresh seeds at each span: {its.n_seeds}{more}."
+        f"{its.task}: spans are task.{its.key}, from {its.least} to {most}{back}; "
+        f"{its.max_steps:,} steps of {its.batch_size} sequences, validated every {its.eval_every}{ends}; "
+        f"{fresh} seeds at each span: {_seeds(its)}."
+    )
+
+
+def _seeds(its: Protocol) -> str:
+    if its.most_seeds == its.n_seeds:
+        return str(its.n_seeds)
+    if not its.by_staircase:
+        return f"{its.n_seeds} to {its.most_seeds}"
+    return (
+        f"{its.n_seeds}, {its.most_seeds} where the rate falls if both ends of the interval lie among the "
+        "spans tried, more than a factor of two apart"
     )
 
 
@@ -152,7 +178,7 @@ def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
     """Yield the rows of the tables and the figure as numbers, one for each entrant at each span."""
     for each in measured:
         for at in each.spans:
-            steps, (low, high), fit = each.steps(at), at.interval, each.fit
+            steps, (low, high), fit = at.steps, at.interval, each.fit
             falling_low, falling_high = each.falling or (None, None)
             assert fit is not None
             yield {
@@ -171,6 +197,7 @@ def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
                 "median_low": steps.median_low,
                 "median_high": steps.median_high,
                 "batch_size": each.protocol.batch_size,
+                "parameters": at.parameters,
                 "step_flops": at.step_flops,
                 "half_span": fit.estimate,
                 "half_span_low": fit.low,

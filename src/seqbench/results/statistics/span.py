@@ -74,10 +74,12 @@ class Span:
         return texts[0] if len(set(texts)) == 1 else f"{texts[0]} [{texts[1]}–{texts[2]}]"
 
     def _text(self, value: float) -> str:
-        """Return a span in three digits, or on which side of the tried spans it lies."""
+        """Return a span in three digits or as a whole number, or on which side of the tried spans it lies."""
         if value < self.least:
             return f"< {self.least}"
-        return f"> {self.most}" if value > self.most else f"{value:.3g}"
+        if value > self.most:
+            return f"> {self.most}"
+        return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def fit_span(outcomes: Outcomes, level: float = 0.95) -> Span:
@@ -102,8 +104,8 @@ def fit_span(outcomes: Outcomes, level: float = 0.95) -> Span:
         20 % fail anyhow      93 (88) 4.0  94 (92) 2.4  92 (90) 2.2  94 (91) 2.3  93 (91) 1.6  93 (90) 1.6
         whole seeds           93 (89) 2.1  94 (91) 1.6  97 (93) 1.5  92 (90) 1.6  94 (93) 1.3  95 (93) 1.3
 
-    Five seeds with up to ten where the rate falls, if the interval is wider than a factor of two
-    (`staircase.next_runs`): 94 (91) 1.8, 98 (96) 1.6 and 98 (98) 1.5.
+    Five seeds, and up to ten where the rate falls if both ends of the interval lie among the spans tried,
+    more than a factor of two apart (`staircase.next_runs`): 94 (91) 1.8, 98 (96) 1.6 and 98 (98) 1.5.
 
     Without lapses in the curve the third row is about 92, 90, 90, 83, 71 and 72 (600 simulations each).
 
@@ -133,10 +135,12 @@ def fit_seeds(solved: Mapping[int, Sequence[bool]], level: float = 0.95) -> Span
         level: the confidence level.
 
     Raises:
-        ValueError: as for `fit_span`, or the numbers of seeds differ.
+        ValueError: as for `fit_span`, or the numbers of seeds differ, or there is one seed alone.
     """
     if len({len(runs) for runs in solved.values()}) > 1:
         raise ValueError("whole seeds have run at every span; here the number of runs differs between spans")
+    if any(len(runs) < 2 for runs in solved.values()):
+        raise ValueError("one seed alone does not say how seeds differ; two or more are needed")
     outcomes = {span: (sum(runs), len(runs)) for span, runs in solved.items()}
     fit = _fit(outcomes, quantile := float(chi2.ppf(level, 1)))
     return _fit(outcomes, quantile * _overdispersion(solved, fit))
@@ -205,7 +209,7 @@ def _overdispersion(solved: Mapping[int, Sequence[bool]], fit: Span) -> float:
     influence = design @ np.linalg.pinv(design.T * weight @ design) @ [1, fit.log2_m]
     seeds = (runs - (1 - fit.lapse) * p[:, None]).T @ (influence * q / failing)
     independent = float(weight @ influence**2)
-    if independent <= 0 or n_seeds == 1:
+    if independent <= 0:
         return 1.0
     return float(max(1.0, n_seeds / (n_seeds - 1) * (seeds @ seeds) / independent))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from seqbench.runs.result import Result, Status
+from seqbench.runs.result import Result, Status, solved_step
 
 Row = dict[str, Any]
 
@@ -47,7 +47,7 @@ class Cell:
     @property
     def solved_at(self) -> list[int | None]:
         """The step at which each seed solved the task; None for one that did not or that diverged."""
-        return [run.steps_to_solve for run in self.seeds]
+        return list(map(solved_step, self.seeds))
 
     @property
     def budgets(self) -> list[int]:

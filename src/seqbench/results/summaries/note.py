@@ -8,9 +8,9 @@ from seqbench.results.summaries.base import Cell, Row, Summary
 from seqbench.runs.result import Result
 
 #: What the runs of a cell should share, by what a note calls it.
-SHARED: dict[str, Callable[[Result], object]] = {
+SHARED: dict[str, Callable[[Result], str | None]] = {
     "commits": lambda run: run.commit,
-    "revisions": lambda run: tuple(sorted(run.revisions.items())),
+    "revisions": lambda run: ", ".join(f"{key} {n}" for key, n in sorted(run.revisions.items())),
     "versions of torch": lambda run: run.versions.get("torch"),
     "compilers": lambda run: run.versions.get("compiler"),
     "devices": lambda run: run.device,

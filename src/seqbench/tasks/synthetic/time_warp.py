@@ -42,6 +42,7 @@ class TimeWarp(SyntheticTask):
         eval_size: sequences to evaluate on.
     """
 
+    span_key = "warp"
     solved_when = (
         "99 % of the targets right (the mark of Pascanu et al., 2013, for related tasks; none is published)"
     )
@@ -75,7 +76,7 @@ class TimeWarp(SyntheticTask):
     @property
     def span(self) -> Span:
         """The warp: the character before has ended 1 to `warp` steps ago."""
-        return Span("warp", 1, lambda warp: (1, warp))
+        return Span(self.span_key, 1, lambda warp: (1, warp))
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         shape = batch_size, length

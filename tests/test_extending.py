@@ -1,4 +1,4 @@
-"""What it takes to add something: each addition is made for real, from a package outside seqbench.
+"""What it takes to add something: each addition of docs/example, a package outside seqbench, for real.
 
 Nothing in `src` is changed or knows of these files. Each test names the files that a newcomer writes.
 """
@@ -17,7 +17,7 @@ import seqbench
 from seqbench.cli import main
 from seqbench.errors import ConfigError
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "docs" / "example"
 QUICK = ("logger=none", "batch_size=16", "trainer.progress=false", "allowed_packages=[lab]")
 
 
@@ -68,14 +68,30 @@ def test_an_optimiser() -> None:
     assert nadam.status == "solved", nadam.error
 
 
+def test_data() -> None:
+    """lab/words.py, presets/task/words.yaml, data/words.csv, and a test such as this."""
+    words_task = ("task=words", f"data_dir={HERE / 'data'}")
+    task = seqbench.build_task(seqbench.compose([*QUICK, *words_task]))
+    splits = [task.read_split(split) for split in ("train", "validation", "test")]
+    words = [
+        "".join(map(chr, row[:length] + ord("a")))
+        for batch in splits
+        for row, length in zip(batch.inputs, batch.lengths, strict=True)
+    ]
+    assert len(words) == len({*words}) == 400 and "schule" in words
+    args = ("model=gru", "model.hidden_size=16")
+    (result,) = train(*words_task, *args, "optim.lr=0.01", "trainer.max_steps=300", "trainer.eval_every=20")
+    assert result.test[str(task.length)]["accuracy"] > 0.75 and result.data == task.fingerprint()
+
+
 def test_a_logger() -> None:
-    """presets/logger/text.yaml."""
+    """lab/lines.py, presets/logger/lines.yaml."""
     args = ("task=latch", "task.length=5", "task.eval_size=20", "model=rnn", "model.hidden_size=4")
-    (result,) = train(*args, "logger=text", "trainer.max_steps=4", "trainer.eval_every=2")
-    (path,) = Path("runs/text").rglob("metrics.csv")
-    rows = list(csv.DictReader(path.open()))
-    losses = [float(row["loss"]) for row in rows if row.get("loss")]
-    assert len(losses) == 2 and losses[-1] == pytest.approx(result.validation["loss"])
+    (result,) = train(*args, "logger=lines", "trainer.max_steps=4", "trainer.eval_every=2")
+    (path,) = Path("runs/lines").rglob("seed-0.jsonl")
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    losses = {row["step"]: row["loss"] for row in rows if row.get("loss") and row["step"]}
+    assert [*losses] == [2, 4] and losses[4] == pytest.approx(result.validation["loss"])
 
 
 def test_a_metric(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
