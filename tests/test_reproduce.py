@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
-from scripts.pages import command
+from scripts.pages import checkout, command
 from scripts.pages.make import make
 from scripts.pages.page import RESULTS, Change, Page, load, names, records_of
 from scripts.pages.records import core_hours
@@ -21,6 +28,7 @@ from seqbench.errors import SeqbenchError
 from seqbench.runs.exchange import export_runs
 from seqbench.runs.inventory import inventory
 from seqbench.runs.result import Result
+from seqbench.signals import Stopped, handled
 from tests.runs.handmade import result, store
 
 ROOT = Path(__file__).parents[1]
@@ -147,20 +155,142 @@ def test_an_unknown_page_and_one_without_records_are_refused(tmp_path: Path) -> 
         make(page, tmp_path)
 
 
+def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    page = declared(tmp_path, [result(**MADE)], show=[{"search": "search.json"}])
+    with pytest.raises(SeqbenchError, match=r"search\.json cannot be read: No such file .*by `keep`"):
+        make(page, tmp_path)
+
+
+def test_a_page_is_made_as_a_whole(tmp_path: Path) -> None:
+    show = [{"command": "seqbench report RECORDS"}, {"command": "seqbench compare RECORDS --models a,b"}]
+    page = declared(tmp_path, [result(**MADE)], show=[show[0], show[1] | {"name": "pair"}])
+    (tmp_path / "mine.csv").write_text("of before\n")
+    with pytest.raises(SeqbenchError, match="no runs of a"):
+        make(page, tmp_path)
+    assert (tmp_path / "mine.csv").read_text() == "of before\n" and not (tmp_path / "mine.md").exists()
+
+
+@pytest.fixture
+def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the code be that of a commit; return a command that asks for the runs of a pattern."""
+    monkeypatch.setattr("seqbench.runs.devices.commit", lambda: COMMIT)
+    monkeypatch.setattr(checkout, "uncommitted", lambda places: [])
+    ask = tmp_path / "ask"
+    ask.write_text('#!/bin/sh\nfor run in $1; do realpath "$run" >> "$SEQBENCH_ASKED"; done\n')
+    ask.chmod(0o755)
+    return ask
+
+
 def test_uncommitted_code_trains_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = declared(tmp_path, [result(**MADE)])
     monkeypatch.setattr("seqbench.runs.devices.commit", lambda: f"{COMMIT}+012345")
     with pytest.raises(SeqbenchError, match="a page names one: commit first"):
-        command.run(declared(tmp_path, [result(**MADE)]), tmp_path / "runs")
-
-
-def test_runs_are_trained_exported_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        command.train(page, tmp_path / "runs")
     monkeypatch.setattr("seqbench.runs.devices.commit", lambda: COMMIT)
-    monkeypatch.setattr(command, "records_of", lambda name: records_of(name, tmp_path))
-    page = declared(tmp_path, [result(**MADE)], run=["true RUNS/best.txt"], keep={"mine.txt": "best.txt"})
+    monkeypatch.setattr(checkout, "uncommitted", lambda places: [str(places[0])])
+    with pytest.raises(SeqbenchError, match=r"pages/mine\.yaml is not as committed, .*: commit first"):
+        command.train(page, tmp_path / "runs")
+
+
+def test_runs_are_trained_exported_and_kept(tmp_path: Path, committed: Path) -> None:
+    page = declared(
+        tmp_path, [result(**MADE)], run=[f"{committed} 'RUNS/*/*/*'"], keep={"mine.txt": "best.txt"}
+    )
+    with pytest.raises(SeqbenchError, match=r"best\.txt, which the page keeps as mine\.txt, cannot be read"):
+        command.reproduce(page, tmp_path / "runs", tmp_path)
     (tmp_path / "runs" / "best.txt").write_text("model=lstm\n")
     (tmp_path / "mine.jsonl").unlink()
-    command.run(page, tmp_path / "runs")
-    assert (tmp_path / "mine.txt").read_text() == "model=lstm\n" and (tmp_path / "mine.jsonl").exists()
+    written = command.reproduce(page, tmp_path / "runs", tmp_path)
+    assert sorted(path.name for path in written) == ["mine.csv", "mine.jsonl", "mine.md", "mine.txt"]
+    assert (tmp_path / "mine.txt").read_text() == "model=lstm\n" and all(path.exists() for path in written)
     broken = page.model_copy(update={"run": ["false"]})
     with pytest.raises(SeqbenchError, match="`false` ended with exit code 1; scripts/reproduce again"):
-        command.run(broken, tmp_path / "runs")
+        command.train(broken, tmp_path / "runs")
+    with pytest.raises(SeqbenchError, match="`no-such` cannot be run"):
+        command.train(page.model_copy(update={"run": ["no-such"]}), tmp_path / "runs")
+
+
+def test_runs_that_no_command_asks_for_are_no_records(
+    tmp_path: Path, committed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an earlier form of a command has left would be in this page, and in none made elsewhere."""
+    runs = [result(**MADE), result(**MADE, lr=0.1)]
+    page = declared(tmp_path, runs, run=[f"{committed} 'RUNS/adding/lstm-{runs[1].hash}/*'"])
+    command.reproduce(page, tmp_path / "runs", tmp_path)
+    (line,) = (tmp_path / "mine.jsonl").read_text().splitlines()
+    assert json.loads(line)["hash"] == runs[1].hash
+    assert "1 run in" in (said := capsys.readouterr().err) and "no command of the page asks for" in said
+
+
+def test_records_that_are_refused_take_no_others_place(tmp_path: Path, committed: Path) -> None:
+    page = declared(tmp_path, [result(**MADE)], run=[f"{committed} 'RUNS/*/*/*'"])
+    make(page, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.glob("mine.*")}
+    later = result(seed=1, **MADE | {"commit": OTHER}, finished_at="2026-02-01T00:00:00+00:00")
+    mixed = page.model_copy(update={"run": [*page.run, f"{committed} 'RUNS/*/*/*'"]})
+
+    def trained(words: list[str], environment: dict[str, str]) -> int:
+        if not list((tmp_path / "runs").glob("*/*/seed-1")):
+            store(tmp_path / "runs", later)
+        return subprocess.run(words, env=environment).returncode
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SeqbenchError, match="are of 2 commits"):
+        patch.setattr(command, "_run", trained)
+        command.reproduce(mixed, tmp_path / "runs", tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.glob("mine.*")} == before
+
+
+def test_other_code_does_not_go_on_with_runs_unless_the_page_says_so(tmp_path: Path) -> None:
+    """Neither a change of the documentation nor one that is declared stands in the way."""
+    repository = tmp_path / "repository"
+
+    def commit(file: str) -> str:
+        path = repository / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.read_text() + "more\n" if path.exists() else "")
+        for words in (["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "m"]):
+            subprocess.run(["git", "-C", repository, *words], check=True)
+        head = ["git", "-C", repository, "rev-parse", "HEAD"]
+        return subprocess.run(head, check=True, capture_output=True, text=True).stdout.strip()
+
+    subprocess.run(["git", "init", "-q", repository], check=True)
+    first, documented = commit("src/seqbench/code.py"), commit("docs/a.md")
+    changed, declared_after = commit("src/seqbench/code.py"), commit("results/pages/mine.yaml")
+    page = declared(tmp_path, [result(**MADE | {"commit": first})])
+
+    def go_on(page: Page, commit: str) -> None:
+        checkout.check_continued(page, tmp_path / "runs", commit, repository)
+
+    go_on(page, first)
+    go_on(page, documented)
+    with pytest.raises(SeqbenchError, match=f"are of commit {first[:9]}, and the code was changed since"):
+        go_on(page, changed)
+    with pytest.raises(SeqbenchError, match="the code was changed since"):
+        go_on(page, OTHER)  # of another repository
+    change = Change(date=datetime.date(2026, 1, 1), what="W.", why="Y.", commit=changed[:9])
+    go_on(page.model_copy(update={"changes": [change]}), declared_after)
+    (repository / "docs" / "b.md").write_text("")
+    (repository / "docs" / "a.md").write_text("other")
+    assert checkout.uncommitted(["docs"], repository) == ["docs/a.md", "docs/b.md"]
+    assert checkout.uncommitted(["results"], repository) == []
+
+
+def test_a_signal_stops_the_command_and_waits_for_it(tmp_path: Path) -> None:
+    """A sweep that is killed at once would lose what it has not written yet."""
+    child = (
+        "import pathlib, signal, sys, time\n"
+        "def stop(*_):\n    time.sleep(0.4)\n    pathlib.Path('stopped').touch()\n    sys.exit(3)\n"
+        "signal.signal(signal.SIGINT, stop)\npathlib.Path('begun').touch()\ntime.sleep(20)"
+    )
+
+    def interrupt() -> None:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with contextlib.chdir(tmp_path), handled(), pytest.raises(Stopped):
+        command._run([sys.executable, "-c", child], dict(os.environ))
+    thread.join()
+    assert (tmp_path / "stopped").exists()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from scripts.pages.make import make
-from scripts.pages.page import Page, load, names, records_of
+from scripts.pages.checkout import check_continued, clean_commit
+from scripts.pages.make import make, put
+from scripts.pages.page import RESULTS, Page, load, names, records_of
 
 from seqbench.cli.arguments import Arguments
-from seqbench.errors import ConfigError, SeqbenchError, StoreError, say
+from seqbench.errors import SeqbenchError, StoreError, say
+from seqbench.runs import asked
 from seqbench.runs.exchange import export_runs
-from seqbench.runs.inventory import inventory
+from seqbench.runs.files import write_atomically
+from seqbench.runs.inventory import StoredRun, inventory
+from seqbench.signals import Stopped, handled
 
 
 def main(argv: list[str]) -> int:
@@ -32,39 +37,89 @@ def main(argv: list[str]) -> int:
     if not wanted:
         print("\n".join(names()))
     for page in map(load, wanted):
-        if not args.from_records:
-            run(page, args.runs_dir / page.name)
-        for path in make(page):
+        written = make(page) if args.from_records else reproduce(page, args.runs_dir / page.name)
+        for path in written:
             print(path)
     return 0
 
 
-def run(page: Page, runs_dir: Path) -> None:
-    """Train what is not yet in a folder, and write the records of all runs that are there.
+def reproduce(page: Page, runs_dir: Path, results: Path = RESULTS) -> list[Path]:
+    """Train what a page lacks, and put its records and its files into a folder of results; return the paths.
+
+    All of them are made elsewhere first: records that are refused take no others' place.
 
     Raises:
-        ConfigError: the code has changes that are not committed, so that no page could be made of its runs.
-        StoreError: a command failed.
+        SeqbenchError: see `train`, `make`.
     """
-    from seqbench.runs.devices import commit
+    runs = train(page, runs_dir)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder)
+        records = records_of(page.name, made)
+        records.parent.mkdir(parents=True, exist_ok=True)
+        for name, source in page.keep.items():
+            try:
+                write_atomically(records.with_name(name), (runs_dir / source).read_bytes())
+            except OSError as error:
+                raise StoreError(
+                    f"{runs_dir / source}, which the page keeps as {name}, cannot be read: {error.strerror}."
+                ) from error
+        export_runs(runs, records, page.curves, say)
+        make(page, made)
+        return put(made, results)
 
-    if (code := commit()) is None or "+" in code:
-        raise ConfigError(f"the code is not that of a commit ({code}), and a page names one: commit first.")
-    for line in page.run:
-        words = [word.replace("RUNS", str(runs_dir)) for word in shlex.split(line)]
-        words += [f"runs_dir={runs_dir}", "logger=none"]
-        print(f"$ {shlex.join(words)}", flush=True)
-        if (ended := subprocess.run(words).returncode) != 0:
-            raise StoreError(f"`{line}` ended with exit code {ended}; scripts/reproduce again goes on there.")
-    records = records_of(page.name)
-    for name, source in page.keep.items():
-        shutil.copyfile(runs_dir / source, records.with_name(name))
-    export_runs(inventory(runs_dir), records, page.curves, say)
+
+def train(page: Page, runs_dir: Path) -> list[StoredRun]:
+    """Train what is not yet in a folder; return the runs that the page's commands asked for, and no others.
+
+    Raises:
+        ConfigError: the code or the page has changes that are not committed, so that no one could check it.
+        StoreError: runs that are there are of other code, or a command failed.
+    """
+    commit = clean_commit(page)
+    check_continued(page, runs_dir, commit)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "asked")
+        for line in page.run:
+            words = [word.replace("RUNS", str(runs_dir)) for word in shlex.split(line)]
+            words += [f"runs_dir={runs_dir}", "logger=none"]
+            print(f"$ {shlex.join(words)}", flush=True)
+            if (ended := _run(words, os.environ | {asked.FILE: str(file)})) != 0:
+                raise StoreError(
+                    f"`{line}` ended with exit code {ended}; scripts/reproduce again goes on there."
+                )
+        wanted = asked.told(file)
+    there = inventory(runs_dir)
+    runs = [run for run in there if run.folder.resolve() in wanted]
+    if others := len(there) - len(runs):
+        say(f"{others} run{'s' * (others > 1)} in {runs_dir} that no command of the page asks for: left out.")
+    return runs
+
+
+def _run(words: list[str], environment: dict[str, str]) -> int:
+    """Run a command and return its exit code. A signal that stops this program stops the command first.
+
+    The command is in a group of its own, which a Ctrl-C in the terminal does not reach: two signals at once
+    would end it on the spot.
+    """
+    try:
+        process = subprocess.Popen(words, env=environment, process_group=0)
+    except OSError as error:
+        raise StoreError(f"`{words[0]}` cannot be run: {error.strerror}.") from error
+    try:
+        return process.wait()
+    except Stopped as stopped:
+        process.send_signal(stopped.number)
+        process.wait()
+        raise
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1:]))
+        with handled():
+            sys.exit(main(sys.argv[1:]))
     except SeqbenchError as error:
         say(str(error))
         sys.exit(error.exit_code)
+    except Stopped as stopped:
+        say("stopped. The same command goes on there.")
+        sys.exit(stopped.code)

@@ -16,7 +16,7 @@ from scripts.pages.records import check, check_commit, how_it_was_made
 
 from seqbench.cli.dispatch import COMMANDS
 from seqbench.errors import ConfigError, StoreError, say
-from seqbench.results.pages import write_page
+from seqbench.results.pages import make_folder, write_page
 from seqbench.results.published import published_for, read_published
 from seqbench.results.spans.figure import draw_spans
 from seqbench.results.spans.tables import texts
@@ -32,6 +32,8 @@ PUBLISHED = RESULTS / "published.yaml"
 def make(page: Page, results: Path = RESULTS, out: Path | None = None) -> list[Path]:
     """Make the files of a page from its records: `NAME.md`, a CSV for each table and figure, and the figures.
 
+    They are made elsewhere first, and take the place of others once all of them are.
+
     Args:
         page: its declaration.
         results: the folder with its records, `NAME.jsonl`.
@@ -42,26 +44,41 @@ def make(page: Page, results: Path = RESULTS, out: Path | None = None) -> list[P
 
     Raises:
         ConfigError: a command cannot be used.
-        StoreError: there are no records, they are refused (see `records.check`), or a file cannot be written.
+        StoreError: there are no records, they are refused (see `records.check`), or a file cannot be read or
+            written.
     """
     records = records_of(page.name, results)
     if not records.exists():
         raise StoreError(f"page {page.name} has no records yet; `scripts/reproduce {page.name}` makes them.")
     runs = [run.result for run in read_places([records], say)]
     check(page, runs)
-    stem = (out or results) / page.name
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    parts, written = [f"# {page.title}", page.protocol], []
-    with _folder_of(page, records) as folder:
-        for item in page.show:
-            text, files = _show(item, records, folder, stem)
-            parts.append(text)
-            written += files
-    entries = read_published(PUBLISHED)
-    parts += [*map(str, published_for(runs, entries)), how_it_was_made(page, runs)]
-    path = stem.with_name(f"{stem.name}.md")
-    write_atomically(path, "\n\n".join(part.strip() for part in parts) + "\n")
-    return [path, *written]
+    parts = [f"# {page.title}", page.protocol]
+    with tempfile.TemporaryDirectory() as made, _folder_of(page, records) as folder:
+        stem = Path(made, page.name)
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        parts += [_show(item, records, folder, stem) for item in page.show]
+        entries = read_published(PUBLISHED)
+        parts += [*map(str, published_for(runs, entries)), how_it_was_made(page, runs)]
+        text = "\n\n".join(part.strip() for part in parts) + "\n"
+        write_atomically(stem.with_name(f"{stem.name}.md"), text)
+        return put(Path(made), out or results)
+
+
+def put(made: Path, results: Path) -> list[Path]:
+    """Put all files of a folder into one of results, each as a whole; return the paths, pages first.
+
+    Raises:
+        StoreError: a file cannot be written.
+    """
+    files = sorted(
+        (path for path in made.rglob("*") if path.is_file()), key=lambda path: path.suffix != ".md"
+    )
+    written = []
+    for path in files:
+        written.append(results / path.relative_to(made))
+        make_folder(written[-1].parent)
+        write_atomically(written[-1], path.read_bytes())
+    return written
 
 
 @contextmanager
@@ -74,51 +91,60 @@ def _folder_of(page: Page, records: Path) -> Iterator[Path]:
         yield folder
 
 
-def _show(item: Item, records: Path, folder: Path, stem: Path) -> tuple[str, list[Path]]:
-    """Return what an item adds to the text of a page, and the files that it made."""
+def _show(item: Item, records: Path, folder: Path, stem: Path) -> str:
+    """Return what an item adds to the text of a page, and write its other files."""
     if item.text:
-        return item.text, []
+        return item.text
     if item.search:
-        return _found(records.with_name(item.search)), []
+        return _found(records.with_name(item.search))
     its = stem if item.name is None else stem.with_name(f"{stem.name}-{item.name}")
     if item.span:
         return _spans(records, records.with_name(item.span), its)
-    numbers, figures = (
-        its.with_name(f"{its.name}.csv"),
-        [its.with_name(f"{its.name}.{s}") for s in ("svg", "png")],
-    )
     words = [word.replace("RECORDS", str(records)).replace("RUNS", str(folder)) for word in item.words]
     if item.is_figure:
         _printed([*words, "--out", str(its)])
-        return f"![{item.caption or its.name}]({its.name}.svg)", [numbers, *figures]
-    write_atomically(numbers, _printed([*words, "--format", "csv"]))
+        return f"![{item.caption or its.name}]({its.name}.svg)"
+    write_atomically(its.with_name(f"{its.name}.csv"), _printed([*words, "--format", "csv"]))
     caption = f"\n\n{item.caption}" if item.caption else ""
-    return _printed([*words, "--format", "md"]).strip() + caption, [numbers]
+    return _printed([*words, "--format", "md"]).strip() + caption
 
 
-def _spans(records: Path, span_json: Path, stem: Path) -> tuple[str, list[Path]]:
-    """Return the tables and the figure of measured spans."""
+def _spans(records: Path, span_json: Path, stem: Path) -> str:
+    """Return the tables and the figure of measured spans; write the numbers and the figure."""
     from seqbench.span.cost import Costs  # torch, which takes seconds to import
     from seqbench.span.records import from_span_json
 
     runs = [run.result for run in read_places([records], say)]
     costs = Costs(span_json.with_suffix(".flops.json"))
-    measured = from_span_json(json.loads(span_json.read_text()), runs, costs)
+    measured = from_span_json(json.loads(_read(span_json)), runs, costs)
     found = texts(measured)
+    write_page(stem, {"csv": found["csv"]}, draw_spans(measured))
     _, _, tables = found["md"].partition("\n")  # its first line is a title
-    return f"{tables.strip()}\n\n![Spans]({stem.name}.svg)", write_page(
-        stem, {"csv": found["csv"]}, draw_spans(measured)
-    )
+    return f"{tables.strip()}\n\n![Spans]({stem.name}.svg)"
 
 
 def _found(path: Path) -> str:
     """Return the table of what a search has found, from its `search.json`."""
-    text = path.read_text()
+    text = _read(path)
     for model, its in json.loads(text)["models"].items():
         for trial in its["trials"]:
             for run in trial["runs"]:
                 check_commit(run["commit"], f"trial {trial['number']} of {model}")
     return table_of(text)
+
+
+def _read(path: Path) -> str:
+    """Return the content of a file beside the records.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be read: {error.strerror}; the page takes it from its runs by `keep`."
+        ) from error
 
 
 def _printed(words: list[str]) -> str:

@@ -132,13 +132,18 @@ def names(results: Path = RESULTS) -> list[str]:
     return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
 
 
+def declaration(name: str, results: Path = RESULTS) -> Path:
+    """Return where the declaration of a page lies."""
+    return results / FOLDER / f"{name}.yaml"
+
+
 def load(name: str, results: Path = RESULTS) -> Page:
     """Return a page by its name.
 
     Raises:
         ConfigError: there is no such page, or its declaration cannot be used.
     """
-    path = results / FOLDER / f"{name}.yaml"
+    path = declaration(name, results)
     if name not in names(results):
         known = names(results)
         raise ConfigError(f"there is no page {name}; there are {', '.join(known)}.{nearest(name, known)}")

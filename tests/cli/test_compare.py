@@ -17,6 +17,7 @@ def runs(tmp_path: Path) -> Path:
         for lr in (0.01, 0.001):
             store(tmp_path / "runs", result(seed=seed, lr=lr, solved_when="when"))
         store(tmp_path / "runs", result(seed=seed, model="gru", solved_when="when"))
+    store(tmp_path / "runs", result(task="latch", test={"50": {"seen": 1.0}}))
     return tmp_path / "runs"
 
 
@@ -52,6 +53,7 @@ def test_formats(seqbench: Callable, runs: Path, format: str) -> None:
         (["--models=gru"], "two models or more"),
         ([], "--models"),
         (["--models=gru,lstm", "--where=optim.lrr=1"], "Did you mean 'optim.lr'?"),
+        (["--models=gru,lstm (lr=0.01)", "--metric=seen", "--of=metric"], "nothing to compare: gru and"),
         (["--models=gru,lstm", "--metric=accuracy"], "no result has the test metric 'accuracy'"),
     ],
 )

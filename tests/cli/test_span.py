@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from seqbench.runs.asked import FILE
+from seqbench.runs.asked import told as told_of
 from tests.span.conftest import runner
 from tests.span.fake import solves_up_to
 
@@ -73,8 +75,11 @@ def test_what_has_no_span_is_one_sentence_before_anything_starts(
     assert said.err.count("\n") == 1 and not Path("runs").exists()
 
 
-def test_the_table_is_printed_and_kept_and_written_where_one_asks(seqbench: Any, runner: Any) -> None:
+def test_the_table_is_printed_and_kept_and_written_where_one_asks(
+    seqbench: Any, runner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runner(solves_up_to(rnn=30, gru=10_000))
+    monkeypatch.setenv(FILE, str(tmp_path / "asked"))
     said = seqbench("span", *TYPED, "n_seeds=5", "--out", "pages", "--name", "latch")
     assert said.code == 0, said.err
     lines = [line.split() for line in said.out.splitlines()]
@@ -96,6 +101,8 @@ def test_the_table_is_printed_and_kept_and_written_where_one_asks(seqbench: Any,
     assert first["seeds"] == [1_010_000 + k for k in range(5)] and first["solved_at"] == [20] * 5
     assert first["dependency"] == [7, 9] and first["step_flops"] == 10_000
     assert Path("runs", first["folder"], "seed-1010000", "result.json").exists()
+    every = {path.parent.resolve() for path in Path("runs").glob("latch/*/*/result.json")}
+    assert told_of(tmp_path / "asked") == every
     assert its["growth"]["sequences"]["exponent"] == pytest.approx(1)
     assert its["growth"]["flops"]["exponent"] == pytest.approx(2)
 

@@ -107,12 +107,13 @@ def test_quantities_of_training_have_names_too(runs_dir: Path) -> None:
 
 
 def test_steps_are_the_estimate_of_kaplan_and_meier() -> None:
-    runs = [run(seed=0, solved_at=100), run(seed=1, solved_at=300), run(seed=2, solved_at=None, steps=200)]
-    runs += [run(seed=3, solved_at=None), run(model="gru", solved_at=None), failed(model="rnn")]
+    budget = {"trainer__max_steps": 3000}
+    runs = [run(seed=seed, solved_at=at, **budget) for seed, at in enumerate((100, 300, None))]
+    runs.append(run(seed=3, solved_at=None, steps=200, **budget))  # its patience ended it
+    runs += [run(model="gru", solved_at=None, **budget), failed(model="rnn")]
     frame = compare(runs).frame
     shares = solved_shares(frame)
-    # One of four at 100; at 300 one of the two that are left: 1 − 3/4 · 1/2.
-    assert shares["step"].tolist() == [100, 300] and shares["share"].tolist() == [0.25, 0.625]
+    assert shares["step"].tolist() == [100, 300] and shares["share"].tolist() == [0.25, 0.5]
     assert ((shares["low"] < shares["share"]) & (shares["share"] < shares["high"])).all()
     panel: Axes = draw_steps(frame).axes[0]
     crosses = [
@@ -121,7 +122,7 @@ def test_steps_are_the_estimate_of_kaplan_and_meier() -> None:
         if line.get_marker() == "x"
         for point in line.get_xydata()
     ]
-    assert sorted(crosses) == [(200, 0.25), (3000, 0), (3000, 0.625)]
+    assert sorted(crosses) == [(3000, 0), (3000, 0.5), (3000, 0.5)]
 
 
 def test_the_command_writes_figures_and_numbers(
@@ -165,6 +166,9 @@ def test_spans_and_comparisons_are_drawn_from_records(
         (["curves", "--metric", "los"], r"no run measured 'los'"),
         (["steps", "--where", "optim.l=1"], r"no such run has the key optim\.l\. Did you mean 'optim\.lr'"),
         (["steps", "--model", "lst"], r"Did you mean 'lstm'"),
+        (["steps", "--out", "."], r"--out=\. must name a file, such as --out=steps\."),
+        (["steps", "--out", "/"], r"--out=/ must name a file, such as --out=/steps\."),
+        (["steps", "--out", "a/.."], r"--out=a/\.\. must name a file"),
         (["steps", "--out", "a.jpg"], r"--out=a\.jpg must end in \.svg, \.png, \.pdf, or have no ending"),
         (["steps", "nowhere"], r"There is no folder of runs and no exported file nowhere"),
         (["steps", "--colour"], r"unrecognized arguments: --colour; `seqbench plot steps --help` says more"),

@@ -1,9 +1,11 @@
 """Labels name the settings that tell namesakes apart, and no others."""
 
+from typing import Any
+
 import pytest
 from handmade import run
 
-from seqbench.results.labels import label_runs
+from seqbench.results.labels import label_runs, with_length
 from seqbench.runs.result import Result
 
 
@@ -60,6 +62,38 @@ def test_width_from_a_budget_is_not_named() -> None:
     assert models([narrow, free]) == ["lstm (hidden_size=128)", "lstm (param_budget=10000)"]
     other = run(model__param_budget=20000, model__hidden_size=60)
     assert models([narrow, other]) == ["lstm (param_budget=10000)", "lstm (param_budget=20000)"]
+
+
+def test_a_setting_that_follows_from_the_length_is_not_named_but_noted() -> None:
+    """A memory of half the length is one model, which figures join by a line."""
+
+    def half(**settings: Any) -> list[Result]:
+        return [run(length=n, model__chrono=n // 2, **settings) for n in (50, 100)]
+
+    assert models(half()) == ["lstm"]
+    assert with_length(half(), label_runs(half())) == {
+        "adding": ["lstm has chrono=25 at 50 and chrono=50 at 100."]
+    }
+    # Beside that with defaults another setting tells the two apart, at every length.
+    plain = [run(length=n, optim__lr=0.01) for n in (50, 100)]
+    both = [*half(optim__lr=0.1), *plain]
+    assert models(both) == ["lstm (lr=0.01)", "lstm (lr=0.1)"]
+    assert with_length(both, label_runs(both)) == {
+        "adding": ["lstm (lr=0.1) has chrono=25 at 50 and chrono=50 at 100."]
+    }
+    # With nothing else to tell them apart it is named, and so it is where one length has two of it.
+    bare = [run(length=n) for n in (50, 100)]
+    assert models([*half(), *bare]) == ["lstm", "lstm (chrono=25)", "lstm (chrono=50)"]
+    assert models([*half(), run(model__chrono=100)])[0] == "lstm (chrono=100)"
+    # A class too.
+    linear, deep = (
+        run(model__readout___target_="seqbench.readouts.LinearReadout"),
+        run(length=100, model__readout___target_="seqbench.readouts.DeepReadout"),
+    )
+    assert models([linear, deep]) == ["lstm"]
+    assert with_length([linear, deep], label_runs([linear, deep]))["adding"] == [
+        "lstm has readout=LinearReadout at 50 and readout=DeepReadout at 100."
+    ]
 
 
 def test_variants_of_a_task_are_named() -> None:

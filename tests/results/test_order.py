@@ -11,19 +11,18 @@ from seqbench.runs.result import Result
 from seqbench.tasks.metrics import share
 
 
-def of(model: str, value: float, solved_at: int | None, parameters: int, speed: float) -> list[Result]:
-    fields = {"parameters": parameters, "sequences_per_s": speed}
+def of(model: str, value: float, solved_at: int | None, parameters: int) -> list[Result]:
     return [
-        run(model=model, length=n, seed=s, value=value, solved_at=solved_at, **fields)
+        run(model=model, length=n, seed=s, value=value, solved_at=solved_at, parameters=parameters)
         for n in (50, 100)
         for s in range(3)
     ]
 
 
 RUNS = [
-    *of("a", 0.3, None, 30, 100.0),
-    *of("b", 0.1, 200, 20, 300.0),
-    *of("c", 0.2, 100, 10, 200.0),
+    *of("a", 0.3, None, 30),
+    *of("b", 0.1, 200, 20),
+    *of("c", 0.2, 100, 10),
     failed(model="d"),
 ]
 
@@ -36,7 +35,6 @@ RUNS = [
         ("solve_rate", "bcad"),
         ("steps", "cbad"),
         ("parameters", "cbad"),
-        ("speed", "bcad"),
     ],
 )
 def test_the_best_is_first_and_what_has_no_value_last(by: str, order: str) -> None:
@@ -56,6 +54,6 @@ def test_the_greatest_length_decides_and_the_metric_has_a_direction() -> None:
 
 
 def test_another_order_is_refused() -> None:
-    assert set(ORDERS) == {"model", "metric", "solve_rate", "steps", "parameters", "speed"}
+    assert set(ORDERS) == {"model", "metric", "solve_rate", "steps", "parameters"}
     with pytest.raises(ConfigError, match=r"--sort=paramters must be one of .*Did you mean 'parameters'\?"):
         in_order(compare(RUNS), "paramters")

@@ -19,6 +19,8 @@ from seqbench.results.rendering.markdown import to_markdown
 from seqbench.results.rendering.rows import duration, size
 from seqbench.results.rendering.terminal import print_comparison, print_table
 from seqbench.results.report import WRITERS
+from seqbench.results.summaries import DEFAULT
+from seqbench.results.summaries.throughput import Throughput
 from seqbench.tasks.metrics import share
 
 
@@ -41,10 +43,10 @@ def test_every_text_of_a_block() -> None:
     )
     assert adding.loc["leaky_rnn (alpha=0.5)", "50"].split("\n")[1:] == [
         *("2/3 [21–94]%", "100 (100–3k+) steps", "1 censored at 3k"),
-        *("3 of 5 seeds", "1 diverged", "2 of 3 with a value"),
+        *("3 seeds", "1 diverged", "2 of 3 with a value"),
     ]
-    assert adding.loc["baseline"].tolist() == ["0.167", "", ""]
-    assert adding.loc["lstm", ["parameters", "seq/s"]].tolist() == ["10.1k", "2k"]
+    assert adding.loc["baseline"].tolist() == ["0.167", ""]
+    assert first.side == ["parameters"] and adding.loc["lstm", "parameters"] == "10.1k"
     assert copy.loc["lstm", "20"] == "90.0 [90.0–90.0] %\n0/5 [0–43]%\nnone in 3k steps"
     assert copy.index.tolist() == ["lstm"]
     assert "baseline" not in copy.index
@@ -56,13 +58,23 @@ def test_one_seed_no_value_and_other_lengths() -> None:
             [
                 run(value=0.25, test={"50": {"loss": 0.25}, "200": {"loss": 0.5}}),
                 run(length=100, value=None, solved_at=None, sequences_per_s=1000.0),
-            ]
+            ],
+            [*DEFAULT, Throughput()],
         )
     )
     assert list(block.table.columns) == ["50", "50→200", "100", *block.side]
     assert block.side == ["parameters", "seq/s"]
     cells = ["0.25\n1/1 [21–100]%\n100 steps", "0.5", "–\n0/1 [0–79]%\nnone in 3k steps", "10.1k", "1k–2k"]
     assert block.table.loc["lstm"].tolist() == cells
+
+
+def test_what_goes_with_the_length_is_in_the_legend_of_every_format() -> None:
+    results = [run(length=n, model__chrono=f"{n}|\x1b") for n in (50, 100)] + [run("latch")]
+    note = "On adding lstm has chrono=50{0}\\x1b at 50 and chrono=100{0}\\x1b at 100."
+    assert note.format("|") in " ".join(printed(results).split())
+    assert note.format("&#124;") in to_markdown(compare(results))
+    latex = to_latex(compare(results))
+    assert latex.count("lstm has chrono=50") == 1 and "On adding" not in latex
 
 
 def test_terminal_table_fits() -> None:
@@ -83,7 +95,7 @@ def test_markdown_has_a_row_per_model() -> None:
     rows = [line for line in text.splitlines() if line.startswith("|")]
     # Header and rule; models; the baseline of a loss.
     assert len(rows) == (2 + 4 + 1) + (2 + 1)
-    assert all(row.count("|") == 5 for row in rows)
+    assert all(row.count("|") == 4 for row in rows)
     assert "0.003 [0.001–0.005]<br>5/5 [57–100]%<br>100 [100–100] steps" in text
 
 
@@ -94,8 +106,8 @@ def test_latex_is_escaped_and_rectangular() -> None:
     assert r"under 1 \% \& published (A\_B, 1997)" in text
     body = [line for line in text.splitlines() if not line.startswith(("%", "\\"))]
     assert not [line for line in body if re.search(r"(?<!\\)[%_#]|[±→–]", line)]
-    assert {len(re.findall(r"(?<!\\)&", line)) for line in body if line} == {3}
-    assert r"\begin{tabular}{lcrr}" in text
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in body if line} == {2}
+    assert r"\begin{tabular}{lcr}" in text
     assert r"\shortstack{0.003 [0.001--0.005] \\ 5/5 [57--100]\% \\ 100 [100--100] steps}" in text
     assert text.count("{") == text.count("}")
 
@@ -151,7 +163,7 @@ def test_text_of_a_result_is_text_in_every_format(tmp_path: Path) -> None:
     markdown = to_markdown(comparison)
     assert "&#124; &lt;b>[x]\\(y)" in markdown and "<b>" not in markdown
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
-    assert {row.count("|") for row in rows} == {5}
+    assert {row.count("|") for row in rows} == {4}
     latex = to_latex(comparison)
     assert r"{[}a\textbackslash{}n\textbackslash{}input\{x\} &" in latex and r"\$x\$" in latex
     for path in save(draw(comparison.frame), tmp_path / "figure"):

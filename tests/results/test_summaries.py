@@ -70,7 +70,7 @@ def test_a_new_statistic_is_in_every_format() -> None:
             text.split()
         ).replace("--", "-").replace("–", "-")
     assert "IQM 90.0 %" in texts[1] and r"IQM 90.0 \%" in texts[2]
-    assert r"\begin{tabular}{lcrrr}" in texts[2]
+    assert r"\begin{tabular}{lcrr}" in texts[2]
     csv, rows = pd.read_csv(io.StringIO(to_csv(comparison))), json.loads(to_json(comparison))
     assert csv["iqm"].dropna().tolist() == pytest.approx([0.045, 0.9])
     assert [row["iqm"] for row in rows if row["iqm"]] == pytest.approx([0.045, 0.9])
@@ -92,19 +92,19 @@ def test_the_command_takes_a_statistic_by_its_class(
 
 def test_whether_a_run_is_solved_is_known_at_its_training_length_only() -> None:
     runs = (run(solved_at=100), run(solved_at=300), run(solved_at=200, status="diverged"), failed())
-    at = Cell(runs, train_length=50, length=50, most_runs=4)
+    at = Cell(runs, train_length=50, length=50, usual_runs=4)
     assert at.solved_at == [100, 300, None]
     assert SolveRate().compute(at)["solved"] == 2
     assert SolveRate().compute(at)["solve_rate"] == pytest.approx(2 / 3)
     steps = StepsToSolve().compute(at)
     assert (steps["median_steps"], steps["solved_at"], steps["censored_at"]) == (300, [100, 300], [3000])
-    beyond = Cell(runs, train_length=50, length=100, most_runs=4)
+    beyond = Cell(runs, train_length=50, length=100, usual_runs=4)
     assert SolveRate().compute(beyond) == StepsToSolve().compute(beyond) == {}
 
 
 def shown(summary: Summary, *runs: Result) -> str:
     """Return the text of the summary of some runs."""
-    cell = Cell(runs, 50, 50, most_runs=len(runs))
+    cell = Cell(runs, 50, 50, usual_runs=len(runs))
     row = {"seeds": len(cell.seeds), "unit": "share"} | dict.fromkeys(summary.columns, math.nan)
     return summary.text(row | summary.compute(cell))
 
@@ -145,10 +145,24 @@ def test_unsolved_runs_are_censored(steps: list[int | None], text: str) -> None:
     assert shown(StepsToSolve(), *runs) == text
 
 
-def test_a_run_is_censored_where_it_ended_and_a_diverged_one_at_its_budget() -> None:
-    early = run(steps=1000, solved_at=None)
-    lost = run(seed=1, steps=700, solved_at=None, status="diverged", trainer__max_steps=2000)
-    assert shown(StepsToSolve(), early, lost) == "none in 1k–2k steps"
+def test_a_run_that_ended_early_is_censored_at_its_budget() -> None:
+    """Where it ended it would say nothing of the two that went on, and the median would be theirs."""
+    budget = {"trainer__max_steps": 1000, "trainer__patience": 3}
+    solved = [run(seed=seed, steps=500, solved_at=500, **budget) for seed in range(2)]
+    impatient = [run(seed=seed, steps=300, solved_at=None, **budget) for seed in (2, 3)]
+    lost = run(seed=4, steps=200, solved_at=None, status="diverged", **budget)
+    text = ">1k [500–∞] steps\n3 censored at 1k"
+    assert shown(StepsToSolve(), *solved, *impatient, lost) == text
+
+
+def test_a_diverged_run_has_no_value_though_weights_from_before_were_tested() -> None:
+    metrics = {"metrics": {"loss": loss("squared error"), "correct": share("correct")}}
+    metrics |= {"solved_metric": "correct"}
+    runs = [run(seed=s, test={"50": {"loss": 0.1 * s, "correct": 0.5}}, **metrics) for s in (1, 2, 3)]
+    runs.append(run(seed=4, test={"50": {"loss": 9.0, "correct": 0.0}}, status="diverged", **metrics))
+    row = compare(runs).frame.iloc[0]
+    assert row["values"] == pytest.approx([0.1, 0.2, 0.3]) and row["solved_metric_values"] == [0.5] * 3
+    assert row["note"] == "1 diverged, 3 of 4 with a value"
 
 
 def test_a_legend_says_what_the_table_holds_and_no_more() -> None:
@@ -169,19 +183,19 @@ def test_a_legend_says_what_the_table_holds_and_no_more() -> None:
     assert legend(compare([failed()])) == ""
 
 
-def test_note_names_what_is_missing() -> None:
+def test_note_names_what_is_missing_and_how_many_seeds_differ() -> None:
     runs = (run(), run(value=None, status="diverged"), failed())
-    note = Note().compute(Cell(runs, train_length=50, length=50, most_runs=5))
-    assert note == {"note": "3 of 5 seeds, 1 failed, 1 diverged, 1 of 2 with a value"}
-    assert Note().text(note) == "3 of 5 seeds\n1 failed\n1 diverged\n1 of 2 with a value"
-    assert Note().compute(Cell((), 50, 50, most_runs=5)) == {"note": "not run"}
-    assert Note().compute(Cell((run(),), 50, 50, most_runs=1)) == {"note": ""}
+    note = Note().compute(Cell(runs, train_length=50, length=50, usual_runs=5))
+    assert note == {"note": "3 seeds, 1 failed, 1 diverged, 1 of 2 with a value"}
+    assert Note().text(note) == "3 seeds\n1 failed\n1 diverged\n1 of 2 with a value"
+    assert Note().compute(Cell((run(),), 50, 50, usual_runs=2)) == {"note": "1 seed"}
+    assert Note().compute(Cell((run(),), 50, 50, usual_runs=1)) == {"note": ""}
 
 
 def test_note_says_what_the_runs_of_a_cell_do_not_share() -> None:
     def note(*settings: dict[str, object]) -> str:
         runs = tuple(run(seed=seed, **each) for seed, each in enumerate(settings))
-        return str(Note().compute(Cell(runs, 50, 50, most_runs=len(runs)))["note"])
+        return str(Note().compute(Cell(runs, 50, 50, usual_runs=len(runs)))["note"])
 
     assert note({"commit": "a"}, {"commit": "b"}, {"commit": "b"}) == "2 commits"
     assert note({"commit": "a"}, {"commit": None}) == "2 commits"
@@ -225,7 +239,7 @@ def test_chance_is_the_baseline_of_a_metric_that_the_task_knows_it_of() -> None:
 def test_what_the_test_set_does_not_confirm_is_shown() -> None:
     def shown(*on_test: bool | None) -> str:
         runs = tuple(run(seed=seed, solved_on_test=each) for seed, each in enumerate(on_test))
-        cell = Cell((*runs, run(seed=9, solved_at=None, solved_on_test=False)), 50, 50, most_runs=4)
+        cell = Cell((*runs, run(seed=9, solved_at=None, solved_on_test=False)), 50, 50, usual_runs=4)
         return SolveRate().text(SolveRate().compute(cell) | {"seeds": len(cell.seeds)})
 
     assert shown(True, True, True) == "3/4 [30–95]%"

@@ -52,6 +52,15 @@ def test_curves_are_those_that_the_run_wrote(runs_dir: Path, tmp_path: Path) -> 
     assert run.curves() is None
 
 
+def test_a_place_without_curves_hides_none(runs_dir: Path, tmp_path: Path) -> None:
+    exported = tmp_path / "all.jsonl"
+    export_runs(inventory(runs_dir), exported, curves=False, warn=pytest.fail)
+    for places in ([exported, runs_dir], [runs_dir, exported], [exported, exported, runs_dir]):
+        found = read_places(places, pytest.fail)
+        assert len(found) == 4 and all((run.curves() or "").startswith("step,loss") for run in found)
+    assert read_places([exported], pytest.fail)[0].curves() is None
+
+
 def test_what_is_no_place_is_one_sentence(runs_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("{}\n")
     with pytest.raises(StoreError, match=r"line 1 of .*notes\.txt is damaged"):

@@ -137,9 +137,12 @@ def _arguments(parser: Arguments, argv: list[str]) -> Namespace:
     """Read the arguments of a plot.
 
     Raises:
-        ConfigError: they cannot be read, or `--out` names another format.
+        ConfigError: they cannot be read, or `--out` names no file, or another format.
     """
     args = parser.parse_intermixed_args(argv)
+    if args.out.name in ("", ".."):
+        example = args.out / parser.get_default("out")
+        raise ConfigError(f"--out={args.out} must name a file, such as --out={example}.")
     if args.out.suffix not in ("", *SUFFIXES):
         raise ConfigError(f"--out={args.out} must end in {', '.join(SUFFIXES)}, or have no ending.")
     return args

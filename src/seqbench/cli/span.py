@@ -67,8 +67,13 @@ def main(argv: list[str]) -> int:
         return ConfigError.exit_code
     courses, code = ended
 
+    from seqbench.runs.asked import tell
+    from seqbench.runs.store import run_folder
     from seqbench.span.found import Found, show, write
 
+    runs_dir = spans.folder.parents[1]
+    for its in (result for course in courses for runs in course.results.values() for result in runs):
+        tell(runs_dir / run_folder(its.task, its.model, its.hash) / f"seed-{its.seed}")
     found = Found.of(courses, spans, shlex.join(["seqbench", "span", *argv]))
     paths = write(found, spans.folder / "span")
     if args.out is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from seqbench.cli.arguments import refused
 from seqbench.errors import ConfigError, SeqbenchError, StoreError, printable, reader_may_leave, say
 from seqbench.processes import is_first_process
+from seqbench.runs.asked import tell
 from seqbench.sweeps.outcome import FAILED, NO_MEMORY, failure
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class JobLog:
     def add_run(self, folder: Path) -> None:
         """Log the folder of a run that this command asked for and that has a result."""
         self._append("runs", folder.resolve())
+        tell(folder)
 
     def add_error(self, exit_code: int) -> None:
         """Log that a job ended in an error."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from seqbench.errors import ConfigError, StoreError, nearest, printable
-from seqbench.results.labels import label_runs, preset_of
+from seqbench.results.labels import label_runs, with_length
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary
 from seqbench.results.summaries.note import Note
 from seqbench.runs.result import Result
@@ -34,18 +34,24 @@ Key = tuple[str, int, int, str]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison: its frame, see `compare`, and the summaries that made it and can show it."""
+    """A comparison: its frame, see `compare`, and what else tables show.
+
+    Attributes:
+        frame: the numbers.
+        summaries: those that made it and can show it.
+        notes: task to sentences on its models, see `labels.with_length`.
+    """
 
     frame: pd.DataFrame
     summaries: tuple[Summary, ...]
+    notes: Mapping[str, Sequence[str]]
 
 
 def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -> Comparison:
     """Compare runs. The frame has a row for every task, training length, test length and model.
 
-    Every model that a task has runs of has a row for every length of the task; `runs` is 0 where no run of
-    its name is there. A variant, `lstm (lr=0.01)`, has rows only where it was run, or where no variant was.
-    Of two runs of a cell with the same seed the later counts. There must be a result. Columns:
+    A cell is there where a run is: models may have been asked for at lengths of their own, as by `seqbench
+    span`. Of two runs of a cell with the same seed the later counts. There must be a result. Columns:
 
         task, train_length, length, model: the cell. Labels name the settings that differ, `lstm (lr=0.01)`.
         metric, direction, unit, metric_low, metric_high: the headline metric of the task and what it means;
@@ -57,7 +63,7 @@ def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -
         runs, failed, diverged: the number of runs, and of those that failed or diverged.
         seeds: the number of runs that did not fail.
 
-    Then the columns of the summaries, and `note`: what is wrong with the cell.
+    Then the columns of the summaries, and `note`, see `note.Note`.
 
     Raises:
         ConfigError: two summaries have a column of the same name, or one has the name of a column above.
@@ -65,27 +71,25 @@ def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -
     results = sorted(results, key=lambda result: (result.status != "failed", result.finished_at))
     summaries = (*summaries, Note())
     _check_columns(summaries)
-    of_task, cells = _cells(results)
+    labels = label_runs(results)
+    of_task, cells = _cells(results, labels)
     rows = []
-    for task, train_length, length in sorted({key[:3] for key in cells}):
-        facts = _task_facts(of_task[task], length)
-        most_runs = max(len(runs) for key, runs in cells.items() if key[0] == task)
-        own = sorted({key[3] for key in cells if key[0] == task})
-        here = {preset_of(key[3]) for key in cells if key[:3] == (task, train_length, length)}
-        for model in own:
-            if preset_of(model) in here and (task, train_length, length, model) not in cells:
-                continue
-            runs = tuple(cells.get((task, train_length, length, model), {}).values())
-            cell = Cell(runs, train_length, length, most_runs)
-            row = {"task": task, "train_length": train_length, "length": length, "model": model, **facts}
-            row |= {"runs": len(runs), "failed": cell.ended("failed"), "diverged": cell.ended("diverged")}
-            row["seeds"] = len(cell.seeds)
-            for summary in summaries:
-                row |= dict.fromkeys(summary.columns, math.nan) | summary.compute(cell)
-            # The texts of a result are those of a file that may come from anywhere.
-            rows.append({key: printable(v) if isinstance(v, str) else v for key, v in row.items()})
+    usual = _usual_runs(cells)
+    facts = {place: _task_facts(of_task[place[0]], place[2]) for place in {key[:3] for key in cells}}
+    for task, train_length, length, model in sorted(cells):
+        runs = tuple(cells[task, train_length, length, model].values())
+        cell = Cell(runs, train_length, length, usual[task])
+        row = {"task": task, "train_length": train_length, "length": length, "model": model}
+        row |= facts[task, train_length, length]
+        row |= {"runs": len(runs), "failed": cell.ended("failed"), "diverged": cell.ended("diverged")}
+        row["seeds"] = len(cell.seeds)
+        for summary in summaries:
+            row |= dict.fromkeys(summary.columns, math.nan) | summary.compute(cell)
+        # The texts of a result are those of a file that may come from anywhere.
+        rows.append({key: printable(v) if isinstance(v, str) else v for key, v in row.items()})
     counts = [*COUNTS, *(name for summary in summaries for name in summary.counts)]
-    return Comparison(pd.DataFrame(rows).astype(dict.fromkeys(counts, "Int64")), summaries)
+    frame = pd.DataFrame(rows).astype(dict.fromkeys(counts, "Int64"))
+    return Comparison(frame, summaries, with_length(results, labels))
 
 
 def with_metric(results: Iterable[Result], metric: str) -> list[Result]:
@@ -108,9 +112,10 @@ def records(frame: pd.DataFrame) -> list[Row]:
     return cast(list[Row], frame.to_dict("records"))
 
 
-def _cells(results: Sequence[Result]) -> tuple[dict[str, list[Result]], dict[Key, dict[int, Result]]]:
+def _cells(
+    results: Sequence[Result], labels: Sequence[tuple[str, str]]
+) -> tuple[dict[str, list[Result]], dict[Key, dict[int, Result]]]:
     """Return the results of every task, and those of every cell by seed. Later results replace earlier."""
-    labels = label_runs(results)
     # A run that failed before its length was known takes the length of the task's other runs.
     usual = {
         task: length
@@ -125,6 +130,14 @@ def _cells(results: Sequence[Result]) -> tuple[dict[str, list[Result]], dict[Key
         for length in {trained, *_test_lengths(result)}:
             cells[task, trained, length, model][result.seed] = result
     return of_task, cells
+
+
+def _usual_runs(cells: Mapping[Key, Mapping[int, Result]]) -> dict[str, int]:
+    """Return how many runs most cells of each task have; of two numbers that are as common, the larger."""
+    counts: dict[str, Counter[int]] = defaultdict(Counter)
+    for (task, *_), runs in cells.items():
+        counts[task][len(runs)] += 1
+    return {task: max(its, key=lambda runs: (its[runs], runs)) for task, its in counts.items()}
 
 
 def meaning(name: str, metric: Metric | None) -> Row:

@@ -8,6 +8,7 @@ from typing import Any
 
 from seqbench.config.identity import INCIDENTAL, PLACES, public_name, with_defaults
 from seqbench.config.presets import GROUPS
+from seqbench.errors import printable
 from seqbench.runs.result import Result
 
 #: The end of the key that says which class a part is.
@@ -25,7 +26,8 @@ def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[t
 
     The settings of a task are compared between all its runs. All other settings are compared between the
     runs of one model on one task: a setting that differs only from task to task, such as the number of
-    steps, makes no other model and is in no label.
+    steps, makes no other model and is in no label. Nor is one that follows from the key `beside`, such as a
+    memory of half of it: `with_length` says which these are.
 
     Args:
         results: the runs.
@@ -33,10 +35,35 @@ def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[t
     """
     configs = list(_settings_of(results))
     of_task = [{k: text for k, text in c.items() if k.startswith("task.") and k != beside} for c in configs]
-    of_model = [{key: text for key, text in c.items() if not key.startswith("task.")} for c in configs]
-    tasks = _distinguish([r.task for r in results], of_task, [""] * len(results))
-    models = _distinguish([r.model for r in results], of_model, tasks)
+    tasks = _distinguish([r.task for r in results], of_task, [""] * len(results), [0] * len(results))
+    lengths = _lengths(results, beside)
+    models = _distinguish([r.model for r in results], list(map(_of_model, configs)), tasks, lengths)
     return list(zip(tasks, models, strict=True))
+
+
+def with_length(results: Sequence[Result], labels: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return for each task a sentence on every model whose settings go with the training length.
+
+    `gru has chrono=25 at 50 and chrono=50 at 100.`
+
+    Args:
+        results: the runs.
+        labels: theirs, see `label_runs`.
+    """
+    runs: dict[tuple[str, str], dict[int, dict[str, str]]] = defaultdict(dict)
+    for label, settings, length in zip(labels, _settings_of(results), _lengths(results), strict=True):
+        runs[label][length] = _of_model(settings)
+    found: dict[str, list[str]] = defaultdict(list)
+    for (task, model), of_length in sorted(runs.items()):
+        keys = sorted(_differing([*of_length.values()]))
+        at = []
+        for length, settings in sorted(of_length.items()):
+            values = ", ".join(f"{_last(key)}={settings.get(key, 'null')}" for key in keys)
+            at.append(f"{values} at {length}")
+        if keys:
+            # What a configuration holds may come from anywhere.
+            found[task].append(printable(f"{model} has {', '.join(at[:-1])} and {at[-1]}."))
+    return found
 
 
 def preset_of(label: str) -> str:
@@ -44,15 +71,17 @@ def preset_of(label: str) -> str:
     return label.partition(" (")[0]
 
 
-def _distinguish(names: list[str], settings: list[dict[str, str]], groups: list[str]) -> list[str]:
+def _distinguish(
+    names: list[str], settings: list[dict[str, str]], groups: list[str], lengths: list[int]
+) -> list[str]:
     """Return each name with the settings that differ between runs of that name in the same group.
 
     What differs in another group is not named: a label says what it must, and a model may have another label
     on another task. The class of a part is named only where the other settings do not tell two runs apart.
     """
-    namesakes: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
-    for name, mine, group in zip(names, settings, groups, strict=True):
-        namesakes[name, group].append(mine)
+    namesakes: dict[tuple[str, str], list[tuple[int, dict[str, str]]]] = defaultdict(list)
+    for name, mine, group, length in zip(names, settings, groups, lengths, strict=True):
+        namesakes[name, group].append((length, mine))
     differing = {key: _telling(of_name) for key, of_name in namesakes.items()}
     return [
         _label(name, mine, differing[name, group])
@@ -60,13 +89,38 @@ def _distinguish(names: list[str], settings: list[dict[str, str]], groups: list[
     ]
 
 
-def _telling(namesakes: Sequence[Mapping[str, str]]) -> set[str]:
-    """Return the settings that tell runs of one name apart."""
-    found = {key for key in _differing(namesakes) if not key.endswith(TARGET)}
-    alike: dict[tuple[str | None, ...], list[Mapping[str, str]]] = defaultdict(list)
-    for mine in namesakes:
-        alike[tuple(mine.get(key) for key in sorted(found))].append(mine)
-    return found.union(*(_differing(some) for some in alike.values()))
+def _telling(namesakes: Sequence[tuple[int, Mapping[str, str]]]) -> set[str]:
+    """Return the settings that tell runs of one name apart, each of which has a length."""
+    found = {key for key in _differing([mine for _, mine in namesakes]) if not key.endswith(TARGET)}
+    found -= _follow_length(namesakes, found)
+    return found.union(*(_differing(some) for some in _alike(namesakes, found)))
+
+
+def _follow_length(namesakes: Sequence[tuple[int, Mapping[str, str]]], keys: set[str]) -> set[str]:
+    """Return the settings that follow from the length: other values at other lengths, and one at each.
+
+    One at each of runs that are alike in all settings whose values are the same at every length: of a tuned
+    model beside that with defaults, the learning rate tells the two apart, and the memory need not.
+    """
+    by_length: dict[int, list[Mapping[str, str]]] = defaultdict(list)
+    for length, mine in namesakes:
+        by_length[length].append(mine)
+    moving = {
+        key
+        for key in keys
+        if len({frozenset(mine.get(key) for mine in its) for its in by_length.values()}) > 1
+    }
+    return moving.difference(*(_differing(some) for some in _alike(namesakes, keys - moving)))
+
+
+def _alike(
+    namesakes: Sequence[tuple[int, Mapping[str, str]]], keys: set[str]
+) -> Iterable[list[Mapping[str, str]]]:
+    """Return the settings of runs in groups of one length and the same values of some keys."""
+    found: dict[tuple[int | str | None, ...], list[Mapping[str, str]]] = defaultdict(list)
+    for length, mine in namesakes:
+        found[length, *(mine.get(key) for key in sorted(keys))].append(mine)
+    return found.values()
 
 
 def _differing(settings: Sequence[Mapping[str, str]]) -> set[str]:
@@ -75,11 +129,26 @@ def _differing(settings: Sequence[Mapping[str, str]]) -> set[str]:
 
 def _label(name: str, settings: Mapping[str, str], keys: Iterable[str]) -> str:
     """Return `name (key=value, …)`, with the last part of a key where that is enough to tell keys apart."""
-    short = {key: key.removesuffix(TARGET).rpartition(".")[2] for key in sorted(keys)}
+    short = {key: _last(key) for key in sorted(keys)}
     uses = Counter(short.values())
     shown = {key: last if uses[last] == 1 else key.removesuffix(TARGET) for key, last in short.items()}
     named = [f"{shown[key]}={settings[key]}" for key in shown if key in settings]
     return f"{name} ({', '.join(named)})" if named else name
+
+
+def _last(key: str) -> str:
+    """Return the last part of a key: `lr` of `optim.lr`."""
+    return key.removesuffix(TARGET).rpartition(".")[2]
+
+
+def _lengths(results: Iterable[Result], key: str = "task.length") -> list[int]:
+    """Return the training length of each run, or another key of its task; 0 where it has none."""
+    return [int(result.config.get("task", {}).get(_last(key)) or 0) for result in results]
+
+
+def _of_model(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that are not of the task."""
+    return {key: text for key, text in settings.items() if not key.startswith("task.")}
 
 
 def _settings_of(results: Iterable[Result]) -> Iterator[dict[str, str]]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from seqbench.errors import ConfigError, nearest
 from seqbench.results.frame import Comparison, records
+from seqbench.results.statistics.survival import kaplan_meier
 from seqbench.results.summaries import Row
 
 
@@ -25,8 +26,8 @@ def _metric(row: Row) -> float:
 def _steps(row: Row) -> float:
     if not isinstance(row["solved_at"], list):  # tested at another length
         return math.nan
-    steps: list[float] = [*row["solved_at"], *(math.inf for _ in row["censored_at"])]
-    return median(steps) if steps else math.nan
+    solved, censored = row["solved_at"], row["censored_at"]
+    return kaplan_meier([*solved, *(None for _ in censored)], [*solved, *censored]).median
 
 
 #: What models can be sorted by -> a number that is smaller for a better cell, missing where there is none.
@@ -36,7 +37,6 @@ ORDERS: dict[str, Callable[[Row], Any]] = {
     "solve_rate": lambda row: -row["solve_rate"],
     "steps": _steps,
     "parameters": lambda row: row["parameters"],
-    "speed": lambda row: -row["sequences_per_s"],
 }
 
 

@@ -81,7 +81,7 @@ def solved_shares(frame: pd.DataFrame) -> pd.DataFrame:
 def draw_steps(frame: pd.DataFrame) -> Figure:
     """Return the figure of `solved_shares`, a panel for each task and training length.
 
-    A marker is a run that solved the task, a cross one that ended without it and is censored there.
+    A marker is a run that solved the task, a cross one that did not, at its budget of steps.
 
     Args:
         frame: as for `solved_shares`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqbench.errors import StoreError
@@ -25,14 +25,21 @@ class PlacedRun:
         result: how it ended.
         place: the folder of the run, or the exported file.
         exported: the content of `metrics.csv` that an exported file holds; None where it holds none.
+        elsewhere: the same run in other places, which may have the curves that it lacks here.
     """
 
     result: Result
     place: Path
     exported: str | None = None
+    elsewhere: tuple[PlacedRun, ...] = ()
 
     def curves(self) -> str | None:
-        """Return the content of `metrics.csv`; None where it is not there, or not what the run wrote."""
+        """Return the content of `metrics.csv`; None where no place has it as the run wrote it."""
+        others = (other.curves() for other in self.elsewhere)
+        return self._curves() or next(filter(None, others), None)
+
+    def _curves(self) -> str | None:
+        """Return the content of `metrics.csv` in this place."""
         expected = self.result.sha256.get("metrics.csv")
         if self.exported is not None or expected is None:
             return self.exported
@@ -64,9 +71,12 @@ def read_places(
             its = run.result
             key = (its.task, its.identity or f"{its.model}-{its.hash}", its.seed)
             other = runs.setdefault(key, run)
-            if other is not run and _newer(run, other):
-                runs[key] = run
-            differing += any(getattr(its, name) != getattr(other.result, name) for name in NUMBERS)
+            if other is run:
+                continue
+            same = all(getattr(its, name) == getattr(other.result, name) for name in NUMBERS)
+            differing += not same
+            later, earlier = (run, other) if _newer(run, other) else (other, run)
+            runs[key] = replace(later, elsewhere=(*later.elsewhere, earlier)) if same else later
     if differing:
         which = "runs are" if differing > 1 else "run is"
         warn(f"{differing} {which} in two places with other numbers; the later one counts.")

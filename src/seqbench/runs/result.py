@@ -103,20 +103,34 @@ class Result:
     schema: int = SCHEMA
 
     @property
-    def budget(self) -> int:
-        """The optimisation steps in which it could have solved the task.
-
-        Those that it took: fewer than `trainer.max_steps` where its patience ended it. One that diverged has
-        them all, as it would not have solved the task later.
-        """
-        if self.status == "diverged":
-            return int(self.config.get("trainer", {}).get("max_steps", self.steps))
-        return self.steps
-
-    @property
     def headline(self) -> Metric | None:
         """The headline metric; None where the run failed before it was known."""
         return self.metrics.get(self.metric or "")
+
+    @property
+    def steps_to_solve(self) -> int | None:
+        """The step at which the run solved its task; None for one that did not, or that diverged."""
+        return solved_step(self)
+
+    @property
+    def budget(self) -> int:
+        """The steps that the run was given; one that did not solve its task is censored there.
+
+        A run that diverged, or that its patience ended, took fewer, and counts as unsolved after all of them:
+        its own settings let it take no more, so that it would never have solved the task. To censor it where
+        it ended would say that it might have, as soon as those that went on.
+        """
+        return int(self.config.get("trainer", {}).get("max_steps", self.steps))
+
+    def value_at(self, length: int, name: str | None = None) -> float | None:
+        """Return a metric of the test at a length, the headline metric if no name is given.
+
+        None where there is no such test or its value is not finite, and for a run that diverged: what is
+        stored of that was measured with weights from before.
+        """
+        if self.status == "diverged":
+            return None
+        return self.test.get(str(length), {}).get(name or self.metric or "")
 
     def baseline_at(self, name: str, length: str) -> float | None:
         """Return a metric of the best predictor that ignores the input, at a test length; None if unknown."""

@@ -77,12 +77,24 @@ def test_six_seeds_that_both_have_are_pairs_and_five_are_not() -> None:
     assert not compared(lstm + gru[:5] + [run(model="gru", seed=9, value=0.1)])["loss"].paired
 
 
-def test_diverged_runs_are_unsolved_and_left_out_of_the_metric() -> None:
+def test_runs_that_patience_ended_have_not_solved_the_task_by_the_end() -> None:
+    budget = {"trainer__max_steps": 1000, "trainer__patience": 3}
+    lstm = [run(seed=s, solved_at=500, steps=500, **budget) for s in range(5)]
+    gru = [run(model="gru", seed=s, solved_at=None, steps=300, **budget) for s in range(5)]
+    steps = compared(lstm + gru)["steps"]
+    assert steps.p == pytest.approx(2 / 252)  # as where all five end at 1,000
+    gru[:2] = [run(model="gru", seed=s, solved_at=500, steps=500, **budget) for s in range(2)]
+    assert compared(lstm + gru)["steps"].value_second == math.inf
+
+
+@pytest.mark.parametrize("value", [None, 1e-9])  # of weights from before it diverged
+def test_diverged_runs_are_unsolved_and_left_out_of_the_metric(value: float | None) -> None:
     gru = [run(model="gru", seed=s) for s in range(2)]
-    gru.append(run(model="gru", seed=2, status="diverged", value=None))
+    gru.append(run(model="gru", seed=2, status="diverged", value=value))
     found = compared([run(seed=s) for s in range(3)] + gru)
     assert found["solved"].value_second == pytest.approx(2 / 3)
     assert (found["loss"].n_second, found["loss"].left_out) == (2, 1)
+    assert found["loss"].value_second == pytest.approx(1e-3)
 
 
 def test_a_single_run_has_no_test_but_that_of_rates() -> None:

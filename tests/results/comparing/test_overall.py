@@ -1,5 +1,7 @@
 """Models over many tasks."""
 
+from dataclasses import replace
+
 import pytest
 from tests.results.handmade import run
 
@@ -45,6 +47,14 @@ def test_a_task_counts_once_however_many_lengths_it_has() -> None:
     assert found.ranks.ranks == (2, 2, 2)
 
 
+def test_a_diverged_run_is_the_worst_whatever_weights_from_before_came_to() -> None:
+    """Two of three runs of lstm diverged: its median on both tasks is that of a run that diverged."""
+    runs = [r if r.model != "lstm" or r.seed == 0 else replace(r, status="diverged") for r in results(3)]
+    found = overall(problems(runs, MODELS), MODELS)
+    assert found is not None and found.ranks is not None
+    assert dict(zip(found.ranks.models, found.ranks.ranks, strict=True)) == {"gru": 1, "rnn": 2, "lstm": 3}
+
+
 def test_two_models_are_not_ranked_and_few_seeds_have_no_score() -> None:
     found = overall(problems(results(2), ["lstm", "gru"]), ["lstm", "gru"])
     assert found is not None and found.ranks is None and found.scores == {}
@@ -59,7 +69,7 @@ def test_one_task_is_not_many() -> None:
     [
         (run(value=1 / 60), 0.9),
         (run(value=1.0), 0.0),
-        (run(value=None, status="diverged"), 0.0),
+        (run(value=1e-9, status="diverged"), 0.0),
         (run("copy_memory", value=0.7), 0.7),
         (run(value=0.1, metric="nrmse", test={"50": {"nrmse": 0.1}}), None),
     ],

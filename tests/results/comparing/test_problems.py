@@ -25,6 +25,18 @@ def test_the_later_of_two_runs_with_one_seed_counts() -> None:
     assert problem.runs["lstm"] == (new,)
 
 
+def test_a_variant_whose_setting_is_null_has_the_name_of_its_preset() -> None:
+    variants = [run(model="gru", seed=s, model__cell__chrono=c) for s in range(2) for c in (None, 100)]
+    longer = run(model="gru", length=80, model__cell__chrono=100)  # no run of `gru` at that length
+    alone = run("latch", "gru", model__cell__chrono=100)  # whose only variant is `gru` there
+    found = problems([*variants, longer, alone, run("latch")], ["gru", "gru (chrono=100)", "lstm"])
+    assert [(str(problem), list(problem.runs)) for problem in found] == [
+        ("adding at 50", ["gru", "gru (chrono=100)"]),
+        ("latch at 50", ["gru", "lstm"]),
+    ]
+    assert [its.config["model"]["cell"]["chrono"] for its in found[0].runs["gru"]] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("models", "sentence"),
     [
@@ -76,3 +88,12 @@ def test_platforms_settings_and_sizes_that_differ_are_remarked() -> None:
         "the models differ in size: lstm 10,050, gru 20,100 parameters",
     ]
     assert remarks(problem, ["gru", "rnn"]) == []
+
+
+def test_runs_of_one_model_that_mix_revisions_are_remarked() -> None:
+    first, second = {"model.cell": 1}, {"model.cell": 2}
+    mixed_ones = [run(seed=s, revisions=first if s > 2 else second) for s in range(5)]
+    (problem,) = problems([*mixed_ones, *(run(model="gru", seed=s) for s in range(5))], ["lstm", "gru"])
+    assert remarks(problem, ["lstm", "gru"]) == [
+        "the runs of lstm are of 2 revisions, which give other numbers"
+    ]

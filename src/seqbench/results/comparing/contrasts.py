@@ -6,16 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 from seqbench.results.comparing.problems import Problem
 from seqbench.results.statistics.compare import holm, least_p, permutation_test
 from seqbench.results.statistics.proportion import boschloo, compare_rates, least_told
 from seqbench.results.statistics.survival import kaplan_meier, log_rank
-from seqbench.runs.result import Result, solved_step
-
-if TYPE_CHECKING:
-    from seqbench.tasks.metrics import Metric
 
 #: What can be compared.
 QUANTITIES = ("solved", "steps", "metric")
@@ -37,7 +32,7 @@ class Contrast:
         measure: `solved`, `steps`, or the name of a metric.
         unit: of the metric; `share` for solve rates, `steps` for steps.
         n_first, n_second: how many runs of each are compared.
-        left_out: how many runs have no finite metric, and are left out.
+        left_out: how many runs diverged or have no finite metric, and are left out.
         value_first, value_second: the solve rates; the mean metrics, geometric where `ratio`; the median
             numbers of steps, infinite where half of the runs or more did not solve the task.
         ratio: whether `difference` is the first over the second, for losses and steps, and not first less
@@ -101,22 +96,52 @@ def contrasts(
 
 def _pair(problem: Problem, first: str, second: str, of: Sequence[str]) -> Iterator[Contrast]:
     """Yield the contrasts of two models on a problem: solve rates, steps, then metrics by test length."""
-    a, b = problem.runs[first], problem.runs[second]
-    solvable = all(run.solved_when for run in (*a, *b))
-    if solvable and "solved" in of:
-        yield _solved(problem, first, second)
-    if solvable and "steps" in of:
-        yield _steps(problem, first, second)
-    metric = next((run.headline for run in (*a, *b) if run.headline is not None), None)
-    if metric is None or "metric" not in of:
-        return
-    lengths = {length for run in a for length in run.test} & {length for run in b for length in run.test}
-    for length in sorted(lengths, key=int):
-        yield _metric(problem, first, second, metric, int(length))
+    if _solvable(problem, first, second):
+        if "solved" in of:
+            yield _solved(problem, first, second)
+        if "steps" in of:
+            yield _steps(problem, first, second)
+    if "metric" in of:
+        for length in _lengths(problem, first, second):
+            yield _metric(problem, first, second, length)
+
+
+def lacking(problem: Problem, pairs: Sequence[tuple[str, str]], of: Sequence[str]) -> list[str]:
+    """Return in words which of the quantities `of` pairs of models cannot be compared in on a problem."""
+    here = [pair for pair in pairs if {*pair} <= {*problem.runs}]
+    found = []
+    if {"solved", "steps"} & {*of} and not all(_solvable(problem, *pair) for pair in here):
+        found.append("not every run says when it counts as solved, so that solved and steps are not compared")
+    if "metric" in of:
+        found += [
+            f"{first} and {second} have no test metric {problem.runs[first][0].metric} at one length"
+            for first, second in here
+            if not _lengths(problem, first, second)
+        ]
+    return found
+
+
+def _solvable(problem: Problem, first: str, second: str) -> bool:
+    """Return whether all runs of two models say when they count as solved."""
+    return all(run.solved_when for run in (*problem.runs[first], *problem.runs[second]))
+
+
+def _lengths(problem: Problem, first: str, second: str) -> list[int]:
+    """Return the test lengths at which runs of both models were measured in the headline metric."""
+    of_first, of_second = (
+        {
+            int(length)
+            for run in problem.runs[model]
+            for length, its in run.test.items()
+            if run.headline is not None and run.metric in its
+        }
+        for model in (first, second)
+    )
+    return sorted(of_first & of_second)
 
 
 def _solved(problem: Problem, first: str, second: str) -> Contrast:
-    a, b = (solved_at(problem.runs[model]) for model in (first, second))
+    a, b = ([run.steps_to_solve for run in problem.runs[model]] for model in (first, second))
     solved_a, solved_b = (sum(step is not None for step in its) for its in (a, b))
     found = compare_rates(solved_a, len(a), solved_b, len(b))
     return Contrast(
@@ -128,7 +153,7 @@ def _solved(problem: Problem, first: str, second: str) -> Contrast:
 
 def _steps(problem: Problem, first: str, second: str) -> Contrast:
     runs_a, runs_b = problem.runs[first], problem.runs[second]
-    a, b = ((solved_at(runs), [run.budget for run in runs]) for runs in (runs_a, runs_b))
+    a, b = (([run.steps_to_solve for run in runs], [run.budget for run in runs]) for runs in (runs_a, runs_b))
     median_a, median_b = kaplan_meier(*a).median, kaplan_meier(*b).median
     ratio = median_a / median_b if math.isfinite(median_a) and math.isfinite(median_b) else math.nan
     p = least = math.nan
@@ -142,10 +167,11 @@ def _steps(problem: Problem, first: str, second: str) -> Contrast:
     )
 
 
-def _metric(problem: Problem, first: str, second: str, metric: Metric, length: int) -> Contrast:
-    """Compare a metric at a test length. Runs without a finite value, which diverged, are left out."""
+def _metric(problem: Problem, first: str, second: str, length: int) -> Contrast:
+    """Compare the headline metric at a test length. Runs without a value, as diverged ones, are left out."""
+    metric = next(run.headline for run in problem.runs[first] if run.headline is not None)
     of_a, of_b = (
-        {run.seed: value for run in problem.runs[model] if (value := value_at(run, length)) is not None}
+        {run.seed: value for run in problem.runs[model] if (value := run.value_at(length)) is not None}
         for model in (first, second)
     )
     values = [*of_a.values(), *of_b.values()]
@@ -165,16 +191,6 @@ def _metric(problem: Problem, first: str, second: str, metric: Metric, length: i
         *(left_out, mean_a, mean_b, ratio, difference, math.nan, math.nan, p, least),
         paired=paired,
     )
-
-
-def value_at(run: Result, length: int) -> float | None:
-    """Return the headline metric of a run at a test length; None where it has none or it is not finite."""
-    return run.test.get(str(length), {}).get(run.metric or "")
-
-
-def solved_at(runs: Sequence[Result]) -> list[int | None]:
-    """Return the step at which each run solved its task; None for one that did not or that diverged."""
-    return [solved_step(run) for run in runs]
 
 
 def told(contrasts: Sequence[Contrast]) -> str:

@@ -10,7 +10,6 @@ from statistics import fmean, median
 
 from scipy import stats
 
-from seqbench.results.comparing.contrasts import value_at
 from seqbench.results.comparing.problems import Problem
 from seqbench.results.statistics.over_tasks import Ranks, average_ranks, interquartile_mean
 from seqbench.runs.result import Result
@@ -72,7 +71,7 @@ def overall(problems: Sequence[Problem], models: Sequence[str]) -> Overall | Non
 
 def score(run: Result, length: int) -> float | None:
     """Return how well a run did, from 0 to 1; None where its metric has no such scale."""
-    metric, value = run.headline, value_at(run, length)
+    metric, value = run.headline, run.value_at(length)
     if run.status == "diverged":
         return 0.0
     if metric is None or value is None:
@@ -89,6 +88,6 @@ def _ranks(problem: Problem, models: Sequence[str]) -> list[float]:
     for model in models:
         runs = problem.runs[model]
         sign = -1 if any(run.direction == "max" for run in runs) else 1
-        values = [value_at(run, problem.length) for run in runs]
+        values = [run.value_at(problem.length) for run in runs]
         medians.append(median(math.inf if value is None else sign * value for value in values))
     return [float(rank) for rank in stats.rankdata(medians)]

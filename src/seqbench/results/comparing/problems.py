@@ -49,6 +49,7 @@ def problems(results: Sequence[Result], models: Sequence[str]) -> list[Problem]:
     Args:
         results: the runs.
         models: two names or more of presets, or labels of those that have several variants, `lstm (lr=0.01)`.
+            What is a label on a task means that variant there: `gru` beside `gru (chrono=100)`.
 
     Raises:
         ConfigError: a name stands for several variants of a model.
@@ -58,11 +59,14 @@ def problems(results: Sequence[Result], models: Sequence[str]) -> list[Problem]:
     _check_names(models, [result.model for result in results], [label for _, label in labels])
     found: dict[tuple[str, int], dict[str, dict[int, Result]]] = defaultdict(lambda: defaultdict(dict))
     variants: dict[tuple[str, int, str], set[str]] = defaultdict(set)
+    labelled = set(labels)
     for result, (task, label) in sorted(
         zip(results, labels, strict=True), key=lambda pair: pair[0].finished_at
     ):
-        for model in {result.model, label}.intersection(models):
-            if result.status != "failed":
+        for model in models:
+            # Where a preset's name is a label, it is that of the variant whose settings are null.
+            meant = label == model or (result.model == model and (task, model) not in labelled)
+            if meant and result.status != "failed":
                 found[task, _length(result)][model][result.seed] = result
                 variants[task, _length(result), model].add(label)
     for (task, length, model), its in variants.items():
@@ -91,9 +95,13 @@ def remarks(problem: Problem, models: Sequence[str]) -> list[str]:
     """Return what a reader must know of the runs of these models: what differs beside the models."""
     runs_of = {model: problem.runs[model] for model in models if model in problem.runs}
     every = [run for runs in runs_of.values() for run in runs]
+    # Two models have revisions of their own, as their components differ.
     shared = {name: {of(run) for run in every} for name, of in SHARED.items() if name != "revisions"}
     facts = [f"{len(kinds)} {name}" for name, kinds in shared.items() if len(kinds) > 1]
     found = [f"the runs are of {', '.join(facts)}"] if facts else []
+    for model, runs in runs_of.items():
+        if (kinds := len(set(map(SHARED["revisions"], runs)))) > 1:
+            found.append(f"the runs of {model} are of {kinds} revisions, which give other numbers")
     settings = [_beside(runs[0]) for runs in runs_of.values()]
     differing = sorted(key for key in set().union(*settings) if len({its.get(key) for its in settings}) > 1)
     found += [f"the models differ in {', '.join(differing)} too"] if differing else []

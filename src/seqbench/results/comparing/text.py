@@ -18,9 +18,10 @@ from seqbench.results.rendering.markdown import escape
 OF = {
     "solved": "Solved: runs that solved the task; the difference with its 95 % interval (Newcombe), p by "
     "Boschloo's exact test.",
-    "steps": "Steps: to solve, medians by Kaplan–Meier, 'never' where half of the runs or more did not solve "
-    "the task; p by the exact log-rank test.",
-    "metric": "Metrics: means over seeds, geometric ones of losses; p by a permutation test.",
+    "steps": "Steps: to solve, medians by Kaplan–Meier, unsolved runs censored at their budget, 'never' "
+    "where half of the runs or more did not solve the task; p by the exact log-rank test.",
+    "metric": "Metrics: means over seeds that did not diverge, geometric ones of losses; p by a permutation "
+    "test.",
 }
 OF_ALL = (
     f"×: first over second. Holm: p corrected for all lines of this table; * where it is {LEVEL} or less."

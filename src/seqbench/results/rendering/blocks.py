@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from seqbench.results.frame import Comparison, records
-from seqbench.results.summaries import Row, Summary
+from seqbench.results.summaries import Row
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def blocks(comparison: Comparison) -> Iterator[Block]:
             table["baseline"] = baseline
         texts = pd.DataFrame.from_dict(table, orient="index").fillna("")
         headings = [summary.heading for summary in side]
-        yield Block(task, _heading(task, its[0]), texts, headings, _legend(comparison.summaries, its))
+        yield Block(task, _heading(task, its[0]), texts, headings, _legend(comparison, its, task))
 
 
 def _lines(texts: Iterable[str]) -> str:
@@ -92,14 +92,19 @@ def _heading(task: str, row: Row) -> str:
 
 def legend(comparison: Comparison) -> str:
     """Return the line that explains what the cells of the tables hold."""
-    return _legend(comparison.summaries, records(comparison.frame))
+    return _legend(comparison, records(comparison.frame), *comparison.frame["task"].unique())
 
 
-def _legend(summaries: Iterable[Summary], rows: Sequence[Row]) -> str:
+def _legend(comparison: Comparison, rows: Sequence[Row], *tasks: str) -> str:
+    """Return the legend of a table with these rows, and the notes on these tasks."""
+    summaries = comparison.summaries
     parts = [text for summary in summaries if (text := summary.explain(rows))]
     sentences = [f"Each cell: {'; '.join(parts)}."] if parts else []
     if any(summary.baseline_text(row) for summary in summaries for row in rows):
         sentences.append("Baseline: the best predictor that ignores the input.")
     if any(row["train_length"] != row["length"] for row in rows):
         sentences.append("A column a→b was trained at length a and tested at b.")
+    for task in tasks:
+        where = f"On {task} " if len(tasks) > 1 else ""
+        sentences += [f"{where}{note}" for note in comparison.notes.get(task, [])]
     return " ".join(sentences)

@@ -16,7 +16,7 @@ def to_markdown(comparison: Comparison) -> str:
         table = block.table.map(lambda text: "<br>".join(map(escape, text.split("\n"))))
         table = table.rename(index=escape, columns=escape)
         parts.append(f"**{escape(block.heading)}**\n\n{table.to_markdown()}\n")
-    return "\n".join([*parts, legend(comparison)]) + "\n"
+    return "\n".join([*parts, escape(legend(comparison))]) + "\n"
 
 
 def escape(text: str) -> str:

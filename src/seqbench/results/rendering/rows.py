@@ -29,17 +29,18 @@ def print_rows(rows: Sequence[Mapping[str, str]], notes: str = "", right: Collec
     """Print each row of text as one line, however long, so that what it names can be copied; then the notes.
 
     Args:
-        rows: column to text, the same columns in each; at least one.
+        rows: column to text, the same columns in each; without any there is no table.
         notes: what the reader must know of the table; empty for nothing.
         right: the columns that are aligned to the right.
     """
     console = standard_output()
     console.width = LONGEST_LINE
-    table = empty_table(rows[0], right)
-    table.box = None
-    for row in rows:
-        table.add_row(*map(safe_text, row.values()))
-    console.print(table, soft_wrap=True)
+    if rows:
+        table = empty_table(rows[0], right)
+        table.box = None
+        for row in rows:
+            table.add_row(*map(safe_text, row.values()))
+        console.print(table, soft_wrap=True)
     if notes:
         console.print(safe_text(notes, style="dim"))
 
@@ -66,10 +67,13 @@ def standard_output() -> Console:
 
 
 def rows_to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as CSV, in which no text is a formula to a spreadsheet; None is an empty cell."""
+    """Return rows as CSV, in which no text is a formula to a spreadsheet; None is an empty cell.
+
+    Without rows, whose columns are not known then, it is empty.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(rows[0])
+    writer.writerows(rows[:1])  # the names of the columns
     writer.writerows([quoted(cell) for cell in row.values()] for row in rows)
     return file.getvalue()
 

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from seqbench.results.frame import Comparison
 from seqbench.results.rendering.blocks import Block, blocks, legend
@@ -44,7 +43,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
         console.print(safe_text(f"\n{block.heading}", style="bold"))
         for lengths in _side_by_side(block, console.width):
             console.print(_cells(block.table[lengths + block.side], block.side))
-    console.print(Text(legend(comparison), style="dim"))
+    console.print(safe_text(legend(comparison), style="dim"))
 
 
 def _side_by_side(block: Block, width: int) -> list[list[str]]:

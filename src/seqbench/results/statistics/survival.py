@@ -57,8 +57,8 @@ def kaplan_meier(solved_at: Sequence[int | None], budgets: Sequence[int], level:
 
     Args:
         solved_at: the step at which each run solved the task; None for one that did not.
-        budgets: the steps that each run could have had. A diverged run has its whole budget: it would not
-            have solved the task later.
+        budgets: the steps that each run was given. Censoring must say nothing of a run: one that its own
+            setting ended before, as it diverged or its patience was over, has its whole budget too.
         level: the confidence level of the curve's bounds.
     """
     events = [step for step in solved_at if step is not None]
@@ -88,7 +88,7 @@ def log_rank(
 
     Args:
         a: the step at which each run of the first model solved the task; None for one that did not.
-        a_budgets: the steps that each run of it could have had.
+        a_budgets: the steps that each run of it was given, see `kaplan_meier`.
         b: those of the second model.
         b_budgets: the budgets of the second model.
 

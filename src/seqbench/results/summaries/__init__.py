@@ -11,15 +11,11 @@ from seqbench.results.summaries.parameters import Parameters
 from seqbench.results.summaries.solve_rate import SolveRate
 from seqbench.results.summaries.solved_metric import SolvedMetric
 from seqbench.results.summaries.steps_to_solve import StepsToSolve
-from seqbench.results.summaries.throughput import Throughput
 
 __all__ = ["DEFAULT", "Cell", "Row", "Summary", "find"]
 
 #: What a comparison shows unless it is given other summaries.
-DEFAULT: tuple[Summary, ...] = (
-    *(MetricMedian(), SolvedMetric(), SolveRate(), StepsToSolve()),
-    *(Parameters(), Throughput()),
-)
+DEFAULT: tuple[Summary, ...] = (MetricMedian(), SolvedMetric(), SolveRate(), StepsToSolve(), Parameters())
 
 
 def find(name: str) -> Summary:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from seqbench.runs.result import Result, Status, solved_step
+from seqbench.runs.result import Result, Status
 
 Row = dict[str, Any]
 
@@ -17,16 +17,16 @@ class Cell:
     """The runs of one model on one task, trained at one length and tested at one length.
 
     Attributes:
-        runs: one run for every seed, failed runs included.
+        runs: one run for every seed, failed runs included; at least one.
         train_length: the length of the training sequences.
         length: the length of the test sequences.
-        most_runs: the number of runs in the task's fullest cell.
+        usual_runs: the number of runs that most cells of the task have.
     """
 
     runs: tuple[Result, ...]
     train_length: int
     length: int
-    most_runs: int
+    usual_runs: int
 
     @property
     def at_train_length(self) -> bool:
@@ -40,18 +40,18 @@ class Cell:
 
     @property
     def values(self) -> list[float]:
-        """The finite values of the headline metric at the test length."""
-        tested = [run.test.get(str(self.length), {}).get(run.metric or "") for run in self.seeds]
+        """The headline metric at the test length, of the runs that have it; see `Result.value_at`."""
+        tested = [run.value_at(self.length) for run in self.seeds]
         return [value for value in tested if value is not None]
 
     @property
     def solved_at(self) -> list[int | None]:
         """The step at which each seed solved the task; None for one that did not or that diverged."""
-        return [solved_step(run) for run in self.seeds]
+        return [run.steps_to_solve for run in self.seeds]
 
     @property
     def budgets(self) -> list[int]:
-        """The steps that each seed could have had, see `survival.kaplan_meier`."""
+        """The steps that each seed was given, see `Result.budget`."""
         return [run.budget for run in self.seeds]
 
     def ended(self, status: Status) -> int:

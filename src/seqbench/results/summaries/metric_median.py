@@ -32,8 +32,9 @@ class MetricMedian(Summary):
     and four seeds have no such interval: the least and the largest value stand in parentheses. One or two
     seeds have no summary: their values stand alone.
 
-    Columns: `n`, the number of seeds with a finite value; `median`, `least`, `largest`, missing under three;
-    `low` and `high`, the interval, missing under five; `values`, a list with the value of each seed.
+    Columns: `n`, the number of seeds that did not diverge and have a finite value; `median`, `least`,
+    `largest`, missing under three; `low` and `high`, the interval, missing under five; `values`, a list with
+    the value of each seed.
     """
 
     columns = ("n", "median", "least", "largest", "low", "high", "values")

@@ -1,4 +1,4 @@
-"""What a reader must know of a cell: missing, failed and diverged runs, and what its runs do not share."""
+"""What a reader must know of a cell: how many runs it has, of which kind, and what they do not share."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ SHARED: dict[str, Callable[[Result], str | None]] = {
 
 
 class Note(Summary):
-    """`3 of 5 seeds`, `1 failed`, `1 diverged`, `2 of 3 with a value`, one a line. It ends every comparison.
+    """`3 seeds`, `1 failed`, `1 diverged`, `2 of 3 with a value`, one a line. It ends every comparison.
+
+    The number of seeds is said where most cells of the task have another. How many were asked for no result
+    says: `seqbench span` asks for more where it needs them, a sweep that was stopped for more than are there.
 
     Where the runs of a cell do not share the commit, the revision of a component, the version of torch, the
     compiler or the device, it says how many there are: `2 commits`, `2 revisions`, `2 versions of torch`.
 
-    Columns: `note`, the same facts with commas between them; empty for a cell that is complete.
+    Columns: `note`, the same facts with commas between them; empty where there are none.
     """
 
     columns = ("note",)
 
     def compute(self, cell: Cell) -> Row:
-        """Return what is wrong with the cell."""
+        """Return what a reader must know of the cell."""
         runs, seeds, n = len(cell.runs), len(cell.seeds), len(cell.values)
-        if not runs:
-            return {"note": "not run"}
-        facts = [f"{runs} of {cell.most_runs} seeds"] if runs < cell.most_runs else []
+        facts = [f"{runs} seed{'s' * (runs > 1)}"] if runs != cell.usual_runs else []
         facts += [f"{cell.ended('failed')} failed"] if cell.ended("failed") else []
         facts += [f"{cell.ended('diverged')} diverged"] if cell.ended("diverged") else []
         facts += [f"{n} of {seeds} with a value"] if 0 < n < seeds else []

@@ -32,12 +32,11 @@ class SolvedMetric(Summary):
         if len(names) != 1 or not cell.at_train_length:
             return {}
         (name,) = names
-        length = str(cell.length)
-        found = [run.test.get(length, {}).get(name or "") for run in cell.seeds]
+        found = [run.value_at(cell.length, name) for run in cell.seeds]
         values = [value for value in found if value is not None]
         if not values:
             return {}
-        baselines = [run.baseline_at(name or "", length) for run in cell.seeds]
+        baselines = [run.baseline_at(name or "", str(cell.length)) for run in cell.seeds]
         return {
             "solved_metric": name,
             "solved_metric_unit": next(run.metrics[name].unit for run in cell.seeds if name in run.metrics),

@@ -14,16 +14,17 @@ from seqbench.results.summaries.base import Cell, Row, Summary
 class StepsToSolve(Summary):
     """`500 [200–∞] steps`: the median of Kaplan and Meier, and an interval that holds it in 93.75 % or more.
 
-    It applies at the training length only. A run that did not solve the task is censored at its last step: it
-    would have taken longer. A line says how many are, and where: `2 censored at 3k`. A median that was not
-    reached reads `>3k`. The interval lies between two of the runs, and covers what that of a metric does, see
-    `MetricMedian`; it is open upwards (∞) where unsolved runs count in it. Three and four runs have no
-    interval: the least and the largest number of steps stand in parentheses, `500 (200–3k+) steps`. One or
-    two runs have no summary: `200, 3k+ steps`. Where no run solved the task there is `none in 3k steps`.
+    It applies at the training length only. A run that did not solve the task is censored at its budget,
+    `trainer.max_steps`, also where it diverged or its patience ended it before; see `Result.budget`. A line
+    says how many are, and where: `2 censored at 3k`. A median that was not reached reads `>3k`. The interval
+    lies between two of the runs, and covers what that of a metric does, see `MetricMedian`; it is open
+    upwards (∞) where unsolved runs count in it. Three and four runs have no interval: the least and the
+    largest number of steps stand in parentheses, `500 (200–3k+) steps`. One or two runs have no summary:
+    `200, 3k+ steps`. Where no run solved the task there is `none in 3k steps`.
 
     Columns: `median_steps`, infinite where it was not reached, missing under three runs; `steps_low` and
     `steps_high`, the interval, missing under five; `solved_at`, a list of the steps of the solved runs, and
-    `censored_at`, a list of the last steps of the others.
+    `censored_at`, a list of the budgets of the others.
     """
 
     columns = ("median_steps", "steps_low", "steps_high", "solved_at", "censored_at")
@@ -69,4 +70,4 @@ class StepsToSolve(Summary):
             "median by Kaplan–Meier" if max(row["seeds"] for row in rows) >= LEAST_SEEDS else "each run's"
         )
         censored = any(row["censored_at"] for row in rows)
-        return f"steps to solve: {summary}" + censored * ", unsolved runs censored at their last step (+)"
+        return f"steps to solve: {summary}" + censored * ", unsolved runs censored at their budget (+)"

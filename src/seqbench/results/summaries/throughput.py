@@ -12,6 +12,11 @@ from seqbench.results.summaries.base import Cell, Row, Summary
 class Throughput(Summary):
     """`2k` sequences per second, or least and greatest where they differ between lengths: `1k–2k`.
 
+    It is in no table unless one asks, as it depends on what else the machine did: `scripts/bench` measures
+    speed.
+
+        seqbench report --summary seqbench.results.summaries.throughput.Throughput
+
     Columns: `sequences_per_s`, the median over runs.
     """
 
