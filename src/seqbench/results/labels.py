@@ -26,8 +26,8 @@ def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[t
 
     The settings of a task are compared between all its runs. All other settings are compared between the
     runs of one model on one task: a setting that differs only from task to task, such as the number of
-    steps, makes no other model and is in no label. Nor is one that follows from the key beside it, such as a
-    memory of half the length: `with_length` says which these are.
+    steps, makes no other model and is in no label. Nor is one that follows from the key `beside`, such as a
+    memory of half of it: `with_length` says which these are.
 
     Args:
         results: the runs.
@@ -35,9 +35,9 @@ def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[t
     """
     configs = list(_settings_of(results))
     of_task = [{k: text for k, text in c.items() if k.startswith("task.") and k != beside} for c in configs]
-    values = _values(results, beside)
     tasks = _distinguish([r.task for r in results], of_task, [""] * len(results), [0] * len(results))
-    models = _distinguish([r.model for r in results], list(map(_of_model, configs)), tasks, values)
+    lengths = _lengths(results, beside)
+    models = _distinguish([r.model for r in results], list(map(_of_model, configs)), tasks, lengths)
     return list(zip(tasks, models, strict=True))
 
 
@@ -54,7 +54,7 @@ def with_length(
         beside: as there.
     """
     runs: dict[tuple[str, str], dict[int, dict[str, str]]] = defaultdict(dict)
-    for label, settings, length in zip(labels, _settings_of(results), _values(results, beside), strict=True):
+    for label, settings, length in zip(labels, _settings_of(results), _lengths(results, beside), strict=True):
         runs[label][length] = _of_model(settings)
     found: dict[str, list[str]] = defaultdict(list)
     for (task, model), of_length in sorted(runs.items()):
@@ -151,10 +151,9 @@ def _last(key: str) -> str:
     return key.removesuffix(TARGET).rpartition(".")[2]
 
 
-def _values(results: Iterable[Result], key: str) -> list[int]:
-    """Return what each run has of a whole number of its configuration, `task.length`; 0 where it has none."""
-    part, _, name = key.partition(".")
-    return [int(result.config.get(part, {}).get(name) or 0) for result in results]
+def _lengths(results: Iterable[Result], key: str = "task.length") -> list[int]:
+    """Return the training length of each run, or another key of its task; 0 where it has none."""
+    return [int(result.config.get("task", {}).get(_last(key)) or 0) for result in results]
 
 
 def _of_model(settings: Mapping[str, str]) -> dict[str, str]:

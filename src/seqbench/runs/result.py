@@ -108,6 +108,11 @@ class Result:
         return self.metrics.get(self.metric or "")
 
     @property
+    def steps_to_solve(self) -> int | None:
+        """The step at which the run solved its task; None for one that did not, or that diverged."""
+        return solved_step(self)
+
+    @property
     def budget(self) -> int:
         """The steps that the run was given; one that did not solve its task is censored there.
 

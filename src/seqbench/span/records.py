@@ -47,14 +47,15 @@ def from_results(
         beside = f"task.{_span(runs[0]).key}"
         entrants: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
         labels = label_runs(runs, beside)
-        for sentence in (each for its in with_length(runs, labels, beside).values() for each in its):
-            warn(sentence)
         for run, (task, label) in zip(runs, labels, strict=True):
             entrants[task][label].append(run)
         for task, its in entrants.items():
             spans = {label: _spans(f"{label} on {task}", mine, costs) for label, mine in its.items()}
             common = _protocol(task, [run for mine in its.values() for run in mine], spans.values())
             found += [Measured(common, label, tuple(mine)) for label, mine in spans.items()]
+        for sentences in with_length(runs, labels, beside).values():
+            for sentence in sentences:
+                warn(sentence)
     return found
 
 

@@ -38,6 +38,14 @@ def test_half_octaves_fill_the_whole_fall() -> None:
     assert next_spans({**outcomes, 160: (1, 5)}, 10, 400) == [400]
 
 
+def test_a_run_that_fails_short_of_the_fall_adds_no_spans() -> None:
+    outcomes = {10: (4, 5), 20: (5, 5), 40: (5, 5), 80: (5, 5), 160: (0, 5), 400: (0, 5)}
+    assert next_spans(outcomes, 10, 400) == [113]
+    assert next_spans({**outcomes, 40: (4, 5), 80: (3, 5)}, 10, 400) == [28, 57, 113]
+    # What half-octaves give changes nothing of which are asked for: a part of them may be done.
+    assert next_spans({**outcomes, 40: (4, 5), 80: (3, 5), 57: (5, 5)}, 10, 400) == [28, 113]
+
+
 def test_small_spans_are_whole_and_different() -> None:
     outcomes = {1: (5, 5), 2: (3, 5), 4: (2, 5), 8: (0, 5), 10: (0, 5)}
     assert next_spans(outcomes, 1, 10) == [3, 6]

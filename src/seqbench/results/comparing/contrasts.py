@@ -11,7 +11,6 @@ from seqbench.results.comparing.problems import Problem
 from seqbench.results.statistics.compare import holm, least_p, permutation_test
 from seqbench.results.statistics.proportion import boschloo, compare_rates, least_told
 from seqbench.results.statistics.survival import kaplan_meier, log_rank
-from seqbench.runs.result import solved_step
 
 #: What can be compared.
 QUANTITIES = ("solved", "steps", "metric")
@@ -142,7 +141,7 @@ def _lengths(problem: Problem, first: str, second: str) -> list[int]:
 
 
 def _solved(problem: Problem, first: str, second: str) -> Contrast:
-    a, b = (list(map(solved_step, problem.runs[model])) for model in (first, second))
+    a, b = ([run.steps_to_solve for run in problem.runs[model]] for model in (first, second))
     solved_a, solved_b = (sum(step is not None for step in its) for its in (a, b))
     found = compare_rates(solved_a, len(a), solved_b, len(b))
     return Contrast(
@@ -154,7 +153,7 @@ def _solved(problem: Problem, first: str, second: str) -> Contrast:
 
 def _steps(problem: Problem, first: str, second: str) -> Contrast:
     runs_a, runs_b = problem.runs[first], problem.runs[second]
-    a, b = ((list(map(solved_step, runs)), [run.budget for run in runs]) for runs in (runs_a, runs_b))
+    a, b = (([run.steps_to_solve for run in runs], [run.budget for run in runs]) for runs in (runs_a, runs_b))
     median_a, median_b = kaplan_meier(*a).median, kaplan_meier(*b).median
     ratio = median_a / median_b if math.isfinite(median_a) and math.isfinite(median_b) else math.nan
     p = least = math.nan

@@ -149,7 +149,8 @@ def _protocol(its: Protocol, entrants: Sequence[Measured]) -> str:
     ]
     back = f" (what has to be kept lies so far back, at {', at '.join(means)})" if means else ""
     most = f"{'at most ' if its.by_staircase else ''}{its.most}"
-    ends = f"; runs end after {its.patience} evaluations in a row without a new best one" * bool(its.patience)
+    looks = "1 evaluation" if its.patience == 1 else f"{its.patience} evaluations in a row"
+    ends = f"; runs end after {looks} without a new best one" * bool(its.patience)
     ends += "; runs go on once they have solved the task" * (not its.stop_when_solved)
     fresh = "fresh" if all(each.fresh for each in entrants) else "the same"
     return (

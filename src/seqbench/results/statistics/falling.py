@@ -24,8 +24,8 @@ def falling_interval(outcomes: Outcomes, level: float = 0.95) -> tuple[float, fl
 
     Coverage with the staircase's own choice of spans (`next_spans` from 10 to 400) and five seeds: on
     logistic curves of slope 2, 8 and 30 an octave 99, 100 and 100 % (98 at the least of eight true spans; 200
-    simulations each), at a median width of a factor of 4, 2 and 1.4. On the plateaus of `goodness_of_fit` 94
-    to 100 % with five seeds, 97 to 100 % with eight and 98 to 100 % with 16, at widths of 2.5 to 14.
+    simulations each), at a median width of a factor of 4, 2 and 1.4. On the plateaus of `goodness_of_fit` 93
+    to 100 % with five seeds, 98 to 100 % with eight and 95 to 100 % with 8 to 16, at widths of 2.9 to 13.
 
     Args:
         outcomes: as for `fit_span`; the runs must be independent.

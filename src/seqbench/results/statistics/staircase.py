@@ -15,7 +15,7 @@ def next_runs(outcomes: Outcomes, least: int, most: int, n: int, most_n: int) ->
 
     First the staircase of `next_spans`, with n runs a span. Then, where the interval of the 50 % point has
     two ends that are further apart than a factor of two, `most_n` runs at each span where the rate falls:
-    from the last up to which every run solved the task to the first from which on none did.
+    from the last that every run solved to the first from which on none did.
 
     Args:
         outcomes: as for `next_spans`.
@@ -41,10 +41,10 @@ def next_spans(outcomes: Outcomes, least: int, most: int) -> list[int]:
     """Return the spans to run next, ascending; none if the staircase is over.
 
     Spans double from the least, with `most` as the last, until nothing is solved at two of them in a row.
-    Then the half-octaves in between are tried where the rate falls: from the last span up to which every run
-    solved the task to the first from which on none did. What comes next depends on the outcomes alone, so
-    that a stopped search goes on where it was; spans that are returned together can run in parallel, and
-    each of them is needed whatever the others give.
+    Then the half-octaves in between are tried where the rate falls: from the last doubling that every run
+    solved to the first from which on none did. What comes next depends on the outcomes alone, so that a
+    stopped search goes on where it was; spans that are returned together can run in parallel, and each of
+    them is needed whatever the others give.
 
         next_spans({}, 10, 400)                                       → [10, 20]
         next_spans({10: (5, 5), 20: (5, 5)}, 10, 400)                 → [40, 80]
@@ -64,7 +64,7 @@ def next_spans(outcomes: Outcomes, least: int, most: int) -> list[int]:
     doublings = _grid(least, most, octave=1)
     if missing := _doubling(outcomes, doublings):
         return missing
-    top, bottom = _fall(outcomes)
+    top, bottom = _fall({span: outcomes[span] for span in doublings if span in outcomes})
     return [span for span in possible_spans(least, most) if top < span < bottom and span not in outcomes]
 
 
@@ -91,17 +91,14 @@ def _doubling(outcomes: Outcomes, doublings: list[int]) -> list[int]:
 
 
 def _fall(outcomes: Outcomes) -> tuple[float, float]:
-    """Return the span up to which all runs solved the task, and that from which on none did.
+    """Return the last span that every run solved, and the first from which on none did.
 
-    They are 0 and infinity where there is no such span.
+    A run that fails anyhow, short of the fall, does not make the fall begin there. They are 0 and infinity
+    where there is no such span.
     """
-    spans = sorted(outcomes)
-    top, bottom = 0.0, math.inf
-    for span in spans:
-        if outcomes[span][0] < outcomes[span][1]:
-            break
-        top = span
-    for span in reversed(spans):
+    top = max((span for span, (solved, n) in outcomes.items() if solved == n), default=0.0)
+    bottom = math.inf
+    for span in sorted(outcomes, reverse=True):
         if outcomes[span][0] > 0:
             break
         bottom = span

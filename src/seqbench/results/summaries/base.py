@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from seqbench.runs.result import Result, Status, solved_step
+from seqbench.runs.result import Result, Status
 
 Row = dict[str, Any]
 
@@ -47,7 +47,7 @@ class Cell:
     @property
     def solved_at(self) -> list[int | None]:
         """The step at which each seed solved the task; None for one that did not or that diverged."""
-        return list(map(solved_step, self.seeds))
+        return [run.steps_to_solve for run in self.seeds]
 
     @property
     def budgets(self) -> list[int]:
