@@ -22,6 +22,7 @@ ESCAPES = str.maketrans(
         "≤": r"$\leq$",
         "≥": r"$\geq$",
         "−": "$-$",
+        "Ω": r"$\Omega$",
     }
 )
 
