@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,16 +83,18 @@ def span(argv: list[str]) -> None:
     import pandas as pd
 
     from seqbench.config.trust import allow
+    from seqbench.results.labels import label_runs, with_length
     from seqbench.results.spans.figure import draw_spans
     from seqbench.results.spans.tables import numbers, protocol_lines
     from seqbench.span.records import from_results
 
     allow(args.allow)
-    measured = from_results(run.result for run in chosen(args))
+    runs = [run.result for run in chosen(args)]
+    measured = from_results(runs)
     if not measured:
         raise StoreError("no run here has ended without failing.")
     publish(draw_spans(measured), pd.DataFrame(numbers(measured)), args.out)
-    for line in protocol_lines(measured):
+    for line in (*protocol_lines(measured), *chain(*with_length(runs, label_runs(runs)).values())):
         say(line)
 
 

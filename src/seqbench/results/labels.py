@@ -97,7 +97,7 @@ def _telling(namesakes: Sequence[tuple[int, Mapping[str, str]]]) -> set[str]:
 
 
 def _follow_length(namesakes: Sequence[tuple[int, Mapping[str, str]]], keys: set[str]) -> set[str]:
-    """Return the settings that follow from the length: other values at other lengths, and one at each.
+    """Return the settings that follow from the length: another value at every length, and one at each.
 
     One at each of runs that are alike in all settings whose values are the same at every length: of a tuned
     model beside that with defaults, the learning rate tells the two apart, and the memory need not.
@@ -108,7 +108,7 @@ def _follow_length(namesakes: Sequence[tuple[int, Mapping[str, str]]], keys: set
     moving = {
         key
         for key in keys
-        if len({frozenset(mine.get(key) for mine in its) for its in by_length.values()}) > 1
+        if len({frozenset(mine.get(key) for mine in its) for its in by_length.values()}) == len(by_length) > 1
     }
     return moving.difference(*(_differing(some) for some in _alike(namesakes, keys - moving)))
 
