@@ -20,7 +20,8 @@ import pandas as pd
 import pytest
 import yaml
 from scripts.pages import checkout, command
-from scripts.pages.make import make
+from scripts.pages.comparison import differing
+from scripts.pages.make import make, put
 from scripts.pages.page import RESULTS, Change, Page, load, names, records_of
 from scripts.pages.records import core_hours
 
@@ -181,6 +182,11 @@ def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return ask
 
 
+def reproduce(page: Page, results: Path) -> list[Path]:
+    with command.reproduced(page, results / "runs") as made:
+        return put(made, results)
+
+
 def test_uncommitted_code_trains_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = declared(tmp_path, [result(**MADE)])
     monkeypatch.setattr("seqbench.runs.devices.commit", lambda: f"{COMMIT}+012345")
@@ -197,10 +203,10 @@ def test_runs_are_trained_exported_and_kept(tmp_path: Path, committed: Path) -> 
         tmp_path, [result(**MADE)], run=[f"{committed} 'RUNS/*/*/*'"], keep={"mine.txt": "best.txt"}
     )
     with pytest.raises(SeqbenchError, match=r"best\.txt, which the page keeps as mine\.txt, cannot be read"):
-        command.reproduce(page, tmp_path / "runs", tmp_path)
+        reproduce(page, tmp_path)
     (tmp_path / "runs" / "best.txt").write_text("model=lstm\n")
     (tmp_path / "mine.jsonl").unlink()
-    written = command.reproduce(page, tmp_path / "runs", tmp_path)
+    written = reproduce(page, tmp_path)
     assert sorted(path.name for path in written) == ["mine.csv", "mine.jsonl", "mine.md", "mine.txt"]
     assert (tmp_path / "mine.txt").read_text() == "model=lstm\n" and all(path.exists() for path in written)
     broken = page.model_copy(update={"run": ["false"]})
@@ -216,7 +222,7 @@ def test_runs_that_no_command_asks_for_are_no_records(
     """What an earlier form of a command has left would be in this page, and in none made elsewhere."""
     runs = [result(**MADE), result(**MADE, lr=0.1)]
     page = declared(tmp_path, runs, run=[f"{committed} 'RUNS/adding/lstm-{runs[1].hash}/*'"])
-    command.reproduce(page, tmp_path / "runs", tmp_path)
+    reproduce(page, tmp_path)
     (line,) = (tmp_path / "mine.jsonl").read_text().splitlines()
     assert json.loads(line)["hash"] == runs[1].hash
     assert "1 run in" in (said := capsys.readouterr().err) and "no command of the page asks for" in said
@@ -236,7 +242,7 @@ def test_records_that_are_refused_take_no_others_place(tmp_path: Path, committed
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SeqbenchError, match="are of 2 commits"):
         patch.setattr(command, "_run", trained)
-        command.reproduce(mixed, tmp_path / "runs", tmp_path)
+        reproduce(mixed, tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.glob("mine.*")} == before
 
 
@@ -294,3 +300,52 @@ def test_a_signal_stops_the_command_and_waits_for_it(tmp_path: Path) -> None:
         command._run([sys.executable, "-c", child], dict(os.environ))
     thread.join()
     assert (tmp_path / "stopped").exists()
+
+
+def test_a_page_that_was_made_twice_is_compared_to_the_digit(tmp_path: Path) -> None:
+    """What may differ is when it was made, with which commit, and how long that took."""
+    pages = []
+    for name, commit, loss, seconds in (
+        ("one", COMMIT, 0.125, 1800),
+        ("same", OTHER, 0.125, 3600),
+        ("other", COMMIT, 0.1250001, 1800),
+    ):
+        (tmp_path / name).mkdir()
+        date = f"2026-0{len(name)}-01T00:00:00+00:00"
+        its = result(
+            **MADE | {"commit": commit}, test={"50": {"loss": loss}}, wall_time_s=seconds, finished_at=date
+        )
+        pages.append(declared(tmp_path / name, [its]))
+        make(pages[-1], tmp_path / name)
+    assert (tmp_path / "one" / "mine.md").read_text() != (tmp_path / "same" / "mine.md").read_text()
+    assert differing(pages[0], tmp_path / "one", tmp_path / "same") == []
+    run = f"adding lstm-{its.hash} seed 0"
+    found = differing(pages[0], tmp_path / "one", tmp_path / "other")
+    assert found == [f"{run}: test", "mine.csv is another"]  # the page itself shows three digits
+    (tmp_path / "other" / "mine.jsonl").unlink()
+    with pytest.raises(SeqbenchError, match=r"mine\.jsonl is not there"):
+        differing(pages[0], tmp_path / "one", tmp_path / "other")
+
+
+@pytest.mark.slow
+def test_a_page_is_the_same_from_scratch_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "clean_commit", lambda page: COMMIT)  # what is being worked on may be tested
+    monkeypatch.setattr("scripts.pages.make.check", lambda page, runs: None)
+    sweep = (
+        f"{sys.executable} -m seqbench -m task=latch task.length=10,20 model=rnn,gru n_seeds=3 batch_size=8 "
+        "model.hidden_size=8 task.eval_size=50 trainer.max_steps=60 trainer.eval_every=20"
+    )
+    show = [
+        {"command": "seqbench report RECORDS"},
+        {"command": "seqbench compare RECORDS --models rnn,gru", "name": "pair"},
+    ]
+    page = Page(name="mine", title="T", protocol="P", run=[sweep], show=show)  # type: ignore[arg-type]
+    with (
+        command.reproduced(page, tmp_path / "here" / "runs") as one,
+        contextlib.chdir(tmp_path),
+        command.reproduced(page, Path("runs")) as other,
+    ):
+        assert len((one / "mine.jsonl").read_text().splitlines()) == 12
+        assert differing(page, one, other) == []

@@ -7,9 +7,12 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.pages.checkout import check_continued, clean_commit
+from scripts.pages.comparison import differing
 from scripts.pages.make import make, put
 from scripts.pages.page import RESULTS, Page, load, names, records_of
 
@@ -30,23 +33,39 @@ def main(argv: list[str]) -> int:
     """
     parser = Arguments(prog="scripts/reproduce", description="Make pages of results/ again.")
     parser.add_argument("pages", nargs="*", metavar="NAME", help="of a page in results/pages")
-    parser.add_argument("--from-records", action="store_true", help="train nothing: make the files anew")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--from-records", action="store_true", help="train nothing: make the files anew")
+    how.add_argument(
+        "--compare",
+        action="store_true",
+        help="replace nothing: say what differs; with an empty --runs-dir from scratch",
+    )
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/pages"), help="default: runs/pages")
     args = parser.parse_args(argv)
     wanted = args.pages or [name for name in names() if args.from_records and records_of(name).exists()]
     if not wanted:
         print("\n".join(names()))
+    found: list[str] = []
     for page in map(load, wanted):
-        written = make(page) if args.from_records else reproduce(page, args.runs_dir / page.name)
+        if args.from_records:
+            written = make(page)
+        else:
+            with reproduced(page, args.runs_dir / page.name) as made:
+                if args.compare:
+                    written = []
+                    found += differing(page, made, RESULTS)
+                else:
+                    written = put(made, RESULTS)
         for path in written:
             print(path)
-    return 0
+    if args.compare:
+        print("\n".join(found) or "Equal to the digit.")
+    return int(bool(found))
 
 
-def reproduce(page: Page, runs_dir: Path, results: Path = RESULTS) -> list[Path]:
-    """Train what a page lacks, and put its records and its files into a folder of results; return the paths.
-
-    All of them are made elsewhere first: records that are refused take no others' place.
+@contextmanager
+def reproduced(page: Page, runs_dir: Path) -> Iterator[Path]:
+    """Train what a page lacks; give a folder of its records and files, which goes away again.
 
     Raises:
         SeqbenchError: see `train`, `make`.
@@ -65,7 +84,7 @@ def reproduce(page: Page, runs_dir: Path, results: Path = RESULTS) -> list[Path]
                 ) from error
         export_runs(runs, records, page.curves, say)
         make(page, made)
-        return put(made, results)
+        yield made
 
 
 def train(page: Page, runs_dir: Path) -> list[StoredRun]:

@@ -70,11 +70,9 @@ def put(made: Path, results: Path) -> list[Path]:
     Raises:
         StoreError: a file cannot be written.
     """
-    files = sorted(
-        (path for path in made.rglob("*") if path.is_file()), key=lambda path: path.suffix != ".md"
-    )
+    files = [path for path in made.rglob("*") if path.is_file()]
     written = []
-    for path in files:
+    for path in sorted(files, key=lambda path: (path.suffix != ".md", path)):
         written.append(results / path.relative_to(made))
         make_folder(written[-1].parent)
         write_atomically(written[-1], path.read_bytes())

@@ -110,6 +110,12 @@ def test_the_later_of_two_runs_with_one_seed_counts() -> None:
     assert (row["runs"], row["values"]) == (1, [0.25])
 
 
+def test_seeds_are_in_their_order_whichever_ended_first() -> None:
+    ended = {0: "2026-01-03", 1: "2026-01-01", 2: "2026-01-02"}
+    frame = compare([run(seed=s, value=float(s), finished_at=at) for s, at in ended.items()]).frame
+    assert frame["values"].tolist() == [[0.0, 1.0, 2.0]]
+
+
 def test_a_failed_run_without_a_length_joins_the_others() -> None:
     real, lost = run("mnist", length=784), failed(task="mnist", seed=1)
     del real.config["task"]["length"], lost.config["task"]["length"]

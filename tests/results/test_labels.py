@@ -85,6 +85,9 @@ def test_a_setting_that_follows_from_the_length_is_not_named_but_noted() -> None
     bare = [run(length=n) for n in (50, 100)]
     assert models([*half(), *bare]) == ["lstm", "lstm (chrono=25)", "lstm (chrono=50)"]
     assert models([*half(), run(model__chrono=100)])[0] == "lstm (chrono=100)"
+    # One value at two lengths and another at a third are two models, that were run at some lengths each.
+    apart = [run(length=n, optim__lr=0.1 if n > 50 else 0.01) for n in (20, 50, 100)]
+    assert models(apart) == ["lstm (lr=0.01)", "lstm (lr=0.1)"]
     # A class too.
     linear, deep = (
         run(model__readout___target_="seqbench.readouts.LinearReadout"),

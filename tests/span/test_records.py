@@ -128,6 +128,9 @@ def test_without_an_index_entrants_are_models_with_the_settings_that_differ() ->
         "gru (lr=0.1)": [40, 80],
         "gru (lr=0.01)": [10, 20],
     }
+    said: list[str] = []
+    (one,) = from_results([*sweep([10]), *sweep([20], lr=0.1)], Uncounted(), said.append)
+    assert (one.label, said) == ("gru", ["gru has lr=0.01 at 10 and lr=0.1 at 20."])
     (gru,) = from_results(slow, Uncounted())
     its = gru.protocol
     assert (gru.label, its.task, its.least, its.most, its.max_steps) == ("gru", "latch", 10, 20, 1000)

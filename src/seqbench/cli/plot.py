@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,18 +82,16 @@ def span(argv: list[str]) -> None:
     import pandas as pd
 
     from seqbench.config.trust import allow
-    from seqbench.results.labels import label_runs, with_length
     from seqbench.results.spans.figure import draw_spans
     from seqbench.results.spans.tables import numbers, protocol_lines
     from seqbench.span.records import from_results
 
     allow(args.allow)
-    runs = [run.result for run in chosen(args)]
-    measured = from_results(runs)
+    measured = from_results((run.result for run in chosen(args)), warn=say)
     if not measured:
         raise StoreError("no run here has ended without failing.")
     publish(draw_spans(measured), pd.DataFrame(numbers(measured)), args.out)
-    for line in (*protocol_lines(measured), *chain(*with_length(runs, label_runs(runs)).values())):
+    for line in protocol_lines(measured):
         say(line)
 
 

@@ -41,7 +41,9 @@ def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[t
     return list(zip(tasks, models, strict=True))
 
 
-def with_length(results: Sequence[Result], labels: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+def with_length(
+    results: Sequence[Result], labels: Sequence[tuple[str, str]], beside: str = "task.length"
+) -> dict[str, list[str]]:
     """Return for each task a sentence on every model whose settings go with the training length.
 
     `gru has chrono=25 at 50 and chrono=50 at 100.`
@@ -49,9 +51,10 @@ def with_length(results: Sequence[Result], labels: Sequence[tuple[str, str]]) ->
     Args:
         results: the runs.
         labels: theirs, see `label_runs`.
+        beside: as there.
     """
     runs: dict[tuple[str, str], dict[int, dict[str, str]]] = defaultdict(dict)
-    for label, settings, length in zip(labels, _settings_of(results), _lengths(results), strict=True):
+    for label, settings, length in zip(labels, _settings_of(results), _lengths(results, beside), strict=True):
         runs[label][length] = _of_model(settings)
     found: dict[str, list[str]] = defaultdict(list)
     for (task, model), of_length in sorted(runs.items()):
@@ -93,14 +96,18 @@ def _telling(namesakes: Sequence[tuple[int, Mapping[str, str]]]) -> set[str]:
     """Return the settings that tell runs of one name apart, each of which has a length."""
     found = {key for key in _differing([mine for _, mine in namesakes]) if not key.endswith(TARGET)}
     found -= _follow_length(namesakes, found)
-    return found.union(*(_differing(some) for some in _alike(namesakes, found)))
+    alike: dict[tuple[int | str | None, ...], list[Mapping[str, str]]] = defaultdict(list)
+    for length, mine in namesakes:
+        alike[length, *(mine.get(key) for key in sorted(found))].append(mine)
+    return found.union(*(_differing(some) for some in alike.values()))
 
 
 def _follow_length(namesakes: Sequence[tuple[int, Mapping[str, str]]], keys: set[str]) -> set[str]:
-    """Return the settings that follow from the length: another value at every length, and one at each.
+    """Return the settings that follow from the length: one value at each length, and another at every other.
 
-    One at each of runs that are alike in all settings whose values are the same at every length: of a tuned
-    model beside that with defaults, the learning rate tells the two apart, and the memory need not.
+    That holds of runs that are alike in all settings whose values are the same at every length: of a tuned
+    model beside that with defaults, the learning rate tells the two apart, and the memory need not. A value
+    at two lengths and another at a third make two models, of which each was run at some.
     """
     by_length: dict[int, list[Mapping[str, str]]] = defaultdict(list)
     for length, mine in namesakes:
@@ -108,19 +115,22 @@ def _follow_length(namesakes: Sequence[tuple[int, Mapping[str, str]]], keys: set
     moving = {
         key
         for key in keys
-        if len({frozenset(mine.get(key) for mine in its) for its in by_length.values()}) == len(by_length) > 1
+        if len({frozenset(mine.get(key) for mine in its) for its in by_length.values()}) > 1
     }
-    return moving.difference(*(_differing(some) for some in _alike(namesakes, keys - moving)))
-
-
-def _alike(
-    namesakes: Sequence[tuple[int, Mapping[str, str]]], keys: set[str]
-) -> Iterable[list[Mapping[str, str]]]:
-    """Return the settings of runs in groups of one length and the same values of some keys."""
-    found: dict[tuple[int | str | None, ...], list[Mapping[str, str]]] = defaultdict(list)
+    groups: dict[tuple[str | None, ...], list[tuple[int, Mapping[str, str]]]] = defaultdict(list)
     for length, mine in namesakes:
-        found[length, *(mine.get(key) for key in sorted(keys))].append(mine)
-    return found.values()
+        groups[tuple(mine.get(key) for key in sorted(keys - moving))].append((length, mine))
+    return {
+        key
+        for key in moving
+        if all(_one_to_one({(length, mine.get(key)) for length, mine in group}) for group in groups.values())
+    }
+
+
+def _one_to_one(pairs: set[tuple[int, str | None]]) -> bool:
+    """Return whether each length has one value, and each value one length, or all lengths the same value."""
+    lengths, values = {length for length, _ in pairs}, {value for _, value in pairs}
+    return len(pairs) == len(lengths) and len(values) in (1, len(lengths))
 
 
 def _differing(settings: Sequence[Mapping[str, str]]) -> set[str]:

@@ -39,7 +39,7 @@ def differences(one: Path, other: Path) -> list[str]:
         StoreError: a folder has no result, or it cannot be read.
     """
     results = [_result(folder) for folder in (one, other)]
-    found = [f"result.json: {name}" for name in results[0] if not _same(*(its[name] for its in results))]
+    found = [f"result.json: {name}" for name in of_results(*results)]
     rows = [_evaluations(folder) for folder in (one, other)]
     if list(map(list, rows[0])) != list(map(list, rows[1])):
         found.append("metrics.csv: its columns or its rows")
@@ -56,10 +56,20 @@ def differences(one: Path, other: Path) -> list[str]:
     return found
 
 
-def _result(folder: Path) -> dict[str, Any]:
+def of_results(one: Result, other: Result) -> list[str]:
+    """Return the fields in which two results differ and may not; those that may are `OF_RESULT`."""
+    ours, theirs = _plain(one), _plain(other)
+    return [name for name in ours if not _same(ours[name], theirs[name])]
+
+
+def _result(folder: Path) -> Result:
     result = read_result(folder)
     if result is None:
         raise StoreError(f"{folder} has no result to compare.")
+    return result
+
+
+def _plain(result: Result) -> dict[str, Any]:
     plain = {field.name: getattr(result, field.name) for field in fields(Result)}
     config = OmegaConf.create(result.config)
     for key in INCIDENTAL:

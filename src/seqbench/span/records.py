@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from seqbench.config.fit import shown
 from seqbench.errors import ConfigError, StoreError
 from seqbench.results.comparing.problems import BUDGET, setting
-from seqbench.results.labels import label_runs
+from seqbench.results.labels import label_runs, with_length
 from seqbench.results.spans.measured import AtSpan, Measured, Protocol, at_span
 from seqbench.results.statistics.metrics import LEAST_SEEDS
 from seqbench.runs.result import Result
@@ -18,7 +19,11 @@ from seqbench.span.cost import Costs, span_of
 from seqbench.tasks.span import Span
 
 
-def from_results(results: Iterable[Result], costs: Costs | None = None) -> list[Measured]:
+def from_results(
+    results: Iterable[Result],
+    costs: Costs | None = None,
+    warn: Callable[[str], object] = warnings.warn,
+) -> list[Measured]:
     """Return the entrants of results, named by their models and the settings that differ.
 
     Packages of others whose tasks and models they have are allowed by `seqbench.config.trust.allow`.
@@ -26,6 +31,7 @@ def from_results(results: Iterable[Result], costs: Costs | None = None) -> list[
     Args:
         results: of any spans and models.
         costs: of steps, where they are known already.
+        warn: called with a sentence about an entrant whose settings go with the span.
 
     Raises:
         ConfigError: a task has no span, entrants on it had different budgets, a span has fewer than three
@@ -40,12 +46,16 @@ def from_results(results: Iterable[Result], costs: Costs | None = None) -> list[
     for runs in of_task.values():
         beside = f"task.{_span(runs[0]).key}"
         entrants: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
-        for run, (task, label) in zip(runs, label_runs(runs, beside), strict=True):
+        labels = label_runs(runs, beside)
+        for run, (task, label) in zip(runs, labels, strict=True):
             entrants[task][label].append(run)
         for task, its in entrants.items():
             spans = {label: _spans(f"{label} on {task}", mine, costs) for label, mine in its.items()}
             common = _protocol(task, [run for mine in its.values() for run in mine], spans.values())
             found += [Measured(common, label, tuple(mine)) for label, mine in spans.items()]
+        for sentences in with_length(runs, labels, beside).values():
+            for sentence in sentences:
+                warn(sentence)
     return found
 
 

@@ -42,6 +42,10 @@ def at(span: int, solved_at: list[int | None], **fields: Any) -> AtSpan:
 def entrant(label: str = "gru", limit: int = 50, task: str = "latch", **fields: Any) -> Measured:
     """Return an entrant that solves all spans up to a limit, in ten steps for each step of the span."""
     solved = {span: span <= limit for span in (10, 20, 40, 57, 80, 160)}
-    spans = tuple(at(span, [10 * span if yes else None] * 5) for span, yes in solved.items())
+    model = label.partition(" ")[0]
+    spans = tuple(
+        at(span, [10 * span if yes else None] * 5, folder=f"{task}/{model}-{span}")
+        for span, yes in solved.items()
+    )
     protocol = Protocol(**vars(PROTOCOL) | {"task": task})
     return Measured(**{"protocol": protocol, "label": label, "spans": spans} | fields)

@@ -7,6 +7,7 @@ from entrants import PROTOCOL, at, entrant
 from seqbench.results.spans.figure import draw_spans
 from seqbench.results.spans.measured import Measured
 from seqbench.results.statistics.span import solve_probability
+from seqbench.results.styles import model_style
 
 
 def test_a_panel_a_task_with_curves_rates_and_runs() -> None:
@@ -29,6 +30,20 @@ def test_a_panel_a_task_with_curves_rates_and_runs() -> None:
     xs, ys = np.array(dots)[..., 0].T
     assert sorted(xs) == [10] * 5 + [20] * 5 + [40] * 5
     assert sum(ys > 1) == 8 and sum(ys < 0) == 7 and len({*zip(xs, ys, strict=True)}) == 15
+
+
+def test_an_entrant_has_the_colour_of_its_model_whatever_its_name() -> None:
+    entrants = [
+        Measured(PROTOCOL, label, (at(10, [5] * 5, folder=f"latch/{model}-0"), at(20, [None] * 5)))
+        for label, model in (("gru", "gru"), ("tuned", "gru"), ("gru (lr=0.1)", "gru"), ("mine", "lstm"))
+    ]
+    legend = draw_spans(entrants).legends[0]
+    texts = [text.get_text() for text in legend.get_texts()]
+    lines = dict(zip(texts, legend.get_lines(), strict=True))
+    assert list(lines) == ["gru", "tuned", "gru (lr=0.1)", "mine"]
+    assert {lines[label].get_color() for label in texts[:3]} == {model_style("gru")["color"]}
+    assert lines["mine"].get_color() == model_style("lstm")["color"]
+    assert len({lines[label].get_fillstyle() for label in texts[:3]}) == 3
 
 
 def test_one_figure_is_drawn_the_same_twice() -> None:

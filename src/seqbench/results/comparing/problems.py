@@ -29,7 +29,8 @@ class Problem:
     Attributes:
         task: its label.
         length: the training length; 0 where it is not known.
-        runs: name of a model, as it was asked for, to its runs that did not fail, one for every seed.
+        runs: name of a model, as it was asked for, to its runs that did not fail, one for every seed, in
+            the order of the seeds.
     """
 
     task: str
@@ -76,7 +77,7 @@ def problems(results: Sequence[Result], models: Sequence[str]) -> list[Problem]:
                 "Name one by its label, or choose by --where key=value."
             )
     shared = [
-        Problem(task, length, {name: tuple(its[name].values()) for name in models if name in its})
+        Problem(task, length, {name: _by_seed(its[name]) for name in models if name in its})
         for (task, length), its in sorted(found.items())
         if len(its) > 1
     ]
@@ -120,6 +121,10 @@ def size_remark(parameters: Mapping[str, int | None]) -> str:
         return ""
     listed = ", ".join(f"{model} {size:,}" for model, size in sizes.items())
     return f"the models differ in size: {listed} parameters"
+
+
+def _by_seed(runs: Mapping[int, Result]) -> tuple[Result, ...]:
+    return tuple(run for _, run in sorted(runs.items()))
 
 
 def _check_names(asked: Iterable[str], models: Iterable[str], labels: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqbench.results.figures import literal
+from seqbench.results.labels import preset_of
 from seqbench.results.spans.measured import Measured
 from seqbench.results.statistics.span import solve_probability
 from seqbench.results.styles import STYLE, model_style
@@ -34,7 +35,7 @@ def draw_spans(measured: Sequence[Measured]) -> Figure:
     from matplotlib.figure import Figure
 
     tasks = list(dict.fromkeys(each.protocol.task for each in measured))
-    labels = list(dict.fromkeys(each.label for each in measured))
+    names = {each.label: _name(each) for each in measured}
     with rc_context(STYLE):
         figure = Figure(figsize=(max(4.2 * len(tasks), 5.6) + 0.4, 5.2), layout="constrained")
         panels = figure.subplots(1, len(tasks), squeeze=False)[0]
@@ -42,9 +43,10 @@ def draw_spans(measured: Sequence[Measured]) -> Figure:
         for panel, task in zip(panels, tasks, strict=True):
             of_task = [each for each in measured if each.protocol.task == task]
             for each in of_task:
-                if (line := _curve(panel, each, labels)) is not None:
+                style = model_style(names[each.label], names.values())
+                if (line := _curve(panel, each, style)) is not None:
                     handles.setdefault(each.label, line)
-                _dots(panel, each, labels)
+                _dots(panel, each, style["color"], list(names).index(each.label), len(names))
             _axes(panel, of_task)
             panel.set_title(literal(task))
         panels[0].set_ylabel("runs solved")
@@ -57,11 +59,19 @@ def draw_spans(measured: Sequence[Measured]) -> Figure:
     return figure
 
 
-def _curve(panel: Axes, each: Measured, labels: Sequence[str]) -> Any:
+def _name(each: Measured) -> str:
+    """Return what decides how an entrant looks: its label, after the model that it is a variant of.
+
+    An entrant is named by whoever made it, `tuned`, and its model is in the name of the folder of its runs.
+    """
+    model = each.spans[0].folder.rpartition("/")[2].rpartition("-")[0] if each.spans else each.label
+    return each.label if preset_of(each.label) == model else f"{model} ({each.label})"
+
+
+def _curve(panel: Axes, each: Measured, style: dict[str, Any]) -> Any:
     """Draw the fitted curve, the solve rates with their intervals, and the interval of the 50 % point."""
     if each.fit is None:
         return None
-    style = model_style(each.label, labels)
     colour, fit = style["color"], each.fit
     spans = np.geomspace(fit.least, fit.most, POINTS)
     panel.plot(
@@ -78,9 +88,9 @@ def _curve(panel: Axes, each: Measured, labels: Sequence[str]) -> Any:
     return entry
 
 
-def _dots(panel: Axes, each: Measured, labels: Sequence[str]) -> None:
-    row, index = ROOM / len(labels), labels.index(each.label)
-    colour = model_style(each.label)["color"]
+def _dots(panel: Axes, each: Measured, colour: str, index: int, entrants: int) -> None:
+    """Draw the runs of the entrant of this index, of so many, in its row."""
+    row = ROOM / entrants
     for at in each.spans:
         for k, step in enumerate(at.solved_at):
             depth = NEAR + row * (index + (k + 0.5) / at.n)
