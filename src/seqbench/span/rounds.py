@@ -39,7 +39,10 @@ class Course:
     @property
     def outcomes(self) -> Outcomes:
         """How many runs solved the task at each span that is complete, of how many."""
-        return {span: (sum(map(_solved, runs)), len(runs)) for span, runs in self.complete.items()}
+        return {
+            span: (sum(run.steps_to_solve is not None for run in runs), len(runs))
+            for span, runs in self.complete.items()
+        }
 
     @property
     def complete(self) -> dict[int, list[Result]]:
@@ -71,10 +74,6 @@ class Course:
         if left := max(0, n - len(known)):
             how = "failed" if results is not None else "were refused" if left > 1 else "was refused"
             self.lacking[span] = f"{left} run{'s' * (left > 1)}, which {how}"
-
-
-def _solved(result: Result) -> bool:
-    return result.solved_at_step is not None and result.status != "diverged"
 
 
 def check(plan: SpanPlan, timed: bool) -> dict[int, list[tuple[int, float]]] | None:

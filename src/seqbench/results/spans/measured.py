@@ -89,7 +89,7 @@ def at_span(
         dependency=dependency,
         folder=run_folder(first.task, first.model, first.hash).as_posix(),
         seeds=tuple(result.seed for result in results),
-        solved_at=tuple(None if r.status == "diverged" else r.solved_at_step for r in results),
+        solved_at=tuple(r.steps_to_solve for r in results),
         solved_on_test=tuple(result.solved_on_test for result in results),
         status=tuple(result.status for result in results),
         budgets=tuple(result.budget for result in results),
