@@ -25,6 +25,7 @@ def test_the_wheel_holds_every_preset(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     presets = {f"seqbench/{path.relative_to(ROOT)}" for path in (ROOT / "conf").glob("**/*.yaml")}
     assert presets and presets <= names
+    assert "seqbench/published.yaml" in names  # which reports read
     assert "hydra_plugins/seqbench/searchpath.py" in names
     assert not any(name.startswith("hydra_plugins/__init__") for name in names)
 

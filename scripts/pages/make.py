@@ -25,9 +25,6 @@ from seqbench.runs.files import write_atomically
 from seqbench.runs.places import read_places
 from seqbench.search.table import table_of
 
-#: What the literature reports.
-PUBLISHED = RESULTS / "published.yaml"
-
 
 def make(page: Page, results: Path = RESULTS, out: Path | None = None) -> list[Path]:
     """Make the files of a page from its records: `NAME.md`, a CSV for each table and figure, and the figures.
@@ -57,8 +54,9 @@ def make(page: Page, results: Path = RESULTS, out: Path | None = None) -> list[P
         stem = Path(made, page.name)
         stem.parent.mkdir(parents=True, exist_ok=True)
         parts += [_show(item, records, folder, stem) for item in page.show]
-        entries = read_published(PUBLISHED)
-        parts += [*map(str, published_for(runs, entries)), how_it_was_made(page, runs)]
+        if not any(item.words[1:2] == ["report"] for item in page.show):  # a report says it itself
+            parts += map(str, published_for(runs, read_published()))
+        parts.append(how_it_was_made(page, runs))
         text = "\n\n".join(part.strip() for part in parts) + "\n"
         write_atomically(stem.with_name(f"{stem.name}.md"), text)
         return put(Path(made), out or results)

@@ -87,6 +87,17 @@ def test_files_are_written_the_same_each_time(tmp_path: Path) -> None:
     assert save_as(draw(frame), tmp_path / "again.svg").read_bytes() == svg.read_bytes()
 
 
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_a_baseline_stays_in_its_panel_where_no_run_of_a_length_has_a_value(status: str) -> None:
+    lost = run(length=100, value=None, solved_at=None, status=status, baseline_loss={"100": 0.2})
+    upper, lower = draw(compare([run(baseline_loss={"50": 0.1}), lost]).frame).axes
+    assert lines(lower)["baseline"] == [0.1, 0.2]
+    for panel in (upper, lower):
+        assert [tick.get_text() for tick in panel.get_xticklabels()] == ["50", "100"]
+        low, high = panel.get_xlim()
+        assert all(low < x < high for line in panel.get_lines() for x in line.get_xdata())
+
+
 def test_missing_values_are_not_drawn() -> None:
     figure = draw(compare([failed(), run("latch", value=None)]).frame)
     figure.draw_without_rendering()

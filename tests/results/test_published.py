@@ -3,20 +3,24 @@
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import pytest
-from handmade import run
+from handmade import run, write
 
+from seqbench.cli.report import main
 from seqbench.config.identity import with_defaults
 from seqbench.errors import ConfigError
-from seqbench.results.published import BESIDE, SHARES, published, published_for, read_published
+from seqbench.results.frame import compare
+from seqbench.results.published import BESIDE, SHARES, Entry, published, published_for, read_published
+from seqbench.results.rendering.blocks import blocks
+from seqbench.results.rendering.latex import to_latex
+from seqbench.results.rendering.markdown import to_markdown
 from seqbench.tasks.base import Task
-
-FILE = Path(__file__).parents[2] / "results" / "published.yaml"
 
 
 def test_every_entry_is_about_a_task_and_a_metric_that_are_there(make_task: Callable[..., Task]) -> None:
-    entries = read_published(FILE)
+    entries = read_published()
     assert len(entries) > 30
     for task in {entry.task for entry in entries}:
         built = make_task(f"task={task}")
@@ -30,7 +34,7 @@ def test_every_entry_is_about_a_task_and_a_metric_that_are_there(make_task: Call
 
 
 def test_what_fits_a_task_and_its_settings() -> None:
-    entries = read_published(FILE)
+    entries = read_published()
     settings = {"task.variant": "anywhere", "task.length": 600, "task.eval_size": 1000}
     (found,) = published("adding", settings, entries)
     assert found.values["LSTM"] == 0.164
@@ -40,7 +44,7 @@ def test_what_fits_a_task_and_its_settings() -> None:
 
 
 def test_a_setting_left_out_has_its_default() -> None:
-    entries = read_published(FILE)
+    entries = read_published()
     target = "seqbench.tasks.synthetic.temporal_order.TemporalOrder"
     its = run("temporal_order", task___target_=target)
     assert with_defaults(its.config)["task"]["variant"] == "scaled"
@@ -68,3 +72,42 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str, sentence: str
     (tmp_path / "published.yaml").write_text(text)
     with pytest.raises(ConfigError, match=sentence):
         read_published(tmp_path / "published.yaml")
+
+
+def entry(**keys: Any) -> Entry:
+    known = {"task": "adding", "settings": {"task.length": 50}, "metric": "loss", "values": {"RNN": 0.1767}}
+    said = {"source": "Some (1999)", "at": "Table 1", "protocol": "other than ours", "certainty": "read"}
+    return Entry.model_validate({**known, **said, **keys})
+
+
+ENTRIES = [
+    entry(values={"RNN": 0.1767, "LSTM": 0.164}),
+    entry(metric="sequences", values={"LSTM": 74000}),
+    entry(metric="error", values={"RNN": 0.5}),
+    entry(settings={}, metric="solved", values={"Ω": 0.9}),
+    entry(settings={"task.length": 80}),
+    entry(task="mnist", settings={}, metric="loss", values={"IRNN": 0.1}),
+]
+
+
+def test_a_report_has_a_row_of_what_is_published_and_its_sources_below() -> None:
+    fixed = run("mnist", length=784)
+    del fixed.config["task"]["length"]
+    comparison = compare([run(), run(length=100), fixed], published=ENTRIES)
+    adding, mnist = blocks(comparison)
+    assert adding.table.index.tolist() == ["lstm", "baseline", "published"]
+    assert adding.table.loc["published"].tolist() == ["RNN 0.177\nLSTM 0.164\nLSTM 74,000 sequences", "", ""]
+    # What is of no column of its own, or of another metric, is below; what is of another length nowhere.
+    assert adding.legend.count("Published: ") == 4 and "Ω 90.0 % (solved)" in adding.legend
+    assert mnist.table.loc["published", "784"] == "IRNN 0.1"
+    assert mnist.legend.count("Published: IRNN 0.1 (loss). Some (1999), Table 1; read in the") == 1
+    assert "Published: " in to_markdown(comparison) and r"$\Omega$ 90.0 \%" in to_latex(comparison)
+    (plain,) = blocks(compare([run()]))
+    assert "published" not in plain.table.index and "Published" not in plain.legend
+
+
+def test_the_command_shows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = "seqbench.tasks.synthetic.adding.Adding"
+    runs = [run(length=600, task___target_=target, task__variant="anywhere")]
+    assert main([str(write(tmp_path / "runs", runs)), "--format", "md"]) == 0
+    assert "| published | RNN 0.177<br>LSTM 0.164<br>GRU 5.30e-5<br>TCN 5.80e-5 |" in capsys.readouterr().out

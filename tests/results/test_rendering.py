@@ -112,6 +112,12 @@ def test_latex_is_escaped_and_rectangular() -> None:
     assert text.count("{") == text.count("}")
 
 
+def test_no_two_tables_have_one_label() -> None:
+    text = to_latex(compare([run(task__shift=shift) for shift in (-1, 1, 2)]))
+    labels = re.findall(r"\\label\{(.*?)\}", text)
+    assert labels == ["tab:adding-shift-1", "tab:adding-shift-1-2", "tab:adding-shift-2"]
+
+
 def test_csv_and_json_hold_the_same_tidy_numbers() -> None:
     comparison = compare(mixed())
     frame = comparison.frame

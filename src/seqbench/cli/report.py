@@ -11,6 +11,7 @@ from seqbench.errors import ConfigError
 from seqbench.results.figures import draw, save
 from seqbench.results.frame import compare, with_metric
 from seqbench.results.order import ORDERS, in_order
+from seqbench.results.published import read_published
 from seqbench.results.rendering.terminal import print_comparison
 from seqbench.results.report import WRITERS, write_report
 from seqbench.results.summaries import DEFAULT, find
@@ -29,7 +30,8 @@ def main(argv: list[str]) -> int:
     results = [run.result for run in chosen(args)]
     if args.metric:
         results = with_metric(results, args.metric)
-    comparison = in_order(compare(results, [*DEFAULT, *map(find, args.summary)]), args.sort)
+    summaries = [*DEFAULT, *map(find, args.summary)]
+    comparison = in_order(compare(results, summaries, read_published()), args.sort)
     written: list[Path] = []
     if args.out:
         written = write_report(comparison, results, args.note, args.out / args.name)

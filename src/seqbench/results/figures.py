@@ -112,10 +112,11 @@ def save_as(figure: Figure, path: Path) -> Path:
 
 
 def _solve_rates(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
+    lengths = _lengths(rows)
     rows = [row for row in rows if not pd.isna(row["solve_rate"])]
     bounds(panel, "share", 0, 1)
     panel.set_xlabel("training length")
-    x_of = _length_axis(panel, rows, models)
+    x_of = _length_axis(panel, lengths, rows, models)
     for model in models:
         mine = [row for row in rows if row["model"] == model]
         _summaries(panel, model, models, [x_of(row) for row in mine], [row["solve_rate"] for row in mine])
@@ -132,8 +133,9 @@ def _metrics(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
         f"test length (trained at {first['train_length']})" if beyond else "training and test length"
     )
     baseline = {row["length"]: row["baseline"] for row in rows}
+    lengths = _lengths(rows)
     rows = [row for row in rows if row["n"]]
-    x_of = _length_axis(panel, rows, models)
+    x_of = _length_axis(panel, lengths, rows, models)
     for model in models:
         mine = [row for row in rows if row["model"] == model]
         middles = [median(row["values"]) for row in mine]
@@ -174,9 +176,15 @@ def bounds(panel: Axes, unit: str, low: float, high: float) -> None:
         panel.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
 
 
-def _length_axis(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> Callable[[Row], float]:
+def _lengths(rows: Sequence[Row]) -> list[int]:
+    """Return the lengths that a panel is about: one at which all runs failed has its baseline too."""
+    return sorted({row["length"] for row in rows if row["length"]})
+
+
+def _length_axis(
+    panel: Axes, lengths: Sequence[int], rows: Sequence[Row], models: Sequence[str]
+) -> Callable[[Row], float]:
     """Set up the axis of lengths, or of models where there is one length; return where a row lies on it."""
-    lengths = sorted({row["length"] for row in rows})
     if len(lengths) > 1:
         panel.set_xscale("log", base=2)
         turned = 45 if len(lengths) > MANY_LENGTHS else 0
@@ -188,7 +196,7 @@ def _length_axis(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> Cal
     panel.set_xticks(range(len(present)), map(literal, present), rotation=40, ha="right", size=7)
     panel.set_xlim(-0.6, max(len(present), 1) - 0.4)
     panel.grid(visible=False, axis="x")
-    panel.set_xlabel(f"{panel.get_xlabel()} {lengths[0]}" if lengths and lengths[0] else "")
+    panel.set_xlabel(f"{panel.get_xlabel()} {lengths[0]}" if lengths and present else "")
     return lambda row: float(present.index(row["model"]))
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from seqbench.errors import ConfigError, StoreError, nearest, printable
 from seqbench.results.labels import label_runs, with_length
+from seqbench.results.published import Entry, Reported, reported_for
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary
 from seqbench.results.summaries.note import Note
 from seqbench.runs.result import Result
@@ -40,14 +41,20 @@ class Comparison:
         frame: the numbers.
         summaries: those that made it and can show it.
         notes: task to sentences on its models, see `labels.with_length`.
+        published: task to what the literature reports on it.
     """
 
     frame: pd.DataFrame
     summaries: tuple[Summary, ...]
     notes: Mapping[str, Sequence[str]]
+    published: Mapping[str, Sequence[Reported]]
 
 
-def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -> Comparison:
+def compare(
+    results: Iterable[Result],
+    summaries: Sequence[Summary] = DEFAULT,
+    published: Sequence[Entry] = (),
+) -> Comparison:
     """Compare runs. The frame has a row for every task, training length, test length and model.
 
     A cell is there where a run is: models may have been asked for at lengths of their own, as by `seqbench
@@ -64,6 +71,11 @@ def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -
         seeds: the number of runs that did not fail.
 
     Then the columns of the summaries, and `note`, see `note.Note`.
+
+    Args:
+        results: the runs.
+        summaries: the statistics of a cell.
+        published: what the literature reports, of which tables show what fits the tasks.
 
     Raises:
         ConfigError: two summaries have a column of the same name, or one has the name of a column above.
@@ -90,7 +102,12 @@ def compare(results: Iterable[Result], summaries: Sequence[Summary] = DEFAULT) -
         rows.append({key: printable(v) if isinstance(v, str) else v for key, v in row.items()})
     counts = [*COUNTS, *(name for summary in summaries for name in summary.counts)]
     frame = pd.DataFrame(rows).astype(dict.fromkeys(counts, "Int64"))
-    return Comparison(frame, summaries, with_length(results, labels))
+    reported = {
+        task: reported_for(its, sorted({key[1] for key in cells if key[0] == task}), published)
+        for task, its in of_task.items()
+        if published
+    }
+    return Comparison(frame, summaries, with_length(results, labels), reported)
 
 
 def with_metric(results: Iterable[Result], metric: str) -> list[Result]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +15,8 @@ from seqbench.errors import ConfigError
 from seqbench.results.numbers import measured
 from seqbench.runs.result import Result
 
-#: What an entry may report beside the metrics of its task.
-BESIDE = ("sequences", "solved")
+#: What an entry may report beside the metrics of its task, and how a cell calls it.
+BESIDE = {"sequences": " sequences", "solved": " solved"}
 #: Metrics that are shares, written in per cent.
 SHARES = ("solved", "accuracy", "error", "word_error")
 #: How sure a reading is, in the words of a page.
@@ -25,6 +26,17 @@ CERTAINTY = {
     "memory": "from memory",
     "unsure": "from memory, unsure",
 }
+
+
+#: The file of all entries: inside the package in a wheel, in `results` in a checkout.
+FILE = next(
+    path
+    for path in (
+        Path(__file__).parents[1] / "published.yaml",
+        Path(__file__).parents[3] / "results" / "published.yaml",
+    )
+    if path.is_file()
+)
 
 
 class Entry(BaseModel):
@@ -61,22 +73,27 @@ class Entry(BaseModel):
             raise ValueError(f"spread of {', '.join(strangers)}, which has no value")
         return self
 
-    def __str__(self) -> str:
-        """`Published: RNN 0.177, LSTM 0.164 (loss). Bai, … (2018), Table 1, read …; protocol: …`."""
+    @property
+    def told(self) -> list[str]:
+        """Each model with its value: `RNN 0.177`."""
         unit = "share" if self.metric in SHARES else ""
         told = []
         for model, value in self.values.items():
             text = f"{value:,.0f}" if self.metric == "sequences" else measured(value, unit)
             spread = f" ± {measured(self.spread[model], unit)}" if model in self.spread else ""
             told.append(f"{model} {text}{spread}")
+        return told
+
+    def __str__(self) -> str:
+        """`Published: RNN 0.177; LSTM 0.164 (loss). Bai, … (2018), Table 1, read …; protocol: …`."""
         return (
-            f"Published: {'; '.join(told)} ({self.metric}). {self.source}, {self.at}; "
+            f"Published: {'; '.join(self.told)} ({self.metric}). {self.source}, {self.at}; "
             f"{CERTAINTY[self.certainty]}. Protocol: {self.protocol}."
         )
 
 
-def read_published(path: Path) -> list[Entry]:
-    """Return the entries of a file such as results/published.yaml.
+def read_published(path: Path = FILE) -> list[Entry]:
+    """Return the entries of a file; by default of results/published.yaml.
 
     Raises:
         ConfigError: it cannot be read, or an entry is none.
@@ -111,6 +128,41 @@ def published(task: str, settings: Mapping[str, Any], entries: Iterable[Entry]) 
         if entry.task == task
         and all(key in settings and settings[key] == value for key, value in entry.settings.items())
     ]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What a paper reports on the task of a table.
+
+    Attributes:
+        entry: all of it.
+        lengths: the training lengths that it is about, which have a column each; none where it is about
+            several together, and the table's task has a length.
+    """
+
+    entry: Entry
+    lengths: tuple[int, ...]
+
+
+def reported_for(
+    results: Sequence[Result], lengths: Sequence[int], entries: Iterable[Entry]
+) -> list[Reported]:
+    """Return what the literature reports on a task.
+
+    Args:
+        results: the runs on it.
+        lengths: at which they were trained.
+        entries: all that there are.
+    """
+    has_length = any(its.config.get("task", {}).get("length") for its in results)
+    found = []
+    for entry in published_for(results, entries):
+        at = entry.settings.get("task.length")
+        if isinstance(at, int):
+            found.append(Reported(entry, (at,)))
+        else:
+            found.append(Reported(entry, () if has_length else tuple(lengths)))
+    return found
 
 
 def published_for(results: Sequence[Result], entries: Iterable[Entry]) -> list[Entry]:

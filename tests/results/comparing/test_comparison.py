@@ -49,7 +49,7 @@ def test_a_model_and_a_pair_without_a_line_are_named() -> None:
     assert compare_models(results, ["lstm", "gru", "irnn"]).remarks == (f"Note: irnn {apart}.",)
     four = compare_models(results, ["lstm", "gru", "irnn", "rnn"])
     assert {(c.first, c.second) for c in four.contrasts} == {("lstm", "gru"), ("irnn", "rnn")}
-    assert len(four.remarks) == 4 and "Note: gru and rnn have no runs of one task and length." in four.remarks
+    assert len(four.remarks) == 5 and "Note: gru and rnn have no runs of one task and length." in four.remarks
 
 
 def test_groups_of_which_no_pair_met_are_refused() -> None:

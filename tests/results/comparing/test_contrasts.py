@@ -89,17 +89,30 @@ def test_runs_that_patience_ended_have_not_solved_the_task_by_the_end() -> None:
 
 @pytest.mark.parametrize("value", [None, 1e-9])  # of weights from before it diverged
 def test_diverged_runs_are_unsolved_and_left_out_of_the_metric(value: float | None) -> None:
-    gru = [run(model="gru", seed=s) for s in range(2)]
-    gru.append(run(model="gru", seed=2, status="diverged", value=value))
-    found = compared([run(seed=s) for s in range(3)] + gru)
-    assert found["solved"].value_second == pytest.approx(2 / 3)
-    assert (found["loss"].n_second, found["loss"].left_out) == (2, 1)
+    gru = [run(model="gru", seed=s) for s in range(3)]
+    gru.append(run(model="gru", seed=3, status="diverged", value=value))
+    found = compared([run(seed=s) for s in range(4)] + gru)
+    assert found["solved"].value_second == pytest.approx(3 / 4)
+    assert (found["loss"].n_second, found["loss"].left_out) == (3, 1)
     assert found["loss"].value_second == pytest.approx(1e-3)
 
 
-def test_a_single_run_has_no_test_but_that_of_rates() -> None:
-    found = compared([run(), run(model="gru")])
-    assert math.isnan(found["loss"].p) and math.isnan(found["steps"].p_holm) and found["solved"].p == 1
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_under_three_runs_there_are_rates_alone(seeds: int) -> None:
+    found = compared([run(seed=s) for s in range(3)] + [run(model="gru", seed=s) for s in range(seeds)])
+    assert found["solved"].p == 1 and found["solved"].value_second == 1
+    assert (found["loss"].value_first, found["steps"].value_first) == (pytest.approx(1e-3), 100)
+    for few in (found["loss"], found["steps"]):
+        assert all(map(math.isnan, (few.value_second, few.difference, few.p, few.p_holm)))
+
+
+def test_a_loss_of_zero_has_no_geometric_mean() -> None:
+    lstm = [run(seed=s, value=v) for s, v in enumerate([0.0, 0.1, 0.2])]
+    found = compared(lstm + [run(model="gru", seed=s, value=0.4) for s in range(3)])["loss"]
+    assert (found.zeros, found.ratio) == (1, False)
+    assert (found.value_first, found.difference) == pytest.approx((0.1, -0.3))
+    share = [run("copy_memory", m, 20, s, 0.0) for s in range(3) for m in ("lstm", "gru")]
+    assert compared(share)["accuracy"].zeros == 0
 
 
 def test_every_test_length_in_common_is_compared() -> None:
@@ -117,4 +130,5 @@ def test_what_few_seeds_can_tell_is_said() -> None:
     )
     two = [run(seed=s, model=model) for s in range(2) for model in ("lstm", "gru")]
     assert "2/2 against 0/2 is p = 0.12, which tells nothing." in told(list(compared(two).values()))
-    assert "compare fewer at a time, or train more seeds" in told(list(compared(two).values()))
+    three = [run(seed=s, model=model) for s in range(3) for model in ("lstm", "gru")]
+    assert "compare fewer at a time, or train more seeds" in told(list(compared(three).values()))

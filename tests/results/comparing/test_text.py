@@ -10,6 +10,8 @@ from seqbench.errors import StoreError
 from seqbench.results.comparing.comparison import compare_models
 from seqbench.results.comparing.figure import draw
 from seqbench.results.comparing.text import overall_rows, rows, sentences, text_rows, to_markdown
+from seqbench.runs.result import Result
+from seqbench.tasks.metrics import Metric
 
 
 def test_a_row_for_each_quantity() -> None:
@@ -25,6 +27,39 @@ def test_a_row_for_each_quantity() -> None:
     assert (steps["lstm"], steps["gru"], steps["difference"]) == ("100", "never", "–")
     assert (loss["lstm"], loss["gru"], loss["difference"]) == ("0.01", "0.1", "×0.1")
     assert "null" in json.dumps(rows(comparison))  # not Infinity, which is no JSON
+
+
+def test_a_line_says_what_is_peculiar_to_it() -> None:
+    lstm = [run(seed=s, value=v) for s, v in enumerate([0.0, 0.0, 0.1, 0.2])]
+    comparison = compare_models([*lstm, *(run(model="gru", seed=s) for s in range(2))], ["lstm", "gru"])
+    loss = text_rows(comparison)[2]
+    assert loss[""] == "loss, arithmetic: 2 are 0"
+    assert (loss["lstm"], loss["gru"], loss["difference"], loss["p"]) == ("0.075", "–", "–", "–")
+    assert "–: of fewer than 3 runs there is no mean or median" in sentences(comparison)[0]
+    assert "fewer than 3 runs" not in sentences(compare_models(results(), MODELS))[0]
+
+
+def test_why_there_is_no_score_is_said() -> None:
+    def no_score(*extra: Result) -> str:
+        lines = sentences(compare_models([*results(), *extra], MODELS))
+        return "".join(line for line in lines if "no score" in line or "none is scored" in line)
+
+    nrmse = {"metric": "nrmse", "metrics": {"nrmse": Metric("nrmse", "min", "", 0.0)}}
+    other = [
+        run("lorenz", model, seed=s, test={"50": {"nrmse": 0.1}}, **nrmse)
+        for model in MODELS
+        for s in range(5)
+    ]
+    assert no_score() == ""
+    assert no_score(*other) == (
+        "There is no score over tasks: the metric of lorenz at 50 has no scale that tasks share."
+    )
+    few = [run("latch", model, seed=s) for model in MODELS for s in range(2)]
+    assert no_score(*few) == ("There is no score over tasks: a model has fewer than 3 seeds on latch at 50.")
+    apart = compare_models(
+        [run(t, m) for t in ("adding", "latch") for m in MODELS[:2]] + [run(model="rnn")], MODELS
+    )
+    assert any("fewer than two tasks have runs of all models" in line for line in sentences(apart))
 
 
 def test_many_models_have_pairs_and_ranks() -> None:

@@ -60,6 +60,8 @@ def compare_models(
     without = [*_apart(found, pairs), *_once(found, lambda problem: lacking(problem, pairs, of))]
     if not every and over_tasks is None:
         raise StoreError(f"there is nothing to compare: {'; '.join(without)}.")
+    if len(groups) == 1 and over_tasks is None and len({problem.task for problem in found}) > 1:
+        without.append("fewer than two tasks have runs of all models, so that none is scored over tasks")
     differing = _once(found, lambda problem: [each for group in groups for each in remarks(problem, group)])
     notes = tuple(f"Note: {each}." for each in (*without, *differing))
     return ModelComparison(names, every, over_tasks, told(every), notes)

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from seqbench.results.comparing.problems import Problem
 from seqbench.results.statistics.compare import holm, least_p, permutation_test
+from seqbench.results.statistics.metrics import LEAST_SEEDS
 from seqbench.results.statistics.proportion import boschloo, compare_rates, least_told
 from seqbench.results.statistics.survival import kaplan_meier, log_rank
 
@@ -34,15 +35,17 @@ class Contrast:
         n_first, n_second: how many runs of each are compared.
         left_out: how many runs diverged or have no finite metric, and are left out.
         value_first, value_second: the solve rates; the mean metrics, geometric where `ratio`; the median
-            numbers of steps, infinite where half of the runs or more did not solve the task.
+            numbers of steps, infinite where half of the runs or more did not solve the task. Of fewer than
+            three runs there is no mean or median: nan.
         ratio: whether `difference` is the first over the second, for losses and steps, and not first less
             second.
-        difference: see `ratio`; nan where a value is infinite.
+        difference: see `ratio`; nan where a value is infinite or nan.
         low, high: the 95 % interval of a difference of solve rates (Newcombe); else nan.
-        p: the two-sided p-value; nan with fewer than two runs of a model.
+        p: the two-sided p-value; nan for metrics and steps of fewer than three runs of a model.
         least_p: the smallest p-value that so many runs can give.
         p_holm: p after Holm's correction for all contrasts that are shown together.
         paired: whether runs of one seed were compared with one another.
+        zeros: how many losses are exactly 0, which have no geometric mean, so that `ratio` is false.
     """
 
     task: str
@@ -65,6 +68,7 @@ class Contrast:
     least_p: float
     p_holm: float = math.nan
     paired: bool = False
+    zeros: int = 0
 
 
 def contrasts(
@@ -154,10 +158,12 @@ def _solved(problem: Problem, first: str, second: str) -> Contrast:
 def _steps(problem: Problem, first: str, second: str) -> Contrast:
     runs_a, runs_b = problem.runs[first], problem.runs[second]
     a, b = (([run.steps_to_solve for run in runs], [run.budget for run in runs]) for runs in (runs_a, runs_b))
-    median_a, median_b = kaplan_meier(*a).median, kaplan_meier(*b).median
+    median_a, median_b = (
+        kaplan_meier(*its).median if len(its[0]) >= LEAST_SEEDS else math.nan for its in (a, b)
+    )
     ratio = median_a / median_b if math.isfinite(median_a) and math.isfinite(median_b) else math.nan
     p = least = math.nan
-    if min(len(runs_a), len(runs_b)) > 1:
+    if min(len(runs_a), len(runs_b)) >= LEAST_SEEDS:
         p, least = log_rank(*a, *b), least_p(len(runs_a), len(runs_b))
     return Contrast(
         *(problem.task, problem.length, problem.length, first, second, "steps", "steps"),
@@ -175,12 +181,14 @@ def _metric(problem: Problem, first: str, second: str, length: int) -> Contrast:
         for model in (first, second)
     )
     values = [*of_a.values(), *of_b.values()]
-    ratio = metric.unit != "share" and metric.low == 0 and min(values, default=0) > 0
+    is_loss = metric.unit != "share" and metric.low == 0
+    zeros = values.count(0) if is_loss else 0
+    ratio = is_loss and not zeros
     a, b = ([math.log(its[seed]) if ratio else its[seed] for seed in sorted(its)] for its in (of_a, of_b))
-    mean_a, mean_b = (fmean(its) if its else math.nan for its in (a, b))
+    mean_a, mean_b = (fmean(its) if len(its) >= LEAST_SEEDS else math.nan for its in (a, b))
     difference, p, least = mean_a - mean_b, math.nan, math.nan
     paired = of_a.keys() == of_b.keys() and len(of_a) >= LEAST_PAIRS
-    if min(len(a), len(b)) > 1:
+    if min(len(a), len(b)) >= LEAST_SEEDS:
         found = permutation_test(a, b, paired)
         p, least = found.p, found.least_p
     if ratio:
@@ -190,6 +198,7 @@ def _metric(problem: Problem, first: str, second: str, length: int) -> Contrast:
         *(problem.task, problem.length, length, first, second, metric.name, metric.unit, len(a), len(b)),
         *(left_out, mean_a, mean_b, ratio, difference, math.nan, math.nan, p, least),
         paired=paired,
+        zeros=zeros,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
@@ -27,12 +27,14 @@ class Overall:
         tasks: how many tasks these are of.
         scores: model to its interquartile mean of scores with the 95 % interval (value, low, high); empty
             where a metric has no scale that tasks share, or a model has fewer than three seeds on a problem.
+        unscored: which problems these are, in words; empty where there are scores.
         ranks: the average ranks over tasks; None under three models.
     """
 
     problems: int
     tasks: int
     scores: dict[str, tuple[float, float, float]]
+    unscored: str
     ranks: Ranks | None
 
 
@@ -51,12 +53,11 @@ def overall(problems: Sequence[Problem], models: Sequence[str]) -> Overall | Non
         model: [[score(run, problem.length) for run in problem.runs[model]] for problem in shared]
         for model in models
     }
-    known = all(value is not None for its in scores.values() for seeds in its for value in seeds)
-    enough = all(len(seeds) >= LEAST_SEEDS for its in scores.values() for seeds in its)
+    unscored = _unscored(shared, scores)
     middles = {
         model: interquartile_mean([[value or 0.0 for value in seeds] for seeds in its])
         for model, its in scores.items()
-        if known and enough
+        if not unscored
     }
     ranks = None
     if len(models) > 2:
@@ -66,7 +67,17 @@ def overall(problems: Sequence[Problem], models: Sequence[str]) -> Overall | Non
         means_of_task = [[fmean(column) for column in zip(*its, strict=True)] for its in of_task.values()]
         by_model = {model: [its[i] for its in means_of_task] for i, model in enumerate(models)}
         ranks = average_ranks(by_model, higher=[False] * len(of_task))
-    return Overall(len(shared), len(tasks), middles, ranks)
+    return Overall(len(shared), len(tasks), middles, unscored, ranks)
+
+
+def _unscored(problems: Sequence[Problem], scores: Mapping[str, Sequence[Sequence[float | None]]]) -> str:
+    """Return why there is no score of models whose runs on these problems have such scores; else nothing."""
+    of_problem = list(zip(problems, zip(*scores.values(), strict=True), strict=True))
+    without = [str(problem) for problem, its in of_problem if any(None in seeds for seeds in its)]
+    if without:
+        return f"the metric of {', '.join(without)} has no scale that tasks share"
+    few = [str(problem) for problem, its in of_problem if min(map(len, its)) < LEAST_SEEDS]
+    return f"a model has fewer than {LEAST_SEEDS} seeds on {', '.join(few)}" if few else ""
 
 
 def score(run: Result, length: int) -> float | None:

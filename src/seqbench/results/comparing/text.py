@@ -13,6 +13,7 @@ from seqbench.results.comparing.comparison import ModelComparison
 from seqbench.results.comparing.contrasts import LEVEL, Contrast
 from seqbench.results.numbers import MISSING, count, measured, number
 from seqbench.results.rendering.markdown import escape
+from seqbench.results.statistics.metrics import LEAST_SEEDS
 
 #: What the legend says of each quantity that a table holds, and of all.
 OF = {
@@ -20,12 +21,14 @@ OF = {
     "Boschloo's exact test.",
     "steps": "Steps: to solve, medians by Kaplan–Meier, unsolved runs censored at their budget, 'never' "
     "where half of the runs or more did not solve the task; p by the exact log-rank test.",
-    "metric": "Metrics: means over seeds that did not diverge, geometric ones of losses; p by a permutation "
-    "test.",
+    "metric": "Metrics: means over seeds that did not diverge, geometric ones of losses where no line says "
+    "arithmetic; p by a permutation test.",
 }
 OF_ALL = (
     f"×: first over second. Holm: p corrected for all lines of this table; * where it is {LEVEL} or less."
 )
+
+UNDER_THREE = f"{MISSING}: of fewer than {LEAST_SEEDS} runs there is no mean or median, and no test."
 
 
 def rows(comparison: ModelComparison) -> list[dict[str, Any]]:
@@ -47,7 +50,7 @@ def text_rows(comparison: ModelComparison) -> list[dict[str, str]]:
             if c.length == c.train_length
             else f"{c.train_length}→{c.length}",
             **({} if two else {"models": f"{c.first} : {c.second}"}),
-            "": c.measure + (f", {c.left_out} left out" if c.left_out else ""),
+            "": _measure(c),
             first: _value(c, c.value_first, c.n_first),
             second: _value(c, c.value_second, c.n_second),
             "difference": _difference(c),
@@ -84,6 +87,8 @@ def sentences(comparison: ModelComparison) -> list[str]:
             "interval (stratified bootstrap over seeds). A share counts as it is, a loss by what it takes "
             "off the baseline's."
         )
+    if overall and overall.unscored:
+        lines.append(f"There is no score over tasks: {overall.unscored}.")
     if overall and overall.ranks:
         ranks = overall.ranks
         groups = "; ".join(", ".join(group) for group in ranks.groups) or "none"
@@ -96,7 +101,11 @@ def sentences(comparison: ModelComparison) -> list[str]:
 
 def _legend(comparison: ModelComparison) -> str:
     shown = {c.measure if c.measure in OF else "metric" for c in comparison.contrasts}
-    return " ".join([*(text for name, text in OF.items() if name in shown), OF_ALL])
+    few = any(
+        c.measure != "solved" and min(c.n_first, c.n_second) < LEAST_SEEDS for c in comparison.contrasts
+    )
+    parts = [*(text for name, text in OF.items() if name in shown), OF_ALL]
+    return " ".join([*parts, *([UNDER_THREE] if few else [])])
 
 
 def to_markdown(comparison: ModelComparison) -> str:
@@ -112,7 +121,15 @@ def _table(rows: Sequence[dict[str, str]]) -> str:
     return tabulate(escaped, headers="keys", tablefmt="pipe", disable_numparse=True)
 
 
+def _measure(c: Contrast) -> str:
+    """Return what a line compares, and what is peculiar to it."""
+    zeros = f", arithmetic: {c.zeros} {'is' if c.zeros == 1 else 'are'} 0" if c.zeros else ""
+    return c.measure + zeros + (f", {c.left_out} left out" if c.left_out else "")
+
+
 def _value(c: Contrast, value: float, runs: int) -> str:
+    if math.isnan(value):
+        return MISSING
     if c.measure == "solved":
         return f"{value * runs:.0f}/{runs}"
     if c.measure == "steps":

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from seqbench.errors import printable
 from seqbench.results.frame import Comparison, records
+from seqbench.results.published import BESIDE
 from seqbench.results.summaries import Row
 
 
@@ -30,7 +32,8 @@ class Block:
         task: the label of the task.
         heading: the task, its metric, and when a run counts as solved.
         table: text in every cell. Rows are models, then the best predictor that ignores the input, where the
-            task knows what it has. Columns are lengths, then those of `side`.
+            task knows what it has, and what the literature reports. Columns are lengths, then those of
+            `side`.
         side: the headings of the columns beside the lengths.
         legend: what the cells of the table hold.
     """
@@ -63,9 +66,24 @@ def blocks(comparison: Comparison) -> Iterator[Block]:
         baseline = {_column(row): _lines(each.baseline_text(row) for each in cells) for row in its}
         if any(baseline.values()):
             table["baseline"] = baseline
+        published = {_column(row): _lines(_published(comparison, row)) for row in its}
+        if any(published.values()):
+            table["published"] = published
         texts = pd.DataFrame.from_dict(table, orient="index").fillna("")
         headings = [summary.heading for summary in side]
         yield Block(task, _heading(task, its[0]), texts, headings, _legend(comparison, its, task))
+
+
+def _published(comparison: Comparison, row: Row) -> list[str]:
+    """Return what the literature reports on the task and the length of a row, in what its cell shows."""
+    if row["train_length"] != row["length"]:
+        return []
+    entries = [
+        each.entry
+        for each in comparison.published.get(row["task"], [])
+        if row["train_length"] in each.lengths and each.entry.metric in (row["metric"], *BESIDE)
+    ]
+    return [f"{text}{BESIDE.get(entry.metric, '')}" for entry in entries for text in entry.told]
 
 
 def _lines(texts: Iterable[str]) -> str:
@@ -107,4 +125,6 @@ def _legend(comparison: Comparison, rows: Sequence[Row], *tasks: str) -> str:
     for task in tasks:
         where = f"On {task} " if len(tasks) > 1 else ""
         sentences += [f"{where}{note}" for note in comparison.notes.get(task, [])]
+    told = (str(each.entry) for task in tasks for each in comparison.published.get(task, []))
+    sentences += dict.fromkeys(map(printable, told))
     return " ".join(sentences)
