@@ -341,7 +341,7 @@ def test_a_page_is_the_same_from_scratch_in_another_folder(
         {"command": "seqbench report RECORDS"},
         {"command": "seqbench compare RECORDS --models rnn,gru", "name": "pair"},
     ]
-    page = Page(name="mine", title="T", protocol="P", run=[sweep], show=show)  # type: ignore[arg-type]
+    page = Page(name="mine", title="T", protocol="P", run=[sweep], show=show)
     with (
         command.reproduced(page, tmp_path / "here" / "runs") as one,
         contextlib.chdir(tmp_path),
