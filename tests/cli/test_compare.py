@@ -44,6 +44,8 @@ def test_files_of_exported_runs_are_read(seqbench: Callable, runs: Path, tmp_pat
 def test_formats(seqbench: Callable, runs: Path, format: str) -> None:
     said = seqbench("compare", "--models=gru,lstm", "--where=optim.lr=0.01", "--format", format)
     assert said.code == 0 and "solved" in said.out
+    notes = said.err if format == "csv" else said.out
+    assert "Boschloo" in notes and "Holm" in notes, "what the rows mean is said, beside them if not in them"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from seqbench.cli.arguments import Arguments
 from seqbench.cli.choice import add_choice, add_models, chosen, groups
 from seqbench.results.comparing.comparison import ModelComparison, compare_models
@@ -30,6 +32,7 @@ def main(argv: list[str]) -> int:
     else:
         write = rows_to_csv if args.format == "csv" else rows_to_json
         print(write(rows(comparison)), end="")
+        print("\n".join(sentences(comparison)), file=sys.stderr)
     return 0
 
 

@@ -64,6 +64,11 @@ def test_the_baseline_by_hand():
     assert TimeWarp(length=3, warp=2).baseline_loss(3) == pytest.approx((half + math.log(10)) / 3)
 
 
+def test_the_chance_by_hand():
+    assert TimeWarp(length=6, variant="uniform", warp=4).chance(6) == {"accuracy": (4 + 2 / 10) / 6}
+    assert TimeWarp(length=3, warp=2).chance(3) == {"accuracy": (1 + 1 / 2 + 1 / 10) / 3}
+
+
 def test_bad_values_are_refused(make_task):
     TimeWarp(length=2, warp=1, alphabet=3)
     for bad, message in [

@@ -102,6 +102,9 @@ class AssociativeRecall(BitVectorTask, MixedSizesTask):
         targets[:, answer:] = items[rows, asked + 1]
         return Batch(inputs, targets, mask=answer_mask(batch_size, steps, start=answer))
 
+    def chance(self, length: int) -> dict[str, float]:
+        return {"bit_errors": self.item_length * self.bits / 2}
+
 
 def distinct(generator: torch.Generator, rows: int, count: int, size: int) -> Int[Tensor, "rows count"]:
     """Draw, for each row, `count` different numbers below `size`; all orders are equally likely.

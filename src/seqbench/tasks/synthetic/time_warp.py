@@ -92,13 +92,22 @@ class TimeWarp(SyntheticTask):
         return Batch(text.gather(1, place), torch.where(place > 0, before, self.alphabet))
 
     def baseline_loss(self, length: int) -> float:
-        """Return the mean of H(p) + (1 − p) log K, p the chance that the first character still lasts."""
+        """Return the mean of H(p) + (1 − p) log K over the steps, p the probability of a blank."""
         total = 0.0
-        for t in range(length):
-            p = max(1 - t / self.warp, 0.0) if self.variant == "variable" else float(t < self.warp)
+        for p in self._blanks(length):
             total -= sum(q * math.log(q) for q in (p, 1 - p) if q > 0)
             total += (1 - p) * math.log(self.alphabet)
         return total / length
+
+    def chance(self, length: int) -> dict[str, float]:
+        """Return the mean of the greater of p and (1 − p) / K over the steps, p the probability of a blank."""
+        return {"accuracy": sum(max(p, (1 - p) / self.alphabet) for p in self._blanks(length)) / length}
+
+    def _blanks(self, length: int) -> list[float]:
+        """Return for each step the probability that the first character still lasts."""
+        if self.variant == "uniform":
+            return [float(t < self.warp) for t in range(length)]
+        return [max(1 - t / self.warp, 0.0) for t in range(length)]
 
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["accuracy"] >= 0.99
