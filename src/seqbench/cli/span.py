@@ -11,10 +11,10 @@ from seqbench.cli.arguments import Arguments
 from seqbench.errors import ConfigError, reader_may_leave
 
 DESCRIPTION = """\
-Find the longest span that each model learns within a budget of steps. Spans double until twice in a row no
-run solves the task; then half-octaves are tried where the rate falls. A curve through the solve rates gives
-the span that half of the runs solve, with its 95 % interval. All runs are ordinary ones: the same command
-goes on where it was stopped, and reads what is done.
+Find the longest span that each model learns within a budget of steps. Spans double until eight runs in a row
+solve nothing; then half-octaves are tried where the rate falls. A curve through the solve rates gives the
+span that half of the runs solve, with its 95 % interval. All runs are ordinary ones: the same command goes on
+where it was stopped, and reads what is done.
 
   seqbench span task=temporal_order model=rnn,leaky_rnn,gru,lstm
   seqbench span task=latch,adding model=gru n_seeds=10 trainer.max_steps=1000 max=200

@@ -8,6 +8,9 @@ from seqbench.results.statistics.span import Outcomes, fit_span
 
 #: The factor between the ends of the 50 % point's interval above which a span gets more runs.
 WIDE = 2.0
+#: Runs without a success, over spans in a row, after which no longer span is tried: at a rate of a third, eight
+#: runs all fail in 4 % of cases.
+UNSOLVED = 8
 
 
 def next_runs(outcomes: Outcomes, least: int, most: int, n: int, most_n: int) -> dict[int, int]:
@@ -24,7 +27,7 @@ def next_runs(outcomes: Outcomes, least: int, most: int, n: int, most_n: int) ->
         n: the runs of a span.
         most_n: the runs of one where the rate falls, if that is needed.
     """
-    if spans := next_spans(outcomes, least, most):
+    if spans := next_spans(outcomes, least, most, n):
         return dict.fromkeys(spans, n)
     if not WIDE < fit_span(outcomes).factor < math.inf:
         return {}
@@ -37,24 +40,25 @@ def possible_spans(least: int, most: int) -> list[int]:
     return _grid(least, most, octave=2)
 
 
-def next_spans(outcomes: Outcomes, least: int, most: int) -> list[int]:
+def next_spans(outcomes: Outcomes, least: int, most: int, n: int) -> list[int]:
     """Return the spans to run next, ascending; none if the staircase is over.
 
-    Spans double from the least, with `most` as the last, until nothing is solved at two of them in a row.
-    Then the half-octaves in between are tried where the rate falls: from the last doubling that every run
-    solved to the first from which on none did. What comes next depends on the outcomes alone, so that a
-    stopped search goes on where it was; spans that are returned together can run in parallel, and each of
-    them is needed whatever the others give.
+    Spans double from the least, with `most` as the last, until eight runs in a row or more solve nothing: at
+    one span, or at as many in a row as it takes. Then the half-octaves in between are tried where the rate
+    falls: from the last doubling that every run solved to the first from which on none did. What comes next
+    depends on the outcomes alone, so that a stopped search goes on where it was; spans that are returned
+    together can run in parallel, and each of them is needed whatever the others give.
 
-        next_spans({}, 10, 400)                                       → [10, 20]
-        next_spans({10: (5, 5), 20: (5, 5)}, 10, 400)                 → [40, 80]
-        next_spans({…, 40: (3, 5), 80: (0, 5)}, 10, 400)              → [160]
-        next_spans({…, 160: (0, 5)}, 10, 400)                         → [28, 57]
+        next_spans({}, 10, 400, 5)                                    → [10, 20]
+        next_spans({10: (5, 5), 20: (5, 5)}, 10, 400, 5)              → [40, 80]
+        next_spans({…, 40: (3, 5), 80: (0, 5)}, 10, 400, 5)           → [160]
+        next_spans({…, 160: (0, 5)}, 10, 400, 5)                      → [28, 57]
 
     Args:
         outcomes: at each span that is done how many runs solved the task, of how many.
         least: the least span.
         most: the largest span that may be tried.
+        n: the runs of a span.
 
     Raises:
         ValueError: `most` is below `least`, or `least` below 1.
@@ -62,7 +66,7 @@ def next_spans(outcomes: Outcomes, least: int, most: int) -> list[int]:
     if not 1 <= least <= most:
         raise ValueError(f"spans from {least} to {most}: the least is 1 or more, and the largest no less")
     doublings = _grid(least, most, octave=1)
-    if missing := _doubling(outcomes, doublings):
+    if missing := _doubling(outcomes, doublings, n):
         return missing
     top, bottom = _fall({span: outcomes[span] for span in doublings if span in outcomes})
     return [span for span in possible_spans(least, most) if top < span < bottom and span not in outcomes]
@@ -78,15 +82,17 @@ def _grid(least: int, most: int, octave: int) -> list[int]:
     return list(dict.fromkeys([least, *below, most]))
 
 
-def _doubling(outcomes: Outcomes, doublings: list[int]) -> list[int]:
-    """Return the next doublings: as many as are needed for two in a row at which nothing was solved."""
-    failures = 0
+def _doubling(outcomes: Outcomes, doublings: list[int], n: int) -> list[int]:
+    """Return the next doublings: as many as are needed whatever they give."""
+    unsolved = 0
     for i, span in enumerate(doublings):
-        if failures == 2:
+        if unsolved >= UNSOLVED:
             return []
         if span not in outcomes:
-            return [span for span in doublings[i : i + 2 - failures] if span not in outcomes]
-        failures = failures + 1 if outcomes[span][0] == 0 else 0
+            needed = doublings[i : i + math.ceil((UNSOLVED - unsolved) / n)]
+            return [span for span in needed if span not in outcomes]
+        solved, runs = outcomes[span]
+        unsolved = unsolved + runs if solved == 0 else 0
     return []
 
 
