@@ -248,6 +248,7 @@ def test_the_chapter_goes_from_top_to_bottom(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every command runs as it is printed, makes the pictures of the page, and prints the numbers on it."""
+    said = ""
     for language, text in re.findall(r"```(bash|text)\n(.*?)```", PAGES[CHAPTER], re.DOTALL):
         if language == "text":  # what the commands above it print
             assert all(line in shown(said) for line in shown(text)), said

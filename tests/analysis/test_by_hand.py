@@ -42,10 +42,11 @@ def test_the_table_has_the_numbers():
 
 
 @pytest.mark.parametrize(
-    "other", [{"cell": LSTM}, {"num_layers": 2}, {"bidirectional": True}, {"feedback": True}, {"per_step": False}]
+    "other",
+    [{"cell": LSTM}, {"num_layers": 2}, {"bidirectional": True}, {"feedback": True}, {"per_step": False}],
 )
 def test_another_network_is_refused(other):
-    with pytest.raises(ValueError, match="those of Fig. 10.3|have a class at every step"):
+    with pytest.raises(ValueError, match="The equations are those of|have a class at every step"):
         compare(model(**other), Classes(2, per_step=other.get("per_step", True)), BATCH)
 
 

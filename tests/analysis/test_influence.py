@@ -35,7 +35,9 @@ def test_equals_the_formula_of_a_network_of_one_unit():
 def test_the_past_alone_in_one_direction_and_all_in_both(tokens):
     forward = influence(SequenceModel(RNN, 3, 1, tokens=tokens, hidden_size=4), batch(tokens))
     assert torch.equal(forward > 0, torch.ones(STEPS, STEPS).tril().bool())
-    both = influence(SequenceModel(RNN, 3, 1, tokens=tokens, hidden_size=4, bidirectional=True), batch(tokens))
+    both = influence(
+        SequenceModel(RNN, 3, 1, tokens=tokens, hidden_size=4, bidirectional=True), batch(tokens)
+    )
     assert (both > 0).all()
 
 

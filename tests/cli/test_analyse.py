@@ -270,7 +270,10 @@ def test_influence_and_states_take_the_first_seed_of_each_model(analyse):
     assert said.code == 0, said.err
     frame = pd.read_csv("out/influence.csv")
     later = frame[frame["input_step"] > frame["output_step"]].groupby("model")["norm"]
-    assert (later.max() > 0).to_dict() == {"rnn (bidirectional=false)": False, "rnn (bidirectional=true)": True}
+    assert (later.max() > 0).to_dict() == {
+        "rnn (bidirectional=false)": False,
+        "rnn (bidirectional=true)": True,
+    }
     said = analyse("states", *tiny, "model=rnn,gru", "--row=1")
     assert said.code == 0, said.err
     frame = pd.read_csv("out/states.csv")
@@ -289,7 +292,9 @@ def test_a_folder_stands_for_the_runs_in_it(analyse):
     assert seeds.to_dict() == {"rnn (lr=0.01)": 2, "rnn (lr=0.02)": 2}
     said = analyse("memory", "--run", "runs")
     assert said.code == 2
-    assert said.err.startswith("seqbench: --run=runs holds 4 trained runs; name one of them, such as runs/latch/rnn-")
+    assert said.err.startswith(
+        "seqbench: --run=runs holds 4 trained runs; name one of them, such as runs/latch/rnn-"
+    )
     seqbench.train(compose([*TINY, *SHORT, "task.length=20", "model=rnn", "optim.lr=0.01"]))
     said = analyse("gradient_flow", "--run", "runs", "--out", "out")
     assert said.code == 0, said.err
@@ -303,7 +308,10 @@ def test_a_folder_stands_for_the_runs_in_it(analyse):
         (["bptt", "model=lstm"], "lstm: The equations are those of Fig. 10.3: model=rnn"),
         (["bptt", "task=adding"], "rnn: The equations have a class at every step"),
         (["influence", "model=output_rnn", *SMALL_COPY], "output_rnn: Influence is that of a recurrent body"),
-        (["states", *SMALL_COPY, "model=rnn", "--row=4"], "--row=4 is not in the validation set; give 0 to 3."),
+        (
+            ["states", *SMALL_COPY, "model=rnn", "--row=4"],
+            "--row=4 is not in the validation set; give 0 to 3.",
+        ),
         (["states", *SMALL_COPY, "model=rnn", "model.bidirectional=true"], "rnn: bidirectional=true makes"),
     ],
 )

@@ -32,7 +32,14 @@ def test_listing_says_what_is_here_and_how_to_get_the_rest(tmp_path, capsys):
     assert listed["mnist"].split() == ["mnist", HUB_ID, "60000", "10000", "mirror"]
     fashion, cmudict, babi = (listed[name] for name in ("fashion_mnist", "cmudict", "babi"))
     assert "missing" in fashion and "seqbench data --get fashion_mnist, or a network" in fashion
-    assert cmudict.split() == ["cmudict", "–", "121732", "13434", "missing", *"seqbench data --get cmudict".split()]
+    assert cmudict.split() == [
+        "cmudict",
+        "–",
+        "121732",
+        "13434",
+        "missing",
+        *["seqbench", "data", "--get", "cmudict"],
+    ]
     assert babi.split()[:5] == ["babi", "Muennighoff/babi", "18000", "20000", "missing"]
     assert babi.endswith(f"its text files in {tmp_path / 'babi'}, or a network")
 

@@ -90,7 +90,9 @@ def test_without_optuna_the_extra_is_named(seqbench, monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     said = seqbench("search", *TINY)
     assert said.code == 2
-    assert said.err == "seqbench: seqbench search needs Optuna, seqbench's extra search: pip install optuna.\n"
+    assert (
+        said.err == "seqbench: seqbench search needs Optuna, seqbench's extra search: pip install optuna.\n"
+    )
     assert importlib.util.find_spec("optuna")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
@@ -122,14 +123,16 @@ def compare(model: nn.Module, targets: Target, batch: Batch) -> ByHand:
         and cell.activation == "tanh"
         and type(model.readout) is LinearReadout
     ):
-        raise ValueError("The equations are those of Fig. 10.3: model=rnn, one layer, with its linear readout.")
+        raise ValueError(
+            "The equations are those of Fig. 10.3: model=rnn, one layer, with its linear readout."
+        )
     if not (type(targets) is Classes and targets.per_step and batch.mask is None and batch.lengths is None):
         raise ValueError("The equations have a class at every step: give task=copy_memory or task=time_warp.")
     model = deepcopy(model).double()
     batch = batch.map(lambda part: part.double() if part.is_floating_point() else part)
     cell, readout = model.layers[0], model.readout
-    letters = {"U": cell.U, "W": cell.W, "V": readout.weight, "b": cell.b, "c": readout.bias}
-    by_hand = bptt(**letters, inputs=batch.inputs, targets=batch.targets)  # type: ignore[arg-type]
+    letters: dict[str, Any] = {"U": cell.U, "W": cell.W, "V": readout.weight, "b": cell.b, "c": readout.bias}
+    by_hand = bptt(**letters, inputs=batch.inputs, targets=batch.targets)
     run = trace(model, batch.inputs)
     losses = targets.losses(run.outputs, batch)
     ((h,),) = gradients(losses.sum(), run)

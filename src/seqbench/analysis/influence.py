@@ -11,9 +11,9 @@ from jaxtyping import Float
 from matplotlib import rc_context
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
-from seqbench.analysis.panels import show_numbers
 from seqbench.analysis.presentation import Presentation
 from seqbench.models import SequenceModel
 from seqbench.results.figures import literal
@@ -54,10 +54,7 @@ def influence(model: nn.Module, batch: Batch) -> Float[Tensor, "outputs T"]:
     if not model.per_step:
         outputs = outputs[:, None]
     squares = [
-        sum(
-            torch.autograd.grad(o, x, retain_graph=True)[0].square().sum(-1)
-            for o in outputs[:, t].sum(0)
-        )
+        sum(torch.autograd.grad(o, x, retain_graph=True)[0].square().sum(-1) for o in outputs[:, t].sum(0))
         for t in range(outputs.shape[1])
     ]
     return torch.stack([torch.as_tensor(square).sqrt().mean(0) for square in squares])
@@ -92,7 +89,9 @@ class Influences(Presentation):
             offset = steps - outputs  # the one output of a sequence is that of its last step
             along = {d: values.diagonal(offset + d) for d in DISTANCES if abs(d) < steps}
             shown = {
-                f"{d:+d}" if d else "0": number(float(along[d].mean())) if d in along and len(along[d]) else MISSING
+                f"{d:+d}" if d else "0": number(float(along[d].mean()))
+                if d in along and len(along[d])
+                else MISSING
                 for d in DISTANCES
             }
             rows.append({"": model} | shown)
@@ -128,6 +127,8 @@ class Influences(Presentation):
                     extent=(0.5, steps + 0.5, steps + 0.5, steps - outputs + 0.5),
                 )
                 panel.grid(False)
+                panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+                panel.yaxis.set_major_locator(MaxNLocator(integer=True))
                 panel.set_title(literal(model), fontsize=9)
                 panel.set_xlabel("input x(k), step k")
                 if outputs == 1:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 #: Colours of signed numbers: blue below zero, white at zero, red above.
@@ -14,7 +13,7 @@ SIGNED = "RdBu_r"
 SHARE = "Blues"
 
 
-def show_numbers(panel: Axes, title: str, values: Tensor, signed: bool = True, **options: Any) -> AxesImage:
+def show_numbers(panel: Axes, title: str, values: Tensor, signed: bool = True) -> AxesImage:
     """Show numbers (rows, steps) as colours, steps to the right from 1.
 
     Args:
@@ -22,14 +21,20 @@ def show_numbers(panel: Axes, title: str, values: Tensor, signed: bool = True, *
         title: above it.
         values: the numbers.
         signed: whether the colours are symmetric about zero, or go from 0 to 1.
-        options: of `Axes.imshow`, in place of these.
     """
     rows, steps = values.shape
     top = float(values.abs().max()) or 1.0
-    colours = {"cmap": SIGNED, "vmin": -top, "vmax": top} if signed else {"cmap": SHARE, "vmin": 0, "vmax": 1}
+    low, colours = (-top, SIGNED) if signed else (0.0, SHARE)
     panel.grid(False)
     panel.set_title(title, loc="left", fontsize=9, fontweight="normal")
     panel.set_yticks([])
-    extent = (0.5, steps + 0.5, rows - 0.5, -0.5)
-    options = colours | {"aspect": "auto", "interpolation": "nearest", "extent": extent} | options
-    return panel.imshow(values.numpy(), **options)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return panel.imshow(
+        values.numpy(),
+        colours,
+        aspect="auto",
+        interpolation="nearest",
+        vmin=low,
+        vmax=top if signed else 1.0,
+        extent=(0.5, steps + 0.5, rows - 0.5, -0.5),
+    )

@@ -204,7 +204,13 @@ def jobs(overrides: Sequence[str]) -> list[tuple[str, DictConfig]]:
     found = []
     for job in product(*choices):
         cfg = compose(job)
-        values = ((parsed[i].key_or_group.rpartition(".")[2], job[i].partition("=")[2]) for i in named)
+        values = ((parsed[i].key_or_group.rpartition(".")[2], _typed(job[i])) for i in named)
         differs = ", ".join(f"{key}={value}" for key, value in values)
         found.append((f"{cfg.preset.model} ({differs})" if differs else str(cfg.preset.model), cfg))
     return found
+
+
+def _typed(override: str) -> str:
+    """Return the value of an override as one types it: Hydra's grammar writes truth values as Python does."""
+    value = override.partition("=")[2]
+    return value.lower() if value in ("True", "False") else value

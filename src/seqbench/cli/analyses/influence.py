@@ -22,5 +22,7 @@ def main(argv: list[str]) -> None:
             found[subject.name] = influence(subject.model, first_rows(subject, ROWS))
         except ValueError as error:
             raise ConfigError(f"{subject.name}: {error}") from error
-    weights = "Weights: the best of trained runs." if args.run else "Weights: those that training starts from."
+    weights = (
+        "Weights: the best of trained runs." if args.run else "Weights: those that training starts from."
+    )
     publish(Influences(found, weights), "influence", argv, args.out)
