@@ -95,7 +95,7 @@ class Unfolded(Presentation):
     @property
     def note(self) -> str:
         return (
-            "x: the input; f, g, q: gates of an LSTM, s its state; r, u: gates of a GRU; h: the output of a step. "
+            "x: the input; f, g, q: gates of an LSTM, s its state; r, u: gates of a GRU; h: a step's output. "
             "Mean, least and largest over units and steps; change: the mean of |v(t) − v(t−1)|. "
             f"{self.sequence}"
         )
