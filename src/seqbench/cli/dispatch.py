@@ -45,7 +45,7 @@ Look
   seqbench runs rm DIR|KEY=VALUE …   remove runs: names them, and asks
   seqbench runs export FILE [--curves], seqbench runs import FILE
                                      carry finished runs to other machines, where they count as done
-  seqbench data [NAME …]             which real data are here, and how to get the rest
+  seqbench data [NAME …] [--get]     which real data are here; how to get the rest, or get them
   seqbench analyse gradient_flow|bptt|influence|states|memory [KEY=VALUE …] [--run FOLDER] [--out DIR]
                                      inside models, before training or in trained runs: gradients, states …
 
