@@ -83,6 +83,7 @@ def subjects(args: Namespace, *defaults: str) -> Iterator[Subject]:
     """
     import torch
 
+    torch.set_num_threads(1)  # as in training: no number depends on the cores
     if args.run:
         yield from _trained(runs_in(args.run), packages_of(args.overrides))
         return

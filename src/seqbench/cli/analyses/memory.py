@@ -39,9 +39,12 @@ def main(argv: list[str]) -> None:
         "overrides", nargs="*", metavar="allowed_packages=[…]", help="packages of others that the run may use"
     )
     args = parser.parse_intermixed_args(argv)
+    import torch
+
     from seqbench.analysis.observations import observe
     from seqbench.runs.trained import load_run
 
+    torch.set_num_threads(1)  # as in training: no number depends on the cores
     folder, *others = runs_in([args.run])
     if others:
         raise ConfigError(
