@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import seqbench
-from seqbench.cli.analyse import ANALYSES, jobs
+from seqbench.cli.analyse import ANALYSES
+from seqbench.cli.analyses.common import jobs
 from seqbench.config.build import build_optimizer_config, build_settings
 from seqbench.config.presets import preset_names
 

@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,14 +36,17 @@ def blocks(language: str, *pages: str) -> list[str]:
     return [block for text in texts for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)]
 
 
-#: Every command, once, however many pages have it. `test_clusters_page.py` runs those of its page.
-COMMANDS = list(
-    dict.fromkeys(
-        line.partition(" #")[0].strip()
-        for block in blocks("bash", *(page for page in PAGES if page != "docs/clusters.md"))
-        for line in block.splitlines()
-    )
-)
+CHAPTER = "docs/chapter.md"
+
+
+def commands(*pages: str) -> list[str]:
+    """Return every command of pages, once, however many have it."""
+    lines = (line for block in blocks("bash", *pages) for line in block.splitlines())
+    return list(dict.fromkeys(line.partition(" #")[0].strip() for line in lines))
+
+
+#: `test_clusters_page.py` runs the commands of its page; those of the chapter build on one another.
+COMMANDS = commands(*(page for page in PAGES if page not in ("docs/clusters.md", CHAPTER)))
 #: What makes a training command short. What comes last on the command line counts.
 SMALL = ["trainer.max_steps=2", "trainer.eval_every=1", "n_seeds=1"]
 #: The command that logs to a dashboard here as for a reader; opening one takes most of a short run.
@@ -149,11 +151,6 @@ def test_what_is_installed_is_an_extra() -> None:
     assert all(f"\n{name} = [" in project for name in named)
 
 
-def test_mirrored_data_are_not_fetched_again(surroundings: None) -> None:
-    said = subprocess.run([ROOT / "scripts/mirror_data", "mnist"], capture_output=True, text=True)
-    assert said.returncode == 0, said.stderr
-
-
 @pytest.mark.parametrize("code", blocks("python"))
 def test_every_piece_of_code_runs(code: str) -> None:
     exec(code, {"__name__": "example"})
@@ -239,3 +236,49 @@ def test_the_figures_of_speed_are_those_of_its_page() -> None:
     readme = " ".join(PAGES["README.md"].split())
     for ratios in zip(*(alone[cell] for cell in ("rnn", "gru", "lstm")), strict=True):
         assert "{}, {} and {}".format(*ratios) in readme
+
+
+def shown(block: str) -> list[list[str]]:
+    """Return the lines of a text as words, without blank ones."""
+    return [line.split() for line in block.splitlines() if line.strip()]
+
+
+@pytest.mark.slow
+def test_the_chapter_goes_from_top_to_bottom(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command runs as it is printed, makes the pictures of the page, and prints the numbers on it."""
+    said = ""
+    for language, text in re.findall(r"```(bash|text)\n(.*?)```", PAGES[CHAPTER], re.DOTALL):
+        if language == "text":  # the left of what the commands above it print
+            printed = shown(said)
+            for line in shown(text):
+                assert any(its[: len(line)] == line for its in printed), (line, said)
+            continue
+        capsys.readouterr()
+        for command in text.splitlines():
+            monkeypatch.setattr(sys, "argv", shlex.split(command))
+            with pytest.raises(SystemExit) as end:
+                main()
+            assert not end.value.code, command
+        said = capsys.readouterr().out
+    assert {path.name for path in Path("pictures").iterdir()} == {*pictures()}
+
+
+def pictures() -> list[str]:
+    return re.findall(r"\]\(pictures/([^)]+)\)", PAGES[CHAPTER])
+
+
+def test_the_chapter_shows_every_picture_that_its_commands_make_and_no_other() -> None:
+    made = re.findall(r"--out pictures/(\S+)", " ".join(commands(CHAPTER)))
+    there = {path.name: path.stat().st_size for path in (ROOT / "docs" / "pictures").iterdir()}
+    assert sorted(made) == sorted(pictures()) == sorted(there)
+    assert sum(there.values()) < 1_500_000
+
+
+def test_the_chapter_has_every_equation_and_figure() -> None:
+    text = PAGES[CHAPTER]
+    ranges = re.findall(r"\[(\d+)\](?:(?: to |, |–)\[(\d+)\])?", text)
+    equations = {number for first, last in ranges for number in range(int(first), int(last or first) + 1)}
+    assert equations >= {*range(1, 34)} - {24}  # the seed has no [24]
+    assert all(f"Fig. 10.{figure}" in text for figure in (2, 3, 4, 5, 6, 11, 12, 13, 14, 16, 18))

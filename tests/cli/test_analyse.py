@@ -12,7 +12,8 @@ import torch
 import seqbench
 from seqbench.analysis.gradient_flow import gradient_norms
 from seqbench.analysis.observations import observe
-from seqbench.cli.analyse import jobs
+from seqbench.cli.analyse import ANALYSES
+from seqbench.cli.analyses.common import jobs
 from seqbench.config.compose import compose
 from seqbench.runs.plan import plan
 from seqbench.runs.trained import load_run
@@ -88,7 +89,7 @@ def test_the_weights_of_runs(analyse):
     said = analyse("gradient_flow", "--run", str(one), "--run", str(two), "--out", "out")
     assert said.code == 0, said.err
     frame = pd.read_csv("out/gradient_flow.csv")
-    assert set(frame["model"]) == {one.parent.name} and set(frame["seeds"]) == {2}
+    assert set(frame["model"]) == {"rnn"} and set(frame["seeds"]) == {2}
     logs = []
     for folder in (one, two):
         _, _, task, model = load_run(folder)
@@ -123,7 +124,8 @@ def test_bad_input_is_one_sentence(analyse, args, sentence):
 def test_help_lists_the_analyses(analyse):
     for out in (analyse().out, analyse("--help").out):
         assert "  gradient_flow  how gradients fall" in out and "  memory         what a trained model" in out
-    for name in ("gradient_flow", "memory"):
+        assert [line.split()[0] for line in out.splitlines()[2:]] == [*ANALYSES]
+    for name in ANALYSES:
         assert "--run FOLDER" in analyse(name, "--help").out
 
 
@@ -238,3 +240,82 @@ def test_a_story_without_room_is_refused(analyse):
     assert said.code == 2
     wanted = "seqbench: A story has 7 sentences, and the memory has room for 6; take a shorter one.\n"
     assert said.err == wanted
+
+
+SMALL_COPY = ["task=copy_memory", "task.length=2", "task.symbols=2", "task.eval_size=4", "batch_size=4"]
+
+
+@pytest.mark.parametrize("name", ["bptt", "influence", "states", "gradient_flow"])
+def test_a_figure_alone_where_out_is_a_file(analyse, name):
+    said = analyse(name, *SMALL_COPY, "model=rnn", "model.hidden_size=3", "--out", "here/picture.png")
+    assert said.code == 0, said.err
+    assert said.err == "here/picture.png\n"
+    assert [path.name for path in Path("here").iterdir()] == ["picture.png"]
+    assert Path("here/picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_bptt_prints_a_line_for_each_gradient(analyse):
+    said = analyse("bptt", *SMALL_COPY, "model.hidden_size=3", "seed=4")
+    assert said.code == 0, said.err
+    printed = cells(said.out)
+    assert ["h", "[14]–[16]", "4×6×3"] in [line[:3] for line in printed]
+    differences = [float(line[-1]) for line in printed if line and line[0] in {*"hcbVWU"}]
+    assert len(differences) == 6 and max(differences) < 1e-12
+    assert "rnn, seed 4. L is the sum of the losses of 4 sequences of 6 steps" in " ".join(said.out.split())
+
+
+def test_influence_and_states_take_the_first_seed_of_each_model(analyse):
+    tiny = [*SMALL_COPY, "model.hidden_size=3", "n_seeds=2", "--out", "out"]
+    said = analyse("influence", *tiny, "model=rnn", "model.bidirectional=false,true")
+    assert said.code == 0, said.err
+    frame = pd.read_csv("out/influence.csv")
+    later = frame[frame["input_step"] > frame["output_step"]].groupby("model")["norm"]
+    assert (later.max() > 0).to_dict() == {
+        "rnn (bidirectional=false)": False,
+        "rnn (bidirectional=true)": True,
+    }
+    said = analyse("states", *tiny, "model=rnn,gru", "--row=1")
+    assert said.code == 0, said.err
+    frame = pd.read_csv("out/states.csv")
+    assert frame.groupby("model", sort=False)["quantity"].unique().map(list).to_dict() == {
+        "rnn": ["x", "h"],
+        "gru": ["x", "r", "u", "h"],
+    }
+
+
+def test_a_folder_stands_for_the_runs_in_it(analyse):
+    for lr in ("0.01", "0.02"):
+        seqbench.train(compose([*TINY, *SHORT, "model=rnn", f"optim.lr={lr}", "n_seeds=2"]))
+    said = analyse("gradient_flow", "--run", "runs", "--out", "out")
+    assert said.code == 0, said.err
+    seeds = pd.read_csv("out/gradient_flow.csv").groupby("model")["seeds"].first()
+    assert seeds.to_dict() == {"rnn (lr=0.01)": 2, "rnn (lr=0.02)": 2}
+    said = analyse("memory", "--run", "runs")
+    assert said.code == 2
+    assert said.err.startswith(
+        "seqbench: --run=runs holds 4 trained runs; name one of them, such as runs/latch/rnn-"
+    )
+    seqbench.train(compose([*TINY, *SHORT, "task.length=20", "model=rnn", "optim.lr=0.01"]))
+    said = analyse("gradient_flow", "--run", "runs", "--out", "out")
+    assert said.code == 0, said.err
+    names = pd.read_csv("out/gradient_flow.csv")["model"].unique()
+    assert sorted(names) == sorted(path.name for path in Path("runs/latch").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["bptt", "model=lstm"], "lstm: The equations are those of Fig. 10.3: model=rnn"),
+        (["bptt", "task=adding"], "rnn: The equations have a class at every step"),
+        (["influence", "model=output_rnn", *SMALL_COPY], "output_rnn: Influence is that of a recurrent body"),
+        (
+            ["states", *SMALL_COPY, "model=rnn", "--row=4"],
+            "--row=4 is not in the validation set; give 0 to 3.",
+        ),
+        (["states", *SMALL_COPY, "model=rnn", "model.bidirectional=true"], "rnn: bidirectional=true makes"),
+    ],
+)
+def test_what_an_analysis_cannot_look_into_is_one_sentence(analyse, args, sentence):
+    said = analyse(*args)
+    assert said.code == 2
+    assert said.err.startswith(f"seqbench: {sentence}") and len(said.err.strip().splitlines()) == 1

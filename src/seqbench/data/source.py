@@ -118,7 +118,7 @@ class PackageSource(Source):
         return ", ".join(f"{path} ({megabytes(path)})" for path in paths)
 
     def to_get_it(self, folder: Path) -> str:
-        return f"scripts/mirror_data {folder.name}"
+        return f"seqbench data --get {folder.name}"
 
 
 def data_folder(name: str, data_dir: str | Path) -> Path:

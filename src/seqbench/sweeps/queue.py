@@ -41,7 +41,9 @@ class Place(NamedTuple):
 def check_cluster(partition: str | None) -> None:
     """Raise a ConfigError where there is no Slurm, or no such partition."""
     if find_spec("submitit") is None:
-        raise ConfigError("hydra/launcher=slurm needs submitit: pip install 'seqbench[slurm]'.")
+        raise ConfigError(
+            "hydra/launcher=slurm needs submitit, seqbench's extra slurm: pip install submitit."
+        )
     for command in ("sbatch", "squeue", "srun"):
         if shutil.which(command) is None:
             raise ConfigError(

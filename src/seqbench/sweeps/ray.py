@@ -73,7 +73,7 @@ def launch(
         Stopped: the user has stopped it, and each task has ended.
     """
     if find_spec("ray") is None:
-        raise ConfigError("hydra/launcher=ray needs Ray: pip install 'seqbench[ray]'.")
+        raise ConfigError("hydra/launcher=ray needs Ray, seqbench's extra ray: pip install ray.")
     sweep = Sweep(jobs, folder)
     left, parts = plan(sweep, settings, on_run)
     if settings.dry_run:

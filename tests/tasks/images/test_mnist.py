@@ -152,7 +152,7 @@ def test_data_are_read_on_first_use(tmp_path, monkeypatch):
     assert task.solved({"accuracy": 0.82}) and not task.solved({"accuracy": 0.81})
     assert task.solved_when.startswith("82 % of the images right")
     for use in (lambda: task.train, task.validation, lambda: task.baseline_loss(784)):
-        with pytest.raises(DataError, match="scripts/mirror_data mnist"):
+        with pytest.raises(DataError, match="seqbench data --get mnist"):
             use()
 
 

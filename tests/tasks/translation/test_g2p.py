@@ -215,7 +215,7 @@ def test_other_columns_are_an_error(tmp_path, columns, missing):
 def test_missing_data_are_one_sentence_that_says_what_would_do(tmp_path):
     task = G2P(data_dir=tmp_path)
     for use in (lambda: task.train, lambda: task.length, task.validation, lambda: task.prepare(1)):
-        with pytest.raises(DataError, match=r"run `scripts/mirror_data cmudict --data-dir .*`\.$"):
+        with pytest.raises(DataError, match=r"run `seqbench data --get cmudict --data-dir .*`\.$"):
             use()
     with pytest.raises(DataError, match=r"mine; put `train.parquet` and `test.parquet` there\.$"):
         G2P(dataset="mine", data_dir=tmp_path).validation()

@@ -1,0 +1,1 @@
+"""The analyses of `seqbench analyse`, one file each; `common` has what they share."""

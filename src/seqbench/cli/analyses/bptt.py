@@ -1,0 +1,25 @@
+"""`seqbench analyse bptt`."""
+
+from __future__ import annotations
+
+from seqbench.cli.analyses.common import add_subjects, first_rows, parser_of, publish, subjects
+from seqbench.errors import ConfigError
+
+
+def main(argv: list[str]) -> None:
+    """Run `seqbench analyse bptt` with the arguments after these words."""
+    parser = parser_of(
+        "bptt",
+        "The gradients of an RNN by the chapter's equations, [12] to [23], and by automatic differentiation.",
+    )
+    add_subjects(parser, "model=rnn task=copy_memory task.length=10; the first seed and sequences count")
+    args = parser.parse_intermixed_args(argv)
+    subject = next(subjects(args, "model=rnn", "task=copy_memory"))
+    from seqbench.analysis.by_hand import compare
+
+    try:
+        batch = first_rows(subject, subject.cfg.batch_size)
+        found = compare(subject.model, subject.task.targets, batch)
+    except ValueError as error:
+        raise ConfigError(f"{subject.name}: {error}") from error
+    publish(found, "bptt", argv, args.out, f"{subject.name}, seed {subject.cfg.seed}.")
