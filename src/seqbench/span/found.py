@@ -53,13 +53,17 @@ class Found(NamedTuple):
 
 def show(found: Found) -> None:
     """Print the tables."""
+    legend = [LEGEND, *protocol_lines(found.entrants), COSTS]
     print()
-    print_rows(span_rows(found.entrants), "\n".join([LEGEND, *protocol_lines(found.entrants)]))
+    print_rows(span_rows(found.entrants))
     print()
-    print_rows(cost_rows(found.entrants), COSTS)
+    print_rows(cost_rows(found.entrants))
     if rows := detail_rows(found.entrants):
         print()
-        print_rows(rows, DETAILS, right=NUMBERS)
+        print_rows(rows, right=NUMBERS)
+        legend.append(DETAILS)
+    print()
+    print_rows([], "\n".join(legend))
 
 
 def write(found: Found, stem: Path) -> list[Path]:

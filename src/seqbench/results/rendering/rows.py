@@ -25,31 +25,83 @@ FORMULA = r"(?s)[=+\-@\t\r]."
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
 
-def print_rows(rows: Sequence[Mapping[str, str]], notes: str = "", right: Collection[str] = ()) -> None:
-    """Print each row of text as one line, however long, so that what it names can be copied; then the notes.
+def print_rows(
+    rows: Sequence[Mapping[str, str]], notes: str = "", right: Collection[str] = (), below: str = ""
+) -> None:
+    """Print a table of text, and the notes below it.
+
+    Each row is one line, however long, unless it goes to a terminal that is narrower. There the column
+    `below` goes under its row; where that is not enough, cells take several lines.
 
     Args:
         rows: column to text, the same columns in each; without any there is no table.
         notes: what the reader must know of the table; empty for nothing.
         right: the columns that are aligned to the right.
+        below: the column of long texts that a reader may want to copy, such as a folder.
     """
     console = standard_output()
-    console.width = LONGEST_LINE
+    if not console.is_terminal:
+        console.width = LONGEST_LINE
     if rows:
-        table = empty_table(rows[0], right)
-        table.box = None
-        for row in rows:
-            table.add_row(*map(safe_text, row.values()))
-        console.print(table, soft_wrap=True)
+        table = _one_line_each(rows, right)
+        if _fits(table, console):
+            console.print(table, soft_wrap=True)
+        elif below and _fits(table := _one_line_each(_without(below, rows), right), console):
+            with console.capture() as printed:
+                console.print(table)
+            heading, *lines = printed.get().splitlines()
+            console.print(Text.from_ansi(heading))
+            for line, row in zip(lines, rows, strict=True):
+                console.print(Text.from_ansi(line), safe_text(f"    {row[below]}"), sep="\n", soft_wrap=True)
+        else:
+            table = empty_table(rows[0], right)
+            table.show_lines = True
+            for row in rows:
+                table.add_row(*map(safe_text, row.values()))
+            console.print(table)
     if notes:
         console.print(safe_text(notes, style="dim"))
+
+
+def _one_line_each(rows: Sequence[Mapping[str, str]], right: Collection[str]) -> Table:
+    table = empty_table(rows[0], right)
+    table.box = None
+    for row in rows:
+        table.add_row(*map(safe_text, row.values()))
+    return table
+
+
+def _fits(table: Table, console: Console) -> bool:
+    return (
+        console.measure(table, options=console.options.update(max_width=LONGEST_LINE)).maximum
+        <= console.width
+    )
+
+
+def _without(column: str, rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    return [{name: cell for name, cell in row.items() if name != column} for row in rows]
+
+
+def print_entries(entries: Mapping[str, str]) -> None:
+    """Print names, each with its text beside it; on a terminal a long text goes on below its beginning."""
+    console = standard_output()
+    if not console.is_terminal:
+        print("\n".join(f"{printable(name)}  {printable(text)}" for name, text in entries.items()))
+        return
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, text in entries.items():
+        table.add_row(safe_text(name), safe_text(text))
+    console.print(table)
 
 
 def empty_table(columns: Iterable[str], right: Collection[str] = ()) -> Table:
     """Return a table without rows; the columns in `right` are aligned to the right."""
     table = Table(box=box.HORIZONTALS, padding=(0, 2, 0, 0), pad_edge=False)
     for name in columns:
-        table.add_column(safe_text(name), justify="right" if name in right else "left")
+        number = name in right
+        table.add_column(safe_text(name), justify="right" if number else "left", no_wrap=number)
     return table
 
 
