@@ -51,7 +51,6 @@ def test_where_nothing_else_fits_cells_take_several_lines_and_numbers_stay_whole
     lines = on_terminal(24, print_rows, RUNS, right=("steps",))
     assert max(map(len, lines)) <= 24
     assert sum("1,000" in line for line in lines) == 2
-    assert "".join(line.rpartition(" ")[2] for line in lines).count("0123abcd") >= 0
 
 
 def test_a_piped_table_is_never_narrowed(capsys, monkeypatch):
@@ -61,7 +60,7 @@ def test_a_piped_table_is_never_narrowed(capsys, monkeypatch):
 
 
 def test_entries_wrap_beside_their_names(on_terminal, capsys):
-    entries = {"lstm": "one two three four", "gru ": "five"}
+    entries = [("lstm", "one two three four"), ("gru ", "five")]
     assert on_terminal(16, print_entries, entries) == ["lstm  one two", "      three four", "gru   five"]
     print_entries(entries)
     assert capsys.readouterr().out == "lstm  one two three four\ngru   five\n"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from tabulate import tabulate
 
 from seqbench.cli.ls import by_kind
 from seqbench.config.build import build_task
@@ -25,15 +24,18 @@ def table(group: str) -> str:
 
     Of tasks it says what solves them, of models where the equations are.
     """
+    kinds = by_kind(group)
     rows = [
         {"preset": f"`{name}`"}
+        | ({"kind": escape(kind)} if any(kinds) else {})
         | ({"kind": kind} if kind else {})
         | {"what it is": escape(describe(group, name))}
         | MORE.get(group, lambda _: {})(name)
-        for kind, some in by_kind(group).items()
+        for kind, some in kinds.items()
         for name in some
     ]
-    return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
+    lines = [rows[0].keys(), ["---"] * len(rows[0]), *(row.values() for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _solved(name: str) -> dict[str, str]:

@@ -63,7 +63,7 @@ def _print(groups: Sequence[str]) -> None:
         for kind, some in its.items():
             if len(its) > 1:
                 print(f" {printable(kind) or 'others'}")
-            print_entries({f"  {name:<{width}}": describe(group, name) for name in some})
+            print_entries((f"  {name:<{width}}", describe(group, name)) for name in some)
 
 
 def _group(name: str) -> str:

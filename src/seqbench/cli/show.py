@@ -103,7 +103,7 @@ def _show_task(task: Task, cfg: DictConfig, samples: int) -> DataError | None:
     _print_docstring(type(task), width)
     if told["solved"]:
         known["solved"] = f"{known['solved']}: {told['solved']}"
-    _print_facts(known | {"data": told["data"], "to try": "; ".join(commands("task", name))})
+    _print_facts(known | {"data": told["data"]}, commands("task", name))
     for i, row in enumerate(rows.split(1) if rows is not None else ()):
         steps = row.inputs.shape[1] if row.lengths is None else int(row.lengths[0])
         _print_lines(["", f"Validation sequence {i}, {steps} steps:", *example(task, row, width)])
@@ -125,10 +125,10 @@ def _show_model(task: Task, cfg: DictConfig) -> None:
     width = _heading(f"{name}: {describe('model', name)}")
     for of in model.explained_by():
         _print_docstring(of, width)
-    print_rows(list(parts(model)), right=("live",))
+    print_rows(list(parts(model)), right=("live",), below="sizes")
     print()
     at = f"{cfg.preset.task}, where it reads {task.inputs.in_words} and puts out {task.targets.in_words}"
-    _print_facts(facts(model) | {"at the task": at, "to try": "; ".join(commands("model", name))})
+    _print_facts(facts(model) | {"at the task": at}, commands("model", name))
 
 
 def _heading(text: str) -> int:
@@ -153,7 +153,10 @@ def _print_lines(lines: Sequence[str]) -> None:
     print("\n".join(map(printable, lines)))
 
 
-def _print_facts(facts: Mapping[str, str]) -> None:
+def _print_facts(facts: Mapping[str, str], to_try: Sequence[str]) -> None:
+    """Print facts by what they are about, and commands that a reader may try."""
     from seqbench.results.rendering.rows import print_entries
 
-    print_entries({f"{about:<{ABOUT}}": text for about, text in facts.items() if text})
+    lines = [(about, text) for about, text in facts.items() if text]
+    lines += [("" if i else "to try", command) for i, command in enumerate(to_try)]
+    print_entries((f"{about:<{ABOUT}}", text) for about, text in lines)

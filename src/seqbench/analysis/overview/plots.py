@@ -8,6 +8,8 @@ from statistics import fmean
 
 #: A column of a plot, from empty to full.
 EIGHTHS = " ▁▂▃▄▅▆▇█"
+#: Columns of the numbers beside a plot, so that plots below one another have their steps in line.
+AXIS = 8
 #: Shades of an image, from its least to its greatest value.
 SHADES = "·:+#"
 
@@ -15,9 +17,9 @@ SHADES = "·:+#"
 def bars(values: Sequence[float], width: int, height: int = 4) -> list[str]:
     """Return a plot of a series as columns, with its least and its greatest value beside it.
 
-          1 ┤███▂         ▅
-            │████▆▄▅▆▄▄▄▅▇█
-       -0.8 ┤████████████▇█
+               1 ┤███▂         ▅
+                 │████▆▄▅▆▄▄▄▅▇█
+            -0.8 ┤████████████▇█
 
     More values than columns are put together: each column then shows the one farthest from the mean.
 
@@ -30,8 +32,8 @@ def bars(values: Sequence[float], width: int, height: int = 4) -> list[str]:
     low, high = min(known), max(known)
     if len({*known}) <= 2:
         height = 1
-    labels = [f"{high:.3g}", *[""] * (height - 2), f"{low:.3g}"] if height > 1 else [_ends(low, high)]
-    axis = max(map(len, labels))
+    labels = [f"{high:.2g}", *[""] * (height - 2), f"{low:.2g}"] if height > 1 else [_ends(low, high)]
+    axis = max(AXIS, *map(len, labels))
     shown = _thinned(values, width - axis - 2)
     eighths = [_eighths(value, low, high, 8 * height) for value in shown]
     return [
@@ -42,7 +44,7 @@ def bars(values: Sequence[float], width: int, height: int = 4) -> list[str]:
 
 
 def _ends(low: float, high: float) -> str:
-    return f"{low:.3g}" if low == high else f"{low:.3g}, {high:.3g}"
+    return f"{low:.2g}" if low == high else f"{low:.2g}, {high:.2g}"
 
 
 def _eighths(value: float, low: float, high: float, full: int) -> int:

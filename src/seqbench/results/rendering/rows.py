@@ -82,16 +82,16 @@ def _without(column: str, rows: Sequence[Mapping[str, str]]) -> list[dict[str, s
     return [{name: cell for name, cell in row.items() if name != column} for row in rows]
 
 
-def print_entries(entries: Mapping[str, str]) -> None:
+def print_entries(entries: Iterable[tuple[str, str]]) -> None:
     """Print names, each with its text beside it; on a terminal a long text goes on below its beginning."""
     console = standard_output()
     if not console.is_terminal:
-        print("\n".join(f"{printable(name)}  {printable(text)}" for name, text in entries.items()))
+        print("\n".join(f"{printable(name)}  {printable(text)}" for name, text in entries))
         return
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(no_wrap=True)
-    table.add_column()
-    for name, text in entries.items():
+    table.add_column(overflow="fold")
+    for name, text in entries:
         table.add_row(safe_text(name), safe_text(text))
     console.print(table)
 
