@@ -23,8 +23,9 @@ def on_terminal(monkeypatch):
     def on(width, print_, *args, **options):
         file = io.StringIO()
         console = Console(file=file, width=width, force_terminal=True, color_system=None)
-        monkeypatch.setattr(rows, "standard_output", lambda: console)
-        print_(*args, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr(rows, "standard_output", lambda: console)
+            print_(*args, **options)
         return [line.rstrip() for line in file.getvalue().splitlines()]
 
     return on

@@ -37,11 +37,11 @@ def test_trees_have_the_parents_of_their_batch(make_task):
 
 
 def test_an_answer_is_said_in_words(make_task):
-    assert make_task("task=parity").answer(torch.tensor([0.2, 0.8])) == "odd"
+    assert make_task("task=parity").in_words(torch.tensor([0.2, 0.8])) == "odd"
     reverse = make_task("task=reverse")
     likeliest = torch.nn.functional.one_hot(torch.tensor([3, 0, 8, 1]), 9)
-    assert reverse.answer(likeliest) == "3 0", "up to the end"
-    assert make_task("task=adding").answer(torch.tensor([1.25])) == "1.25"
+    assert reverse.in_words(likeliest) == "3 0", "up to the end"
+    assert make_task("task=adding").in_words(torch.tensor([1.25])) == "1.25"
 
 
 @pytest.mark.parametrize(

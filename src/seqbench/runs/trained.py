@@ -69,7 +69,7 @@ class TrainedRun(NamedTuple):
 
     def answer(self, sequences: Sequence[Any]) -> list[str]:
         """Return what the model makes of new sequences in words: the likeliest classes or tokens by name."""
-        return [self.task.answer(outputs) for outputs in self.predict(sequences)]
+        return [self.task.in_words(outputs) for outputs in self.predict(sequences)]
 
 
 def load_model(folder: str | Path, allowed_packages: Sequence[str] = ()) -> Model:

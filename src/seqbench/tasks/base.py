@@ -160,7 +160,7 @@ class Task(ABC):
             [reading.as_tensor(each, self.inputs, self.token_names()[0]) for each in sequences]
         )
 
-    def answer(self, outputs: Tensor) -> str:
+    def in_words(self, outputs: Tensor) -> str:
         """Return a model's outputs for one sequence in a reader's words: the likeliest of tokens or classes.
 
         Args:

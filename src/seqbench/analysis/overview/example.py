@@ -14,7 +14,6 @@ from seqbench.analysis.overview.plots import bars, image
 from seqbench.results.numbers import number
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.specs import Tokens
 
 #: Columns of the label before each line.
 LABEL = 9
@@ -37,29 +36,38 @@ def example(task: Task, row: Batch, width: int) -> list[str]:
     steps = row.inputs.shape[1] if row.lengths is None else int(row.lengths[0])
     inputs, targets, room = row.inputs[0, :steps], row.targets[0], width - LABEL
     names, target_names = task.token_names()
+    words = _words(inputs, names)
+    if words is not None:
+        given = _tokens("input", words, room)
+    elif (picture := task.picture(inputs)) is not None:
+        given = _labelled("input", image(picture.tolist(), room))
+    else:
+        given = _vectors("input", inputs, room)
     if not task.targets.per_step:
         answer = targets.reshape(-1).tolist()
         told = (number(value) if targets.is_floating_point() else target_names[value] for value in answer)
-        return [*_inputs(task, inputs, names, room), *_labelled("target", [", ".join(told)])]
+        return [*given, *_labelled("target", [", ".join(told)])]
     counts = torch.ones(len(targets), dtype=torch.bool) if row.mask is None else row.mask[0]
     aligned = len(targets) == row.inputs.shape[1]  # else the answer is a sequence of another length
     last = steps if aligned else int(counts.nonzero().max()) + 1
     targets, counts = targets[:last], counts[:last]
-    if targets.is_floating_point():
+    answers = _words(targets, target_names)
+    if answers is None:
         values = targets.reshape(last, -1).masked_fill(~counts[:, None], math.nan)
-        return [*_inputs(task, inputs, names, room), *_vectors("target", values, room)]
-    words = [target_names[i] if here else NOTHING for i, here in zip(targets, counts, strict=True)]
-    if aligned and isinstance(task.inputs, Tokens):
-        return _side_by_side([names[i] for i in inputs], words, room)
-    return [*_inputs(task, inputs, names, room), *_tokens("target", words, room)]
+        return [*given, *_vectors("target", values, room)]
+    answers = [answer if here else NOTHING for answer, here in zip(answers, counts, strict=True)]
+    if aligned and words is not None:
+        return _side_by_side(words, answers, room)
+    return [*given, *_tokens("target", answers, room)]
 
 
-def _inputs(task: Task, inputs: Tensor, names: Sequence[str], width: int) -> list[str]:
-    if isinstance(task.inputs, Tokens):
-        return _tokens("input", [names[i] for i in inputs], width)
-    if (picture := task.picture(inputs)) is not None:
-        return _labelled("input", image(picture.tolist(), width))
-    return _vectors("input", inputs, width)
+def _words(values: Tensor, names: Sequence[str]) -> list[str] | None:
+    """Return tokens, or the bits of a single channel, as words; None for other numbers."""
+    if not values.is_floating_point():
+        return [names[i] for i in values]
+    if values.numel() == len(values) and {*values.flatten().tolist()} == {0.0, 1.0}:
+        return [f"{value:.0f}" for value in values.flatten()]
+    return None
 
 
 def _tokens(label: str, words: Sequence[str], width: int) -> list[str]:

@@ -79,9 +79,9 @@ class TwoSequencesTask(Task):
         given = super().read(sequences)
         return given | {"steps": self.most_steps(given["inputs"].shape[1])}
 
-    def answer(self, outputs: Tensor) -> str:
+    def in_words(self, outputs: Tensor) -> str:
         """Return the tokens of an answer before its end."""
-        return super().answer(outputs[before_end(outputs.argmax(-1)[None], self.targets.end)[0]])
+        return super().in_words(outputs[before_end(outputs.argmax(-1)[None], self.targets.end)[0]])
 
     def most_steps(self, length: int) -> int:
         """Return the most tokens of the answer to an input of `length`, its end included."""
