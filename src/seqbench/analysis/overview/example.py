@@ -22,7 +22,7 @@ NOTHING = "·"
 #: Channels of a series that have a plot each; more are drawn as an image, a row for each.
 MOST_PLOTS = 4
 #: Lines of tokens, of which a longer sequence shows the first and the last.
-MOST_LINES = 8
+MOST_LINES = 12
 
 
 def example(task: Task, row: Batch, width: int) -> list[str]:

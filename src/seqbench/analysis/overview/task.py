@@ -23,6 +23,7 @@ def facts(task: Task) -> dict[str, str]:
         "target": task.targets.in_words,
         "length": f"{task.length}{steps}",
         "tested at": "" if task.eval_lengths == (task.length,) else ", ".join(map(str, task.eval_lengths)),
+        "closed loop": f"the last {task.horizon} steps of an evaluation" if task.horizon else "",
         "metric": f"{task.metric}, {_meaning(metric)}",
         "beside it": ", ".join(other.name for other in task.metrics if other.name != task.metric),
         "solved": _solved(task),

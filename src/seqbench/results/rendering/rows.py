@@ -30,8 +30,9 @@ def print_rows(
 ) -> None:
     """Print a table of text, and the notes below it.
 
-    Each row is one line, however long, unless it goes to a terminal that is narrower. There the column
-    `below` goes under its row; where that is not enough, cells take several lines.
+    Each row is one line, however long, unless it goes to a terminal that is narrower. There what all rows
+    share stands above them, and the column `below` under its row; where that is not enough, cells take
+    several lines.
 
     Args:
         rows: column to text, the same columns in each; without any there is no table.
@@ -43,24 +44,37 @@ def print_rows(
     if not console.is_terminal:
         console.width = LONGEST_LINE
     if rows:
-        table = _one_line_each(rows, right)
-        if _fits(table, console):
-            console.print(table, soft_wrap=True)
-        elif below and _fits(table := _one_line_each(_without(below, rows), right), console):
-            with console.capture() as printed:
-                console.print(table)
-            heading, *lines = printed.get().splitlines()
-            console.print(Text.from_ansi(heading))
-            for line, row in zip(lines, rows, strict=True):
-                console.print(Text.from_ansi(line), safe_text(f"    {row[below]}"), sep="\n", soft_wrap=True)
-        else:
-            table = empty_table(rows[0], right)
-            table.show_lines = True
-            for row in rows:
-                table.add_row(*map(safe_text, row.values()))
-            console.print(table)
+        _print_table(rows, right, below, console)
     if notes:
         console.print(safe_text(notes, style="dim"))
+
+
+def _print_table(
+    rows: Sequence[Mapping[str, str]], right: Collection[str], below: str, console: Console
+) -> None:
+    if _fits(table := _one_line_each(rows, right), console):
+        console.print(table, soft_wrap=True)
+        return
+    if shared := {name: cell for name, cell in rows[0].items() if all(row[name] == cell for row in rows[1:])}:
+        console.print(safe_text(", ".join(f"{name} {cell}".strip() for name, cell in shared.items() if cell)))
+        rows = [_without(shared, row) for row in rows]
+    if _fits(table := _one_line_each(rows, right), console):
+        console.print(table, soft_wrap=True)
+    elif below in rows[0] and _fits(
+        table := _one_line_each([_without([below], row) for row in rows], right), console
+    ):
+        with console.capture() as printed:
+            console.print(table)
+        heading, *lines = printed.get().splitlines()
+        console.print(Text.from_ansi(heading))
+        for line, row in zip(lines, rows, strict=True):
+            console.print(Text.from_ansi(line), safe_text(f"    {row[below]}"), sep="\n", soft_wrap=True)
+    else:
+        table = empty_table(rows[0], right)
+        table.show_lines = True
+        for row in rows:
+            table.add_row(*map(safe_text, row.values()))
+        console.print(table)
 
 
 def _one_line_each(rows: Sequence[Mapping[str, str]], right: Collection[str]) -> Table:
@@ -78,8 +92,8 @@ def _fits(table: Table, console: Console) -> bool:
     )
 
 
-def _without(column: str, rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    return [{name: cell for name, cell in row.items() if name != column} for row in rows]
+def _without(columns: Collection[str], row: Mapping[str, str]) -> dict[str, str]:
+    return {name: cell for name, cell in row.items() if name not in columns}
 
 
 def print_entries(entries: Iterable[tuple[str, str]]) -> None:
@@ -101,7 +115,9 @@ def empty_table(columns: Iterable[str], right: Collection[str] = ()) -> Table:
     table = Table(box=box.HORIZONTALS, padding=(0, 2, 0, 0), pad_edge=False)
     for name in columns:
         number = name in right
-        table.add_column(safe_text(name), justify="right" if number else "left", no_wrap=number)
+        table.add_column(
+            safe_text(name), justify="right" if number else "left", no_wrap=number, overflow="fold"
+        )
     return table
 
 

@@ -46,12 +46,12 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
 def parts(comparison: Comparison, width: int) -> Iterator[RenderableType]:
     """Yield what rich prints of a comparison: a block for every task, then the legend of all.
 
-    Lengths that do not fit beside one another in `width` columns go below.
+    Lengths that do not fit beside one another in `width` columns go below, without the columns of the side.
     """
     for block in blocks(comparison):
         yield safe_text(f"\n{block.heading}", style="bold")
-        for lengths in _side_by_side(block, width):
-            yield _cells(block.table[lengths + block.side], block.side)
+        for i, lengths in enumerate(_side_by_side(block, width)):
+            yield _cells(block.table[lengths + ([] if i else block.side)], block.side)
     yield safe_text(legend(comparison), style="dim")
 
 
@@ -62,9 +62,8 @@ def _side_by_side(block: Block, width: int) -> list[list[str]]:
         return max(len(line) for text in texts for line in text.split("\n")) + PADDING
 
     room = width - wide(name.replace(" (", "\n(") for name in block.table.index)
-    room -= sum(wide([name, *block.table[name]]) for name in block.side)
     groups: list[list[str]] = [[]]
-    left = room
+    left = room - sum(wide([name, *block.table[name]]) for name in block.side)
     for name in (column for column in block.table.columns if column not in block.side):
         left -= (needed := wide([name, *block.table[name]]))
         if left < 0 and groups[-1]:
