@@ -23,20 +23,20 @@ LOOK_SECONDS = 2.0
 Show = Callable[[int, Callable[[str], object]], Iterable[RenderableType]]
 
 
-def watch(places: Iterable[str | Path], show: Show) -> None:
+def watch(named: Iterable[str | Path], show: Show) -> None:
     """Show a table until Ctrl-C, and again whenever results were written or removed.
 
     On a terminal it stays in its place; elsewhere each table follows the one before.
 
     Args:
-        places: folders of runs, or exported files.
+        named: folders of runs, or exported files.
         show: reads them.
 
     Raises:
         StoreError: a place is not there.
         ConfigError: as `show` does.
     """
-    places = list(map(Path, places))
+    places = list(map(Path, named))
     for place in places:
         check_there(place)
     console = standard_output()
