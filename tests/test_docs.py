@@ -7,6 +7,8 @@ import json
 import re
 import shlex
 import shutil
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 import yaml
 
-from seqbench.cli import main
+from seqbench.cli import main, watch
 from seqbench.config.presets import preset_names
 from seqbench.data.images import write_images
 from seqbench.data.source import mirror_file
@@ -97,7 +99,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
         ]
     elif words[1] == "span":
         words += [*SMALL[:2], "n_seeds=3", "max=10", "task.eval_size=20", "logger=none"]
-    elif words[1] not in ("ls", "report", "compare", "plot", "runs", "data", "analyse", "--cfg"):
+    elif words[1] not in ("ls", "report", "compare", "plot", "runs", "data", "analyse", "show", "--cfg"):
         words += SMALL
         if "logger" not in command and command != WITH_DASHBOARD:
             words.append("logger=none")
@@ -105,6 +107,8 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
             words.append("task.length=20")
         if not {*WHOLE} & {*words}:
             words.append("task.validation_size=20" if "mnist" in command else "task.eval_size=20")
+    if "--watch" in words:
+        monkeypatch.setattr(watch, "sleep", lambda _: signal.raise_signal(signal.SIGINT))
     monkeypatch.setattr(sys, "argv", words)
     try:
         main()

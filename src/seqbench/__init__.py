@@ -6,6 +6,8 @@
     runs = seqbench.train(cfg)                  # one Result per seed
     table = seqbench.load_results("runs")       # pandas.DataFrame, one row per run
     curves = seqbench.load_curves("runs")       # pandas.DataFrame, one row per measurement in training
+    model = seqbench.load_model("runs/adding/lstm-1234abcd/seed-0")    # with its trained weights
+    run = seqbench.load_run("runs/adding/lstm-1234abcd/seed-0")        # with its task: run.predict([…])
 
 Names are loaded when they are first used: `import seqbench` is quick, and `seqbench --help` needs no torch.
 """
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from seqbench.runs.result import Result
     from seqbench.runs.schedule import train
     from seqbench.runs.store import load_results
+    from seqbench.runs.trained import load_model, load_run
 
 _HOMES = {
     "build_model": "config.build",
@@ -31,10 +34,22 @@ _HOMES = {
     "compose": "config.compose",
     "Result": "runs.result",
     "load_curves": "results.curves",
+    "load_model": "runs.trained",
     "load_results": "runs.store",
+    "load_run": "runs.trained",
     "train": "runs.schedule",
 }
-__all__ = ["Result", "build_model", "build_task", "compose", "load_curves", "load_results", "train"]
+__all__ = [
+    "Result",
+    "build_model",
+    "build_task",
+    "compose",
+    "load_curves",
+    "load_model",
+    "load_results",
+    "load_run",
+    "train",
+]
 
 
 forget_what_is_no_number()

@@ -60,7 +60,7 @@ def test_what_is_not_as_the_run_left_it_is_refused(trained):
     with pytest.raises(StoreError, match=r"is not the folder of a trained run: .*best.pt is missing"):
         load_run(trained)
     (trained / "result.json").unlink()
-    with pytest.raises(StoreError, match=r"is not the folder of a trained run: it has no result.json\.$"):
+    with pytest.raises(StoreError, match=r"it has no result.json, so that the run has not ended; the same "):
         load_run(trained)
 
 
@@ -113,3 +113,77 @@ def test_other_data_are_refused():
         load_run(folder)
     again = seqbench.train(compose([*overrides, "logger=none"]))
     assert again[0].hash != folder.parent.name.rpartition("-")[2] and again[0].data is not None
+
+
+def test_a_model_is_loaded_to_be_used(trained):
+    model = seqbench.load_model(str(trained))
+    best = torch.load(trained / "checkpoints" / "best.pt", weights_only=True)
+    assert not model.training and all(
+        torch.equal(best[key], part) for key, part in model.state_dict().items()
+    )
+    inputs = torch.randn(3, 5, 1)
+    outputs, _ = model(inputs)
+    run = seqbench.load_run(trained)
+    assert run.model.training, "a run is opened as it was left"
+    probabilities = torch.stack(run.predict(list(inputs)))
+    assert torch.equal(probabilities, outputs.softmax(-1)) and run.model.training
+    assert run.answer(list(inputs)) == [str(class_) for class_ in outputs.argmax(-1).tolist()]
+
+
+def test_sequences_of_other_lengths_are_predicted_as_if_each_were_alone(trained):
+    run = seqbench.load_run(trained)
+    one, two = [1.0, 1.0, 1.0, 0.5, 0.1, 0.2, 0.3], [-1.0, -1.0, -1.0, 0.5]
+    together = run.predict([one, two])
+    torch.testing.assert_close(together, [*run.predict([one]), *run.predict([two])])
+
+
+def test_outputs_of_steps_end_with_their_sequence():
+    seqbench.train(compose(["task=embedded_reber", *TINY[2:], "trainer.max_steps=1", "logger=none"]))
+    run = seqbench.load_run(next(Path("runs").glob("*/*/seed-0")))
+    long, short = run.predict(["B T B P V", "B T"])
+    assert (long.shape, short.shape) == ((5, 7), (2, 7))
+    torch.testing.assert_close(long[:2], short)
+    assert {*run.answer(["B T"])[0].split()} <= {*"BTPSXVE"}
+
+
+def test_an_answer_ends_where_its_model_says_so():
+    overrides = [
+        "task=reverse",
+        "task.length=3",
+        "task.eval_lengths=[3]",
+        "task.eval_size=4",
+        "model=seq2seq",
+    ]
+    seqbench.train(compose([*overrides, *TINY[4:], "trainer.max_steps=1", "logger=none"]))
+    run = seqbench.load_run(next(Path("runs").glob("*/*/seed-0")))
+    (outputs,) = run.predict(["3 0 7"])
+    assert outputs.shape == (4, 9)
+    likeliest = outputs.argmax(-1).tolist()
+    said = likeliest[: likeliest.index(8)] if 8 in likeliest else likeliest
+    assert run.answer(["3 0 7"]) == [" ".join(map(str, said))]
+
+
+def test_a_folder_of_anything_else_is_refused(trained):
+    for folder, reason in (
+        (Path("runs/nothing"), r"^runs/nothing is not the folder of a trained run: it is not there\.$"),
+        (Path("runs"), r"it has no result.json; give that of a seed, such as runs/latch/rnn-.*/seed-0\.$"),
+        (trained.parent, r"give that of a seed, such as runs/latch/rnn-.*/seed-0\.$"),
+    ):
+        with pytest.raises(StoreError, match=reason):
+            seqbench.load_model(folder)
+    text = (trained / "result.json").read_text()
+    (trained / "result.json").write_text(text.replace('"schema": 3', '"schema": 2'))
+    with pytest.raises(StoreError, match="was stored under schema 2, and this version of seqbench reads 3"):
+        seqbench.load_model(trained)
+
+
+def test_weights_of_another_configuration_are_refused(trained):
+    wider = ["model.hidden_size=4", "trainer.max_steps=2", "trainer.eval_every=1", "logger=none"]
+    seqbench.train(compose([*TINY, *wider]))
+    (other,) = (folder for folder in Path("runs").glob("*/*/seed-0") if folder != trained)
+    shutil.copy(other / "checkpoints" / "best.pt", trained / "checkpoints")
+    with pytest.raises(DamagedFileError, match=r"best.pt is damaged: it is not what the run wrote\.$"):
+        seqbench.load_model(trained)
+    shutil.copy(other / "result.json", trained)
+    with pytest.raises(StoreError, match="and lies in another folder"):
+        seqbench.load_model(trained)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 
 from seqbench.errors import say
 from seqbench.runs.places import PlacedRun, read_places
@@ -32,14 +33,18 @@ def add_choice(parser: ArgumentParser) -> None:
     repeated("--where", "KEY=VALUE", "only runs with this value, or one of several: optim.lr=0.01,0.03")
 
 
-def chosen(args: Namespace) -> list[PlacedRun]:
+def chosen(args: Namespace, warn: Callable[[str], object] = say) -> list[PlacedRun]:
     """Return the runs that the arguments of a command choose.
+
+    Args:
+        args: those of `add_choice`.
+        warn: called with a sentence about runs that are left out.
 
     Raises:
         ConfigError, StoreError: as for `read_places`.
     """
     named = [f"{key}={','.join(names)}" for key in ("task", "model") if (names := getattr(args, key))]
-    return read_places(args.places, say, [*named, *args.where])
+    return read_places(args.places, warn, [*named, *args.where])
 
 
 def add_models(parser: ArgumentParser) -> None:

@@ -41,7 +41,8 @@ def _print(comparison: ModelComparison) -> None:
     if over_tasks := overall_rows(comparison):
         print()
         print_rows(over_tasks)
-    print("\n" + "\n".join(sentences(comparison)))
+    print()
+    print_rows([], "\n".join(sentences(comparison)))
 
 
 def _parser() -> Arguments:

@@ -32,9 +32,12 @@ Train
   A run that has a result is read and not trained again; a run that was stopped is resumed.
 
 Look
-  seqbench ls [GROUP …]              every task, model, experiment …, one line each
+  seqbench ls [GROUP …] [--format text|md]
+                                     every task, model, experiment …, one line each
+  seqbench show task=latch model=lstm [--sample N]
+                                     what a task and a model are: an example, equations, sizes
   seqbench report [RUNS …] [--task T] [--model M] [--where KEY=VALUE] [--sort COLUMN]
-                  [--format table|md|latex|csv|json] [--out DIR]
+                  [--format table|md|latex|csv|json] [--out DIR] [--watch]
                                      the table of all runs, or of those; RUNS are folders or exported files
   seqbench plot curves|steps|span|compare [RUNS …] [--task T] [--model M] [--where KEY=VALUE] [--out FILE]
                                      learning curves; how many runs have solved their task by when
@@ -62,7 +65,7 @@ Your own code is used if you name its package: allowed_packages=[mypackage], or 
 More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra.launcher.n_jobs=2 (processes)
 """
 
-NAMES = ("span", "search", "report", "compare", "plot", "runs", "analyse", "ls", "data")
+NAMES = ("span", "search", "report", "compare", "plot", "runs", "analyse", "show", "ls", "data")
 #: The module that runs each command, by its `main`, with the arguments after the command's name.
 COMMANDS = {name: f"seqbench.cli.{name}" for name in NAMES}
 

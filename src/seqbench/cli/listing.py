@@ -77,9 +77,8 @@ def show(rows: Sequence[Row], notes: str, format: str) -> None:
     if format != "table":
         print((rows_to_json if format == "json" else rows_to_csv)(rows), end="")
         return
-    print_rows(
-        [_as_text(row) for row in rows], notes, right=("length", "seed", "steps", "time", "age", "size")
-    )
+    right = ("length", "seed", "steps", "time", "age", "size")
+    print_rows([_as_text(row) for row in rows], notes, right, below="folder")
 
 
 def total(runs: Sequence[StoredRun]) -> str:

@@ -112,7 +112,7 @@ def main(argv: list[str]) -> int:
             say(f"{each.part.model} trial {trial.number} failed: {trial.error}")
     with reader_may_leave():
         print()
-        print_rows(rows(every), right=NUMBERS)
+        print_rows(rows(every), right=NUMBERS, below="best configuration")
         print(compared(search))
         print(f"{search.folder / SEARCH_FILE} has every trial. On fresh seeds:")
         for what, command in commands(search).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,8 @@ LISTS = ("callbacks", "logger")
 SUBGROUPS = ("model/readout",)
 #: Groups of which no run is composed: `seqbench search search=gru`.
 OTHER_GROUPS = ("search",)
+#: A comment of a preset that says something under a word: `# Solved: the accuracy of the IRNN.`
+_SAYS = re.compile(r"([A-Z]\w*): (.*)")
 
 
 def user_presets() -> Path | None:
@@ -58,12 +61,33 @@ def preset_names(group: str) -> list[str]:
 
 def describe(group: str, name: str) -> str:
     """Return the first comment of a preset that is not an instruction to Hydra, such as `@package`."""
+    return next(iter(_head(group, name)), "").rstrip(".")
+
+
+def noted(group: str, name: str, word: str) -> str:
+    """Return what a preset's first comments say after a word and a colon, such as `Kind`, `Solved`, `Data`.
+
+    A preset that does not say it takes it from those of its group that it builds on. Empty if none says it.
+    """
+    said = _says(group, name, word)
+    return said or next(filter(None, (_says(group, each, word) for each in lineage(group, name)[1:])), "")
+
+
+def _says(group: str, name: str, word: str) -> str:
+    found = (_SAYS.match(line) for line in _head(group, name))
+    return next((each[2].rstrip(".") for each in found if each and each[1] == word), "")
+
+
+def commands(group: str, name: str) -> list[str]:
+    """Return the commands that a preset's first comments show."""
+    return [line for line in _head(group, name) if line.startswith("seqbench ")]
+
+
+def _head(group: str, name: str) -> list[str]:
+    """Return the comments at the head of a preset, without instructions to Hydra, such as `@package`."""
     path = _find(group, name)
-    assert path is not None
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        if line.startswith("#") and "@package" not in line:
-            return line.lstrip("# ").rstrip(".")
-    return ""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path else []
+    return [line.lstrip("# ") for line in lines if line.startswith("#") and "@package" not in line]
 
 
 def default_preset(group: str) -> str:
@@ -107,6 +131,29 @@ def model_accepts(name: str, allowed: Sequence[str] = ()) -> tuple[str, ...]:
         allowed: packages that a `_target_` may come from, besides the built-in ones.
     """
     return _accepts(name, _folders(), tuple(allowed))
+
+
+def default_task(model: str, allowed: Sequence[str] = ()) -> str | None:
+    """Return the task preset at which a model is shown where none is named; None if no task fits it.
+
+    That is the usual one, or, if the model does not take it, the first that it takes and that reads no data.
+    Nothing is composed or built.
+    """
+    fitting = model_accepts(model, allowed)
+    usual = default_preset("task")
+    free = [name for name in preset_names("task") if "data_dir" not in preset_node("task", name)]
+    return next((name for name in (usual, *free) if _kind(name, _folders(), tuple(allowed)) in fitting), None)
+
+
+@cache
+def _kind(task: str, folders: tuple[Path, ...], allowed: tuple[str, ...]) -> str | None:
+    from seqbench.config.targets import kind_of, locate
+
+    try:
+        target = str(preset_node("task", task).get("_target_", ""))
+        return str(getattr(locate(target, "task._target_", kind_of("task"), allowed), "kind", None))
+    except (SeqbenchError, OSError, yaml.YAMLError):
+        return None
 
 
 @cache

@@ -93,3 +93,15 @@ def chrono_bias(units: int, longest: int) -> Tensor:
             f"chrono={longest} leaves no range of time constants; give the longest dependency, at least 3."
         )
     return torch.empty(units).uniform_(1, longest - 1).log()
+
+
+def time_constants(kept: Tensor) -> str:
+    """Return the time constants of units as a phrase: `time constants of 1 to 100 steps`.
+
+    Args:
+        kept: the share of its state that each unit keeps at a step, from 0 to 1. One that keeps a share α
+            holds inputs for 1/(1 − α) steps in the mean.
+    """
+    low, high = (1 / max(1 - float(end), 1e-9) for end in (kept.min(), kept.max()))
+    ends = dict.fromkeys(f"{steps:.3g}" if steps < 1e6 else "∞" for steps in (low, high))
+    return f"time constants of {' to '.join(ends)} steps"

@@ -81,6 +81,15 @@ class Model(nn.Module):
     def check_length(self, steps: int) -> None:
         """Raise a ValueError if the model cannot be used on sequences of `steps` steps."""
 
+    def time_scales(self) -> list[str]:
+        """Return over how many steps the model reaches by its making, a phrase for each kind of part."""
+        told = (module.time_scales() for module in self.modules() if isinstance(module, Cell))
+        return list(dict.fromkeys(phrase for phrase in told if phrase))
+
+    def explained_by(self) -> list[type[nn.Module]]:
+        """Return the classes whose docstrings hold the model's equations, the outermost first."""
+        return [type(self), *cell_classes(self)]
+
     def recurrent_matrices(self) -> dict[str, Tensor]:
         """Return the square matrices that multiply a state, by the letters of the docstrings."""
         return recurrent_matrices(self)
@@ -104,6 +113,12 @@ class Model(nn.Module):
             ValueError: there is nothing to observe.
         """
         raise ValueError(self.unobservable())
+
+
+def cell_classes(module: nn.Module) -> list[type[nn.Module]]:
+    """Return the classes whose docstrings hold the equations of the cells in a module, each once."""
+    cells = (part for part in module.modules() if isinstance(part, Cell))
+    return list(dict.fromkeys(cell.explained_by() for cell in cells))
 
 
 def recurrent_matrices(module: nn.Module) -> dict[str, Tensor]:

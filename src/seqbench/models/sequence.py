@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seqbench.models.body import Stack, States
 from seqbench.models.feedback import Fed, OutputFeedback
-from seqbench.models.model import Model
+from seqbench.models.model import Model, cell_classes
 from seqbench.models.observations import Observation
 from seqbench.models.readouts import LinearReadout, SolvedReadout
 from seqbench.models.unfold import Cell, Engine, StateOf, unfold
@@ -109,6 +109,15 @@ class SequenceModel(Model):
     @property
     def trained_part(self) -> nn.Module:
         return self.readout if self.solves_readout else self
+
+    def time_scales(self) -> list[str]:
+        delays = ", ".join(map(str, self.body.dilations))
+        dilated = [f"states of {delays} steps before, layer by layer"] if self.body.dilations[-1] > 1 else []
+        return [*dilated, *super().time_scales()]
+
+    def explained_by(self) -> list[type[nn.Module]]:
+        readout = type(self.readout)
+        return [*cell_classes(self.body), *([readout] if readout is not LinearReadout else [])]
 
     def obstacle_to_stepping(self) -> str | None:
         """Return why the state is not that of one step in each layer; None if it is."""

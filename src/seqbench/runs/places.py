@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from seqbench.runs.exchange import NUMBERS, is_curves, read_export
 from seqbench.runs.files import DamagedFileError, read_checked
 from seqbench.runs.result import Result
 from seqbench.runs.selection import select
-from seqbench.runs.store import no_results, read_runs
+from seqbench.runs.store import RESULT_FILE, no_results, read_runs
 
 #: Where the folders of runs lie in a place: in that of all runs, of a task, or of a configuration.
 PATTERNS = ("*/*-*/seed-*", "*-*/seed-*", "seed-*")
@@ -88,9 +89,7 @@ def read_places(
 def _in_place(place: Path, warn: Callable[[str], object]) -> list[PlacedRun]:
     if place.is_file():
         return [PlacedRun(entry.result, place, entry.curves) for entry in read_export(place)]
-    if not place.is_dir() and place != Path("runs"):
-        where = f" --where {place} chooses runs." if "=" in place.name else ""
-        raise StoreError(f"There is no folder of runs and no exported file {place}.{where}")
+    check_there(place)
     seeds = (seed for pattern in PATTERNS for seed in place.glob(pattern))
     folders = sorted(
         {s.parent for s in seeds if not any(part.startswith(".") for part in s.relative_to(place).parts)}
@@ -98,6 +97,27 @@ def _in_place(place: Path, warn: Callable[[str], object]) -> list[PlacedRun]:
     if not (found := read_runs(folders, warn)):
         raise no_results(place)
     return [PlacedRun(result, folder) for folder, result in found]
+
+
+def check_there(place: Path) -> None:
+    """Raise a StoreError where a place is neither a folder nor a file, unless it is the default, `runs`."""
+    if not place.exists() and place != Path("runs"):
+        where = f" --where {place} chooses runs." if "=" in place.name else ""
+        raise StoreError(f"There is no folder of runs and no exported file {place}.{where}")
+
+
+def written(places: Iterable[Path]) -> frozenset[tuple[Path, int]]:
+    """Return the results and the exported files in places, each with when it was written, in ns since 1970.
+
+    It is quick to have, and another one where something was written or removed.
+    """
+    found = []
+    for place in places:
+        results = (result for pattern in PATTERNS for result in place.glob(f"{pattern}/{RESULT_FILE}"))
+        for path in [place] if place.is_file() else results:
+            with suppress(OSError):  # it may be gone by now
+                found.append((path, path.stat().st_mtime_ns))
+    return frozenset(found)
 
 
 def _newer(run: PlacedRun, other: PlacedRun) -> bool:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
+from torch import Tensor
 
 from seqbench.config.build import build_model, build_task
 from seqbench.config.trust import allow
 from seqbench.errors import StoreError, one_line
+from seqbench.models.model import Model
 from seqbench.runs.files import DamagedFileError, from_bytes, read_checked
 from seqbench.runs.store import BEST_WEIGHTS, RESULT_FILE, read_result
 from seqbench.tasks.base import Task
@@ -30,13 +32,64 @@ class TrainedRun(NamedTuple):
     name: str
     cfg: DictConfig
     task: Task
-    model: nn.Module
+    model: Model
+
+    def predict(self, sequences: Sequence[Any]) -> list[Tensor]:
+        """Return what the model makes of new sequences.
+
+            run = seqbench.load_run("runs/latch/lstm-1234abcd/seed-0")
+            (probabilities,) = run.predict([[1.0, 1.0, 1.0, 0.3, -0.5]])    # (2,), of the two classes
+
+        Args:
+            sequences: each a text of tokens, a list of tokens by name or by number, or numbers (T, F); see
+                `seqbench.tasks.reading.as_tensor`. Their lengths may differ.
+
+        Returns:
+            For each sequence its outputs on the scale of the targets, see `Target.probabilities`: (O,), or
+            (T, O) if there is one at each step.
+
+        Raises:
+            DataError: a sequence is none that the task could have.
+        """
+        given = self.task.read(sequences)
+        wanted = inspect.signature(self.model.forward).parameters
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                outputs, _ = self.model(**{name: part for name, part in given.items() if name in wanted})
+        finally:
+            self.model.train(training)
+        outputs = outputs[0] if isinstance(outputs, tuple) else outputs  # a story's answer, and its facts
+        found = self.task.targets.probabilities(outputs)
+        steps = given["inputs"].shape[1]
+        if "lengths" not in given or found.ndim < 3 or found.shape[1] != steps:
+            return list(found)
+        return [each[:length] for each, length in zip(found, given["lengths"], strict=True)]
+
+    def answer(self, sequences: Sequence[Any]) -> list[str]:
+        """Return what the model makes of new sequences in words: the likeliest classes or tokens by name."""
+        return [self.task.in_words(outputs) for outputs in self.predict(sequences)]
 
 
-def load_run(folder: Path, allowed_packages: Sequence[str] = ()) -> TrainedRun:
+def load_model(folder: str | Path, allowed_packages: Sequence[str] = ()) -> Model:
+    """Return the model of a trained run, with the weights of its best evaluation, in evaluation mode.
+
+    Args:
+        folder: `<runs_dir>/<task>/<model>-<hash>/seed-<n>`.
+        allowed_packages: as for `load_run`.
+
+    Raises:
+        StoreError, DataError, ConfigError: as for `load_run`.
+    """
+    return load_run(folder, allowed_packages).model.eval()
+
+
+def load_run(folder: str | Path, allowed_packages: Sequence[str] = ()) -> TrainedRun:
     """Open the folder `<runs_dir>/<task>/<model>-<hash>/seed-<n>` of a trained run.
 
-    Torch's global generator is left as it was.
+    Nothing in the folder is executed: weights are read as tensors alone, and the configuration builds what
+    it could build in training. Torch's global generator is left as it was.
 
     Args:
         folder: of the run.
@@ -44,13 +97,15 @@ def load_run(folder: Path, allowed_packages: Sequence[str] = ()) -> TrainedRun:
             (`seqbench.config.trust`). What the run's configuration allows does not count.
 
     Raises:
-        StoreError: the folder is not that of a trained run, a file is damaged, the data are others than those
-            that the run was trained with, or its weights do not fit the model.
+        StoreError: the folder is not that of a trained run, a file is damaged or of another schema, the data
+            are others than those that the run was trained with, or its weights do not fit the model.
+        DataError: the task reads data that are missing.
         ConfigError: the configuration cannot be used.
     """
+    folder = Path(folder)
     result = read_result(folder)
     if result is None:
-        raise StoreError(f"{folder} is not the folder of a trained run: it has no {RESULT_FILE}.")
+        raise StoreError(f"{folder} is not the folder of a trained run: {_lacking(folder)}.")
     if BEST_WEIGHTS not in result.sha256:
         imported = result.status in ("solved", "finished")
         reason = (
@@ -84,7 +139,19 @@ def load_run(folder: Path, allowed_packages: Sequence[str] = ()) -> TrainedRun:
     return TrainedRun(folder.resolve().parent.name, cfg, task, model)
 
 
-def _check_fits(weights: dict[str, torch.Tensor], model: nn.Module) -> None:
+def _lacking(folder: Path) -> str:
+    """Return why a folder without a result is not that of a trained run."""
+    if not folder.is_dir():
+        return "it is not there"
+    if (folder / "config.yaml").exists():
+        return f"it has no {RESULT_FILE}, so that the run has not ended; the same command goes on with it"
+    seeds = sorted(
+        found for pattern in ("seed-*", "*/seed-*", "*/*/seed-*") for found in folder.glob(pattern)
+    )
+    return f"it has no {RESULT_FILE}" + (f"; give that of a seed, such as {seeds[0]}" if seeds else "")
+
+
+def _check_fits(weights: dict[str, torch.Tensor], model: Model) -> None:
     """Raise a ValueError where weights have other names, shapes or types than those of a model."""
     if not isinstance(weights, dict):
         raise ValueError("it is no set of weights")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from seqbench.results.numbers import MISSING
 from seqbench.results.pages import write_page
 from seqbench.results.rendering.rows import print_rows
 from seqbench.results.report import made_with
@@ -53,13 +54,13 @@ class Found(NamedTuple):
 
 def show(found: Found) -> None:
     """Print the tables."""
-    print()
-    print_rows(span_rows(found.entrants), "\n".join([LEGEND, *protocol_lines(found.entrants)]))
-    print()
-    print_rows(cost_rows(found.entrants), COSTS)
-    if rows := detail_rows(found.entrants):
+    costs = [row for row in cost_rows(found.entrants) if {row["sequences"], row["FLOPs"]} != {MISSING}]
+    tables = [(span_rows(found.entrants), LEGEND), (costs, COSTS), (detail_rows(found.entrants), DETAILS)]
+    for rows, _ in (shown := [table for table in tables if table[0]]):
         print()
-        print_rows(rows, DETAILS, right=NUMBERS)
+        print_rows(rows, right=NUMBERS)
+    print()
+    print_rows([], "\n".join([*(legend for _, legend in shown), *protocol_lines(found.entrants)]))
 
 
 def write(found: Found, stem: Path) -> list[Path]:

@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from seqbench.tasks import reading
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Direction, Measures, Metric
 from seqbench.tasks.span import Span
-from seqbench.tasks.specs import Input, Target
+from seqbench.tasks.specs import Classes, Input, Target
 
 
 def generator(split: str, *key: int) -> torch.Generator:
@@ -145,6 +146,34 @@ class Task(ABC):
     def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
         """Return what a reader calls the tokens of the inputs, and those (or the classes) of the targets."""
         return [str(i) for i in range(self.inputs.size)], [str(i) for i in range(self.targets.size)]
+
+    def read(self, sequences: Sequence[Any]) -> dict[str, Any]:
+        """Return new sequences as the arguments of a model's `forward`, by name: `inputs`, `lengths`, ….
+
+        Args:
+            sequences: each as `reading.as_tensor` takes it. Shorter ones are padded on the right.
+
+        Raises:
+            DataError: one is none that the task could have.
+        """
+        return reading.padded(
+            [reading.as_tensor(each, self.inputs, self.token_names()[0]) for each in sequences]
+        )
+
+    def in_words(self, outputs: Tensor) -> str:
+        """Return a model's outputs for one sequence in a reader's words: the likeliest of tokens or classes.
+
+        Args:
+            outputs: (O,), or (T, O) if there is one at each step. Of targets that are numbers they are these.
+        """
+        if not isinstance(self.targets, Classes):
+            return " ".join(f"{value:.4g}" for value in outputs.flatten().tolist())
+        names = self.token_names()[1]
+        return " ".join(names[i] for i in outputs.argmax(-1).reshape(-1).tolist())
+
+    def picture(self, inputs: Tensor) -> Tensor | None:
+        """Return the image (H, W) that the inputs (T, F) of one sequence are; None if they are none."""
+        return None
 
     def model_arguments(self) -> dict[str, Any]:
         """Return the arguments that a model's constructor may ask for, by name."""

@@ -19,11 +19,21 @@ from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Measures, Metric, loss, share
 
 
+def counted(count: int, name: str) -> str:
+    """Return a number of things: `1 number`, `2 numbers`."""
+    return f"{count} {name}{'s' * (count != 1)}"
+
+
 @dataclass(frozen=True)
 class Input(ABC):
     """Input spec. A family with another kind of input derives its own, with further arguments."""
 
     size: int
+
+    @property
+    def in_words(self) -> str:
+        """What a model reads, in a phrase."""
+        return f"{counted(self.size, 'number')} at each step"
 
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
@@ -33,6 +43,10 @@ class Input(ABC):
 @dataclass(frozen=True)
 class Tokens(Input):
     """Input spec: one of `size` symbols at each step."""
+
+    @property
+    def in_words(self) -> str:
+        return f"one of {self.size} symbols at each step"
 
     def arguments(self) -> dict[str, Any]:
         return {"input_size": self.size, "tokens": True}
@@ -52,6 +66,16 @@ class Target(ABC):
 
     size: int
     per_step: bool
+
+    @property
+    def one_in_words(self) -> str:
+        """One target, in a phrase: `1 number`."""
+        return counted(self.size, "number")
+
+    @property
+    def in_words(self) -> str:
+        """The targets of a sequence, in a phrase: `1 number at each step`."""
+        return f"{self.one_in_words} {'at each step' if self.per_step else 'after the last step'}"
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments that a model's constructor may ask for, by name."""
@@ -91,6 +115,10 @@ class Target(ABC):
 
 class Classes(Target):
     """One of `size` classes. The outputs are unnormalised log-probabilities; the loss is in nats."""
+
+    @property
+    def one_in_words(self) -> str:
+        return f"one of {self.size} classes"
 
     def arguments(self) -> dict[str, Any]:
         return super().arguments() | {"classes": True}
@@ -134,6 +162,10 @@ class Bits(Target):
     Two metrics are of a sequence and not of a step: `bits`, the code length of all its bits that count, and
     `bit_errors`, the number of these that are predicted wrongly.
     """
+
+    @property
+    def one_in_words(self) -> str:
+        return counted(self.size, "bit")
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

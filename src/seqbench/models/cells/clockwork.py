@@ -73,6 +73,9 @@ class ClockworkRNN(AffineCell):
                 "and the longest have no unit; give fewer, or more units."
             )
 
+    def time_scales(self) -> str | None:
+        return f"periods of {', '.join(map(str, dict.fromkeys(self._periods)))} steps"
+
     @property
     def masked_weight(self) -> Float[Tensor, "H H"]:
         """W with zeros from shorter to longer periods."""

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seqbench.models.cells.affine import AffineCell
-from seqbench.models.init import set_spectral_radius, sparsify
+from seqbench.models.init import set_spectral_radius, sparsify, time_constants
 from seqbench.models.unfold import State
 
 
@@ -74,6 +74,9 @@ class EchoState(AffineCell):
         self.b.uniform_(-1, 1).mul_(bias_scale)
         sparsify(self.W, max(1, round(connectivity * hidden_size)))
         set_spectral_radius(self.W, spectral_radius)
+
+    def time_scales(self) -> str | None:
+        return time_constants(torch.tensor(self.alpha)) if self.alpha else None
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         (h,) = state

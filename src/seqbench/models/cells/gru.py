@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from seqbench.models.cells.affine import AffineCell
-from seqbench.models.init import RecurrentInit, chrono_bias
+from seqbench.models.init import RecurrentInit, chrono_bias, time_constants
 from seqbench.models.native import run_native
 from seqbench.models.unfold import State
 
@@ -79,6 +79,9 @@ class GRU(AffineCell):
                     f"update_bias={update_bias} is replaced by what chrono={chrono} draws; give one of them."
                 )
             self.bias("u").copy_(chrono_bias(hidden_size, chrono))
+
+    def time_scales(self) -> str | None:
+        return time_constants(torch.sigmoid(self.bias("u")))
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         h = state[0]

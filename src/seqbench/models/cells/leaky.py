@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seqbench.models.cells.affine import AffineCell
-from seqbench.models.init import RecurrentInit
+from seqbench.models.init import RecurrentInit, time_constants
 from seqbench.models.unfold import State
 
 
@@ -66,6 +66,9 @@ class LeakyRNN(AffineCell):
         self.logit_alpha = nn.Parameter(torch.logit(start)) if learn_alpha else None
         self.fixed_alpha: Tensor
         self.register_buffer("fixed_alpha", None if learn_alpha else start)
+
+    def time_scales(self) -> str | None:
+        return time_constants(self.alpha)
 
     def dead_entries(self) -> dict[str, Tensor]:
         if not self._frozen:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from seqbench.models.init import time_constants
 from seqbench.models.scan import LinearCell
 from seqbench.models.unfold import State
 
@@ -78,6 +79,9 @@ class LRU(LinearCell):
     def eigenvalues(self) -> Tensor:
         """λ (N), complex."""
         return torch.polar(torch.exp(-torch.exp(self.nu)), torch.exp(self.theta))
+
+    def time_scales(self) -> str | None:
+        return time_constants(self.eigenvalues.abs())
 
     def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
         gamma = torch.exp(self.log_gamma)[:, None]

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from seqbench.models.cells.affine import AffineCell
-from seqbench.models.init import RecurrentInit, chrono_bias
+from seqbench.models.init import RecurrentInit, chrono_bias, time_constants
 from seqbench.models.native import run_native
 from seqbench.models.unfold import State
 
@@ -79,6 +79,9 @@ class LSTM(AffineCell):
             for gate, start in (("f", keep), ("g", -keep)):
                 if gate in self.blocks:
                     self.bias(gate).copy_(start)
+
+    def time_scales(self) -> str | None:
+        return time_constants(torch.sigmoid(self.bias("f")))
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         h, s = state

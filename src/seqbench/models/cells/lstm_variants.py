@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seqbench.models.cells.affine import AffineCell
 from seqbench.models.cells.lstm import FORGET_BIAS, LSTM
-from seqbench.models.init import RecurrentInit, init_uniform
+from seqbench.models.init import RecurrentInit, init_uniform, time_constants
 from seqbench.models.unfold import State
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "identity": lambda a: a}
@@ -91,6 +91,14 @@ class LSTMVariant(LSTM):
         if self.p is not None:
             init_uniform(self.p, hidden_size)
         self.init_biases(forget_bias, chrono)
+
+    def explained_by(self) -> type[nn.Module]:
+        return LSTM if self.has_native else LSTMVariant  # which nothing is removed from, or added to
+
+    def time_scales(self) -> str | None:
+        if self.coupled:
+            return time_constants(torch.sigmoid(-self.bias("g")))
+        return super().time_scales() if "f" in self.blocks else "a state that is never forgotten"
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         if self.has_native:  # nothing is removed, added or replaced

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seqbench.models.cells.affine import AffineCell
-from seqbench.models.init import RecurrentInit
+from seqbench.models.init import RecurrentInit, time_constants
 from seqbench.models.unfold import State
 
 
@@ -43,6 +43,9 @@ class MGU(AffineCell):
         super().__init__(input_size, hidden_size, blocks=("f", "candidate"))
         self.init_weights(recurrent_init)
         self.bias("f").fill_(gate_bias)
+
+    def time_scales(self) -> str | None:
+        return time_constants(torch.sigmoid(-self.bias("f")))
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         (h,) = state

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from seqbench.models.cells.affine import AffineCell
-from seqbench.models.init import init_uniform
+from seqbench.models.init import init_uniform, time_constants
 from seqbench.models.scan import LinearCell
 
 
@@ -37,6 +37,9 @@ class MinGRU(AffineCell, LinearCell):
         super().__init__(input_size, hidden_size, blocks=("z", "candidate"), recurrent_blocks=())
         init_uniform(self.U, input_size)
         self.bias("z").fill_(update_bias)
+
+    def time_scales(self) -> str | None:
+        return time_constants(torch.sigmoid(-self.bias("z")))
 
     def coefficients(self, projected: Tensor) -> tuple[Tensor, Tensor]:
         z, candidate = projected.chunk(2, dim=-1)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seqbench.models.cells.affine import AffineCell
-from seqbench.models.init import RecurrentInit
+from seqbench.models.init import RecurrentInit, time_constants
 from seqbench.models.unfold import State
 
 
@@ -47,6 +47,9 @@ class MUT1(AffineCell):
         super().__init__(input_size, hidden_size, ("z", "r", "candidate"), ("r", "candidate"))
         self.init_weights(recurrent_init)
         self.bias("z").fill_(update_bias)
+
+    def time_scales(self) -> str | None:
+        return time_constants(torch.sigmoid(-self.bias("z")))
 
     def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
         z, r, candidate = nn.functional.linear(x, self.U).chunk(3, dim=-1)

@@ -65,6 +65,9 @@ class SkipRNN(AffineCell):
                 f"delay={self.delay} does not fit into sequences of {steps} steps; give at most {steps - 1}."
             )
 
+    def time_scales(self) -> str | None:
+        return f"edges of {'1 and ' * self.single}{self.delay} steps"
+
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         a = torch.addmm(projected, state[0], self.D.t())
         if self.single:

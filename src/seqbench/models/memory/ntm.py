@@ -193,6 +193,9 @@ class NTM(Cell):
         r, memory = (part.expand(batch_size, -1, -1) for part in (self.r0, self.memory))
         return NTMState(self.controller.initial_state(batch_size), r, w, memory)
 
+    def time_scales(self) -> str | None:
+        return f"a memory of {len(self.memory)} words"
+
     def dead_entries(self) -> dict[str, Tensor]:
         """Return the masks of what moves no head: the shift of one place, and all where there is one word."""
         one_word = len(self.memory) == 1

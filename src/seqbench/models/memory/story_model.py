@@ -70,6 +70,9 @@ class StoryModel(Model):
         """Numbers in the memory, as one hop sees it."""
         return (self.rows - 1) * self.hidden_size
 
+    def time_scales(self) -> list[str]:
+        return [f"a memory of {self.rows - 1} sentences, all within reach"]
+
     def split(self, inputs: Int[Tensor, "B T"], lengths: Int[Tensor, " B"] | None) -> Sentences:
         """Split stories into the sentences that the memory has room for."""
         dtype = next(self.parameters()).dtype

@@ -128,6 +128,10 @@ class Seq2Seq(Model):
         """Numbers that the decoder carries from step to step, a fixed context among them."""
         return self.decoder.body.state_size + self.decoder.context_size
 
+    def time_scales(self) -> list[str]:
+        attention = ["attention to every step of the input"] if self.decoder.attention else []
+        return [*super().time_scales(), *attention]
+
     def forward(
         self,
         inputs: Int[Tensor, "B S"],

@@ -77,6 +77,18 @@ class Cell(nn.Module, ABC):
     def check_length(self, steps: int) -> None:
         """Raise a ValueError if the cell cannot be used on sequences of `steps` steps."""
 
+    def explained_by(self) -> type[nn.Module]:
+        """Return the class whose docstring holds the equations: mostly the cell's own."""
+        return type(self)
+
+    def time_scales(self) -> str | None:
+        """Return over how many steps the cell reaches by its making, in a phrase; None if weights decide.
+
+        It is a delay, a period, or the time constants with which units start: how many steps a unit keeps its
+        state where input and state are zero.
+        """
+        return None
+
     def recurrent_matrices(self) -> dict[str, Tensor]:
         """Return the square matrices (H, H) that multiply the state, by the letters of the docstring."""
         return {}

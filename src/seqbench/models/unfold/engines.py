@@ -192,7 +192,8 @@ def _kernel_now(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tup
     transformed = torch._C._functorch.peek_interpreter_stack() is not None
     device = (x if isinstance(x, Tensor) else tree_leaves(x)[0]).device.type
     forward_mode = torch.autograd.forward_ad._current_level >= 0  # the kernels have no such derivative
-    outer = transformed or forward_mode or torch.is_autocast_enabled("cpu")
+    exported = torch.compiler.is_exporting()  # into torch's own operations alone
+    outer = transformed or forward_mode or exported or torch.is_autocast_enabled("cpu")
     if device in FUSED_ON and not outer:
         with suppress(NotCoveredError, NoCompilerError):
             return kernel(cell, x, state, lengths), False

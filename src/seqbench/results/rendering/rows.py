@@ -25,31 +25,99 @@ FORMULA = r"(?s)[=+\-@\t\r]."
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
 
-def print_rows(rows: Sequence[Mapping[str, str]], notes: str = "", right: Collection[str] = ()) -> None:
-    """Print each row of text as one line, however long, so that what it names can be copied; then the notes.
+def print_rows(
+    rows: Sequence[Mapping[str, str]], notes: str = "", right: Collection[str] = (), below: str = ""
+) -> None:
+    """Print a table of text, and the notes below it.
+
+    Each row is one line, however long, unless it goes to a terminal that is narrower. There what all rows
+    share stands above them, and the column `below` under its row; where that is not enough, cells take
+    several lines.
 
     Args:
         rows: column to text, the same columns in each; without any there is no table.
         notes: what the reader must know of the table; empty for nothing.
         right: the columns that are aligned to the right.
+        below: the column of long texts that a reader may want to copy, such as a folder.
     """
     console = standard_output()
-    console.width = LONGEST_LINE
+    if not console.is_terminal:
+        console.width = LONGEST_LINE
     if rows:
-        table = empty_table(rows[0], right)
-        table.box = None
-        for row in rows:
-            table.add_row(*map(safe_text, row.values()))
-        console.print(table, soft_wrap=True)
+        _print_table(rows, right, below, console)
     if notes:
         console.print(safe_text(notes, style="dim"))
+
+
+def _print_table(
+    rows: Sequence[Mapping[str, str]], right: Collection[str], below: str, console: Console
+) -> None:
+    if _fits(table := _one_line_each(rows, right), console):
+        console.print(table, soft_wrap=True)
+        return
+    if shared := {name: cell for name, cell in rows[0].items() if all(row[name] == cell for row in rows[1:])}:
+        console.print(safe_text(", ".join(f"{name} {cell}".strip() for name, cell in shared.items() if cell)))
+        rows = [_without(shared, row) for row in rows]
+    if _fits(table := _one_line_each(rows, right), console):
+        console.print(table, soft_wrap=True)
+    elif below in rows[0] and _fits(
+        table := _one_line_each([_without([below], row) for row in rows], right), console
+    ):
+        with console.capture() as printed:
+            console.print(table)
+        heading, *lines = printed.get().splitlines()
+        console.print(Text.from_ansi(heading))
+        for line, row in zip(lines, rows, strict=True):
+            console.print(Text.from_ansi(line), safe_text(f"    {row[below]}"), sep="\n", soft_wrap=True)
+    else:
+        table = empty_table(rows[0], right)
+        table.show_lines = True
+        for row in rows:
+            table.add_row(*map(safe_text, row.values()))
+        console.print(table)
+
+
+def _one_line_each(rows: Sequence[Mapping[str, str]], right: Collection[str]) -> Table:
+    table = empty_table(rows[0], right)
+    table.box = None
+    for row in rows:
+        table.add_row(*map(safe_text, row.values()))
+    return table
+
+
+def _fits(table: Table, console: Console) -> bool:
+    return (
+        console.measure(table, options=console.options.update(max_width=LONGEST_LINE)).maximum
+        <= console.width
+    )
+
+
+def _without(columns: Collection[str], row: Mapping[str, str]) -> dict[str, str]:
+    return {name: cell for name, cell in row.items() if name not in columns}
+
+
+def print_entries(entries: Iterable[tuple[str, str]]) -> None:
+    """Print names, each with its text beside it; on a terminal a long text goes on below its beginning."""
+    console = standard_output()
+    if not console.is_terminal:
+        print("\n".join(f"{printable(name)}  {printable(text)}" for name, text in entries))
+        return
+    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in entries:
+        table.add_row(safe_text(name), safe_text(text))
+    console.print(table)
 
 
 def empty_table(columns: Iterable[str], right: Collection[str] = ()) -> Table:
     """Return a table without rows; the columns in `right` are aligned to the right."""
     table = Table(box=box.HORIZONTALS, padding=(0, 2, 0, 0), pad_edge=False)
     for name in columns:
-        table.add_column(safe_text(name), justify="right" if name in right else "left")
+        number = name in right
+        table.add_column(
+            safe_text(name), justify="right" if number else "left", no_wrap=number, overflow="fold"
+        )
     return table
 
 

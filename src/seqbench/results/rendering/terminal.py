@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 import pandas as pd
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 from seqbench.results.frame import Comparison
@@ -37,13 +37,22 @@ def print_table(
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
-    """Print a comparison, one block for every task. Lengths that do not fit beside one another go below."""
+    """Print a comparison, see `parts`."""
     console = console or standard_output()
+    for part in parts(comparison, console.width):
+        console.print(part)
+
+
+def parts(comparison: Comparison, width: int) -> Iterator[RenderableType]:
+    """Yield what rich prints of a comparison: a block for every task, then the legend of all.
+
+    Lengths that do not fit beside one another in `width` columns go below, without the columns of the side.
+    """
     for block in blocks(comparison):
-        console.print(safe_text(f"\n{block.heading}", style="bold"))
-        for lengths in _side_by_side(block, console.width):
-            console.print(_cells(block.table[lengths + block.side], block.side))
-    console.print(safe_text(legend(comparison), style="dim"))
+        yield safe_text(f"\n{block.heading}", style="bold")
+        for i, lengths in enumerate(_side_by_side(block, width)):
+            yield _cells(block.table[lengths + ([] if i else block.side)], block.side)
+    yield safe_text(legend(comparison), style="dim")
 
 
 def _side_by_side(block: Block, width: int) -> list[list[str]]:
@@ -53,9 +62,8 @@ def _side_by_side(block: Block, width: int) -> list[list[str]]:
         return max(len(line) for text in texts for line in text.split("\n")) + PADDING
 
     room = width - wide(name.replace(" (", "\n(") for name in block.table.index)
-    room -= sum(wide([name, *block.table[name]]) for name in block.side)
     groups: list[list[str]] = [[]]
-    left = room
+    left = room - sum(wide([name, *block.table[name]]) for name in block.side)
     for name in (column for column in block.table.columns if column not in block.side):
         left -= (needed := wide([name, *block.table[name]]))
         if left < 0 and groups[-1]:

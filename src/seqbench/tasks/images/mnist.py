@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from jaxtyping import Integer, UInt8
+from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 
 from seqbench.data import load_images
@@ -78,6 +78,10 @@ class ImageTask(DataTask):
     @abstractmethod
     def sequences(self, images: UInt8[Tensor, "N 28 28"]) -> Integer[Tensor, "N T F"]:
         """Return the images as sequences, before standardisation."""
+
+    def picture(self, inputs: Float[Tensor, "T F"]) -> Float[Tensor, "H W"]:
+        """Return the image that a sequence was made of."""
+        return inputs
 
     def read_split(self, split: str) -> Batch:
         if split == "test":
@@ -227,6 +231,12 @@ class ImagePixels(ImageTask):
         if self.permuted:
             pixels = pixels.index_select(1, permutation(self.length))
         return pixels.unsqueeze(-1)
+
+    def picture(self, inputs: Float[Tensor, "T 1"]) -> Float[Tensor, "H W"]:
+        pixels = inputs[:, 0]
+        if self.permuted:
+            pixels = torch.empty_like(pixels).scatter(0, permutation(self.length), pixels)
+        return pixels.view(SIZE // self.downsample, -1)
 
 
 def block_sums(images: UInt8[Tensor, "N H W"], size: int) -> Integer[Tensor, "N h w"]:

@@ -67,6 +67,10 @@ class BracketMatching(ExtrapolationTask):
         # Opening brackets are 0, …, K − 1, closing brackets K, …, 2K − 1.
         return Batch((kinds + self.kinds * ~opens) * valid, targets, lengths=lengths)
 
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        pairs = ["()", "[]", "{}", "<>", *(f"({i})" for i in range(5, self.kinds + 1))][: self.kinds]
+        return [*(pair[:-1] for pair in pairs), *(pair[1:] for pair in pairs)], ["unbalanced", "balanced"]
+
     def _with_a_fault(
         self, generator: torch.Generator, kinds: Tensor, closes: Tensor, opener: Tensor
     ) -> Tensor:

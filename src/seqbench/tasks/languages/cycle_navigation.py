@@ -51,6 +51,9 @@ class CycleNavigation(ExtrapolationTask):
         """The length: the first move counts to the end of up to so many steps."""
         return Span("length", 2, lambda length: (0, length - 1))
 
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        return ("−1", "0", "+1"), super().token_names()[1]
+
     def draw(self, generator: torch.Generator, lengths: Tensor, longest: int) -> Batch:
         moves = torch.randint(3, (len(lengths), longest), generator=generator)
         valid = torch.arange(longest) < lengths[:, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -35,6 +36,9 @@ class Parity(ExtrapolationTask):
     def span(self) -> Span:
         """The length: the first bit counts to the end of up to so many steps."""
         return Span("length", 2, lambda length: (0, length - 1))
+
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        return "01", ("even", "odd")
 
     def draw(self, generator: torch.Generator, lengths: Tensor, longest: int) -> Batch:
         bits = torch.randint(2, (len(lengths), longest), generator=generator)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -109,6 +110,9 @@ class ReberTask(SyntheticTask):
     inputs = Tokens(len(SYMBOLS))
     targets = Classes(len(SYMBOLS), per_step=True)
     table: Tensor
+
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        return SYMBOLS, SYMBOLS
 
     def legal(self, states: Int[Tensor, "B T"]) -> Bool[Tensor, "B T symbols"]:
         """Return which symbols may follow each state."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -35,6 +36,9 @@ class ReverseString(ExtrapolationTask):
     @property
     def steps(self) -> int:
         return 2 * self.length
+
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        return "01_", "01"
 
     def draw(self, generator: torch.Generator, lengths: Tensor, longest: int) -> Batch:
         bits = torch.randint(2, (len(lengths), longest), generator=generator)

@@ -48,6 +48,10 @@ class Text(Tokens):
     words: int
     facts: int
 
+    @property
+    def in_words(self) -> str:
+        return f"a story of up to {self.sentences} sentences and a question, in {self.size} words"
+
     def arguments(self) -> dict[str, Any]:
         mine = {"period": self.period, "sentences": self.sentences, "facts": self.facts}
         return super().arguments() | mine
@@ -70,6 +74,10 @@ class Answers(Classes):
     loss (B,) of its addressing, and the numbers (B, hops) of the addressed sentences, −1 for none. The
     training loss is then the sum of both; the metric `loss` is that of the answer.
     """
+
+    @property
+    def one_in_words(self) -> str:
+        return f"one of {self.size} answers"
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -83,6 +83,10 @@ class CopyMemory(SyntheticTask):
         """Return M log K / (T + 2M): blanks are certain, and each of M symbols is one of K at random."""
         return self.symbols * math.log(self.alphabet) / (length + 2 * self.symbols)
 
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        names = [*map(str, range(self.alphabet)), "_", "|"]
+        return names, names[: self.targets.size]
+
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         measures = super().measure(outputs, batch)
         correct, weights = (part[:, -self.symbols :] for part in measures["accuracy"])

@@ -107,6 +107,10 @@ class MQAR(SyntheticTask):
         mask = torch.zeros(batch_size, length, dtype=torch.bool).scatter_(1, queries, True)
         return Batch(inputs, targets, mask=mask)
 
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        inputs, targets = super().token_names()
+        return ["_", *inputs[1:]], targets
+
     def baseline_loss(self, length: int) -> float:
         """Return the logarithm of the number of values, which are equally likely."""
         return math.log(self.vocabulary - self.vocabulary // 2)

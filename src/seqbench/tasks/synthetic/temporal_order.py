@@ -106,6 +106,12 @@ class TemporalOrder(SyntheticTask):
         inputs[torch.arange(batch_size), lengths - 1] = END
         return Batch(inputs, classes, lengths=lengths)
 
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        orders = [
+            "".join("XY"[order >> i & 1] for i in range(self.symbols)) for order in range(2**self.symbols)
+        ]
+        return "XYabcdEB"[: self.inputs.size], orders
+
     def baseline_loss(self, length: int) -> float:
         """Return log of the number of orders, which are equally likely."""
         return self.symbols * math.log(2)

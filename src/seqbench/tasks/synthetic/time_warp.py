@@ -91,6 +91,10 @@ class TimeWarp(SyntheticTask):
         before = text.gather(1, (place - 1).clamp_min(0))
         return Batch(text.gather(1, place), torch.where(place > 0, before, self.alphabet))
 
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        inputs, targets = super().token_names()
+        return inputs, [*targets[:-1], "_"]
+
     def baseline_loss(self, length: int) -> float:
         """Return the mean of H(p) + (1 − p) log K over the steps, p the probability of a blank."""
         total = 0.0

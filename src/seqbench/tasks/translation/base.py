@@ -31,6 +31,10 @@ class Sequences(Classes):
 
     end: int
 
+    @property
+    def in_words(self) -> str:
+        return f"a sequence of {self.size - 1} symbols, closed by an end"
+
     def arguments(self) -> dict[str, Any]:
         return super().arguments() | {"end": self.end}
 
@@ -69,6 +73,19 @@ class TwoSequencesTask(Task):
         inputs, targets = map(list, super().token_names())
         targets[self.targets.end] = "end"
         return inputs, targets
+
+    def read(self, sequences: Sequence[Any]) -> dict[str, Any]:
+        """Return new sequences, and as `steps` how many tokens of an answer to put out at most."""
+        given = super().read(sequences)
+        return given | {"steps": self.most_steps(given["inputs"].shape[1])}
+
+    def in_words(self, outputs: Tensor) -> str:
+        """Return the tokens of an answer before its end."""
+        return super().in_words(outputs[before_end(outputs.argmax(-1)[None], self.targets.end)[0]])
+
+    def most_steps(self, length: int) -> int:
+        """Return the most tokens of the answer to an input of `length`, its end included."""
+        return max(length + 1, self.validation().targets.shape[1])
 
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["exact"] >= 0.99

@@ -42,6 +42,10 @@ class Trees(Tokens):
 
     children: int
 
+    @property
+    def in_words(self) -> str:
+        return f"a tree of nodes with up to {self.children} children, {self.size} symbols in all"
+
     def arguments(self) -> dict[str, Any]:
         return super().arguments() | {"children": self.children}
 
@@ -59,6 +63,23 @@ class TreeTask(Task):
     kind: ClassVar[str] = "tree"
 
     inputs: Trees
+
+    def read(self, sequences: Sequence[Any]) -> dict[str, Any]:
+        """Return new trees, written with brackets, as `inputs`, `lengths` and `parents`."""
+        given = super().read(sequences)
+        names = self.token_names()[0]
+        steps = given["inputs"].shape[1]
+        lengths = given.get("lengths", torch.full((len(given["inputs"]),), steps))
+        places = [
+            parents([names[token] for token in row[:length]]) + [NO_NODE] * (steps - int(length))
+            for row, length in zip(given["inputs"].tolist(), lengths, strict=True)
+        ]
+        given["parents"] = torch.tensor(places)
+        check_trees(
+            Batch(given["inputs"], lengths, lengths=lengths, extras={"parents": given["parents"]}),
+            self.inputs,
+        )
+        return given
 
     def prepare(self, batch_size: int) -> None:
         super().prepare(batch_size)
@@ -84,6 +105,9 @@ class TreeDataTask(TreeTask, BucketTask):
     def inputs(self) -> Trees:  # type: ignore[override]  # a plain attribute elsewhere
         trees = [tree for found in self.examples.values() for tree, _ in found]
         return Trees(len(self.vocabulary), max(len(node.children) for tree in trees for node in nodes(tree)))
+
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        return list(self.vocabulary), super().token_names()[1]
 
     @property
     def steps(self) -> int:
@@ -138,6 +162,30 @@ def written(tree: Node) -> tuple[list[str], list[int]]:
         parents.append(parent)
         left.extend((child, place) for child in reversed(node.children))
     return tokens, parents
+
+
+def parents(tokens: Sequence[str]) -> list[int]:
+    """Return the place of each token's parent, from the brackets: what `written` returns beside the tokens.
+
+    Raises:
+        DataError: a bracket has no partner.
+    """
+    found: list[int] = []
+    above: list[int] = []  # the nodes whose brackets are open
+    for place, token in enumerate(tokens):
+        if token == CLOSE and not above:
+            raise DataError(f"The tree {' '.join(tokens)} closes a bracket that it has not opened.")
+        if token in (OPEN, CLOSE):
+            found.append(NO_NODE)
+        else:
+            found.append(above[-1] if above else ROOT)
+        if token == CLOSE:
+            above.pop()
+        elif token != OPEN and place and tokens[place - 1] == OPEN:
+            above.append(place)
+    if above or tokens[-1:] == [OPEN]:
+        raise DataError(f"The tree {' '.join(tokens)} leaves a bracket open.")
+    return found
 
 
 def encode(

@@ -173,6 +173,9 @@ class ExpressionTask(TreeTask, MixedSizesTask):
     def steps(self) -> int:
         return self.most_tokens(self.length)
 
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        return list(self.vocabulary), super().token_names()[1]
+
     def most_tokens(self, depth: int) -> int:
         """Return the tokens of the longest tree of a depth."""
         return int(self.shapes.exact[depth].nonzero()[0][-1])

@@ -1,0 +1,162 @@
+"""`seqbench show`: what a task or a model is, with the settings that are typed."""
+
+from __future__ import annotations
+
+import re
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from seqbench.cli.arguments import Arguments
+from seqbench.config.build import build_model, build_task
+from seqbench.config.compose import compose
+from seqbench.config.overrides import parse, readable
+from seqbench.config.presets import commands, default_task, describe, noted
+from seqbench.config.trust import allowed_packages
+from seqbench.errors import ConfigError, DataError, printable, reader_may_leave
+
+if TYPE_CHECKING:
+    from seqbench.tasks.base import Task
+
+DESCRIPTION = """\
+What a task is, with an example, its measures and what solves it; what a model is, with its equations and
+sizes. Keys set what they set in a run.
+
+  seqbench show task=latch model=lstm
+  seqbench show task=copy_memory task.length=20 --sample 3
+  seqbench show model=clockwork_rnn model.hidden_size=32
+"""
+#: What a preset of a task may say of it in its comments.
+SAID = ("Data", "Solved")
+#: The width of what a fact is about.
+ABOUT = 12
+#: Columns before a docstring.
+INDENT = "  "
+
+
+def main(argv: list[str]) -> int:
+    """Run `seqbench show` with the arguments after that word; return the exit code.
+
+    Raises:
+        ConfigError: neither a task nor a model is named, or the configuration cannot be used.
+        DataError: the task reads data that are missing. What is known without them is printed before.
+    """
+    parser = Arguments("seqbench show", description=DESCRIPTION, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("keys", nargs="*", metavar="KEY=VALUE", help="those of a run")
+    parser.add_argument("--sample", type=int, default=1, metavar="N", help="examples; default: 1")
+    args = parser.parse_intermixed_args(argv)
+    if args.sample < 0:
+        raise ConfigError(f"--sample={args.sample} is no number of examples.")
+    groups = _groups(args.keys)
+    cfg = _composed(args.keys, groups)
+    task = build_task(cfg)
+    with reader_may_leave():
+        lacking = _show_task(task, cfg, args.sample) if "task" in groups else None
+        if "model" in groups:
+            print(end="\n" * ("task" in groups))
+            _show_model(task, cfg)
+    if lacking is not None:
+        raise lacking
+    return 0
+
+
+def _groups(keys: Sequence[str]) -> set[str]:
+    """Return which of task and model the arguments name: by a preset, by a key, or by an experiment."""
+    parsed = parse(readable(keys))
+    for override in parsed:
+        if override.is_sweep_override():
+            raise ConfigError(f"{override.input_line}: `seqbench show` shows one of them at a time.")
+    named = {re.split(r"[./]", str(override.key_or_group))[0] for override in parsed}
+    groups = {"task", "model"} if "experiment" in named else named & {"task", "model"}
+    if not groups:
+        raise ConfigError("Name a task, a model or both: `seqbench show task=latch model=lstm`.")
+    return groups
+
+
+def _composed(keys: Sequence[str], groups: set[str]) -> DictConfig:
+    """Return the configuration; a model that is shown alone is shown at a task that it takes."""
+    cfg = compose(keys)
+    if "task" in groups:
+        return cfg
+    fitting = default_task(cfg.preset.model, allowed_packages(cfg))
+    return compose([f"task={fitting}", *keys]) if fitting not in (None, cfg.preset.task) else cfg
+
+
+def _show_task(task: Task, cfg: DictConfig, samples: int) -> DataError | None:
+    """Print what a task is; return the error for its data where these are missing."""
+    from seqbench.analysis.overview.example import example
+    from seqbench.analysis.overview.task import facts
+
+    name = str(cfg.preset.task)
+    told = {word.lower(): noted("task", name, word) for word in SAID}
+    lacking = None
+    try:
+        known = facts(task)
+        rows = task.validation().rows(0, samples) if samples else None
+    except DataError as error:
+        known, rows, lacking = {"variant": task.variant, "solved": task.solved_when}, None, error
+    if rows is not None and len(rows.inputs) < samples:
+        raise ConfigError(f"--sample={samples} is more than the {len(rows.inputs)} validation sequences.")
+    width = _heading(f"{name}: {describe('task', name)}")
+    _print_docstring(type(task), width)
+    if told["solved"]:
+        known["solved"] = f"{known['solved']}: {told['solved']}"
+    _print_facts(known | {"data": told["data"]}, commands("task", name))
+    for i, row in enumerate(rows.split(1) if rows is not None else ()):
+        steps = row.inputs.shape[1] if row.lengths is None else int(row.lengths[0])
+        _print_lines(["", f"Validation sequence {i}, {steps} steps:", *example(task, row, width)])
+    return lacking
+
+
+def _show_model(task: Task, cfg: DictConfig) -> None:
+    """Print what a model is at a task, with weights as those of the configuration's first seed."""
+    import torch
+
+    from seqbench.analysis.overview.model import facts, parts
+    from seqbench.results.rendering.rows import print_rows
+    from seqbench.tasks.base import generator
+
+    name = str(cfg.preset.model)
+    with torch.random.fork_rng():
+        torch.manual_seed(generator("weights", cfg.seed).initial_seed())
+        model = build_model(cfg, task)
+    width = _heading(f"{name}: {describe('model', name)}")
+    for of in model.explained_by():
+        _print_docstring(of, width)
+    print_rows(list(parts(model)), right=("live",), below="sizes")
+    print()
+    at = f"{cfg.preset.task}, where it reads {task.inputs.in_words} and puts out {task.targets.in_words}"
+    _print_facts(facts(model) | {"at the task": at}, commands("model", name))
+
+
+def _heading(text: str) -> int:
+    """Print a heading; return the columns there are."""
+    from seqbench.results.rendering.rows import safe_text, standard_output
+
+    console = standard_output()
+    console.print(safe_text(text, style="bold"), soft_wrap=not console.is_terminal)
+    print()
+    return console.width
+
+
+def _print_docstring(of: type, width: int) -> None:
+    from seqbench.analysis.overview.docstrings import docstring
+
+    if text := docstring(of, width - len(INDENT)):
+        _print_lines([*(f"{INDENT}{line}".rstrip() for line in text.split("\n")), ""])
+
+
+def _print_lines(lines: Sequence[str]) -> None:
+    """Print lines that are as long as they must be."""
+    print("\n".join(map(printable, lines)))
+
+
+def _print_facts(facts: Mapping[str, str], to_try: Sequence[str]) -> None:
+    """Print facts by what they are about, and commands that a reader may try."""
+    from seqbench.results.rendering.rows import print_entries
+
+    lines = [(about, text) for about, text in facts.items() if text]
+    lines += [("" if i else "to try", command) for i, command in enumerate(to_try)]
+    print_entries((f"{about:<{ABOUT}}", text) for about, text in lines)

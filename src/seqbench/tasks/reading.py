@@ -1,0 +1,70 @@
+"""Reading new sequences, in a reader's words, as the tensors that a model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from seqbench.errors import DataError, nearest
+from seqbench.tasks.specs import Input, Tokens
+
+
+def as_tensor(sequence: Any, spec: Input, names: Sequence[str]) -> Tensor:
+    """Return one sequence as a tensor: tokens (T,) of int64, or vectors (T, F) of float32.
+
+    Args:
+        sequence: for tokens a text of their names with spaces between them, a list of names, or their numbers
+            (T,); for vectors numbers (T, F), or (T,) where F is 1.
+        spec: what the sequence must be.
+        names: of the tokens.
+
+    Raises:
+        DataError: it is no such sequence.
+    """
+    if isinstance(spec, Tokens):
+        if isinstance(sequence, str):
+            sequence = sequence.split()
+        if len(sequence) and isinstance(sequence[0], str):
+            sequence = _numbers(sequence, names)
+    try:
+        found = torch.as_tensor(sequence)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"A sequence must be {_wanted(spec)}: {error}.") from error
+    if not isinstance(spec, Tokens):
+        found = found[:, None] if found.ndim == 1 and spec.size == 1 else found
+        if found.ndim != 2 or found.shape[1] != spec.size or not len(found):
+            raise DataError(
+                f"A sequence must be {_wanted(spec)}, and one has the shape {tuple(found.shape)}."
+            )
+        return found.float()
+    if found.ndim != 1 or not len(found) or found.is_floating_point():
+        raise DataError(f"A sequence must be {_wanted(spec)}, and one has the shape {tuple(found.shape)}.")
+    if (strangers := found[(found < 0) | (found >= spec.size)]).numel():
+        raise DataError(f"There is no token {int(strangers[0])}; the tokens are 0 to {spec.size - 1}.")
+    return found.long()
+
+
+def padded(sequences: Sequence[Tensor]) -> dict[str, Any]:
+    """Return sequences (T, …) as one tensor (B, T, …), with their lengths where these differ."""
+    lengths = torch.tensor([len(each) for each in sequences])
+    batch: dict[str, Any] = {"inputs": pad_sequence(list(sequences), batch_first=True)}
+    return batch if (lengths == lengths[0]).all() else batch | {"lengths": lengths}
+
+
+def _numbers(tokens: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Return the numbers of tokens by their names."""
+    number = {name: i for i, name in enumerate(names)}
+    for token in tokens:
+        if token not in number:
+            raise DataError(f"There is no token {token!r}.{nearest(token, names)}")
+    return [number[token] for token in tokens]
+
+
+def _wanted(spec: Input) -> str:
+    if isinstance(spec, Tokens):
+        return "tokens (T,), by name or by number"
+    return f"numbers (T, {spec.size})"
