@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from seqbench.cli.arguments import Arguments
 from seqbench.cli.choice import add_choice, chosen
-from seqbench.errors import ConfigError
+from seqbench.errors import ConfigError, say
 from seqbench.results.figures import draw, save
 from seqbench.results.frame import compare, with_metric
 from seqbench.results.order import ORDERS, in_order
@@ -27,20 +29,35 @@ def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     if Path(args.name).name != args.name or args.name in ("", "..") or "\0" in args.name:
         raise ConfigError(f"--name={args.name} must be the name of a file alone; --out names its folder.")
-    results = [run.result for run in chosen(args)]
+    if args.format == "html" and not args.out:
+        raise ConfigError("--format html wants a folder to write the page into: --out DIR.")
+    runs = chosen(args)
     if args.metric:
-        results = with_metric(results, args.metric)
-    summaries = [*DEFAULT, *map(find, args.summary)]
-    comparison = in_order(compare(results, summaries, read_published()), args.sort)
+        shown = with_metric((run.result for run in runs), args.metric)
+        runs = [replace(run, result=result) for run, result in zip(runs, shown, strict=True)]
+    results = [run.result for run in runs]
+    summaries = [*map(find, args.summary)]
     written: list[Path] = []
-    if args.out:
-        written = write_report(comparison, results, args.note, args.out / args.name)
-    elif args.format == "table":
-        print_comparison(comparison)
+    if args.figures:
+        from seqbench.results.paper import write_figures
+
+        written += write_figures(runs, args.figures, say, args.metric)
+    if args.format == "html":
+        from seqbench.cli import page
+
+        command = shlex.join(["seqbench", "report", *argv])
+        written.append(page.write(args, runs, summaries, [*args.note, command]))
     else:
-        print(WRITERS["tex" if args.format == "latex" else args.format](comparison), end="")
-    if args.figure and not args.out:
-        written = save(draw(comparison.frame), Path(args.name))
+        comparison = compare(results, [*DEFAULT, *summaries], read_published())
+        comparison = in_order(comparison, args.sort or "model")
+        if args.out:
+            written += write_report(comparison, results, args.note, args.out / args.name)
+        elif args.format == "table":
+            print_comparison(comparison)
+        else:
+            print(WRITERS["tex" if args.format == "latex" else args.format](comparison), end="")
+        if args.figure and not args.out:
+            written += save(draw(comparison.frame), Path(args.name))
     for path in written:
         print(path, file=sys.stderr)
     return 0
@@ -49,11 +66,21 @@ def main(argv: list[str]) -> int:
 def _parser() -> Arguments:
     parser = Arguments(prog="seqbench report", description="Compare the runs in folders and exported files.")
     add_choice(parser)
-    formats = ["table", "md", "latex", "csv", "json"]
-    parser.add_argument("--format", choices=formats, default="table", help="what to print; default: table")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write md, csv, tex, json and figures here")
+    formats = ["table", "md", "latex", "csv", "json", "html"]
+    parser.add_argument(
+        "--format",
+        choices=formats,
+        default="table",
+        help="what to print; html, one page to open in a browser, is written to --out; default: table",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write md, csv, tex, json and figures here; with html the page"
+    )
     parser.add_argument("--name", default="report", help="name of the files; default: report")
     parser.add_argument("--figure", action="store_true", help="save the figure in this folder")
+    parser.add_argument(
+        "--figures", type=Path, metavar="DIR", help="write figures for a paper here, PDF and PNG"
+    )
 
     def repeated(option: str, metavar: str, help: str) -> None:
         parser.add_argument(option, action="append", default=[], metavar=metavar, help=help)
@@ -62,6 +89,8 @@ def _parser() -> Arguments:
     repeated("--summary", "CLASS", "show this statistic too, package.module.Class; may be repeated")
     parser.add_argument("--metric", metavar="NAME", help="show this test metric, not the task's own")
     parser.add_argument(
-        "--sort", default="model", metavar="COLUMN", help=f"{', '.join(ORDERS)}; default: model"
+        "--sort",
+        metavar="COLUMN",
+        help=f"{', '.join(ORDERS)}; default: model, and on a page what solves the task best",
     )
     return parser
