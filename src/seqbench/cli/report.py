@@ -74,7 +74,10 @@ def _parser() -> Arguments:
         help="what to print; html, one page to open in a browser, is written to --out; default: table",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write md, csv, tex, json and figures here; with html the page"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write md, csv, tex, json and figures here; with html the page",
     )
     parser.add_argument("--name", default="report", help="name of the files; default: report")
     parser.add_argument("--figure", action="store_true", help="save the figure in this folder")

@@ -38,7 +38,9 @@ def command(config: Mapping[str, Any]) -> str | None:
     names = {group: str(config.get("preset", {}).get(group)) for group in NAMED}
     if any(names[group] not in preset_names(group) for group in NAMED):
         return None
-    words = [f"{g}={name}" for g, name in names.items() if g in ("task", "model") or name != default_preset(g)]
+    words = [
+        f"{g}={name}" for g, name in names.items() if g in ("task", "model") or name != default_preset(g)
+    ]
     for group in NAMED:
         base, its = dict(_preset(group, names[group])), dict(config.get(group) or {})
         if group == "model" and READOUT_KEY in its:

@@ -147,7 +147,9 @@ def _metrics(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
             _interval(panel, x_of(row), row["low"], row["high"], model)
             colour = model_style(model)["color"]
             x = [x_of(row)] * len(row["values"])
-            panel.plot(x, row["values"], ".", color=colour, markersize=6 * enlarged(), alpha=0.5, markeredgewidth=0)
+            panel.plot(
+                x, row["values"], ".", color=colour, markersize=6 * enlarged(), alpha=0.5, markeredgewidth=0
+            )
     shown = [value for row in rows for value in row["values"]]
     known = sorted((length, level) for length, level in baseline.items() if not pd.isna(level))
     if len({level for _, level in known}) == 1:

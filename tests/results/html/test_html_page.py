@@ -82,7 +82,17 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Page]:
     hostile = write(place / "hostile", bad)
     found = {}
     for folder in (runs, hostile):
-        words = [str(folder), "--format", "html", "--out", str(place), "--name", folder.name, "--note", HOSTILE]
+        words = [
+            str(folder),
+            "--format",
+            "html",
+            "--out",
+            str(place),
+            "--name",
+            folder.name,
+            "--note",
+            HOSTILE,
+        ]
         assert main(words) == 0
         found[folder.name] = Page((place / f"{folder.name}.html").read_text())
     return found
@@ -105,8 +115,13 @@ def test_what_comes_from_a_file_is_text(pages: dict[str, Page]) -> None:
     assert "<img" not in page.text and "window.hacked=1</script>" not in page.text.replace("&lt;", "")
     assert sum(tag == "script" for tag, _ in page.elements) == 3  # two that are packed, and the page's own
     assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)
-    hovers = [text for its in page.data["panels"].values() for p in its for t in p["data"] for text in
-              [*t.get("hovertext", ()), t.get("name", "")]]
+    hovers = [
+        text
+        for its in page.data["panels"].values()
+        for p in its
+        for t in p["data"]
+        for text in [*t.get("hovertext", ()), t.get("name", "")]
+    ]
     assert hovers and not any("<img" in text or "%{x}" in text for text in hovers)
 
 
@@ -134,11 +149,16 @@ def test_the_rows_of_the_leaderboard_are_those_of_the_report() -> None:
     assert lstm["steps"].text == "100 [100–100] steps" and lstm["parameters"].text == "10.1k"
     gru = lines["adding", "gru"]
     assert gru["steps"].key == "1e308" and gru["note"].text == "1 failed"
-    assert [line.model for line in leaderboard(comparison, ranked=False)][:2] == ["gru", "leaky_rnn (alpha=0.5)"]
+    assert [line.model for line in leaderboard(comparison, ranked=False)][:2] == [
+        "gru",
+        "leaky_rnn (alpha=0.5)",
+    ]
 
 
 def test_the_headline_ranks_by_the_longest_length() -> None:
-    long = [run(model="gru", length=100, seed=s, value=0.1, solved_at=100 if s < 2 else None) for s in range(3)]
+    long = [
+        run(model="gru", length=100, seed=s, value=0.1, solved_at=100 if s < 2 else None) for s in range(3)
+    ]
     long += [run(length=100, seed=s, solved_at=200 if s < 1 else None) for s in range(3)]
     short = [run(length=50, seed=s) for s in range(3)]
     (table,) = headline(compared([*long, *short]), {("adding", "lstm"): "80 [60–100]"})
@@ -161,7 +181,9 @@ def test_the_steps_are_those_of_kaplan_and_meier() -> None:
     assert line["x"] == [0, 100, 200, 300, 3000]
     assert line["y"] == [0, 0.25, 0.5, 0.75, 0.75] and line["line"]["shape"] == "hv"
     assert marks["x"] == shares["step"].tolist() and marks["y"] == shares["share"].tolist()
-    assert "seed 3 solved it at step 200" in marks["hovertext"][1] and "50% of 4 runs [" in marks["hovertext"][1]
+    assert (
+        "seed 3 solved it at step 200" in marks["hovertext"][1] and "50% of 4 runs [" in marks["hovertext"][1]
+    )
     assert crosses["y"] == [0.75] and crosses["hovertext"] == [
         "<b>lstm</b><br>seed 2 did not solve it in 3,000 steps"
     ]
@@ -209,7 +231,10 @@ def test_solve_rates_have_their_intervals_and_every_seed_is_a_dot() -> None:
     (lstm,) = of(rates, "lstm")
     assert lstm["y"] == [1, 1] and lstm["error_y"]["arrayminus"] == pytest.approx([0.56150] * 2, abs=1e-4)
     assert lstm["hovertext"][0] == "<b>lstm</b> at 50<br>3/3 [44–100]%"
-    assert lstm["x"] == pytest.approx([50, 100], rel=0.02) and rates.layout["xaxis"]["ticktext"] == ["50", "100"]
+    assert lstm["x"] == pytest.approx([50, 100], rel=0.02) and rates.layout["xaxis"]["ticktext"] == [
+        "50",
+        "100",
+    ]
     dots, middle = of(metric, "lstm")
     assert dots["y"] == [*values[50], *values[100]] and middle["y"] == [0.002, 0.2]
     assert dots["hovertext"][4] == "<b>lstm</b> at 100<br>seed 1: 0.2"
@@ -228,7 +253,11 @@ def test_quality_is_against_what_runs_have() -> None:
     known = {"wall_time_s": 4.0, "peak_memory_bytes": 2_000_000}
     panels = cost_panels(compared([run(seed=s, **known) for s in range(3)]))
     assert [panel.title for panel in panels] == [
-        *("adding at 50: live parameters", "adding at 50: training time of a run", "adding at 50: peak memory")
+        *(
+            "adding at 50: live parameters",
+            "adding at 50: training time of a run",
+            "adding at 50: peak memory",
+        )
     ]
     assert [of(panel, "lstm")[0]["x"] for panel in panels] == [[10050], [4], [2]]
     assert of(panels[0], "lstm")[0]["y"] == [0.001]

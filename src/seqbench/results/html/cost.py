@@ -9,6 +9,7 @@ from typing import Any
 from seqbench.results.frame import Comparison, records
 from seqbench.results.html.traces import (
     Panel,
+    log_ticks,
     metric_axis,
     number,
     numbers,
@@ -55,7 +56,7 @@ def _panel(task: str, length: int, column: str, rows: Sequence[Row], models: Seq
     costs = [row[column] for row in rows]
     x_axis: dict[str, Any] = {"title": {"text": axis}}
     if max(costs) >= 2 * min(costs):
-        x_axis |= {"type": "log", "dtick": "D2" if max(costs) < 30 * min(costs) else 1}
+        x_axis |= log_ticks(min(costs) / divisor, max(costs) / divisor, count)
     shown = [value for row in rows for value in row["values"]]
     layout = {"xaxis": x_axis, "yaxis": metric_axis(rows[0], shown)}
     where = f"{task} at {length}" if length else task

@@ -111,7 +111,9 @@ def short_cells(comparison: Comparison) -> list[str]:
     for row in records(comparison.frame):
         if row["length"] == row["train_length"] and " seed" in f" {row['note'].partition(',')[0]}":
             at = f" at {row['length']}" if row["length"] else ""
-            said.append(f"{row['model']} on {row['task']}{at} has {row['runs']} run{'s' * (row['runs'] > 1)}.")
+            said.append(
+                f"{row['model']} on {row['task']}{at} has {row['runs']} run{'s' * (row['runs'] > 1)}."
+            )
     return said
 
 

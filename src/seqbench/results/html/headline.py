@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from seqbench.results.summaries import Row
 from seqbench.results.summaries.metric_median import MetricMedian
 from seqbench.results.summaries.solve_rate import SolveRate
 
-#: What ranks the models, at the greatest length first: a better value is smaller.
+#: What ranks the models of a task, each at the greatest length first: a better value is smaller.
 RANKED_BY = ("solve_rate", "steps", "metric")
 #: Of a task that says not when it is solved.
 RANKED_BY_METRIC = ("metric",)
@@ -129,21 +130,29 @@ def headline(
 
 
 def ranking(rows: Sequence[Row], solvable: bool) -> list[str]:
-    """Return the models of a task, the best first: the greatest length decides, then the next.
+    """Return the models of a task, the best first.
+
+    The share of runs that solve it decides, at the greatest length and then at the next; then the steps that
+    it took, likewise; then the test metric.
 
     Args:
         rows: of the frame, all those of the task.
-        solvable: whether runs count as solved; the share that do decides then, then the steps it took.
+        solvable: whether runs count as solved; else the metric alone decides.
     """
     columns = sorted({_lengths(row) for row in rows}, reverse=True)
     by = RANKED_BY if solvable else RANKED_BY_METRIC
-    worst = [float("inf")] * len(by)
     values: dict[str, dict[tuple[int, int], list[float]]] = {}
     for row in rows:
         found = [ORDERS[name](row) for name in by]
-        numbers = [worst[0] if pd.isna(value) else float(value) for value in found]
+        numbers = [math.inf if pd.isna(value) else float(value) for value in found]
         values.setdefault(row["model"], {})[_lengths(row)] = numbers
-    return sorted(values, key=lambda model: ([values[model].get(at, worst) for at in columns], model))
+
+    def place(model: str) -> tuple[list[float], str]:
+        mine = values[model]
+        # Of models of which none solves a length, shorter ones decide, not what they have there by chance.
+        return [mine[at][n] if at in mine else math.inf for n in range(len(by)) for at in columns], model
+
+    return sorted(values, key=place)
 
 
 def _line(model: str, rows: Sequence[Row], span: str, solvable: bool) -> Line:

@@ -48,9 +48,7 @@ class Line:
     entries: dict[str, Entry]
 
 
-def leaderboard(
-    comparison: Comparison, summaries: Sequence[Summary] = (), ranked: bool = True
-) -> list[Line]:
+def leaderboard(comparison: Comparison, summaries: Sequence[Summary] = (), ranked: bool = True) -> list[Line]:
     """Return the rows: by task, the greatest length first.
 
     Args:
@@ -82,11 +80,12 @@ def _entries(row: Row, solvable: bool) -> dict[str, Entry]:
         "length": Entry(column_of(row), key(row["train_length"] + row["length"] / 1e7)),
         "solved": solved,
         "metric": Entry(MetricMedian().text(row) or MISSING, key(ORDERS["metric"](row))),
-        "steps": Entry(steps if solvable and steps else MISSING, key(ORDERS["steps"](row))),
+        "steps": Entry(
+            steps.removesuffix(" steps") if solvable and steps else MISSING, key(ORDERS["steps"](row))
+        ),
         "parameters": Entry(count(row["parameters"]), key(row["parameters"])),
         "time": _measured(row["wall_time_s"], duration),
         "memory": _measured(row["peak_memory_bytes"], size),
-        "runs": Entry(str(row["runs"]), key(-row["runs"])),
         "note": Entry(str(row["note"]), str(row["note"])),
     }
 
@@ -102,19 +101,21 @@ def _measured(value: Any, written: Callable[[Any], str]) -> Entry:
     return Entry(MISSING if pd.isna(value) else written(value), key(value))
 
 
-def columns(summaries: Sequence[Summary] = ()) -> Sequence[tuple[str, str]]:
-    """Return the columns after task and model: name and heading."""
-    return [
+def columns(lines: Sequence[Line], summaries: Sequence[Summary] = ()) -> list[tuple[str, str]]:
+    """Return the columns after task and model that say something: name and heading."""
+    found = [
         ("length", "length"),
         ("solved", "runs solved"),
         ("metric", "test metric"),
         ("steps", "steps to solve"),
         ("parameters", "parameters"),
         ("time", "time a run"),
-        ("memory", "peak memory"),
+        ("memory", "memory"),
         *((name, its.heading or type(its).__name__) for name, its in _named(summaries)),
-        ("runs", "runs"),
         ("note", "note"),
+    ]
+    return [
+        column for column in found if any(line.entries[column[0]].text not in ("", MISSING) for line in lines)
     ]
 
 

@@ -115,9 +115,7 @@ def _against_length(
         mine = sorted((row for row in rows if row["model"] == model), key=lambda row: int(row["length"]))
         values, low, high = marks.of(mine)
         if len(lengths) > 1:
-            x: list[Any] = [
-                number(apart(row["length"], place, len(present), lengths)) for row in mine
-            ]
+            x: list[Any] = [number(apart(row["length"], place, len(present), lengths)) for row in mine]
             trace = with_interval(points(model, models, x, values, joined=True), "y", low, high)
             data += _seeds(trace, mine, x, "y") if marks.columns[0] == "middle" else []
         else:

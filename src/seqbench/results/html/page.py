@@ -108,6 +108,7 @@ def to_html(content: Content) -> str:
         "steps": step_panels(comparison),
         "cost": cost_panels(comparison),
     }
+    board = leaderboard(comparison, content.summaries, content.ranked)
     every = lines(content.runs, content.unfinished)
     script, plotly = _asset("page.js"), _plotly()
     environment = Environment(
@@ -130,8 +131,8 @@ def to_html(content: Content) -> str:
         models=models,
         keys={model: _key(model, models) for model in models},
         headline=headline(comparison, content.spans, content.ranked),
-        columns=columns(content.summaries),
-        leaderboard=leaderboard(comparison, content.summaries, content.ranked),
+        columns=columns(board, content.summaries),
+        leaderboard=board,
         legend=legend(replace(comparison, published={})),
         figures=figures,
         matrices=matrices(results),

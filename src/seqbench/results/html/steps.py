@@ -30,7 +30,9 @@ def step_panels(comparison: Comparison) -> list[Panel]:
             continue
         models = sorted({row["model"] for row in rows})
         data = [
-            trace for row in rows for trace in _curve(row, shares.get((task, length, row["model"]), []), models)
+            trace
+            for row in rows
+            for trace in _curve(row, shares.get((task, length, row["model"]), []), models)
         ]
         layout = {
             "xaxis": {"title": {"text": "optimisation steps"}, "rangemode": "tozero"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from seqbench.errors import printable
 from seqbench.results import styles
 from seqbench.results.figures import is_loss
+from seqbench.results.numbers import number as written
 from seqbench.results.summaries import Row
 
 #: A trace or an axis of Plotly.
@@ -126,7 +127,7 @@ def with_interval(trace: Trace, axis: str, low: Sequence[Any], high: Sequence[An
 def share_axis(title: str) -> Trace:
     """Return an axis of shares in per cent, all of them."""
     ticks = {"tickformat": ".0%", "tick0": 0, "dtick": 0.25}
-    return {"title": {"text": title}, "range": [-0.04, 1.04], **ticks}
+    return {"title": {"text": title}, "range": [-0.05, 1.05], **ticks}
 
 
 def metric_axis(metric: Row, values: Sequence[float], kind: str = "test") -> Trace:
@@ -140,8 +141,7 @@ def metric_axis(metric: Row, values: Sequence[float], kind: str = "test") -> Tra
     if unit == "share":
         axis["tickformat"] = ".0%"
     if is_loss(metric) and values and min(values) > 0:
-        few = max(values) < 10 * min(values)
-        return axis | {"type": "log", "exponentformat": "power", "dtick": "D2" if few else 1}
+        return axis | log_ticks(min(values), max(values), written)
     if math.isfinite(low) and math.isfinite(high):
         margin = 0.04 * (high - low)
         axis["range"] = [low - margin, high + margin]
@@ -151,6 +151,20 @@ def metric_axis(metric: Row, values: Sequence[float], kind: str = "test") -> Tra
 def value_format(metric: Row) -> str:
     """Return how Plotly writes a value of a metric where it is pointed at."""
     return ".1%" if metric["unit"] == "share" else ".3g"
+
+
+def log_ticks(low: float, high: float, written: Callable[[float], str]) -> Trace:
+    """Return what makes an axis from one value to another logarithmic: ticks at 1, 2 and 5, or at decades.
+
+    Args:
+        low: the least value, above 0.
+        high: the largest.
+        written: a value to the text of its tick.
+    """
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    parts = (1, 2, 5) if high < 300 * low else (1,)
+    ticks = [part * 10.0**power for power in decades for part in parts]
+    return {"type": "log", "tickvals": ticks, "ticktext": [*map(written, ticks)]}
 
 
 def length_axis(title: str, lengths: Sequence[int]) -> Trace:
@@ -169,8 +183,8 @@ def apart(length: float, place: int, of: int, lengths: Sequence[int]) -> float:
     """Return a length, moved a little so that the intervals of so many models at it do not coincide."""
     step = place - (of - 1) / 2
     if by_factors(lengths):
-        return float(length * (max(lengths) / min(lengths)) ** (0.007 * step))
-    return length + 0.007 * step * (max(lengths) - min(lengths))
+        return float(length * (max(lengths) / min(lengths)) ** (0.016 * step))
+    return length + 0.016 * step * (max(lengths) - min(lengths))
 
 
 def by_factors(lengths: Sequence[int]) -> bool:
