@@ -34,15 +34,17 @@ def deciding(config: dict[str, Any]) -> dict[str, Any]:
         (["seed=3"], "seqbench task=adding model=lstm seed=3"),
         (
             ["task=latch", "model=gru_chrono", "optim=sgd", "optim.lr=0.5", "optim.clip_norm=null"],
-            "seqbench task=latch model=gru_chrono optim=sgd optim.lr=0.5 optim.clip_norm=null seed=0",
+            "seqbench task=latch model=gru_chrono optim=sgd optim.clip_norm=null optim.lr=0.5 seed=0",
         ),
         (
             ["model=rnn", "model/readout=deep", "model.readout.hidden_size=7", "batch_size=8"],
-            "seqbench task=adding model=rnn model/readout=deep model.readout.hidden_size=7 batch_size=8 seed=0",
+            "seqbench task=adding model=rnn model/readout=deep model.readout.hidden_size=7 "
+            "batch_size=8 seed=0",
         ),
         (
             ["model=leaky_rnn", "model.cell.alpha=[0.0,0.5]", "task.eval_lengths=[50,100]"],
-            "seqbench task=adding model=leaky_rnn 'task.eval_lengths=[50,100]' 'model.cell.alpha=[0.0,0.5]' seed=0",
+            "seqbench task=adding model=leaky_rnn 'task.eval_lengths=[50,100]' "
+            "'model.cell.alpha=[0.0,0.5]' seed=0",
         ),
         (
             ["model.param_budget=9000", "trainer.lightning={}", "logger=none", "runs_dir=elsewhere"],

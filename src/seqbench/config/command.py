@@ -35,7 +35,8 @@ def command(config: Mapping[str, Any]) -> str | None:
     Args:
         config: a configuration as results hold it.
     """
-    names = {group: str(config.get("preset", {}).get(group)) for group in NAMED}
+    chosen = {group: default_preset(group) for group in ("optim", "trainer")} | config.get("preset", {})
+    names = {group: str(chosen.get(group)) for group in NAMED}
     if any(names[group] not in preset_names(group) for group in NAMED):
         return None
     words = [
@@ -74,7 +75,7 @@ def _differing(base: Mapping[str, Any], its: Mapping[str, Any], group: str) -> I
     """Yield `key=value` for what differs from a preset, and `+key=value` for what the preset lacks."""
     written, known = dict(_flat(base, group)), dict(_flat(with_defaults(base), group))
     for key, value in _flat(with_defaults(its), group):
-        if key in INCIDENTAL and key != "model.param_budget" or key.endswith("._partial_"):
+        if (key in INCIDENTAL and key != "model.param_budget") or key.endswith("._partial_"):
             continue
         if key not in known or _meant(key, known[key]) != _meant(key, value):
             yield f"{'' if key in written else '+'}{key}={_typed(value)}"

@@ -1,4 +1,4 @@
-"""The page of `seqbench report --format html`: its numbers are those of the comparison, and text stays text."""
+"""The page of `seqbench report --format html`: its numbers are the report's, its text is text."""
 
 import base64
 import gzip
@@ -71,7 +71,7 @@ class Page(HTMLParser):
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Page]:
     """Two pages: of runs of many kinds, and of runs whose every text is hostile."""
     place = tmp_path_factory.mktemp("pages")
-    runs = write(place / "runs", [*mixed(), *(run(length=100, seed=s, solved_at=None) for s in range(3))])
+    runs = write(place / "runs", [*mixed(), *(run(length=100, seed=s, solved_at=None) for s in range(5))])
     begin(runs, result(seed=7))
     bad = [
         run("=1+1", f"evil{n}{HOSTILE.replace('/', '_')}", seed=seed, solved_when=HOSTILE, device=HOSTILE)
@@ -128,16 +128,16 @@ def test_what_comes_from_a_file_is_text(pages: dict[str, Page]) -> None:
 def test_every_run_has_its_state_and_what_makes_it_again(pages: dict[str, Page]) -> None:
     page = pages["runs"]
     rows = [attrs["data-state"] for tag, attrs in page.elements if tag == "tr" and attrs.get("data-state")]
-    assert rows[:3] == ["stopped", "failed", "diverged"]  # what went wrong comes first
-    assert len(rows) == len(page.data["runs"]) == len(mixed()) + 3 + 1
-    stopped, broken = page.data["runs"][:2]
+    assert rows[:3] == ["failed", "diverged", "stopped"]  # what went wrong comes first
+    assert len(rows) == len(page.data["runs"]) == len(mixed()) + 5 + 1
+    broken, _, stopped = page.data["runs"][:3]
     assert stopped["command"] == (
         "seqbench task=adding model=lstm task.length=50 optim.lr=0.01 trainer.max_steps=200 seed=7"
     )
     assert "task.length: 50" in stopped["configuration"]
     assert broken["error"] == "out of memory" and broken["commit"] == "unknown"
     assert "gru on adding at 50 has" not in page.text  # of five runs one failed, and is there
-    assert "lstm on adding at 100 has 3 runs." in page.text
+    assert "leaky_rnn (alpha=0.5) on adding at 50 has 3 of 5 runs." in page.text
 
 
 def test_the_rows_of_the_leaderboard_are_those_of_the_report() -> None:
@@ -146,7 +146,7 @@ def test_the_rows_of_the_leaderboard_are_those_of_the_report() -> None:
     lstm = lines["adding", "lstm"]
     assert lstm["solved"].text == "5/5 [57–100]%" and float(lstm["solved"].key) == -1
     assert lstm["metric"].text == "0.003 [0.001–0.005]" and float(lstm["metric"].key) == 0.003
-    assert lstm["steps"].text == "100 [100–100] steps" and lstm["parameters"].text == "10.1k"
+    assert lstm["steps"].text == "100 [100–100]" and lstm["parameters"].text == "10.1k"
     gru = lines["adding", "gru"]
     assert gru["steps"].key == "1e308" and gru["note"].text == "1 failed"
     assert [line.model for line in leaderboard(comparison, ranked=False)][:2] == [
@@ -169,7 +169,7 @@ def test_the_headline_ranks_by_the_longest_length() -> None:
     assert (cell.solved, cell.rate, cell.metric) == ("2/3", pytest.approx(2 / 3), "0.1 (0.1–0.1)")
     assert cell.low == pytest.approx(0.2077, abs=1e-4) and cell.high == pytest.approx(0.9385, abs=1e-4)
     in_its_order = headline(compared([*long, *short]), {}, ranked=False)[0]
-    assert [line.model for line in in_its_order.lines] == ["gru", "lstm"]
+    assert [line.model for line in in_its_order.lines] == ["lstm", "gru"]
 
 
 def test_the_steps_are_those_of_kaplan_and_meier() -> None:

@@ -1,4 +1,4 @@
-"""What the page shows of a cell beside the default summaries: which seed each value is of, time and memory."""
+"""What the page shows of a cell beside the default summaries: the seed of each value, time and memory."""
 
 from __future__ import annotations
 

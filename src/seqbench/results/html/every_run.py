@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,26 +95,26 @@ def lines(runs: Sequence[PlacedRun], unfinished: Sequence[Unfinished]) -> list[L
     asked: dict[str, str | None] = {}
     found = [_ended(run, *label, asked) for run, label in zip(runs, labels, strict=True)]
     found += [_unfinished(run) for run in unfinished]
-    order = [*reversed(STATES)]
-    normal = {"solved", "finished"}
-    return sorted(
-        found,
-        key=lambda line: (
-            line.state in normal or order.index(line.state) + 1,
-            *(line.task, int(line.length or 0), line.model, line.seed),
-        ),
-    )
+    wrong = ("failed", "diverged", "orphan", "stopped", "running")
+
+    def place(line: Line) -> tuple[int, str, int, str, int]:
+        first = wrong.index(line.state) if line.state in wrong else len(wrong)
+        return first, line.task, int(line.length or 0), line.model, line.seed
+
+    return sorted(found, key=place)
 
 
 def short_cells(comparison: Comparison) -> list[str]:
-    """Return a sentence on each cell at its training length that has not as many runs as most of its task."""
+    """Return a sentence on each cell at its training length that has fewer runs than most of its task."""
     said = []
-    for row in records(comparison.frame):
-        if row["length"] == row["train_length"] and " seed" in f" {row['note'].partition(',')[0]}":
-            at = f" at {row['length']}" if row["length"] else ""
-            said.append(
-                f"{row['model']} on {row['task']}{at} has {row['runs']} run{'s' * (row['runs'] > 1)}."
-            )
+    for _, frame in comparison.frame.groupby("task", sort=False):
+        rows = records(frame)
+        # A note begins with the number of runs where it is not that of most cells.
+        usual = next(row["runs"] for row in rows if not re.match(r"\d+ seed", row["note"]))
+        for row in rows:
+            if row["length"] == row["train_length"] and row["runs"] < usual:
+                at = f" at {row['length']}" if row["length"] else ""
+                said.append(f"{row['model']} on {row['task']}{at} has {row['runs']} of {usual} runs.")
     return said
 
 

@@ -36,7 +36,7 @@ def learning_panels(curves: pd.DataFrame, metrics: Mapping[str, Row]) -> list[Pa
         data: list[Trace] = []
         if its.groupby(["model", "seed"]).ngroups <= MOST_LINES:
             for (model, seed), of_seed in its.groupby(["model", "seed"]):
-                data.append(_seed(str(model), int(seed), of_seed, models, metric))
+                data.append(_seed(str(model), str(seed), of_seed, models, metric))
         for model, rows in here[here["n"] >= LEAST_SEEDS].groupby("model"):
             data += _median(str(model), rows, models, metric)
         values = [value for value in its["value"] if np.isfinite(value)]
@@ -65,7 +65,7 @@ def _thinned(curves: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(kept)
 
 
-def _seed(model: str, seed: int, rows: pd.DataFrame, models: Sequence[str], metric: Row) -> Trace:
+def _seed(model: str, seed: str, rows: pd.DataFrame, models: Sequence[str], metric: Row) -> Trace:
     trace = points(model, models, numbers(rows["step"]), numbers(rows["value"]), joined=False)
     value = f"{plain(metric['metric'])} %{{y:{value_format(metric)}}}"
     del trace["marker"]

@@ -149,8 +149,9 @@ def _baseline(known: dict[int, float], lengths: Sequence[int], models: int, unit
         return []
     line = {"type": "scatter", "mode": "lines", "line": {"color": GREY, "dash": "dash", "width": 1.2}}
     if len(lengths) > 1:
-        x, y = [*sorted(known)], numbers(known[length] for length in sorted(known))
         values = [known[length] for length in sorted(known)]
+        x: list[Any] = sorted(known)
+        y: list[Any] = numbers(values)
     else:
         values = [next(iter(known.values()))] * 2
         x, y = numbers(values), [-0.5, models - 0.5]

@@ -30,7 +30,10 @@ ESCAPES = str.maketrans(
     }
 )
 #: What the caption of a table says of bold type.
-BOLD = "Bold: at each length the best median of the test metric, and every other whose interval or range holds it."
+BOLD = (
+    "Bold: at each length the best median of the test metric, "
+    "and every other whose interval or range holds it."
+)
 
 
 def to_latex(comparison: Comparison) -> str:
