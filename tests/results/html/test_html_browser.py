@@ -150,7 +150,7 @@ def test_a_point_says_its_model_seed_and_value(browser: Any, pages: dict[str, st
     point = plot.locator(".points path").first.bounding_box()
     seen.page.mouse.move(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
     seen.page.wait_for_selector(".hoverlayer .hovertext")
-    said = plot.locator(".hoverlayer").inner_text()
+    said = plot.locator(".hoverlayer").text_content()
     assert "at 20" in said and "/5 [" in said
     seen.close()
 
