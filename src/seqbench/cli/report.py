@@ -31,6 +31,10 @@ def main(argv: list[str]) -> int:
         raise ConfigError(f"--name={args.name} must be the name of a file alone; --out names its folder.")
     if args.format == "html" and not args.out:
         raise ConfigError("--format html wants a folder to write the page into: --out DIR.")
+    if args.format == "html" and args.figure:
+        raise ConfigError(
+            "--figure is not for a page, which has its figures; --figures DIR writes them for a paper."
+        )
     runs = chosen(args)
     if args.metric:
         shown = with_metric((run.result for run in runs), args.metric)

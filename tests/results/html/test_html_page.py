@@ -271,6 +271,8 @@ def test_a_page_wants_a_folder(tmp_path: Path) -> None:
     runs = write(tmp_path / "runs", [run()])
     with pytest.raises(ConfigError, match="--format html wants a folder to write the page into: --out DIR"):
         main([str(runs), "--format", "html"])
+    with pytest.raises(ConfigError, match="--figure is not for a page"):
+        main([str(runs), "--format", "html", "--out", str(tmp_path), "--figure"])
 
 
 def test_a_table_needs_no_plotly(tmp_path: Path) -> None:
