@@ -57,6 +57,9 @@ def _panel(task: str, length: int, column: str, rows: Sequence[Row], models: Seq
     x_axis: dict[str, Any] = {"title": {"text": axis}}
     if max(costs) >= 2 * min(costs):
         x_axis |= log_ticks(min(costs) / divisor, max(costs) / divisor, count)
+    else:
+        # Of costs that are much the same the axis says that they are.
+        x_axis |= {"range": [min(costs) / divisor / 1.25, max(costs) / divisor * 1.25], "nticks": 5}
     shown = [value for row in rows for value in row["values"]]
     layout = {"xaxis": x_axis, "yaxis": metric_axis(rows[0], shown)}
     where = f"{task} at {length}" if length else task

@@ -40,6 +40,8 @@ DARK = {
     styles.ORANGE: "#F2B93B",
     styles.SKY: "#8ACBF2",
 }
+#: The longest label of a model beside its row; the whole of it stands where it is pointed at.
+LONGEST = 26
 #: The colour of a baseline, on any page.
 GREY = "#8A8A86"
 
@@ -141,7 +143,7 @@ def metric_axis(metric: Row, values: Sequence[float], kind: str = "test") -> Tra
     if unit == "share":
         axis["tickformat"] = ".0%"
     if is_loss(metric) and values and min(values) > 0:
-        return axis | log_ticks(min(values), max(values), written)
+        return axis | log_ticks(min(values), max(values), lambda value: written(value, 1))
     if math.isfinite(low) and math.isfinite(high):
         margin = 0.04 * (high - low)
         axis["range"] = [low - margin, high + margin]
@@ -175,7 +177,8 @@ def length_axis(title: str, lengths: Sequence[int]) -> Trace:
 
 def model_axis(models: Sequence[str]) -> Trace:
     """Return an axis of models, the first on top."""
-    ticks = {"tickvals": [*range(len(models))], "ticktext": [*map(plain, models)]}
+    short = [model if len(model) <= LONGEST else f"{model[: LONGEST - 1]}…" for model in models]
+    ticks = {"tickvals": [*range(len(models))], "ticktext": [*map(plain, short)]}
     return {**ticks, "range": [len(models) - 0.4, -0.6], "automargin": True, "zeroline": False}
 
 
