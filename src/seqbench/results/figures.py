@@ -52,7 +52,7 @@ def draw(frame: pd.DataFrame, paper: bool = False) -> Figure:
     tasks = list(frame["task"].unique())
     across = 1 if paper else min(len(tasks), ACROSS)
     down = math.ceil(len(tasks) / across)
-    size = (COLUMN, 3.4 * down) if paper else (max(3.1 * across, 4.6) + 0.4, 5.2 * down)
+    size = (COLUMN, 3.9 * down) if paper else (max(3.1 * across, 4.6) + 0.4, 5.2 * down)
     with rc_context(PAPER if paper else STYLE):
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(2 * down, across, squeeze=False)
@@ -81,7 +81,7 @@ def add_legend(figure: Figure, models: Sequence[str], baseline: bool = False) ->
     handles = [Line2D([], [], label=literal(model), **model_style(model, models)) for model in models]
     handles += [Line2D([], [], **BASELINE)] if baseline else []
     # A letter of 9 points is about 0.07 inches wide, a line with its spaces half an inch.
-    entry = enlarged() * (0.5 + 0.07 * max(len(str(handle.get_label())) for handle in handles))
+    entry = enlarged("font.size") * (0.5 + 0.07 * max(len(str(handle.get_label())) for handle in handles))
     columns = max(1, min(len(handles), int(figure.get_figwidth() / entry)))
     figure.legend(handles=handles, loc="outside upper center", ncols=columns)
 
@@ -198,7 +198,9 @@ def _length_axis(
         panel.minorticks_off()
         return lambda row: float(row["length"])
     present = [model for model in models if any(row["model"] == model for row in rows)]
-    panel.set_xticks(range(len(present)), map(literal, present), rotation=40, ha="right", size=7 * enlarged())
+    panel.set_xticks(
+        range(len(present)), map(literal, present), rotation=40, ha="right", size=7 * enlarged("font.size")
+    )
     panel.set_xlim(-0.6, max(len(present), 1) - 0.4)
     panel.grid(visible=False, axis="x")
     panel.set_xlabel(f"{panel.get_xlabel()} {lengths[0]}" if lengths and present else "")
@@ -211,11 +213,11 @@ def nested(model: str, models: Sequence[str]) -> dict[str, float]:
     return {"linewidth": (1.0 + 2.2 * wide) * enlarged(), "markersize": (3.5 + 4.5 * wide) * enlarged()}
 
 
-def enlarged() -> float:
-    """Return how large lines and letters are beside those of `STYLE`, in the style that is drawn in now."""
+def enlarged(what: str = "lines.linewidth") -> float:
+    """Return how large lines or letters are beside those of `STYLE`, in the style that is drawn in now."""
     from matplotlib import rcParams
 
-    return float(rcParams["lines.linewidth"] / STYLE["lines.linewidth"])
+    return float(rcParams[what] / STYLE[what])
 
 
 def _summaries(

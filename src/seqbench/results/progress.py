@@ -132,13 +132,14 @@ def _figure(frame: pd.DataFrame, paper: bool) -> Iterator[tuple[Figure, list[tup
     cells = sorted(set(zip(frame["task"], frame["length"], strict=True)))
     across = min(len(cells), 2 if paper else ACROSS)
     down = math.ceil(len(cells) / across)
-    size = (COLUMN, 1.6 * down + 0.4) if paper else (max(3.1 * across, 4.6) + 0.4, 2.7 * down + 0.5)
+    size = (COLUMN, 1.7 * down + 0.5) if paper else (max(3.1 * across, 4.6) + 0.4, 2.7 * down + 0.5)
     with rc_context(PAPER if paper else STYLE):
         figure = Figure(figsize=size, layout="constrained")
         panels = [*figure.subplots(down, across, squeeze=False).flat]
         for panel in panels[len(cells) :]:
             panel.remove()
         for (task, length), panel in zip(cells, panels, strict=False):
-            panel.set_title(literal(f"{task} at {length}" if length else task))
+            where = f"{task} at {length}" if length else task
+            panel.set_title(f"length {length}" if paper and length else literal(where))
             panel.set_xlabel("optimisation steps")
         yield figure, [(*cell, panel) for cell, panel in zip(cells, panels, strict=False)]

@@ -86,8 +86,8 @@ PAPER: Any = STYLE | {
     "grid.linewidth": 0.4,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
-    "lines.linewidth": 1.25,
-    "lines.markersize": 3.9,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 3.2,
 }
 
 

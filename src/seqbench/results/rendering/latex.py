@@ -62,7 +62,9 @@ def to_latex(comparison: Comparison) -> str:
             label=f"tab:{stem}",
             position_float="centering",
         )
-        parts.append(latex)
+        head, rule, body = latex.partition("\\midrule\n")
+        rows = body.replace(" \\\\\n", " \\\\ \\addlinespace\n")
+        parts.append(head + rule + rows.replace(" \\addlinespace\n\\bottomrule", "\n\\bottomrule"))
     return "\n".join(parts)
 
 
@@ -96,10 +98,12 @@ def label_stem(task: str, used: Collection[str]) -> str:
 
 
 def _cell(text: str, bold: bool = False) -> str:
-    """Return the text of a cell, the first line bold or not; several lines are put on top of one another."""
+    """Return the text of a cell, the first line bold or not; several lines are a table of their own."""
     first, *others = _escape(text).split("\n")
     lines = [rf"\textbf{{{first}}}" if bold else first, *others]
-    return lines[0] if len(lines) == 1 else r"\shortstack{" + r" \\ ".join(lines) + "}"
+    if len(lines) == 1:
+        return lines[0]
+    return r"\begin{tabular}[t]{@{}c@{}}" + r" \\ ".join(lines) + r"\end{tabular}"
 
 
 def _escape(text: str) -> str:
