@@ -26,6 +26,7 @@ def test_the_wheel_holds_every_preset(wheel: Path) -> None:
     presets = {f"seqbench/{path.relative_to(ROOT)}" for path in (ROOT / "conf").glob("**/*.yaml")}
     assert presets and presets <= names
     assert "seqbench/published.yaml" in names  # which reports read
+    assert {f"seqbench/results/html/page.{kind}" for kind in ("html", "css", "js")} <= names
     assert "hydra_plugins/seqbench/searchpath.py" in names
     assert not any(name.startswith("hydra_plugins/__init__") for name in names)
 

@@ -108,8 +108,26 @@ def test_latex_is_escaped_and_rectangular() -> None:
     assert not [line for line in body if re.search(r"(?<!\\)[%_#]|[±→–]", line)]
     assert {len(re.findall(r"(?<!\\)&", line)) for line in body if line} == {2}
     assert r"\begin{tabular}{lcr}" in text
-    assert r"\shortstack{0.003 [0.001--0.005] \\ 5/5 [57--100]\% \\ 100 [100--100] steps}" in text
+    cell = r"\textbf{0.003 [0.001--0.005]} \\ 5/5 [57--100]\% \\ 100 [100--100] steps"
+    assert r"\begin{tabular}[t]{@{}c@{}}" + cell + r"\end{tabular}" in text
+    assert text.count(r"\addlinespace") == 4  # not after the last row of a table
     assert text.count("{") == text.count("}")
+
+
+def test_bold_is_the_best_median_and_what_cannot_be_told_from_it() -> None:
+    best = [run(model="best", seed=s, value=v) for s, v in enumerate([0.1, 0.2, 0.3, 0.4, 0.5])]
+    same = [run(model="same", seed=s, value=v) for s, v in enumerate([0.3, 0.6, 0.9])]  # its range holds 0.3
+    worse = [run(model="worse", seed=s, value=0.31) for s in range(5)]
+    few = [run(model="few", seed=s, value=0.01) for s in range(2)]  # which have no median
+    text = to_latex(compare([*best, *same, *worse, *few]))
+    bold = re.findall(r"^(\w+) & [^&]*\\textbf", text, re.MULTILINE)
+    assert bold == ["best", "same"] and "whose interval or range holds it" in text
+    accuracies = [
+        run("copy_memory", m, seed=s, value=v) for m, v in (("a", 0.9), ("b", 0.8)) for s in range(3)
+    ]
+    assert r"\textbf{90.0" in to_latex(compare(accuracies))  # where higher is better
+    alone = to_latex(compare(best))
+    assert "textbf" not in alone and "Bold" not in alone
 
 
 def test_no_two_tables_have_one_label() -> None:

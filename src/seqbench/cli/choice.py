@@ -43,8 +43,13 @@ def chosen(args: Namespace, warn: Callable[[str], object] = say) -> list[PlacedR
     Raises:
         ConfigError, StoreError: as for `read_places`.
     """
+    return read_places(args.places, warn, filters(args))
+
+
+def filters(args: Namespace) -> list[str]:
+    """Return the filters that the arguments of a command are, see `selection.select`."""
     named = [f"{key}={','.join(names)}" for key in ("task", "model") if (names := getattr(args, key))]
-    return read_places(args.places, warn, [*named, *args.where])
+    return [*named, *args.where]
 
 
 def add_models(parser: ArgumentParser) -> None:

@@ -37,8 +37,9 @@ Look
   seqbench show task=latch model=lstm [--sample N]
                                      what a task and a model are: an example, equations, sizes
   seqbench report [RUNS …] [--task T] [--model M] [--where KEY=VALUE] [--sort COLUMN]
-                  [--format table|md|latex|csv|json] [--out DIR] [--watch]
-                                     the table of all runs, or of those; RUNS are folders or exported files
+                  [--format table|md|latex|csv|json|html] [--out DIR] [--figures DIR] [--watch]
+                                     the table of all runs, or of those; RUNS are folders or exported files;
+                                     html is one page for a browser, figures are for a paper
   seqbench plot curves|steps|span|compare [RUNS …] [--task T] [--model M] [--where KEY=VALUE] [--out FILE]
                                      learning curves; how many runs have solved their task by when
   seqbench compare [RUNS …] --models lstm,gru [--task T] [--where KEY=VALUE]

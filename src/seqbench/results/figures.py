@@ -12,7 +12,7 @@ import pandas as pd
 
 from seqbench.errors import StoreError, printable
 from seqbench.results.frame import records
-from seqbench.results.styles import STYLE, model_style
+from seqbench.results.styles import COLUMN, PAPER, STYLE, model_style
 from seqbench.results.summaries import Row
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def literal(text: str) -> str:
     return printable(text).replace("$", r"\$")
 
 
-def draw(frame: pd.DataFrame) -> Figure:
+def draw(frame: pd.DataFrame, paper: bool = False) -> Figure:
     """Return the figure of a comparison's frame (see `frame.compare`), two panels for each task.
 
     The upper panel shows the proportion of solved runs against the training length, with 95 % Wilson
@@ -43,15 +43,18 @@ def draw(frame: pd.DataFrame) -> Figure:
 
     Args:
         frame: with the columns of the summaries `MetricMedian` and `SolveRate`.
+        paper: whether it is as wide as a column of a paper, in which tasks go below one another.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     models = sorted(frame["model"].unique())
     tasks = list(frame["task"].unique())
-    across, down = min(len(tasks), ACROSS), math.ceil(len(tasks) / ACROSS)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(max(3.1 * across, 4.6) + 0.4, 5.2 * down), layout="constrained")
+    across = 1 if paper else min(len(tasks), ACROSS)
+    down = math.ceil(len(tasks) / across)
+    size = (COLUMN, 3.9 * down) if paper else (max(3.1 * across, 4.6) + 0.4, 5.2 * down)
+    with rc_context(PAPER if paper else STYLE):
+        figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(2 * down, across, squeeze=False)
         for place in range(across * down):
             upper, lower = (panels[2 * (place // across) + k, place % across] for k in (0, 1))
@@ -77,8 +80,8 @@ def add_legend(figure: Figure, models: Sequence[str], baseline: bool = False) ->
 
     handles = [Line2D([], [], label=literal(model), **model_style(model, models)) for model in models]
     handles += [Line2D([], [], **BASELINE)] if baseline else []
-    # A letter of this size is about 0.07 inches wide, a line with its spaces half an inch.
-    entry = 0.5 + 0.07 * max(len(str(handle.get_label())) for handle in handles)
+    # A letter of 9 points is about 0.07 inches wide, a line with its spaces half an inch.
+    entry = enlarged("font.size") * (0.5 + 0.07 * max(len(str(handle.get_label())) for handle in handles))
     columns = max(1, min(len(handles), int(figure.get_figwidth() / entry)))
     figure.legend(handles=handles, loc="outside upper center", ncols=columns)
 
@@ -92,7 +95,7 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     return [save_as(figure, stem.with_name(f"{stem.name}.{suffix}")) for suffix in ("svg", "png")]
 
 
-def save_as(figure: Figure, path: Path) -> Path:
+def save_as(figure: Figure, path: Path, dpi: int = 200) -> Path:
     """Save a figure in the format that the suffix of its path names; return the path.
 
     Raises:
@@ -104,7 +107,7 @@ def save_as(figure: Figure, path: Path) -> Path:
     try:
         with rc_context(STYLE):
             figure.savefig(
-                path, dpi=200, metadata={dated[path.suffix]: None} if path.suffix in dated else None
+                path, dpi=dpi, metadata={dated[path.suffix]: None} if path.suffix in dated else None
             )
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}.") from error
@@ -144,7 +147,9 @@ def _metrics(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
             _interval(panel, x_of(row), row["low"], row["high"], model)
             colour = model_style(model)["color"]
             x = [x_of(row)] * len(row["values"])
-            panel.plot(x, row["values"], ".", color=colour, markersize=6, alpha=0.5, markeredgewidth=0)
+            panel.plot(
+                x, row["values"], ".", color=colour, markersize=6 * enlarged(), alpha=0.5, markeredgewidth=0
+            )
     shown = [value for row in rows for value in row["values"]]
     known = sorted((length, level) for length, level in baseline.items() if not pd.isna(level))
     if len({level for _, level in known}) == 1:
@@ -193,7 +198,9 @@ def _length_axis(
         panel.minorticks_off()
         return lambda row: float(row["length"])
     present = [model for model in models if any(row["model"] == model for row in rows)]
-    panel.set_xticks(range(len(present)), map(literal, present), rotation=40, ha="right", size=7)
+    panel.set_xticks(
+        range(len(present)), map(literal, present), rotation=40, ha="right", size=7 * enlarged("font.size")
+    )
     panel.set_xlim(-0.6, max(len(present), 1) - 0.4)
     panel.grid(visible=False, axis="x")
     panel.set_xlabel(f"{panel.get_xlabel()} {lengths[0]}" if lengths and present else "")
@@ -203,7 +210,14 @@ def _length_axis(
 def nested(model: str, models: Sequence[str]) -> dict[str, float]:
     """Return the size of a model's line: of curves that coincide each is seen around the next."""
     wide = 1.0 - models.index(model) / len(models)
-    return {"linewidth": 1.0 + 2.2 * wide, "markersize": 3.5 + 4.5 * wide}
+    return {"linewidth": (1.0 + 2.2 * wide) * enlarged(), "markersize": (3.5 + 4.5 * wide) * enlarged()}
+
+
+def enlarged(what: str = "lines.linewidth") -> float:
+    """Return how large lines or letters are beside those of `STYLE`, in the style that is drawn in now."""
+    from matplotlib import rcParams
+
+    return float(rcParams[what] / STYLE[what])
 
 
 def _summaries(

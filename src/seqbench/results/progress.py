@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from seqbench.results.figures import ACROSS, add_legend, bounds, is_loss, literal, nested
+from seqbench.results.figures import ACROSS, add_legend, bounds, enlarged, is_loss, literal, nested
 from seqbench.results.frame import records
 from seqbench.results.statistics.metrics import LEAST_SEEDS
 from seqbench.results.statistics.survival import kaplan_meier
-from seqbench.results.styles import STYLE, model_style
+from seqbench.results.styles import COLUMN, PAPER, STYLE, model_style
 from seqbench.results.summaries import Row
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_curves(curves: pd.DataFrame, medians: pd.DataFrame, metrics: Mapping[str, Row]) -> Figure:
+def draw_curves(
+    curves: pd.DataFrame, medians: pd.DataFrame, metrics: Mapping[str, Row], paper: bool = False
+) -> Figure:
     """Return the figure of learning curves, a panel for each task and training length.
 
     Every seed is a thin line that ends where its run did. The thick line is the median over seeds, with its
@@ -33,9 +35,10 @@ def draw_curves(curves: pd.DataFrame, medians: pd.DataFrame, metrics: Mapping[st
         curves: the rows of one metric of each task, see `curves.of_metrics`.
         medians: its `curves.over_seeds`.
         metrics: that metric, see `curves.shown_metrics`.
+        paper: whether it is as wide as a column of a paper.
     """
     models = sorted(curves["model"].unique())
-    with _figure(curves) as (figure, panels):
+    with _figure(curves, paper) as (figure, panels):
         for task, length, panel in panels:
             its, middle = (
                 frame[(frame["task"] == task) & (frame["length"] == length)] for frame in (curves, medians)
@@ -78,17 +81,18 @@ def solved_shares(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["task", "length", "model", "step", "share", "low", "high", "runs"])
 
 
-def draw_steps(frame: pd.DataFrame) -> Figure:
+def draw_steps(frame: pd.DataFrame, paper: bool = False) -> Figure:
     """Return the figure of `solved_shares`, a panel for each task and training length.
 
     A marker is a run that solved the task, a cross one that did not, at its budget of steps.
 
     Args:
         frame: as for `solved_shares`.
+        paper: whether it is as wide as a column of a paper.
     """
     rows, shares = _trained(frame), solved_shares(frame)
     models = sorted({row["model"] for row in rows})
-    with _figure(pd.DataFrame(rows)) as (figure, panels):
+    with _figure(pd.DataFrame(rows), paper) as (figure, panels):
         for task, length, panel in panels:
             for row in (row for row in rows if (row["task"], row["length"]) == (task, length)):
                 style = model_style(row["model"], models) | nested(row["model"], models)
@@ -102,7 +106,7 @@ def draw_steps(frame: pd.DataFrame) -> Figure:
                 panel.step([*steps, end], [*share, share[-1]], where="post", **style | {"marker": "none"})
                 panel.plot(steps[1:], share[1:], **style | {"linestyle": "none"})
                 at = [share[sum(step <= last for step in steps) - 1] for last in row["censored_at"]]
-                panel.plot(row["censored_at"], at, "x", color=style["color"], markersize=6)
+                panel.plot(row["censored_at"], at, "x", color=style["color"], markersize=6 * enlarged())
             bounds(panel, "share", 0, 1)
             panel.set_ylabel("runs solved")
         add_legend(figure, models)
@@ -120,19 +124,22 @@ def _trained(frame: pd.DataFrame) -> list[Row]:
 
 
 @contextmanager
-def _figure(frame: pd.DataFrame) -> Iterator[tuple[Figure, list[tuple[str, int, Axes]]]]:
+def _figure(frame: pd.DataFrame, paper: bool) -> Iterator[tuple[Figure, list[tuple[str, int, Axes]]]]:
     """Give a figure and its panels, one for each task and length of a frame, in the style of all figures."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     cells = sorted(set(zip(frame["task"], frame["length"], strict=True)))
-    across, down = min(len(cells), ACROSS), math.ceil(len(cells) / ACROSS)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(max(3.1 * across, 4.6) + 0.4, 2.7 * down + 0.5), layout="constrained")
+    across = min(len(cells), 2 if paper else ACROSS)
+    down = math.ceil(len(cells) / across)
+    size = (COLUMN, 1.7 * down + 0.5) if paper else (max(3.1 * across, 4.6) + 0.4, 2.7 * down + 0.5)
+    with rc_context(PAPER if paper else STYLE):
+        figure = Figure(figsize=size, layout="constrained")
         panels = [*figure.subplots(down, across, squeeze=False).flat]
         for panel in panels[len(cells) :]:
             panel.remove()
         for (task, length), panel in zip(cells, panels, strict=False):
-            panel.set_title(literal(f"{task} at {length}" if length else task))
+            where = f"{task} at {length}" if length else task
+            panel.set_title(f"length {length}" if paper and length else literal(where))
             panel.set_xlabel("optimisation steps")
         yield figure, [(*cell, panel) for cell, panel in zip(cells, panels, strict=False)]

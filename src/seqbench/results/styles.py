@@ -75,6 +75,19 @@ STYLE: Any = {
     "lines.markersize": 5,
     "legend.frameon": False,
     "svg.hashsalt": "seqbench",
+    "pdf.fonttype": 42,  # whole fonts, which text can be copied from
+}
+#: The width of a column of a paper, in inches, and what changes in a figure that is as wide.
+COLUMN = 3.3
+PAPER: Any = STYLE | {
+    "font.size": 7,
+    "axes.titlesize": 7.5,
+    "axes.linewidth": 0.6,
+    "grid.linewidth": 0.4,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 3.2,
 }
 
 

@@ -56,17 +56,17 @@ def blocks(comparison: Comparison) -> Iterator[Block]:
         of_model: dict[str, list[Row]] = defaultdict(list)
         for row in its:
             of_model[row["model"]].append(row)
-        lengths = dict.fromkeys(_column(row) for row in sorted(its, key=_lengths))
+        lengths = dict.fromkeys(column_of(row) for row in sorted(its, key=_lengths))
         table = {
             model: dict.fromkeys(lengths, "")
-            | {_column(row): _lines(each.text(row) for each in cells) for row in rows}
+            | {column_of(row): _lines(each.text(row) for each in cells) for row in rows}
             | {summary.heading: summary.side_text(rows) for summary in side}
             for model, rows in of_model.items()
         }
-        baseline = {_column(row): _lines(each.baseline_text(row) for each in cells) for row in its}
+        baseline = {column_of(row): _lines(each.baseline_text(row) for each in cells) for row in its}
         if any(baseline.values()):
             table["baseline"] = baseline
-        published = {_column(row): _lines(_published(comparison, row)) for row in its}
+        published = {column_of(row): _lines(_published(comparison, row)) for row in its}
         if any(published.values()):
             table["published"] = published
         texts = pd.DataFrame.from_dict(table, orient="index").fillna("")
@@ -94,7 +94,7 @@ def _lengths(row: Row) -> tuple[int, int]:
     return row["train_length"], row["length"]
 
 
-def _column(row: Row) -> str:
+def column_of(row: Row) -> str:
     """Return the heading of the column that a row of the frame is in."""
     trained, length = _lengths(row)
     return f"{length or '–'}" if trained == length else f"{trained}→{length}"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from itertools import chain, count
+from math import isnan
 
-from seqbench.results.frame import Comparison
-from seqbench.results.rendering.blocks import blocks
+from seqbench.results.frame import Comparison, records
+from seqbench.results.rendering.blocks import blocks, column_of
+from seqbench.results.statistics.metrics import LEAST_SEEDS
+from seqbench.results.summaries import Row
 
 #: Characters that have a meaning of their own in LaTeX, or that its standard fonts lack.
 ESCAPES = str.maketrans(
@@ -15,6 +18,7 @@ ESCAPES = str.maketrans(
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
     | {
         "±": r"$\pm$",
+        "×": r"$\times$",
         "∞": r"$\infty$",
         "→": r"$\to$",
         "<": "$<$",
@@ -25,6 +29,11 @@ ESCAPES = str.maketrans(
         "Ω": r"$\Omega$",
     }
 )
+#: What the caption of a table says of bold type.
+BOLD = (
+    "Bold: at each length the best median of the test metric, "
+    "and every other whose interval or range holds it."
+)
 
 
 def to_latex(comparison: Comparison) -> str:
@@ -32,39 +41,69 @@ def to_latex(comparison: Comparison) -> str:
 
     The preamble needs \usepackage{booktabs}. The table of a task has the label `tab:` and its name,
     `tab:adding`, where characters other than letters and digits read `-`; a number follows where two tasks
-    would have the same.
+    would have the same. Bold type marks the best median at each length, see `best`; the caption says so.
     """
     parts = []
     used: set[str] = set()
     for block in blocks(comparison):
-        table = block.table.map(_cell).rename(index=_escape, columns=_escape)
-        label = _label(block.task, used)
-        used.add(label)
+        table = block.table.map(_cell)
+        bold = best([row for row in records(comparison.frame) if row["task"] == block.task])
+        for model, column in bold:
+            table.loc[model, column] = _cell(str(block.table.loc[model, column]), bold=True)
+        table = table.rename(index=_escape, columns=_escape)
+        stem = label_stem(block.task, used)
+        used.add(stem)
         columns = "l" + "c" * (table.shape[1] - len(block.side)) + "r" * len(block.side)
+        caption = " ".join(filter(None, [f"{block.heading}.", block.legend, BOLD if bold else ""]))
         latex = table.style.to_latex(
             hrules=True,
             column_format=columns,
-            caption=_escape(f"{block.heading}. {block.legend}".rstrip()),
-            label=label,
+            caption=_escape(caption),
+            label=f"tab:{stem}",
             position_float="centering",
         )
-        parts.append(latex)
+        head, rule, body = latex.partition("\\midrule\n")
+        rows = body.replace(" \\\\\n", " \\\\ \\addlinespace\n")
+        parts.append(head + rule + rows.replace(" \\addlinespace\n\\bottomrule", "\n\\bottomrule"))
     return "\n".join(parts)
 
 
-def _label(task: str, used: Collection[str]) -> str:
-    """Return the label of a task's table, which none before it has."""
-    stem = f"tab:{re.sub(r'[^A-Za-z0-9]+', '-', task).strip('-')}"
+def best(rows: Collection[Row]) -> set[tuple[str, str]]:
+    """Return the models and columns with the best median, or with one that cannot be told from it.
+
+    That is one whose interval holds the best median, or whose range does where so few seeds have no interval.
+    Under three seeds a model has no median. A column in which one model alone has a median has no best.
+
+    Args:
+        rows: of a comparison's frame, those of one task.
+    """
+    found = set()
+    for column in {column_of(row) for row in rows}:
+        its = [row for row in rows if column_of(row) == column and (row["n"] or 0) >= LEAST_SEEDS]
+        if len(its) < 2:
+            continue
+        top = (max if its[0]["direction"] == "max" else min)(row["median"] for row in its)
+        for row in its:
+            low, high = (row["least"], row["largest"]) if isnan(row["low"]) else (row["low"], row["high"])
+            if low <= top <= high:
+                found.add((row["model"], column))
+    return found
+
+
+def label_stem(task: str, used: Collection[str]) -> str:
+    """Return a name for what is of a task, of letters, digits and `-` alone, which nothing before it has."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", task).strip("-")
     numbered = (f"{stem}-{n}" for n in count(2))
-    return next(label for label in chain([stem], numbered) if label not in used)
+    return next(name for name in chain([stem], numbered) if name not in used)
 
 
-def _cell(text: str) -> str:
-    """Return the text of a cell; several lines are put on top of one another."""
-    escaped = _escape(text)
-    if "\n" not in escaped:
-        return escaped
-    return r"\shortstack{" + escaped.replace("\n", r" \\ ") + "}"
+def _cell(text: str, bold: bool = False) -> str:
+    """Return the text of a cell, the first line bold or not; several lines are a table of their own."""
+    first, *others = _escape(text).split("\n")
+    lines = [rf"\textbf{{{first}}}" if bold else first, *others]
+    if len(lines) == 1:
+        return lines[0]
+    return r"\begin{tabular}[t]{@{}c@{}}" + r" \\ ".join(lines) + r"\end{tabular}"
 
 
 def _escape(text: str) -> str:

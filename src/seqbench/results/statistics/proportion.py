@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 from scipy import stats
 
@@ -78,6 +79,7 @@ def newcombe_interval(a: int, n_a: int, b: int, n_b: int, level: float = 0.95) -
     )
 
 
+@cache
 def boschloo(a: int, n_a: int, b: int, n_b: int) -> float:
     """Return the two-sided p-value that a of n_a and b of n_b have one rate, by Boschloo's exact test (1970).
 

@@ -8,8 +8,8 @@ from seqbench.results.statistics.span import Outcomes, fit_span
 
 #: The factor between the ends of the 50 % point's interval above which a span gets more runs.
 WIDE = 2.0
-#: Runs without a success, over spans in a row, after which no longer span is tried: at a rate of a third, eight
-#: runs all fail in 4 % of cases.
+#: Runs without a success, over spans in a row, after which no longer span is tried: where a third of runs
+#: solve the task, eight fail in 4 % of cases.
 UNSOLVED = 8
 
 

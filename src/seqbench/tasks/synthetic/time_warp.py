@@ -104,7 +104,7 @@ class TimeWarp(SyntheticTask):
         return total / length
 
     def chance(self, length: int) -> dict[str, float]:
-        """Return the mean of the greater of p and (1 − p) / K over the steps, p the probability of a blank."""
+        """Return the mean over the steps of the greater of p, the probability of a blank, and (1 − p) / K."""
         return {"accuracy": sum(max(p, (1 - p) / self.alphabet) for p in self._blanks(length)) / length}
 
     def _blanks(self, length: int) -> list[float]:
