@@ -11,6 +11,8 @@ from typing import Any
 
 #: Groups whose preset says by itself what it is, in the order of a label.
 PRESETS = ("model", "task", "optim", "experiment")
+#: Keys that say how a configuration is run and not what it is.
+INCIDENTAL = ("seed", "n_seeds", "runs_dir", "data_dir", "logger", "callbacks", "allowed_packages")
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,17 @@ def labels(jobs: Sequence[Sequence[str]]) -> list[str]:
         parts = [given[k] if k in PRESETS else f"{names[k]}={given[k]}" for k in shown if k in given]
         found.append(" ".join(parts))
     return found
+
+
+def given(typed: Sequence[str]) -> str:
+    """Return what one configuration is by what was given of it, `lstm adding length=100`.
+
+    Args:
+        typed: its overrides. Those that make no other configuration are left out.
+    """
+    words = [override.lstrip("+") for override in typed if not override.startswith("~")]
+    own = [word for word in words if word.partition("=")[0].partition(".")[0] not in INCIDENTAL]
+    return labels([own, []])[0]
 
 
 def units(job: Job, facts: Facts, missing: Sequence[int], parts: int) -> list[Unit]:
