@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import seqbench
 from seqbench.errors import ConfigError
 from seqbench.runs.plan import plan
 from seqbench.runs.schedule import train
+from seqbench.signals import Stopped
 from seqbench.training.learner import SequenceLearner
 from seqbench.training.loggers import RunInfo, wandb_run
 from seqbench.training.loggers.wandb_run import check_wandb, wandb
@@ -100,8 +102,8 @@ LONGER += ["trainer.stop_when_solved=false"]
 def test_a_run_that_is_stopped_is_preempted_and_goes_on_as_one(
     made: list[FakeRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(SequenceLearner, "training_step", stop_at(4, SystemExit(143)))
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(SequenceLearner, "training_step", stop_at(4, Stopped(signal.SIGTERM)))
         seqbench.train(seqbench.compose(LONGER))
     (first,) = made
     assert first.preempting and first.exit_code == 143 and first.tags[-1] == "preempted"
@@ -169,7 +171,7 @@ def test_the_environment_counts_where_the_configuration_says_nothing(
     keys = ("project", "entity", "dir", "name", "group", "job_type")
     assert [default[key] for key in keys] == list(VARIABLES.values())
     assert default["tags"] == ["a", "b"] and given["tags"] == ["c", "a", "b"]
-    assert default["settings"].silent and default["settings"].console != "off"
+    assert default["settings"].init_timeout == 30 and default["settings"].console != "off"
     assert (given["project"], given["entity"]) == ("mine", "me")
 
 
@@ -245,8 +247,12 @@ def test_one_that_was_named_and_cannot_start_is_refused(monkeypatch: pytest.Monk
         ),
         ([f"logger.wandb.project={'p' * 129}"], {}, "logger.wandb.project=ppppp"),
         ([f"logger.wandb.tags=[a,{'t' * 65}]"], {}, "logger.wandb.tags=ttttt"),
-        (["logger.wandb.mode=online"], {}, "logger.wandb.mode=online is online, and nobody is logged in"),
-        (["logger=wandb"], {"WANDB_MODE": "online"}, "logger.wandb: mode=auto is online, and nobody is"),
+        (["logger.wandb.mode=online"], {}, "logger.wandb.mode=online asks for W&B's server, and nobody is"),
+        (
+            ["logger=wandb"],
+            {"WANDB_MODE": "online"},
+            "logger.wandb: the environment variable WANDB_MODE=online asks",
+        ),
     ],
 )
 def test_what_w_and_b_refuses_is_told_by_the_plan(

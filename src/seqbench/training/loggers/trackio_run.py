@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,16 @@ def trackio(info: RunInfo, save_dir: str, project: str = "seqbench") -> Logger:
 
     Args:
         info: the run.
-        save_dir: where the database lies, unless TRACKIO_DIR says so.
+        save_dir: where the database lies, unless the environment variable TRACKIO_DIR says so.
         project: Trackio's project.
 
     Raises:
-        ModuleNotFoundError: the package is missing.
         ValueError: this process has a database elsewhere; Trackio has one for each process.
     """
-    # Trackio reads the variable once, when it is imported; a relative folder would move with the program.
-    folder = Path(os.environ.setdefault("TRACKIO_DIR", str(Path(save_dir).resolve())))
-    client = _client()
-    if client.utils.TRACKIO_DIR != folder:
-        raise ValueError(f"Trackio writes to {client.utils.TRACKIO_DIR} in this process, and not to {folder}")
+    folder = Path(os.environ.get("TRACKIO_DIR") or Path(save_dir).resolve())
+    client = _client(folder)
+    if folder != client.utils.TRACKIO_DIR:
+        raise ValueError(f"Trackio writes to {client.utils.TRACKIO_DIR} in this process, not to {folder}")
     # Runs are found again by their names, and two sweeps may have a `lstm seed 0` each.
     name = f"{info.name} {info.id.rpartition('-')[2]}"
     with redirect_stdout(io.StringIO()):
@@ -50,23 +49,29 @@ def trackio(info: RunInfo, save_dir: str, project: str = "seqbench") -> Logger:
             auto_log_cpu=False,
             auto_log_gpu=False,
         )
-    return TrackioRun(run, info)
+    return TrackioRun(client, run, info)
 
 
 def _check(project: str = "seqbench") -> None:
     """Raise a ValueError where Trackio is missing, before anything trains."""
-    try:
-        _client()
-    except ModuleNotFoundError as error:
-        raise ValueError("it needs Trackio: pip install 'seqbench[trackio]'") from error
+    if find_spec("trackio") is None:
+        raise ValueError("it needs Trackio: pip install 'seqbench[trackio]'")
 
 
 trackio.check = _check  # type: ignore[attr-defined]
 
 
-def _client() -> Any:
-    import trackio as client
-
+def _client(folder: Path) -> Any:
+    """Return the package, which reads where its database lies from the environment when it is imported."""
+    before = os.environ.get("TRACKIO_DIR")
+    os.environ["TRACKIO_DIR"] = str(folder)
+    try:
+        import trackio as client
+    finally:
+        if before is None:
+            del os.environ["TRACKIO_DIR"]
+        else:
+            os.environ["TRACKIO_DIR"] = before
     return client
 
 
@@ -74,12 +79,14 @@ class TrackioRun(Dashboard, Logger):
     """A run of Trackio's.
 
     Args:
+        client: the package.
         run: `trackio.Run`, just started.
         info: what it is a run of.
     """
 
-    def __init__(self, run: Any, info: RunInfo) -> None:
+    def __init__(self, client: Any, run: Any, info: RunInfo) -> None:
         super().__init__()
+        self._client = client
         self.experiment = run
         self._info = info
         self._logged_to = run._next_step - 1  # of a run that is resumed, the last step that the database has
@@ -114,10 +121,10 @@ class TrackioRun(Dashboard, Logger):
 
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
-        self.experiment.log({name: _client().Image(Image.open(buffer))}, step=step)
+        self.experiment.log({name: self._client.Image(Image.open(buffer))}, step=step)
 
     def show_table(self, name: str, table: pd.DataFrame, step: int) -> None:
-        self.experiment.log({name: _client().Table(dataframe=table)}, step=step)
+        self.experiment.log({name: self._client.Table(dataframe=table)}, step=step)
 
     def end(self, ending: Ending) -> None:
         if len(ending.table):

@@ -27,6 +27,7 @@ from seqbench.training.loggers.base import Dashboard, Ending, NoLogger, RunInfo,
 
 #: What the environment variable WANDB_MODE may be.
 WANDB_MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
+ONLINE = ("online", "run")
 #: The most characters that W&B takes.
 LONGEST_TAG, LONGEST_NAME = 64, 128
 #: W&B's settings that have another default here, each with the environment variable that sets it. A list of
@@ -114,10 +115,11 @@ def check_wandb(
             f"the agent of a W&B sweep gives each process one run, and n_seeds={n_seeds} asks for more; sweep"
             " over seed instead"
         )
-    if _mode(mode) == "online" and not _logged_in():
+    if _mode(mode) in ONLINE and not _logged_in():
+        asked = f"mode={mode}" if mode != "auto" else f"the environment variable WANDB_MODE={given}"
         raise ValueError(
-            f"mode={mode} is online, and nobody is logged in, or the server does not answer; run"
-            " `wandb login`, or give mode=offline"
+            f"{asked} asks for W&B's server, and nobody is logged in, or it does not answer; run `wandb login`, "
+            "or give mode=offline"
         )
 
 
@@ -164,7 +166,7 @@ def _start(info: RunInfo, project: str | None, entity: str | None, mode: str, ta
         }
     chosen: Any = _mode(mode)
     if chosen != "auto":
-        return client.init(mode=chosen, resume="allow" if chosen == "online" else None, **options)
+        return client.init(mode=chosen, resume="allow" if chosen in ONLINE else None, **options)
     if not _logged_in():
         return client.init(mode="offline", **options)
     try:
