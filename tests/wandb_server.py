@@ -161,6 +161,8 @@ class Handler(BaseHTTPRequestHandler):
             if body.get("complete"):
                 run.exit_code = body.get("exitcode")
             self._reply({"exitcode": None, "limits": {}})
+        elif "query" not in body:  # telemetry
+            self._reply({})
         else:
             name = body.get("operationName") or body["query"].split("(")[0].split("{")[0].split()[-1]
             self._reply({"data": self.server.answer(name, body.get("variables") or {})})

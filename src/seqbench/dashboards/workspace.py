@@ -13,6 +13,7 @@ from typing import Any
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 from pydantic import ValidationError
+from wandb_workspaces import expr
 from wandb_workspaces.workspaces import internal
 
 from seqbench.errors import ConfigError, StoreError, one_line
@@ -108,10 +109,10 @@ def workspace(results: Sequence[Result], project: str, name: str = "seqbench") -
         settings=ws.WorkspaceSettings(x_axis="step", group_by_prefix="first", max_runs=100),
         runset_settings=ws.RunsetSettings(
             filters=[
-                ws.expr.Config("preset.task").isin(sorted({r.task for r in results})),
-                ws.expr.Config("preset.model").isin(sorted({r.model for r in results})),
+                expr.Config("preset.task").isin(sorted({r.task for r in results})),
+                expr.Config("preset.model").isin(sorted({r.model for r in results})),
             ],
-            groupby=[ws.expr.Config("label")],
+            groupby=[expr.Config("label")],
             pinned_columns=["run:displayName", *(f"summary:{column}" for column in columns)],
         ),
     )

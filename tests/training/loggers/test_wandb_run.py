@@ -251,7 +251,7 @@ def test_one_that_was_named_and_cannot_start_is_refused(monkeypatch: pytest.Monk
         (
             ["logger=wandb"],
             {"WANDB_MODE": "online"},
-            "logger.wandb: the environment variable WANDB_MODE=online asks",
+            "logger.wandb.mode=auto: the environment variable WANDB_MODE=online asks",
         ),
     ],
 )

@@ -118,8 +118,8 @@ def check_wandb(
     if _mode(mode) in ONLINE and not _logged_in():
         asked = f"mode={mode}" if mode != "auto" else f"the environment variable WANDB_MODE={given}"
         raise ValueError(
-            f"{asked} asks for W&B's server, and nobody is logged in, or it does not answer; run `wandb login`, "
-            "or give mode=offline"
+            f"{asked} asks for W&B's server, and nobody is logged in, or it does not answer;"
+            " run `wandb login`, or give mode=offline"
         )
 
 
@@ -199,6 +199,7 @@ class WandbRun(Dashboard, WandbLogger):
         WandbLogger.__init__(self, experiment=run)
         self._info = info
         self._resumed_at = 0
+        self._step = run.starting_step
         self._defined: set[str] = set()
         run.define_metric("step", hidden=True)
         run.define_metric("sequences", step_metric="step", hidden=True)
@@ -222,7 +223,8 @@ class WandbRun(Dashboard, WandbLogger):
 
     def _log(self, values: Mapping[str, Any], step: int) -> None:
         # W&B drops what is logged at an earlier step than the last.
-        self.experiment.log(dict(values), step=max(step, self.experiment.step))
+        self._step = max(step, self._step)
+        self.experiment.log(dict(values), step=self._step)
 
     def resume(self, rows: Sequence[Mapping[str, float]]) -> None:
         import wandb as client
@@ -259,7 +261,7 @@ class WandbRun(Dashboard, WandbLogger):
     def end(self, ending: Ending) -> None:
         run = self.experiment
         if len(ending.table):
-            self.show_table("test/table", ending.table, run.step)
+            self.show_table("test/table", ending.table, self._step)
         run.summary.update(dict(ending.summary))
         run.tags = (*run.tags, ending.outcome)
         if ending.files:
