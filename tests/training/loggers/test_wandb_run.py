@@ -175,6 +175,27 @@ def test_the_environment_counts_where_the_configuration_says_nothing(
     assert (given["project"], given["entity"]) == ("mine", "me")
 
 
+def test_an_id_that_is_in_use_for_a_moment_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb as client
+
+    made = fake_wandb(monkeypatch)
+    errors = [
+        client.errors.UsageError("run ID id is in use"),
+        client.errors.UsageError("run ID id is in use"),
+    ]
+    init, waits = client.init, []
+
+    def busy(**options: Any) -> FakeRun:
+        if errors:
+            raise errors.pop()
+        return init(**options)
+
+    monkeypatch.setattr(client, "init", busy)
+    monkeypatch.setattr(wandb_run.time, "sleep", waits.append)
+    wandb(RunInfo("group", 0, "id", Path("runs")))
+    assert len(made) == 1 and waits == [0.1, 0.5]
+
+
 def test_a_disabled_dashboard_is_none(made: list[FakeRun], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     seqbench.train(seqbench.compose(SHORT))

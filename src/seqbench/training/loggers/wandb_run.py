@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -166,15 +167,29 @@ def _start(info: RunInfo, project: str | None, entity: str | None, mode: str, ta
         }
     chosen: Any = _mode(mode)
     if chosen != "auto":
-        return client.init(mode=chosen, resume="allow" if chosen in ONLINE else None, **options)
+        return _init(mode=chosen, resume="allow" if chosen in ONLINE else None, **options)
     if not _logged_in():
-        return client.init(mode="offline", **options)
+        return _init(mode="offline", **options)
     try:
-        return client.init(mode="online", resume="allow", **options)
+        return _init(mode="online", resume="allow", **options)
     except client.errors.CommError:
         say_once("W&B does not answer; runs are logged offline, and `wandb sync` uploads them later.")
         # The id is in use in this process from now on.
-        return client.init(mode="offline", **options | {"id": f"{info.id}-offline"})
+        return _init(mode="offline", **options | {"id": f"{info.id}-offline"})
+
+
+def _init(**options: Any) -> Any:
+    """Return `wandb.init(**options)`. A run that this process has just finished may still be in use."""
+    import wandb as client
+
+    for seconds in (0.1, 0.5, 2.0, 5.0):
+        try:
+            return client.init(**options)
+        except client.errors.Error as error:
+            if "in use" not in str(error):
+                raise
+            time.sleep(seconds)
+    return client.init(**options)
 
 
 @cache
@@ -229,8 +244,8 @@ class WandbRun(Dashboard, WandbLogger):
     def resume(self, rows: Sequence[Mapping[str, float]]) -> None:
         import wandb as client
 
-        earlier = self._earlier_folders()
-        pictures = sorted(path for folder in earlier for path in folder.glob("files/media/images/*.png"))
+        folders = self._earlier_folders()
+        pictures = sorted(path for folder in folders for path in folder.glob("files/media/images/*.png"))
         for row in rows:
             step = int(row["step"])
             self.log_row(sections(row), step)
@@ -239,7 +254,10 @@ class WandbRun(Dashboard, WandbLogger):
                 if at == str(step):
                     self._log({name: client.Image(str(path))}, step)
             self._resumed_at = step
-        for folder in earlier:
+        self._remove_earlier()
+
+    def _remove_earlier(self) -> None:
+        for folder in self._earlier_folders():
             shutil.rmtree(folder, ignore_errors=True)
 
     def _earlier_folders(self) -> list[Path]:
@@ -260,6 +278,7 @@ class WandbRun(Dashboard, WandbLogger):
 
     def end(self, ending: Ending) -> None:
         run = self.experiment
+        self._remove_earlier()  # W&B's service outlives a process that was killed, and may have written there
         if len(ending.table):
             self.show_table("test/table", ending.table, self._step)
         run.summary.update(dict(ending.summary))
