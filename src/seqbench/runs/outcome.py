@@ -105,7 +105,7 @@ def summary(result: Result) -> dict[str, Any]:
     """Return the figures that summarise a result, flat, for a leaderboard; what is not known is left out.
 
     `solved` is 0 or 1, so that its mean is the solve rate; `test/<metric>` is the headline metric at the
-    training length.
+    training length; `best/…` is the evaluation whose weights were tested.
     """
     keys = ("steps", "sequences", "parameters", "state_size", "wall_time_s", "sequences_per_s")
     figures: dict[str, Any] = {"outcome": result.status, "solved": int(result.steps_to_solve is not None)}
@@ -115,6 +115,7 @@ def summary(result: Result) -> dict[str, Any]:
     if length is not None:
         figures["length"] = length
         figures[f"test/{result.metric}"] = result.value_at(length)
+    figures |= {f"best/{name}": value for name, value in result.validation.items()}
     for row in _test_table(result).to_dict("records"):
         figures[f"test/{row['length']}/{row['metric']}"] = row["value"]
         figures[f"baseline/{row['length']}/{row['metric']}"] = row["baseline"]

@@ -11,8 +11,6 @@ from typing import Any
 
 #: Groups whose preset says by itself what it is, in the order of a label.
 PRESETS = ("model", "task", "optim", "experiment")
-#: Keys that say how a configuration is run and not what it is.
-INCIDENTAL = ("seed", "n_seeds", "runs_dir", "data_dir", "logger", "callbacks", "allowed_packages")
 
 
 @dataclass(frozen=True)
@@ -165,10 +163,10 @@ def given(typed: Sequence[str]) -> str:
     """Return what one configuration is by what was given of it, `lstm adding length=100`.
 
     Args:
-        typed: its overrides. Those that make no other configuration are left out.
+        typed: its overrides. Those of how it is trained and where it is logged are left out.
     """
     words = [override.lstrip("+") for override in typed if not override.startswith("~")]
-    own = [word for word in words if word.partition("=")[0].partition(".")[0] not in INCIDENTAL]
+    own = [word for word in words if word.startswith(PRESETS)]
     return labels([own, []])[0]
 
 

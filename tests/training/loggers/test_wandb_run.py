@@ -45,6 +45,7 @@ def test_a_run_has_its_name_group_sections_and_figures(made: list[FakeRun]) -> N
         assert run.summary["outcome"] == "finished" and run.summary["solved"] == 0
         assert "steps_to_solve" not in run.summary
         assert run.summary["test/accuracy"] == run.summary["test/6/accuracy"] == result.test["6"]["accuracy"]
+        assert run.summary["best/loss"] == result.validation["loss"]
         assert run.summary["baseline/6/loss"] == result.baseline_loss["6"]
         assert run.summary["parameters"] == result.parameters and run.exit_code == 0
         (artifact,) = run.artifacts
