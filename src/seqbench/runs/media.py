@@ -24,6 +24,8 @@ from seqbench.training.loggers import log_metrics, show_figure, show_table, show
 PICTURE_SECONDS = 60.0
 #: Validation sequences over which the gradient flow is a mean, and the most steps that they may have.
 FLOW_ROWS, FLOW_STEPS = 16, 1000
+#: Seconds that a run takes at least of which the flow is drawn too: to draw it takes a third of one.
+FLOW_SECONDS = 10.0
 #: Validation sequences that are shown as samples.
 SAMPLE_ROWS = 8
 
@@ -77,10 +79,11 @@ def _gradient_flow(record: Record, model: nn.Module, batch: Batch, loggers: Sequ
         return
     preset = record.run.split("/")[1].rpartition("-")[0]
     flow = compare({preset: [norms]})
-    figure = GradientFlow(flow, "").draw()
+    figure = GradientFlow(flow, "").draw() if record.wall_seconds >= FLOW_SECONDS else None
     for logger in loggers:
-        show_figure(logger, "gradient_flow", figure, record.step)
         log_metrics(logger, {"gradient_flow/log10_per_step": decay(flow)}, record.step)
+        if figure is not None:
+            show_figure(logger, "gradient_flow", figure, record.step)
 
 
 def _samples(record: Record, model: nn.Module, batch: Batch, loggers: Sequence[Logger]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 
 import seqbench
 from seqbench.errors import ConfigError
+from seqbench.runs import media
 from seqbench.runs.plan import plan
 from seqbench.training import loggers
 from seqbench.training.loggers import NoLogger
@@ -57,6 +59,7 @@ class Board(Logger):
 def test_every_logger_gets_metrics_and_summary_and_pictures_if_it_can_show_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(media, "FLOW_SECONDS", 0.0)
     monkeypatch.setattr(Board, "made", [])
     monkeypatch.setattr(Board, "__module__", "boards")
     monkeypatch.setitem(sys.modules, "boards", SimpleNamespace(Board=Board))
@@ -151,3 +154,38 @@ def test_a_run_is_called_by_what_was_varied(varied: str, label: str) -> None:
 def test_the_middle_of_a_long_text_is_left_out() -> None:
     assert cut("abc", 3) == "abc" and cut("a" * 50 + "b" * 50, 10) == "aaaaaaaa…b"
     assert NoLogger().name is None and not loggers.shows_figures(NoLogger())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("tensorboard") is None, reason="the package tensorboard is not installed")
+def test_tensorboard_has_each_seed_of_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.setattr(media, "FLOW_SECONDS", 0.0)
+    results = seqbench.train(seqbench.compose([*SHORT, "n_seeds=2", "logger=tensorboard"]))
+    for result in results:
+        assert result.status == "finished", result.error
+        (folder,) = Path("runs/tensorboard").glob(f"latch/*/seed-{result.seed}")
+        events = EventAccumulator(str(folder))
+        events.Reload()
+        assert [event.step for event in events.Scalars("val/loss")] == [2, 4]
+        assert "gradient_flow" in events.Tags()["images"]
+        assert "samples/text_summary" in events.Tags()["tensors"]
+        (value,) = events.Scalars("test/6/loss")
+        assert value.value == pytest.approx(result.test["6"]["loss"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("mlflow") is None, reason="the package mlflow is not installed")
+def test_mlflow_has_each_seed_of_a_stack() -> None:
+    from mlflow.tracking import MlflowClient
+
+    results = seqbench.train(seqbench.compose([*SHORT, "n_seeds=2", "logger=mlflow"]))
+    assert [result.status for result in results] == ["finished", "finished"], results[0].error
+    client = MlflowClient(Path("runs/mlflow").absolute().as_uri())
+    (experiment,) = (found for found in client.search_experiments() if found.name == "seqbench")
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.info.run_name for run in runs) == ["lstm latch seed 0", "lstm latch seed 1"]
+    for run in runs:
+        steps = [point.step for point in client.get_metric_history(run.info.run_id, "val/loss")]
+        assert steps == [2, 4] and run.info.status == "FINISHED"

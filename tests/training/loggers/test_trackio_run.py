@@ -72,6 +72,6 @@ def test_processes_and_resumed_runs_share_a_database() -> None:
         last: dict[str, Any] = {}
         for _, metrics in rows:
             last |= metrics
-        assert {"train/loss", "val/accuracy", "gradient_flow", "samples", "test/table"} <= {*last}
+        assert {"train/loss", "val/accuracy", "samples", "test/table"} <= {*last}
         assert last["outcome"] == "finished" and last["test/6/loss"] > 0
     assert len(runs[single]) > 4
