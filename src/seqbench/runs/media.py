@@ -88,6 +88,6 @@ def _gradient_flow(record: Record, model: nn.Module, batch: Batch, loggers: Sequ
 
 def _samples(record: Record, model: nn.Module, batch: Batch, loggers: Sequence[Logger]) -> None:
     """Show what a model makes of the first sequences."""
-    table = samples(model, record.task, batch.rows(0, SAMPLE_ROWS))
-    for logger in loggers if table is not None else ():
-        show_table(logger, "samples", table, record.step)
+    if (table := samples(model, record.task, batch.rows(0, SAMPLE_ROWS))) is not None:
+        for logger in loggers:
+            show_table(logger, "samples", table, record.step)

@@ -73,5 +73,5 @@ def test_processes_and_resumed_runs_share_a_database() -> None:
         for _, metrics in rows:
             last |= metrics
         assert {"train/loss", "val/accuracy", "samples", "test/table"} <= {*last}
-        assert last["outcome"] == "finished" and last["test/6/loss"] > 0
+        assert last["summary/outcome"] == "finished" and last["test/6/loss"] > 0
     assert len(runs[single]) > 4

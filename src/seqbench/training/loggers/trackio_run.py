@@ -49,6 +49,7 @@ def trackio(info: RunInfo, save_dir: str, project: str = "seqbench") -> Logger:
             auto_log_cpu=False,
             auto_log_gpu=False,
         )
+    client.context_vars.current_run.set(None)  # else Trackio ends it once more, and says so, at exit
     return TrackioRun(client, run, info)
 
 
@@ -129,6 +130,9 @@ class TrackioRun(Dashboard, Logger):
     def end(self, ending: Ending) -> None:
         if len(ending.table):
             self.show_table("test/table", ending.table, self._last)
-        self.experiment.log(dict(ending.summary), step=self._last)
+        summary = {
+            name if "/" in name else f"summary/{name}": value for name, value in ending.summary.items()
+        }
+        self.experiment.log(summary, step=self._last)
         with redirect_stdout(io.StringIO()):
             self.experiment.finish()

@@ -228,10 +228,10 @@ class WandbRun(Dashboard, WandbLogger):
     def log_row(self, metrics: Mapping[str, float], step: int) -> None:
         if step < self.experiment.starting_step:  # the server has it
             return
-        for name in metrics.keys() - self._defined if self._info.task is not None else ():
+        for name in metrics.keys() - self._defined:
             section, _, metric = name.partition("/")
-            if section == "val":
-                best = self._info.task.metric_of(metric).direction
+            if section == "val" and (task := self._info.task) is not None:
+                best = task.metric_of(metric).direction
                 self.experiment.define_metric(name, step_metric="step", summary=best)
         self._defined |= metrics.keys()
         self._log({**metrics, "step": step, "sequences": step * self._info.batch_size}, step)
