@@ -24,11 +24,12 @@ MAY = {
     "results": {"runs.store", "runs.files", "runs.result", "runs.places", "config", "errors"},
     "runs": {"training", "analysis", "tasks", "models", "config", "errors", "processes"}
     | {"signals", "versions"},
+    "dashboards": {"runs.result", "errors"},
     "sweeps": {"runs", "training", "results.rendering.rows", "config", "errors", "processes", "signals"},
     "search": {"sweeps", "runs", "tasks", "config", "errors"},
     "span": {"sweeps", "runs", "results", "training", "tasks", "config", "errors"},
     "cli": {"span", "search", "sweeps", "runs", "training", "results", "analysis", "tasks", "models", "data"}
-    | {"config", "errors", "processes", "signals", "versions"},
+    | {"dashboards", "config", "errors", "processes", "signals", "versions"},
 }
 #: Frameworks that a package may not import, at any depth of its code.
 BANNED = {

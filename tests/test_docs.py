@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from seqbench.cli import main, watch
+from seqbench.cli.dispatch import NAMES
 from seqbench.config.presets import preset_names
 from seqbench.data.images import write_images
 from seqbench.data.source import mirror_file
@@ -55,7 +56,7 @@ WITH_DASHBOARD = "seqbench task=adding model=lstm"
 #: Tasks of which all data are evaluated.
 WHOLE = ("task=g2p", "task=words")
 #: The commands that take more than a few seconds.
-SLOW = "slurm|seqbench search|span task|long_dependency"
+SLOW = "slurm|seqbench search|span task|long_dependency|seqbench dashboard|logger=trackio"
 #: What this machine need not have.
 INSTEAD = {
     "trainer=ddp": "trainer.devices=1",
@@ -98,7 +99,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
         ]
     elif words[1] == "span":
         words += [*SMALL[:2], "n_seeds=3", "max=10", "task.eval_size=20", "logger=none"]
-    elif words[1] not in ("ls", "report", "compare", "plot", "runs", "data", "analyse", "show", "--cfg"):
+    elif words[1] not in (*NAMES, "--cfg"):
         words += SMALL
         if "logger" not in command and command != WITH_DASHBOARD:
             words.append("logger=none")
@@ -126,7 +127,11 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
 )
 @pytest.mark.usefixtures("surroundings")
 def test_every_command_runs(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if command.startswith(tuple(f"seqbench {word}" for word in ("report", "compare", "plot", "runs"))):
+    if "logger=trackio" in command:
+        pytest.importorskip("trackio")
+    if command.startswith(
+        tuple(f"seqbench {word}" for word in ("report", "compare", "plot", "dashboard", "runs"))
+    ):
         store(Path("runs"), result())
         store(Path("runs"), result(model="gru"))
     if "import" in command:
@@ -150,7 +155,7 @@ def test_every_other_command_is_a_script_that_is_there_or_installs() -> None:
 def test_what_is_installed_is_an_extra() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     named = {name for text in PAGES.values() for name in re.findall(r"'\.\[(\w+)\]'", text)}
-    assert {"search", "slurm", "ray"} <= named
+    assert {"search", "slurm", "ray", "dashboard", "trackio"} <= named
     assert all(f"\n{name} = [" in project for name in named)
 
 

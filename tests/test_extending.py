@@ -90,7 +90,7 @@ def test_a_logger() -> None:
     (result,) = train(*args, "logger=lines", "trainer.max_steps=4", "trainer.eval_every=2")
     (path,) = Path("runs/lines").rglob("seed-0.jsonl")
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    losses = {row["step"]: row["loss"] for row in rows if row.get("loss") and row["step"]}
+    losses = {row["step"]: row["val/loss"] for row in rows if "val/loss" in row}
     assert [*losses] == [2, 4] and losses[4] == pytest.approx(result.validation["loss"])
 
 

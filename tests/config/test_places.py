@@ -36,7 +36,7 @@ SECOND = "+logger.second._target_="
             r"^logger.csv and logger.second write into one place; leave one of them out.$",
         ),
         (
-            ["logger=wandb", f"{SECOND}seqbench.training.loggers.wandb", "+logger.second.project=seqbench"],
+            ["logger=wandb", f"{SECOND}seqbench.training.loggers.wandb", "+logger.second.tags=[b]"],
             r"^logger.wandb and logger.second write into one place",
         ),
         (

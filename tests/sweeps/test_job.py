@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seqbench.sweeps.job import Ended, Facts, Job, labels, units
+from seqbench.sweeps.job import Ended, Facts, Job, given, labels, units
 
 FACTS = Facts(
     group="runs/latch/gru-0",
@@ -67,3 +67,17 @@ def test_failed_runs_are_missing_unless_they_are_not_to_be_tried_again():
     ended = (Ended(seed=3, folder="x", status="failed"), Ended(seed=4, folder="y", status="solved"))
     facts = FACTS.__class__(**{**FACTS.__dict__, "before": ended})
     assert facts.missing() == [3, 5, 6, 7, 8] and facts.missing(retry_failed=False) == [5, 6, 7, 8]
+
+
+def test_a_single_run_is_called_by_what_was_given() -> None:
+    typed = [
+        "task=latch",
+        "model=gru",
+        "+optim.lr=0.1",
+        "seed=3",
+        "n_seeds=2",
+        "logger=csv",
+        "~optim.clip_norm",
+    ]
+    assert given(typed) == "gru latch lr=0.1"
+    assert given(["logger.wandb.project=mine", "runs_dir=x"]) == ""

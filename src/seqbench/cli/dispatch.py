@@ -44,6 +44,8 @@ Look
                                      learning curves; how many runs have solved their task by when
   seqbench compare [RUNS …] --models lstm,gru [--task T] [--where KEY=VALUE]
                                      is one model better than another?
+  seqbench dashboard [RUNS …] [--project P] [--upload FILE]
+                                     a workspace of Weights & Biases for these runs
   seqbench runs [DIR] [KEY=VALUE …] [--status S] [--seeds] [--format table|json|csv]
                                      which runs are there, and how far each has come
   seqbench runs rm DIR|KEY=VALUE …   remove runs: names them, and asks
@@ -59,14 +61,14 @@ Keys of every run
   model.hidden_size=64 model.num_layers=1 model.param_budget=10000
   optim.lr=0.003 optim.clip_norm=1
   trainer.max_steps=2000 trainer.eval_every=100 trainer.stop_when_solved=true trainer.devices=1
-  logger=none logger=tensorboard logger=[wandb,csv] logger.wandb.project=mine callbacks=[mine]
+  logger=none logger=trackio logger=[wandb,csv] logger.wandb.project=mine callbacks=[mine]
 
 Your own presets are in ./presets/<group>/<name>.yaml, in $SEQBENCH_PRESETS, or in --config-dir DIR.
 Your own code is used if you name its package: allowed_packages=[mypackage], or in ~/.config/seqbench/trusted.
 More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra.launcher.n_jobs=2 (processes)
 """
 
-NAMES = ("span", "search", "report", "compare", "plot", "runs", "analyse", "show", "ls", "data")
+NAMES = ("span", "search", "report", "compare", "plot", "dashboard", "runs", "analyse", "show", "ls", "data")
 #: The module that runs each command, by its `main`, with the arguments after the command's name.
 COMMANDS = {name: f"seqbench.cli.{name}" for name in NAMES}
 

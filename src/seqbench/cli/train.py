@@ -14,6 +14,7 @@ from seqbench.cli.arguments import refused
 from seqbench.errors import ConfigError, SeqbenchError, StoreError, printable, reader_may_leave, say
 from seqbench.processes import is_first_process
 from seqbench.runs.asked import tell
+from seqbench.sweeps.job import given
 from seqbench.sweeps.outcome import FAILED, NO_MEMORY, failure
 
 if TYPE_CHECKING:
@@ -168,7 +169,12 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
             _print_first(cfg)
         from seqbench.runs.schedule import train
 
-        results = train(cfg, on_result=partial(_print_result, log), on_plan=None if sweep else _print_size)
+        results = train(
+            cfg,
+            on_result=partial(_print_result, log),
+            on_plan=None if sweep else _print_size,
+            label=given(typed),
+        )
         if any(result.status == "failed" for result in results):
             log.add_error(FAILED)
     except SeqbenchError as error:

@@ -240,14 +240,15 @@ class LoggerFactory:
         self._parameters = {name: inspect.signature(target).parameters for name, target in targets.items()}
         check_places(self._checked, self._parameters, cfg.n_seeds)
         for name, target in targets.items():
-            self._try(name, target)
+            self._try(name, target, cfg.n_seeds)
 
-    def _try(self, name: str, target: Any) -> None:
+    def _try(self, name: str, target: Any, n_seeds: int) -> None:
         """Find out what a logger refuses, as far as that can be known without starting it."""
         node = self._checked[name]
         if hasattr(target, "check") and node.get("required") is not False:
             try:
-                target.check(**{key: value for key, value in node.items() if not key.startswith("_")})
+                given = {key: value for key, value in node.items() if not key.startswith("_")}
+                target.check(**given, **_asked_for(target.check, {"n_seeds": n_seeds}))
             except ValueError as error:
                 raise refusal(error, node, f"logger.{name}") from error
         elif str(getattr(target, "__module__", "")).startswith("lightning."):  # made, these do nothing yet

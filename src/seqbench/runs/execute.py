@@ -18,7 +18,7 @@ from seqbench.models.model import Model
 from seqbench.processes import check_others, end_others, is_first_process
 from seqbench.runs import devices
 from seqbench.runs.files import to_bytes, write_atomically
-from seqbench.runs.outcome import blank, fill, summary
+from seqbench.runs.outcome import blank, ending, fill, stopped
 from seqbench.runs.plan import Plan
 from seqbench.runs.record import Record
 from seqbench.runs.recorder import Recorder
@@ -79,7 +79,7 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
                 results[seed].device = devices.device_name(trainer.strategy.root_device, job.world_size)
     except (SeqbenchError, KeyboardInterrupt, SystemExit) as end:
         for record in records.values():
-            loggers.finish(record.loggers, {}, failed=True)
+            loggers.finish(record.loggers, stopped(end))
             if isinstance(end, SeqbenchError):
                 record.discard()
         raise
@@ -100,7 +100,7 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
                 if result.status != "failed":
                     records[seed].drop_checkpoints(job.settings.max_steps)
     for seed, result in results.items():
-        loggers.finish(records[seed].loggers, summary(result), failed=result.status == "failed")
+        loggers.finish(records[seed].loggers, ending(result, job.folder(seed)))
     return list(results.values())
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+import signal
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from seqbench.errors import SeqbenchError
 from seqbench.models.model import Model
 from seqbench.runs import devices
 from seqbench.runs.plan import Plan
 from seqbench.runs.record import Record
 from seqbench.runs.result import Result
+from seqbench.runs.store import RESULT_FILE
+from seqbench.training.loggers import Ending
 
 
 def blank(job: Plan, seed: int) -> Result:
@@ -68,10 +75,62 @@ def _joined(fact: str, record: Record) -> str:
     return ", ".join(dict.fromkeys(by[fact] for by in record.made_with if by.get(fact)))
 
 
+def ending(result: Result, folder: Path) -> Ending:
+    """Return how a run ended, as a dashboard shows it.
+
+    Args:
+        result: which is stored.
+        folder: of the run.
+    """
+    return Ending(
+        outcome=result.status,
+        summary=summary(result),
+        table=_test_table(result),
+        files=[
+            folder / name for name in (RESULT_FILE, "metrics.csv", "config.yaml") if (folder / name).exists()
+        ],
+        exit_code=1 if result.status == "failed" else 0,
+    )
+
+
+def stopped(end: BaseException) -> Ending:
+    """Return how a run ended that was stopped: by a signal, after which it can be resumed, or by an error."""
+    if isinstance(end, SeqbenchError):
+        return Ending("failed", {"outcome": "failed"}, exit_code=end.exit_code)
+    code = end.code if isinstance(end, SystemExit) and isinstance(end.code, int) else 128 + signal.SIGINT
+    return Ending("preempted", {"outcome": "preempted"}, exit_code=code)
+
+
 def summary(result: Result) -> dict[str, Any]:
-    """Return the figures that summarise a result, flat."""
-    keys = ("status", "solved_at_step", "steps", "parameters", "state_size", "wall_time_s", "sequences_per_s")
-    summary = {key: getattr(result, key) for key in keys}
-    for length, metrics in result.test.items():
-        summary |= {f"test/{length}/{name}": value for name, value in metrics.items()}
-    return summary
+    """Return the figures that summarise a result, flat, for a leaderboard; what is not known is left out.
+
+    `solved` is 0 or 1, so that its mean is the solve rate; `test/<metric>` is the headline metric at the
+    training length; `best/…` is the evaluation whose weights were tested.
+    """
+    keys = ("steps", "sequences", "parameters", "state_size", "wall_time_s", "sequences_per_s")
+    figures: dict[str, Any] = {"outcome": result.status, "solved": int(result.steps_to_solve is not None)}
+    figures["steps_to_solve"] = result.steps_to_solve
+    figures |= {key: getattr(result, key) for key in (*keys, "peak_memory_bytes")}
+    length = result.config.get("task", {}).get("length")
+    if length is not None:
+        figures["length"] = length
+        figures[f"test/{result.metric}"] = result.value_at(length)
+    figures |= {f"best/{name}": value for name, value in result.validation.items()}
+    for row in _test_table(result).to_dict("records"):
+        figures[f"test/{row['length']}/{row['metric']}"] = row["value"]
+        figures[f"baseline/{row['length']}/{row['metric']}"] = row["baseline"]
+    return {
+        name: value
+        for name, value in figures.items()
+        if value is not None and not (isinstance(value, float) and not math.isfinite(value))
+    }
+
+
+def _test_table(result: Result) -> pd.DataFrame:
+    """Return a row for each test length and metric, beside what the best predictor without input has."""
+    rows = [
+        (int(length), name, value, result.baseline_at(name, length))
+        for length, metrics in result.test.items()
+        for name, value in metrics.items()
+    ]
+    return pd.DataFrame(rows, columns=["length", "metric", "value", "baseline"])

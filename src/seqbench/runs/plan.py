@@ -41,7 +41,7 @@ from seqbench.runs.trial import check_shapes
 from seqbench.tasks.base import Task, generator
 from seqbench.training.callbacks import Observer, check_is_heard, check_observes
 from seqbench.training.execution_mode import ExecutionMode, execution_mode
-from seqbench.training.loggers import RunInfo
+from seqbench.training.loggers.base import RunInfo, run_label
 from seqbench.training.omega import check_omega
 from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.settings import TrainerSettings
@@ -70,6 +70,7 @@ class Plan:
         at_once: seeds that train together, at most.
         make_loggers: the loggers of one run.
         make_callbacks: the user's callbacks of one seed.
+        label: what was varied, `lstm length=100`, for people; no part of the identity.
     """
 
     task: Task
@@ -87,6 +88,7 @@ class Plan:
     at_once: int
     make_loggers: Callable[[dict[str, Any]], list[Logger]]
     make_callbacks: Callable[[int], list[L.Callback]]
+    label: str
 
     @property
     def world_size(self) -> int:
@@ -141,22 +143,19 @@ class Plan:
     def loggers(self, seed: int, id: str) -> list[Logger]:
         """Return the loggers of a run."""
         info = RunInfo(
-            group=self.group,
-            seed=seed,
-            id=id,
-            runs_dir=self.runs_dir,
-            tags=[self.task_name, self.model_name],
-            config=self.config_of(seed),
+            *(self.group, seed, id, self.runs_dir, [self.task_name, self.model_name], self.config_of(seed)),
+            *(self.label, self.task, self.batch_size),
         )
         return self.make_loggers(info.arguments())
 
 
-def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
+def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = (), label: str = "") -> Plan:
     """Check a configuration and build what does not depend on the seed.
 
     Args:
         cfg: from `seqbench.compose`.
         callbacks: more callbacks than the configuration names.
+        label: what was varied, `lstm length=100`; the model and the task where nothing is said.
 
     Raises:
         ConfigError: something in it cannot be used.
@@ -211,6 +210,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = ()) -> Plan:
         at_once=at_once,
         make_loggers=LoggerFactory(cfg),
         make_callbacks=partial(_observers, observers, cfg.n_seeds == 1),
+        label=run_label(label, str(cfg.preset.model), str(cfg.preset.task)),
     )
 
 

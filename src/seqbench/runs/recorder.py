@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
 import torch
-from torch import nn
 
-from seqbench.analysis.observations import picture
 from seqbench.analysis.spectrum import largest
 from seqbench.errors import SeqbenchError
+from seqbench.runs.media import Media
 from seqbench.runs.record import Record
 from seqbench.signals import check, deferred
-from seqbench.tasks.batch import Batch
 from seqbench.training.learner import SequenceLearner
-from seqbench.training.loggers import show_figure, shows_figures
-
-#: Seconds between two pictures of a run's memory: drawing one takes up to a second, and evaluations may be as
-#: frequent.
-PICTURE_SECONDS = 60.0
 
 
 class Recorder(L.Callback):
@@ -39,7 +31,7 @@ class Recorder(L.Callback):
         self._mark = time.perf_counter()
         self._saved_at = records[0].step
         self._unsaved: dict[Record, dict[str, Any]] = {}  # the last evaluation, where it was not saved
-        self._shown_at: dict[int, float] = {}  # by the record's id: when its memory was last drawn
+        self._media = Media()
 
     def _lap(self) -> float:
         """Divide the seconds since the last lap among the records; return one record's share."""
@@ -81,6 +73,7 @@ class Recorder(L.Callback):
         """Record an evaluation; end the run, or continue with the seeds that have not ended."""
         self._lap()
         over = learner.step >= learner.max_steps
+        validation: Any = trainer.val_dataloaders
         for record, means, metrics, model in zip(
             self.active, self._means, learner.evaluation, learner.models, strict=True
         ):
@@ -88,7 +81,10 @@ class Recorder(L.Callback):
             if self.log_spectrum:
                 row |= largest(model)
             record.add(row | {"seconds": round(record.wall_seconds, 3)}, metrics, model)
-            self._show_memory(trainer, record, model, is_last=record.ended or over)
+        self._lap()
+        for record, model in zip(self.active, learner.models, strict=True):
+            self._media.show(record, model, validation, is_last=record.ended or over)
+        self._mark = time.perf_counter()  # pictures are in no run's time
         training = [k for k, record in enumerate(self.active) if not record.ended]
         trainer.should_stop = not training or over
         leaving = len(training) < len(self.active)
@@ -115,19 +111,3 @@ class Recorder(L.Callback):
         if not isinstance(exception, SeqbenchError):
             with deferred():
                 self._save()
-
-    def _show_memory(self, trainer: L.Trainer, record: Record, model: nn.Module, is_last: bool) -> None:
-        """Show in every logger that can what a model's memory does with the first validation sequence."""
-        loggers = [logger for logger in record.loggers if shows_figures(logger)]
-        now = time.perf_counter()
-        due = is_last or now - self._shown_at.get(id(record), -math.inf) >= PICTURE_SECONDS
-        if not loggers or record.status == "diverged" or not due:
-            return
-        parts: Any = trainer.val_dataloaders
-        first: Batch = next(iter(parts)).rows(0, 1)
-        figure = picture(model, record.task, first)
-        if figure is None:
-            return
-        for logger in loggers:
-            show_figure(logger, "memory", figure, record.step)
-        self._shown_at[id(record)] = now

@@ -30,6 +30,7 @@ def train(
     callbacks: Sequence[CallbackOrFactory] = (),
     on_result: Callable[[Plan, Result, bool], None] | None = None,
     on_plan: Callable[[Plan], None] | None = None,
+    label: str = "",
 ) -> list[Result]:
     """Train every seed of a configuration, and return how each ended.
 
@@ -43,11 +44,12 @@ def train(
             a function of the seed makes one for each.
         on_result: called after each seed with the plan, the result, and whether it was trained just now.
         on_plan: called with the plan before anything trains.
+        label: what was varied, `lstm length=100`, by which dashboards call the runs.
 
     Raises:
         SeqbenchError: the configuration, the data or the run folder cannot be used.
     """
-    job = plan(cfg, callbacks)
+    job = plan(cfg, callbacks, label)
     results: dict[int, Result] = {}
     with sharing(job.world_size):
         if on_plan is not None:

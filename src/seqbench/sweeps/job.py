@@ -159,6 +159,17 @@ def labels(jobs: Sequence[Sequence[str]]) -> list[str]:
     return found
 
 
+def given(typed: Sequence[str]) -> str:
+    """Return what one configuration is by what was given of it, `lstm adding length=100`.
+
+    Args:
+        typed: its overrides. Those of how it is trained and where it is logged are left out.
+    """
+    words = [override.lstrip("+") for override in typed if not override.startswith("~")]
+    own = [word for word in words if word.startswith(PRESETS)]
+    return labels([own, []])[0]
+
+
 def units(job: Job, facts: Facts, missing: Sequence[int], parts: int) -> list[Unit]:
     """Return the seeds that a job lacks in about as many parts, each of seeds in a row."""
     most = math.ceil(len(missing) / parts)

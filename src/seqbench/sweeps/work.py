@@ -79,7 +79,7 @@ def train(connection: Connection, log: Path, environment: Mapping[str, str], job
             connection.send(ended(result, plan.folder(result.seed)))
 
         with handled():  # so that SIGTERM keeps the last evaluation
-            train_seeds(cfg, on_result=on_result)
+            train_seeds(cfg, on_result=on_result, label=job.label)
     except Exception as error:
         connection.send(Refused(failure(error), exit_code(error)))
         traceback.print_exc()  # after the answer: the disk of the log may be full

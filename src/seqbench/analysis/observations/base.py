@@ -60,7 +60,7 @@ def observe(model: nn.Module, task: Task, batch: Batch) -> list[Presentation]:
         raise ConfigError(reason)
     like = next(model.parameters())
     batch = batch.map(lambda part: part.to(like.device, like.dtype if part.is_floating_point() else None))
-    with torch.no_grad(), _evaluation_mode(model):
+    with torch.no_grad(), evaluation_mode(model):
         try:
             make = cast(Model, model).observe
             observation = make(**batch.arguments(signature(make).parameters))
@@ -84,7 +84,7 @@ def _unobservable(model: nn.Module) -> str | None:
 
 
 @contextmanager
-def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Put a model into evaluation mode, and afterwards every module back into its own mode."""
     training = [module for module in model.modules() if module.training]
     model.eval()

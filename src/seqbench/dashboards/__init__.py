@@ -1,0 +1,1 @@
+"""Pages of other services that show runs."""
