@@ -156,14 +156,15 @@ def value_format(metric: Row) -> str:
 
 
 def log_ticks(low: float, high: float, written: Callable[[float], str]) -> Trace:
-    """Return what makes an axis from one value to another logarithmic: ticks at 1, 2 and 5, or at decades.
+    """Return what makes an axis logarithmic: ticks at 1, 2 and 5, or at decades, of many at some.
 
     Args:
         low: the least value, above 0.
         high: the largest.
         written: a value to the text of its tick.
     """
-    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    first, last = math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1
+    decades = range(first, last + 1, max(1, (last - first) // 6))
     parts = (1, 2, 5) if high < 300 * low else (1,)
     ticks = [part * 10.0**power for power in decades for part in parts]
     return {"type": "log", "tickvals": ticks, "ticktext": [*map(written, ticks)]}
