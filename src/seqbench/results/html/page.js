@@ -102,7 +102,9 @@ class Sortable {
     this.state = one(`[data-state="${table.id}"]`);
     this.more = one(`[data-more="${table.id}"]`);
     this.count = one(`[data-count="${table.id}"]`);
-    this.texts = new Map(this.rows.map((row) => [row, row.textContent.toLowerCase()]));
+    // Measured numbers are no words: "100" is a length, and not the 100.0 % of an accuracy.
+    const words = (row) => all("td:not([data-key]), [data-word]", row).map((cell) => cell.textContent);
+    this.texts = new Map(this.rows.map((row) => [row, words(row).join(" ").toLowerCase()]));
     this.words.addEventListener("input", () => this.filter());
     this.state?.addEventListener("change", () => this.filter());
     this.more.addEventListener("click", () => {
