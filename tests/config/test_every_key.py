@@ -39,7 +39,7 @@ TOP_LEVEL = ["seed", "n_seeds", "batch_size", "runs_dir", "data_dir"]
 TASKS = {"sequence": "latch", "two-sequence": "reverse", "tree": "listops", "story": "stories"}
 MODELS = {"sequence": "gru", "two-sequence": "seq2seq", "tree": "tree_lstm", "story": "memn2n"}
 #: Presets that need a package which is not always there, or start more processes by this one's command line.
-LEFT_OUT = ("logger=mlflow", "logger=tensorboard", "trainer=ddp", "trainer=ddp_cpu")
+LEFT_OUT = ("logger=mlflow", "logger=tensorboard", "logger=trackio", "trainer=ddp", "trainer=ddp_cpu")
 
 
 def bases() -> Iterator[tuple[str, DictConfig, list[str]]]:

@@ -180,9 +180,11 @@ def test_tensorboard_has_each_seed_of_a_stack(monkeypatch: pytest.MonkeyPatch) -
 def test_mlflow_has_each_seed_of_a_stack() -> None:
     from mlflow.tracking import MlflowClient
 
-    results = seqbench.train(seqbench.compose([*SHORT, "n_seeds=2", "logger=mlflow"]))
+    database = f"sqlite:///{Path('mlflow.db').absolute()}"
+    given = ["n_seeds=2", "logger=mlflow", f"logger.mlflow.tracking_uri={database}"]
+    results = seqbench.train(seqbench.compose([*SHORT, *given]))
     assert [result.status for result in results] == ["finished", "finished"], results[0].error
-    client = MlflowClient(Path("runs/mlflow").absolute().as_uri())
+    client = MlflowClient(database)
     (experiment,) = (found for found in client.search_experiments() if found.name == "seqbench")
     runs = client.search_runs([experiment.experiment_id])
     assert sorted(run.info.run_name for run in runs) == ["lstm latch seed 0", "lstm latch seed 1"]
