@@ -60,7 +60,7 @@ def parts(comparison: Comparison, width: int) -> Iterator[RenderableType]:
 
 
 def _side_by_side(block: Block, width: int) -> list[list[str]]:
-    """Return the columns of lengths in groups that fit beside the names, the first beside the side as well."""
+    """Return the columns of lengths in groups that fit beside the names, the first also beside the side."""
 
     def wide(texts: Iterable[str]) -> int:
         return max(len(line) for text in texts for line in text.split("\n")) + PADDING
