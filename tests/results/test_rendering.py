@@ -84,6 +84,10 @@ def test_terminal_table_fits() -> None:
         lines = printed(results, width).splitlines()
         assert max(map(len, lines)) <= width
         assert sum("parameters" in line for line in lines) == 2
+    narrow = printed([*results, run("adding", "mgu", 50)], 60).splitlines()
+    assert max(map(len, narrow)) <= 60
+    assert sum("parameters" in line for line in narrow) == 2, "what is of all lengths is there once"
+    assert sum("mgu" in line for line in narrow) == 1, "a model is not where it has nothing"
     many = printed([run(length=n) for n in range(10, 130, 10)])
     assert max(map(len, many.splitlines())) <= 110
     assert all(re.search(rf"\b{n}\b", many) for n in range(10, 130, 10))

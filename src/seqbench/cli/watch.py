@@ -48,7 +48,7 @@ def watch(named: Iterable[str | Path], show: Show) -> None:
                     seen = now
                     parts = _shown(show, console.width)
                     if console.is_terminal:
-                        live.update(Group(*parts, _as_of()), refresh=True)
+                        live.update(Group(_as_of(), *parts), refresh=True)
                     else:
                         for part in parts:
                             console.print(part)

@@ -46,17 +46,21 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
 def parts(comparison: Comparison, width: int) -> Iterator[RenderableType]:
     """Yield what rich prints of a comparison: a block for every task, then the legend of all.
 
-    Lengths that do not fit beside one another in `width` columns go below, without the columns of the side.
+    Lengths that do not fit beside one another in `width` columns go below, without the columns of the side
+    and without models that have nothing there.
     """
     for block in blocks(comparison):
         yield safe_text(f"\n{block.heading}", style="bold")
-        for i, lengths in enumerate(_side_by_side(block, width)):
-            yield _cells(block.table[lengths + ([] if i else block.side)], block.side)
+        first, *others = _side_by_side(block, width)
+        yield _cells(block.table[first + block.side], block.side)
+        for lengths in others:
+            table = block.table[lengths]
+            yield _cells(table[(table != "").any(axis=1)], ())
     yield safe_text(legend(comparison), style="dim")
 
 
 def _side_by_side(block: Block, width: int) -> list[list[str]]:
-    """Return the columns of lengths in groups that fit beside the names and the columns of the side."""
+    """Return the columns of lengths in groups that fit beside the names, the first also beside the side."""
 
     def wide(texts: Iterable[str]) -> int:
         return max(len(line) for text in texts for line in text.split("\n")) + PADDING
