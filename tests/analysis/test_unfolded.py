@@ -12,6 +12,7 @@ from seqbench.models import SequenceModel
 from seqbench.models.cells.clockwork import ClockworkRNN
 from seqbench.models.cells.gru import GRU
 from seqbench.models.cells.lstm import LSTM
+from seqbench.models.cells.lstm_variants import LSTMVariant
 from seqbench.models.cells.rnn import RNN
 from seqbench.tasks.batch import Batch
 
@@ -34,8 +35,9 @@ def test_the_last_state_is_what_the_readout_reads(cell):
     torch.testing.assert_close(made.readout(found["h, layer 2"][-1]), outputs[0])
 
 
-def test_gates_make_the_state_of_an_lstm():
-    made = model(LSTM)
+@pytest.mark.parametrize("kind", [LSTM, LSTMVariant])
+def test_gates_make_the_state_of_an_lstm(kind):
+    made = model(kind)
     found = unfolded(made, BATCH)
     assert [*found] == ["x", "f", "g", "q", "s", "h"]
     torch.testing.assert_close(found["h"], found["s"].tanh() * found["q"])  # [28]
@@ -43,6 +45,14 @@ def test_gates_make_the_state_of_an_lstm():
     cell = made.layers[0]
     a = cell.project(found["x"][1:]) + found["h"][:-1] @ cell.W.t()
     torch.testing.assert_close(candidate, a.chunk(4, -1)[2].tanh(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [({"output_gate": False}, "xfgsh"), ({"coupled": True}, "xgqsh"), ({"peepholes": True}, "xsh")],
+)
+def test_a_variant_shows_the_gates_that_it_has(options, names):
+    assert [*unfolded(model(partial(LSTMVariant, **options)), BATCH)] == [*names]
 
 
 def test_gates_make_the_state_of_a_gru():

@@ -32,13 +32,16 @@ GATES = {"f", "g", "q", "r", "u"}
 def inside(cell: Cell, projected: Any, state: State) -> tuple[dict[str, Float[Tensor, "B H"]], State]:
     """Take a step; return what it computes, by the letters of the cell's docstring, and the next state.
 
-    Of `LSTM` these are the gates [25], [27] and [29], s and h; of `GRU` the gates [32] and [33], and h; of
-    other cells the output of the step, h, which mostly is their state.
+    Of `LSTM` and its variants without peepholes these are the gates [25], [27] and [29] that they have, s and
+    h; of `GRU` the gates [32] and [33], and h; of other cells the step's output h, which mostly is the state.
     """
     output, after = cell.step(projected, state)
-    if type(cell) is LSTM:
-        g, f, _, q = torch.sigmoid(torch.addmm(projected, state[0], cell.W.t())).chunk(4, dim=-1)
-        return {"f": f, "g": g, "q": q, "s": after[1], "h": output}, after
+    if isinstance(cell, LSTM):
+        sums = torch.addmm(projected, state[0], cell.W.t()).chunk(len(cell.blocks), dim=-1)
+        blocks = dict(zip(cell.blocks, sums, strict=True))
+        seen = getattr(cell, "p", None) is None  # with peepholes the gates are other functions
+        gates = {name: torch.sigmoid(blocks[name]) for name in ("f", "g", "q") if seen and name in blocks}
+        return gates | {"s": after[1], "h": output}, after
     if type(cell) is GRU and cell.form == "after":
         r, u, _ = torch.sigmoid(projected + nn.functional.linear(state[0], cell.W)).chunk(3, dim=-1)
         return {"r": r, "u": u, "h": output}, after
