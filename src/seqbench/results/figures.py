@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -213,7 +213,7 @@ def nested(model: str, models: Sequence[str]) -> dict[str, float]:
     return {"linewidth": (1.0 + 2.2 * wide) * enlarged(), "markersize": (3.5 + 4.5 * wide) * enlarged()}
 
 
-def enlarged(what: str = "lines.linewidth") -> float:
+def enlarged(what: Literal["lines.linewidth", "font.size"] = "lines.linewidth") -> float:
     """Return how large lines or letters are beside those of `STYLE`, in the style that is drawn in now."""
     from matplotlib import rcParams
 
