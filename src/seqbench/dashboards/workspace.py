@@ -108,10 +108,10 @@ def workspace(results: Sequence[Result], project: str, name: str = "seqbench") -
         sections=sections,
         settings=ws.WorkspaceSettings(x_axis="step", group_by_prefix="first", max_runs=100),
         runset_settings=ws.RunsetSettings(
-            filters=[
+            filters=expr.And(
                 expr.Config("preset.task").isin(sorted({r.task for r in results})),
                 expr.Config("preset.model").isin(sorted({r.model for r in results})),
-            ],
+            ),
             groupby=[expr.Config("label")],
             pinned_columns=["run:displayName", *(f"summary:{column}" for column in columns)],
         ),
