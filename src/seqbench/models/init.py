@@ -102,6 +102,6 @@ def time_constants(kept: Tensor) -> str:
         kept: the share of its state that each unit keeps at a step, from 0 to 1. One that keeps a share α
             holds inputs for 1/(1 − α) steps in the mean.
     """
-    low, high = (1 / max(1 - float(end), 1e-9) for end in (kept.min(), kept.max()))
+    low, high = (1 / max(1 - float(end), 1e-9) for end in (kept.detach().min(), kept.detach().max()))
     ends = dict.fromkeys(f"{steps:.3g}" if steps < 1e6 else "∞" for steps in (low, high))
     return f"time constants of {' to '.join(ends)} steps"
