@@ -92,7 +92,7 @@ class ByHand(Presentation):
             panels = figure.subplots(5, 1, sharex=True, height_ratios=[2, 1, 1, 2, 1])
             # Forward, then backward.
             images = {0: show_numbers(panels[0], "h(t), forward: [5], [6]", self.h.t())}
-            panels[1].bar(steps, self.losses, color="#888888")
+            panels[1].bar(steps, self.losses.numpy(), color="#888888")
             panels[1].set_title("L(t): [7] to [11]", loc="left", fontsize=9, fontweight="normal")
             images[2] = show_numbers(panels[2], "∂L/∂o(t) = ŷ(t) − 1 at y(t): [13]", self.errors.t())
             images[3] = show_numbers(panels[3], "∂L/∂h(t), backward: [14] to [16]", self.by_hand["h"][0].t())
