@@ -46,7 +46,7 @@ def test_a_model_alone_is_shown_at_a_task_that_it_takes(seqbench):
 
 def test_a_task_without_its_data_says_how_to_get_them(seqbench):
     said = seqbench("show", "task=mnist_rows")
-    assert said.code == 2 and "scripts/mirror_data mnist" in said.err
+    assert said.code == 2 and "seqbench data --get mnist" in said.err
     assert "at each step the 28 pixels of a row" in said.out, "what is known without data is shown"
     assert "98 % of the images right, the mark that the preset names: no mark is published" in said.out
 
@@ -82,7 +82,7 @@ def test_every_task_can_be_shown(seqbench, preset):
     said = seqbench("show", f"task={preset}")
     if noted("task", preset, "Data"):
         assert said.code == 2 and said.err.count("\n") == 1
-        assert any(way in said.err for way in ("mirror_data", "put", "hub"))
+        assert any(way in said.err for way in ("seqbench data --get", "put", "hub"))
     else:
         assert said.code == 0, said.err
         assert "Validation sequence 0" in said.out and "\nbaseline " in said.out and "\nsolved " in said.out

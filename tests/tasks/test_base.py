@@ -127,8 +127,9 @@ def test_all_bits_count_without_a_mask_and_each_wrong_one_costs_a_bit_at_least()
 
 
 def test_tokens_have_the_names_that_readers_know(make_task, dictionary):
-    """Numbers, unless the family has words; the end of an answer is named."""
-    assert make_task("task=mqar", "task.vocabulary=12").token_names() == ([str(i) for i in range(12)],) * 2
+    """Numbers, unless the family has words; a blank and the end of an answer are named."""
+    numbers = [str(i) for i in range(12)]
+    assert make_task("task=mqar", "task.vocabulary=12").token_names() == (["_", *numbers[1:]], numbers)
     inputs, targets = make_task("task=reverse", "task.alphabet=3").token_names()
     assert (inputs, targets) == (["0", "1", "2"], ["0", "1", "2", "end"])
     letters, sounds = make_task("task=g2p").token_names()

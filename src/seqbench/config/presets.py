@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from seqbench.errors import ConfigError, SeqbenchError
 
@@ -98,11 +98,8 @@ def default_preset(group: str) -> str:
 
 def preset_node(group: str, name: str) -> DictConfig:
     """Return what a preset says with those of its group that it builds on; empty if there is no such file."""
-    path = _find(group, name)
-    own: Any = OmegaConf.load(path) if path else None
-    if not isinstance(own, DictConfig):
-        return OmegaConf.create()
-    parts = [part for part in own.pop("defaults", ()) if isinstance(part, str)]
+    own = _own(group, name)
+    parts = [part for part in (own.pop("defaults", None) or ()) if isinstance(part, str)]
     if "_self_" not in parts:
         parts.append("_self_")
     found = OmegaConf.merge(*(own if part == "_self_" else preset_node(group, part) for part in parts))
@@ -110,13 +107,21 @@ def preset_node(group: str, name: str) -> DictConfig:
     return found
 
 
+def _own(group: str, name: str) -> DictConfig:
+    """Return what a preset's file says; nothing where it cannot be read, of which who composes it is told."""
+    path = _find(group, name)
+    try:
+        own = OmegaConf.load(path) if path else None
+    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError):
+        own = None
+    return own if isinstance(own, DictConfig) else OmegaConf.create()
+
+
 def lineage(group: str, name: str) -> list[str]:
     """Return a preset's name, and those of the presets of its group that it builds on, nearest first."""
     found = [name]
     for each in found:
-        path = _find(group, each)
-        own: Any = OmegaConf.load(path) if path else None
-        parts = own.get("defaults", ()) if isinstance(own, DictConfig) else ()
+        parts = _own(group, each).get("defaults") or ()
         found += [part for part in parts if isinstance(part, str) and part != "_self_" and part not in found]
     return found
 

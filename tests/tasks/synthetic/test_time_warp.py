@@ -65,8 +65,9 @@ def test_the_baseline_by_hand():
 
 
 def test_the_chance_by_hand():
-    assert TimeWarp(length=6, variant="uniform", warp=4).chance(6) == {"accuracy": (4 + 2 / 10) / 6}
-    assert TimeWarp(length=3, warp=2).chance(3) == {"accuracy": (1 + 1 / 2 + 1 / 10) / 3}
+    uniform, variable = TimeWarp(length=6, variant="uniform", warp=4), TimeWarp(length=3, warp=2)
+    assert uniform.chance(6) == pytest.approx({"accuracy": (4 + 2 / 10) / 6})
+    assert variable.chance(3) == pytest.approx({"accuracy": (1 + 1 / 2 + 1 / 10) / 3})
 
 
 def test_bad_values_are_refused(make_task):
