@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,9 @@ from typing import TypeVar
 from seqbench.runs.differences import differences
 
 T = TypeVar("T")
+
+# What a shell starts in the background ignores Ctrl-C, and so would the commands that are started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Four runs, of ten seconds each or longer.
 SWEEP = [
