@@ -56,7 +56,7 @@ WITH_DASHBOARD = "seqbench task=adding model=lstm"
 #: Tasks of which all data are evaluated.
 WHOLE = ("task=g2p", "task=words")
 #: The commands that take more than a few seconds.
-SLOW = "slurm|seqbench search|span task|long_dependency|seqbench dashboard|logger=trackio"
+SLOW = "slurm|seqbench search|span task|long_dependency|seqbench dashboard|trackio|--format html|--figures"
 #: What this machine need not have.
 INSTEAD = {
     "trainer=ddp": "trainer.devices=1",

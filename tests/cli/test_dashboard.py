@@ -74,6 +74,7 @@ def test_what_is_no_workspace_is_refused() -> None:
         main(["elsewhere", "--upload", "other.json"])
 
 
+@pytest.mark.slow
 def test_the_sweep_of_the_example_is_a_command_line_of_ours() -> None:
     from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 

@@ -55,6 +55,7 @@ def test_there_are_presets_of_every_kind():
     assert {("lstm", "story"), ("lstm", "tree"), ("ntm", "story"), ("ntm", "tree")} <= set(TAKEN) - set(ALONE)
 
 
+@pytest.mark.slow
 @every_preset
 def test_two_training_steps(preset, kind):
     cfg = seqbench.compose([f"model={preset}", "model.hidden_size=8", *TASKS[kind]])

@@ -278,8 +278,11 @@ def log_probability(model, inputs, tokens):
     return outputs[0].log_softmax(-1).gather(1, tokens[:, None]).sum()
 
 
-@pytest.mark.parametrize("kind", [KINDS[0], KINDS[2]], ids=str)
-@pytest.mark.parametrize("penalty", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("kind", "penalty"),
+    [(KINDS[2], 1.0), *(pytest.param(KINDS[0], x, marks=pytest.mark.slow) for x in (0.0, 1.0))],
+    ids=str,
+)
 def test_a_beam_of_all_there_are_finds_the_best_sequence(kind, penalty):
     """Against every sequence of up to three tokens."""
     found_others = 0

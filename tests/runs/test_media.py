@@ -33,6 +33,7 @@ def pictures() -> dict[str, list[Path]]:
     return {run.name: sorted(run.glob("files/media/images/memory_*.png")) for run in offline_runs()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [HEADS, LOOKS_UP])
 def test_what_a_memory_does_is_seen_once_a_minute_and_at_the_end(overrides: list[str]) -> None:
     together = [*overrides, "trainer.eval_every=1", "n_seeds=2"]
