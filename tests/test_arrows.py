@@ -18,7 +18,7 @@ MAY = {
     "data": {"errors"},
     "tasks": {"data", "errors"},
     "models": {"errors"},
-    "config": {"errors"},
+    "config": {"errors", "processes"},
     "analysis": {"tasks", "models", "results", "errors"},
     "training": {"analysis", "tasks", "models", "errors", "processes"},
     "results": {"runs.store", "runs.files", "runs.result", "runs.places", "config", "errors"},

@@ -67,7 +67,9 @@ def trial(whole: Path, there: Path, runs: list[Path]) -> None:
     step("a sweep of four, of which one fails, and a worker is killed")
     (there / "armed").touch()
     sweep = seqbench(there, *SWEEP, *RAY)
-    wait_until(lambda: list(there.glob("runs/*/*/*/checkpoints/last.pt")), 120, "a run has a checkpoint")
+    # The one that fails has failed, so that the worker that is killed is another's.
+    wait_until(lambda: f"{FAILS}: " in said(there), 240, "a run has failed")
+    wait_until(lambda: list(there.glob("runs/*/rnn-*/*/checkpoints/last.pt")), 120, "a run has a checkpoint")
     os.kill(workers(there)[0], signal.SIGKILL)
     assert sweep.wait(600) == 1, said(there)
     print(said(there))

@@ -69,6 +69,19 @@ def available_cores() -> int:
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """Within the context torch has one thread: the order of a sum, and so its last digits, depend on them."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
 def sharing(world_size: int) -> Iterator[None]:
     """Within the context this is one of `world_size` processes that share the batches of a job.
 

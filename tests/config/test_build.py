@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +16,25 @@ from seqbench.config import build, instantiate
 from seqbench.config.build import LoggerFactory, ModelFactory, build_callbacks, width_for_budget
 from seqbench.config.identity import resolve
 from seqbench.errors import ConfigError
+from seqbench.tasks.series import mackey_glass, narma10
 
 SMALL = ["task=adding", "task.length=7", "model=lstm"]
 NAMES = {"model": "lstm", "task": "adding"}
+
+
+@pytest.mark.parametrize("measure", [mackey_glass._variances, narma10._variances])
+def test_what_a_task_measures_does_not_depend_on_the_cores(measure: Any) -> None:
+    cfg = seqbench.compose([f"task={measure.__module__.rpartition('.')[2]}"])
+    found = []
+    for threads in (1, 2):
+        measure.cache_clear()
+        torch.set_num_threads(threads)
+        try:
+            found.append(seqbench.build_task(cfg).variance)
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(1)
+    assert found[0] == found[1]
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from seqbench.config.shares import span_key
 from seqbench.config.targets import find, kind_of, locate
 from seqbench.config.trust import allowed_packages
 from seqbench.errors import ConfigError
+from seqbench.processes import one_thread
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -44,6 +45,7 @@ def nodes(cfg: DictConfig, group: str) -> dict[str, Any]:
     return {name: node for name, node in nodes.items() if node is not None}
 
 
+@one_thread()  # what a task measures of its data does not depend on the cores
 def build_task(cfg: DictConfig) -> Task:
     """Build the task of a configuration.
 

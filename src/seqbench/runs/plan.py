@@ -33,6 +33,7 @@ from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model
 from seqbench.models.unfold.fused import is_tested
+from seqbench.processes import one_thread
 from seqbench.runs.devices import accelerator, world_size
 from seqbench.runs.effects import check_effects
 from seqbench.runs.memory import seeds_at_once
@@ -149,6 +150,7 @@ class Plan:
         return self.make_loggers(info.arguments())
 
 
+@one_thread()
 def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = (), label: str = "") -> Plan:
     """Check a configuration and build what does not depend on the seed.
 

@@ -87,15 +87,7 @@ class MackeyGlass(SeriesTask):
         super().__init__(length, eval_lengths, eval_size, washout, min_length=AHEAD + 16)
         self.variant = f"tau {tau}"
         self.tau = tau
-
-    @property
-    def variance(self) -> float:  # type: ignore[override]  # a plain attribute elsewhere
-        return _variances(self.tau)[0]
-
-    @property
-    def original_variance(self) -> float:
-        """The variance of y, which the closed loop is measured against."""
-        return _variances(self.tau)[1]
+        self.variance, self.original_variance = _variances(tau)
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         x = _sample(generator, self.tau, batch_size, length + 1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 import torch
 from jaxtyping import Float
@@ -54,10 +54,7 @@ class Narma10(SeriesTask):
         eval_size: int = 1000,
     ) -> None:
         super().__init__(length, eval_lengths, eval_size, washout, min_length=ORDER + 1)
-
-    @property
-    def variance(self) -> float:  # type: ignore[override]  # a plain attribute elsewhere
-        return _variances(200)[100:].mean().item()
+        self.variance = _variances(200)[100:].mean().item()
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         u, y = _sample(generator, batch_size, length)
@@ -97,7 +94,7 @@ def _sample(generator: torch.Generator, batch_size: int, length: int) -> tuple[T
     return u, y
 
 
-@cache
+@functools.cache
 def _variances(length: int) -> Tensor:
     """Return the variance of the target at each step, measured on four million fixed steps."""
     rows = max(1000, 4_000_000 // length)
