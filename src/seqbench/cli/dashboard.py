@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
         if (error.name or "").partition(".")[0] != "wandb_workspaces":
             raise
         raise ConfigError(
-            "seqbench dashboard needs wandb-workspaces: pip install 'seqbench[dashboard]'."
+            "seqbench dashboard needs the package wandb-workspaces: pip install wandb-workspaces."
         ) from error
     if args.upload:
         found = from_json(_text(args.upload), str(args.upload))

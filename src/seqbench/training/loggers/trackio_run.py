@@ -56,7 +56,7 @@ def trackio(info: RunInfo, save_dir: str, project: str = "seqbench") -> Logger:
 def _check(project: str = "seqbench") -> None:
     """Raise a ValueError where Trackio is missing, before anything trains."""
     if find_spec("trackio") is None:
-        raise ValueError("it needs Trackio: pip install 'seqbench[trackio]'")
+        raise ValueError("it needs the package Trackio: pip install trackio")
 
 
 trackio.check = _check  # type: ignore[attr-defined]
