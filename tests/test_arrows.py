@@ -20,7 +20,7 @@ MAY = {
     "models": {"errors"},
     "config": {"errors", "processes"},
     "analysis": {"tasks", "models", "results", "errors"},
-    "training": {"analysis", "tasks", "models", "errors", "processes"},
+    "training": {"analysis", "tasks", "models", "dashboards.account", "errors", "processes"},
     "results": {"runs.store", "runs.files", "runs.result", "runs.places", "config", "errors"},
     "runs": {"training", "analysis", "tasks", "models", "config", "errors", "processes"}
     | {"signals", "versions"},

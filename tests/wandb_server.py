@@ -103,7 +103,8 @@ class Server(ThreadingHTTPServer):
             }
             return {"upsertBucket": {"bucket": bucket, "inserted": True}}
         if name == "RunResumeStatus":
-            return {"model": {"id": "p", "name": given["project"], "entity": entity, "bucket": None}}
+            bucket = self._begun(given["name"])
+            return {"model": {"id": "p", "name": given["project"], "entity": entity, "bucket": bucket}}
         if name == "CreateRunFiles":
             files = [
                 {"name": file, "uploadUrl": f"{self.url}/storage/{given['run']}/{file}"}
@@ -134,6 +135,8 @@ class Server(ThreadingHTTPServer):
             return {"createArtifactFiles": {"files": {"edges": [{"node": node} for node in nodes]}}}
         if name == "CommitArtifact":
             return {"commitArtifact": {"artifact": {"id": given["artifactID"], "digest": ""}}}
+        if name == "ArtifactType":
+            return {"project": {"artifact": None}}
         if name == "UpsertView2":
             self.views.append(given)
             return {"upsertView": {"view": {"id": "view", "name": given["name"]}, "inserted": True}}
@@ -146,6 +149,24 @@ class Server(ThreadingHTTPServer):
             "serverInfo": {"features": [], "cliVersionInfo": {}, "latestLocalVersionInfo": None},
             "TypeInfo": {"fields": [], "inputFields": []},
         }
+
+    def _begun(self, id: str) -> dict[str, Any] | None:
+        """Return what a run that is resumed is told of what is there; None where there is nothing."""
+        if id not in self.runs:
+            return None
+        run = self.runs[id]
+        kinds = {"history": "wandb-history.jsonl", "events": "wandb-events.jsonl", "log": "output.log"}
+        counts = {f"{kind}LineCount": len(run.files[file]) for kind, file in kinds.items()}
+        tails = {
+            f"{kind}Tail": json.dumps([line for _, line in sorted(run.files[file].items())][-1:])
+            for kind, file in kinds.items()
+        }
+        last = run.upserts[-1]
+        facts = {"id": f"id-{id}", "name": id, "displayName": last.get("displayName"), "sweepName": None}
+        summary = json.dumps(run.summary) if run.files["wandb-summary.json"] else "{}"
+        config = next((u["config"] for u in reversed(run.upserts) if u.get("config")), "{}")
+        more = {"summaryMetrics": summary, "config": config, "tags": last.get("tags"), "wandbConfig": "{}"}
+        return {**facts, **counts, **tails, **more}
 
 
 class Handler(BaseHTTPRequestHandler):

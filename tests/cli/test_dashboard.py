@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from seqbench.cli.dashboard import main
+from seqbench.dashboards import account
 from seqbench.errors import ConfigError, StoreError
 from seqbench.runs.result import Result
 from tests.runs.handmade import result, store
@@ -39,11 +40,14 @@ def panels(view: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 def test_without_an_account_the_workspace_is_a_file_that_is_uploaded_later(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setattr(account, "login_problem", lambda: account.NOBODY)
     fill()
     assert main(["runs", "--project", "mine"]) == 0
     said = capsys.readouterr()
     assert said.out == "dashboard.json\n"
-    assert "Run `wandb login`, and then `seqbench dashboard --upload dashboard.json`." in said.err
+    assert said.err.startswith("seqbench: W&B cannot be asked: nobody is logged in. So the workspace is in")
+    assert "(`wandb login`), `seqbench dashboard --upload dashboard.json` saves it there." in said.err
     view = json.loads(Path("dashboard.json").read_text())
     assert view["project"] == "mine"
     found = panels(view)
@@ -51,7 +55,12 @@ def test_without_an_account_the_workspace_is_a_file_that_is_uploaded_later(
     assert curve["metrics"] == ["val/loss"] and curve["xAxis"] == "step" and curve["groupArea"] == "minmax"
     assert any(panel.get("metrics") == ["test/50/loss"] for panel in found["Test"])
     assert {"Solved", "Cost against quality", "Gradient flow", "Looking inside"} <= {*found}
-    with pytest.raises(ConfigError, match="nobody is logged in to W&B"):
+    with pytest.raises(ConfigError, match=r"^W&B cannot be asked: nobody is logged in\. Give the same"):
+        main(["--upload", "dashboard.json"])
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    with pytest.raises(
+        ConfigError, match=r"^W&B cannot be asked: the environment variable WANDB_MODE=offline"
+    ):
         main(["--upload", "dashboard.json"])
     with serving() as server:
         said = subprocess.run(
@@ -137,6 +146,7 @@ def test_a_workspace_shows_the_runs_that_were_chosen_and_each_configuration_by_i
     found = panels(view)
     (spans,) = (panel for panel in found["Solved"] if "span" in panel["chartTitle"])
     assert (spans["xAxis"], spans["yAxis"]) == ("summary:span", "summary:solved")
+    assert view["spec"]["section"]["settings"]["maxRuns"] == 1000
     grouped = {panel["groupBy"] for section in found.values() for panel in section if "groupBy" in panel}
     assert grouped == {"label.value"}
 

@@ -97,7 +97,7 @@ def test_the_default_logger_has_it_where_somebody_is_logged_in(
     runs = swept(required=False)
     shared(runs)
     assert not made
-    monkeypatch.setattr(sharing, "logged_in", lambda: True)
+    monkeypatch.setattr(sharing, "problem", lambda: "")
     shared(runs)
     assert len(made) == 1
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from seqbench.cli.arguments import Arguments
 from seqbench.cli.choice import add_choice, chosen
 from seqbench.cli.sharing import logged
-from seqbench.dashboards.account import logged_in
+from seqbench.dashboards.account import problem
 from seqbench.errors import ConfigError, StoreError, say
 from seqbench.runs.files import read, write_atomically
 from seqbench.runs.result import Result
@@ -42,19 +42,22 @@ def main(argv: list[str]) -> int:
     else:
         project = args.project or _project(results)
         found = workspace(results, project, args.name or "seqbench", map(parse, args.where))
-    if args.out is None and logged_in():
+    offline = problem() if args.out is None else ""
+    if args.out is None and not offline:
         print(save(found, args.entity or _entity(results), args.project))
         return 0
     if args.upload:
-        raise ConfigError("nobody is logged in to W&B; run `wandb login` first, and give the same command.")
+        raise ConfigError(
+            f"W&B cannot be asked: {offline}. Give the same command once you are logged in (`wandb login`)."
+        )
     path = args.out or Path("dashboard.json")
     write_atomically(path, to_json(found))
     print(path)
     upload = f"`seqbench dashboard --upload {shlex.quote(str(path))}`"
     if args.out is None:
         say(
-            "nobody is logged in to W&B, so that the workspace is in this file. Run `wandb login`, and then "
-            f"{upload}."
+            f"W&B cannot be asked: {offline}. So the workspace is in this file. Once you are logged in "
+            f"(`wandb login`), {upload} saves it there."
         )
     else:
         say(f"{upload} saves it in W&B.")

@@ -22,6 +22,8 @@ from seqbench.runs.result import Result
 
 #: The configuration, called by what was varied.
 LABEL = wr.Config("label")
+#: Runs that a chart is made of, at most; a band is over the seeds among them.
+MOST_RUNS = 1000
 #: What a run costs, in the summary of each run, with a title.
 COSTS = {
     "parameters": "Parameters",
@@ -114,7 +116,7 @@ def workspace(
         project=project,
         name=name,
         sections=sections,
-        settings=ws.WorkspaceSettings(x_axis="step", group_by_prefix="first", max_runs=100),
+        settings=ws.WorkspaceSettings(x_axis="step", group_by_prefix="first", max_runs=MOST_RUNS),
         runset_settings=ws.RunsetSettings(
             filters=expr.And(*(_key(key, results).isin(list(its)) for key, its in [*chosen, *filters])),
             groupby=[expr.Config("label")],

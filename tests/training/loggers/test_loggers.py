@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -268,3 +269,16 @@ def test_mlflow_has_each_seed_of_a_stack_and_a_resumed_run_whole(monkeypatch: py
     for run in (run for run in runs if not run.info.run_name.endswith("seed 5")):
         steps = [point.step for point in client.get_metric_history(run.info.run_id, "val/loss")]
         assert steps == [2, 4] and run.info.status == "FINISHED"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("mlflow") is None, reason="the package mlflow is not installed")
+def test_processes_that_begin_at_once_share_mlflows_database() -> None:
+    from mlflow.tracking import MlflowClient
+
+    sweep = ["-m", *SHORT, "model=lstm,gru", "n_seeds=2", "logger=mlflow", "hydra.launcher.n_jobs=4"]
+    said = subprocess.run([sys.executable, "-m", "seqbench", *sweep], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    client = MlflowClient(f"sqlite:///{Path('runs/mlflow.db').absolute()}")
+    (experiment,) = (found for found in client.search_experiments() if found.name == "seqbench")
+    assert len(client.search_runs([experiment.experiment_id])) == 4

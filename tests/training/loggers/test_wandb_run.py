@@ -84,6 +84,16 @@ def test_solved_diverged_and_failed_runs_end_as_such(
     assert failed.summary["outcome"] == failed.tags[-1] == "failed" and failed.exit_code == 1
 
 
+def test_a_run_whose_table_is_refused_is_closed_all_the_same(
+    made: list[FakeRun], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(FakeRun, "log_artifact", lambda *_: 1 / 0)
+    seqbench.train(seqbench.compose([*SHORT, "seed=6"]))
+    (run,) = made
+    assert run.exit_code == 0 and run.summary["outcome"] == run.tags[-1] == "finished"
+    assert "WandbRun could not be closed: division by zero." in capsys.readouterr().err
+
+
 def stop_at(step: int, end: BaseException) -> Any:
     """Return a training step that ends so, once it is at `step`."""
     through = SequenceLearner.training_step

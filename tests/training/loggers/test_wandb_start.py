@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import seqbench
+from seqbench.dashboards import account
 from seqbench.errors import ConfigError
 from seqbench.runs.plan import plan
 from seqbench.training.loggers import RunInfo, wandb, wandb_run, wandb_start
@@ -84,13 +85,13 @@ def test_who_is_logged_in_is_told_that_runs_are_offline_for_the_server_does_not_
         (refuse, "seqbench: runs are logged offline, for W&B cannot be asked: Failed to authenticate"),
         (lambda prompt: False, ""),
     ):
-        wandb_start.login_problem.cache_clear()
+        account.login_problem.cache_clear()
         monkeypatch.setattr(client, "login", login)
         wandb(RunInfo("group", 0, "id", Path("runs")))
         assert made[-1].options["mode"] == "offline"
         err = capsys.readouterr().err
         assert err.startswith(said) and err.count("\n") == bool(said)
-    wandb_start.login_problem.cache_clear()
+    account.login_problem.cache_clear()
 
 
 def test_wandb_serves_this_process_by_a_service_of_its_own(
@@ -212,7 +213,7 @@ def test_one_that_was_named_and_cannot_start_is_refused(monkeypatch: pytest.Monk
 def test_what_w_and_b_refuses_is_told_by_the_plan(
     monkeypatch: pytest.MonkeyPatch, overrides: list[str], environment: dict[str, str], sentence: str
 ) -> None:
-    monkeypatch.setattr(wandb_start, "login_problem", lambda: wandb_start.NOBODY)
+    monkeypatch.setattr(wandb_start, "login_problem", lambda: account.NOBODY)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError) as caught:

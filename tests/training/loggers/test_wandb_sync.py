@@ -58,7 +58,7 @@ def evaluations() -> int:
 
 def stop_after(process: subprocess.Popen[bytes], count: int, number: int) -> None:
     """Send a signal to a run once it has so many evaluations."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while evaluations() < count:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
@@ -110,6 +110,23 @@ def test_a_run_that_was_stopped_and_resumed_is_one_run_with_each_row_once(
     assert {name[-7:] for name in names} == {"-seed-0", "-seed-1"}
     stored = [json.loads(text) for path, text in server.stored.items() if path.endswith("result.json")]
     assert sorted(its["seed"] for its in stored) == [0, 1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_online_run_that_was_stopped_and_resumed_is_one_run_too(
+    server: Server, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    stop_after(start(), 4, number)
+    assert start().wait() == 0
+    assert len(server.runs) == 2 and server.asked.count("RunResumeStatus") == 4
+    for run in server.runs.values():
+        (folder,) = Path("runs").glob(f"latch/*/seed-{run.config['seed']}")
+        with (folder / "metrics.csv").open() as file:
+            steps = [int(row["step"]) for row in csv.DictReader(file)]
+        assert [row["step"] for row in run.history] == [row["_step"] for row in run.history] == steps
+        assert run.exit_code == 0 and run.summary["outcome"] in ("solved", "finished")
 
 
 def test_a_run_that_was_stopped_is_preempted(server: Server) -> None:

@@ -160,15 +160,17 @@ class WandbRun(Dashboard, WandbLogger):
     def end(self, ending: Ending) -> None:
         run = self.experiment
         remove_earlier(run)  # W&B's service outlives a process that was killed, and may have written there
-        if len(ending.table):
-            self.show_table("test/table", ending.table, self._step)
         run.summary.update(dict(ending.summary))
         run.tags = (*run.tags, ending.outcome)
-        if ending.files:
-            self._log_files(ending.files)
         if ending.outcome == "preempted":
             run.mark_preempting()
-        run.finish(exit_code=ending.exit_code)
+        try:
+            if len(ending.table):
+                self.show_table("test/table", ending.table, self._step)
+            if ending.files:
+                self._log_files(ending.files)
+        finally:  # a table that the server refuses leaves no run open
+            run.finish(exit_code=ending.exit_code)
 
     def _log_files(self, files: Sequence[Path]) -> None:
         """Log the run's records as an artifact. They are final, so that they need not be copied."""

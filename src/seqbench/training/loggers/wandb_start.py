@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
 from collections.abc import Sequence
-from functools import cache
 from glob import escape
 from pathlib import Path
 from typing import Any
 
-from seqbench.errors import one_line, say_once
+from seqbench.dashboards.account import NOBODY, client, login_problem
+from seqbench.errors import say_once
 from seqbench.training.loggers.base import cut
 
 #: What the environment variable WANDB_MODE may be.
@@ -28,8 +27,6 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "init_timeout": (30, "WANDB_INIT_TIMEOUT"),
     "x_save_requirements": (False, "WANDB_X_SAVE_REQUIREMENTS"),
 }
-#: Why its server cannot be asked, where there is no key.
-NOBODY = "nobody is logged in"
 
 
 def check_wandb(
@@ -126,7 +123,7 @@ def start(
         runs_dir: where its folder lies, unless WANDB_DIR says so.
         tags, project, entity, mode: as for `wandb`.
     """
-    client = _client()
+    package = client()
     settings = {key: value for key, (value, variable) in SETTINGS.items() if variable not in os.environ}
     options: dict[str, Any] = {
         "name": cut(or_variable(None, "WANDB_NAME", name) or "", LONGEST_NAME),
@@ -136,7 +133,7 @@ def start(
         "job_type": or_variable(None, "WANDB_JOB_TYPE", job_type),
         "tags": [*tags, *_more_tags()],
         "config": config,
-        "settings": client.Settings(**settings),
+        "settings": package.Settings(**settings),
         "reinit": "create_new",  # each of the seeds that train together has a run
     }
     if not in_sweep():  # its agent says which run this is, and of which project
@@ -156,7 +153,7 @@ def start(
         return _init(mode="offline", **options)
     try:
         return _online("online", options)
-    except client.errors.CommError:
+    except package.errors.CommError:
         say_once("W&B does not answer; runs are logged offline, and `wandb sync` uploads them later.")
         # The id is in use in this process from now on.
         return _init(mode="offline", **options | {"id": f"{id}-offline"})
@@ -183,47 +180,12 @@ def remove_earlier(run: Any) -> None:
 
 def _init(**options: Any) -> Any:
     """Return `wandb.init(**options)`. A run that this process has just finished may still be in use."""
-    import wandb as client
-
+    package = client()
     for seconds in (0.1, 0.5, 2.0, 5.0):
         try:
-            return client.init(**options)
-        except client.errors.Error as error:
+            return package.init(**options)
+        except package.errors.Error as error:
             if "in use" not in str(error):
                 raise
             time.sleep(seconds)
-    return client.init(**options)
-
-
-@cache
-def login_problem() -> str:
-    """Return why W&B's server cannot be asked; nothing where somebody is logged in and it answers."""
-    try:
-        return "" if _client().login(prompt=False) else NOBODY
-    except Exception as error:  # a malformed key, a server that does not answer
-        return one_line(error)
-
-
-def _client() -> Any:
-    """Return the package, which serves this process alone.
-
-    W&B's service, a process of its own, is handed on to child processes by a variable. There the run of a
-    child that was killed goes on, and its id is in use for as long as the parent lives. A service that
-    `wandb beta core start` has started belongs to no process that lives, and is used.
-    """
-    found = re.match(r"\d+-(\d+)-", os.environ.get("WANDB_SERVICE", ""))
-    if found and int(found[1]) != os.getpid() and _lives(int(found[1])):
-        del os.environ["WANDB_SERVICE"]
-    import wandb as client
-
-    return client
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is another user's
-        pass
-    return True
+    return package.init(**options)
