@@ -34,6 +34,8 @@ def test_a_stream_without_utf8_gets_question_marks():
 def test_a_reader_that_leaves_is_no_error():
     said = command("set -o pipefail; seqbench ls | head -1; echo ${PIPESTATUS[0]}")
     assert said.stdout.split() == [b"task=", b"0"] and said.stderr == b""
+    said = command("seqbench show task=latch model=rnn | true; echo ${PIPESTATUS[0]}")
+    assert said.stdout.split() == [b"0"] and said.stderr == b""
 
 
 def test_closed_streams_are_no_error():
