@@ -43,6 +43,13 @@ def test_closed_streams_are_no_error():
     assert said.stdout.split() == [b"0", b"2", b"2"] and said.stderr == b""
 
 
+@pytest.mark.parametrize("words", ["ls", "--help", "show task=latch"])
+def test_a_full_disk_is_one_sentence(words):
+    said = command(f"seqbench {words} > /dev/full")
+    assert said.returncode == 1
+    assert said.stderr == b"seqbench: cannot write the output: No space left on device.\n"
+
+
 @pytest.mark.parametrize(
     ("error", "shown"),
     [
