@@ -96,7 +96,7 @@ def _show_task(task: Task, cfg: DictConfig, samples: int) -> DataError | None:
         known = facts(task)
         rows = task.validation().rows(0, samples) if samples else None
     except DataError as error:
-        known, rows, lacking = {"variant": task.variant, "solved": task.solved_when}, None, error
+        known, rows, lacking = {"variant": task.variant, "solved": task.solved_when or ""}, None, error
     if rows is not None and len(rows.inputs) < samples:
         raise ConfigError(f"--sample={samples} is more than the {len(rows.inputs)} validation sequences.")
     width = _heading(f"{name}: {describe('task', name)}")

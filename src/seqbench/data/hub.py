@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from seqbench.errors import one_line
 
 if TYPE_CHECKING:
     import datasets
@@ -34,6 +36,31 @@ def load_from_hub(hub_id: str, split: str) -> datasets.Dataset:
     except Exception as error:  # the client's errors have no base of their own
         reason = "is out of reach and not cached" if offline else f"cannot be loaded ({type(error).__name__})"
         raise HubError(reason) from error
+
+
+def load_splits(path: str, name: str | None, revision: str | None) -> Mapping[str, datasets.Dataset]:
+    """Return all splits of a data set, by their names.
+
+    Args:
+        path: its id on the hub, or a folder in the hub's layout, for which no network is needed.
+        name: of its configuration, if it has several.
+        revision: a branch, tag or commit.
+
+    Raises:
+        HubError: as for `load_from_hub`.
+    """
+    import datasets
+
+    here = Path(path).expanduser()
+    offline = here.is_dir() or datasets.config.HF_HUB_OFFLINE or not answers(path)
+    try:
+        with _offline_mode(offline):
+            found = datasets.load_dataset(str(here) if here.is_dir() else path, name=name, revision=revision)
+    except Exception as error:  # the client's errors have no base of their own
+        missing = offline and not here.is_dir()
+        reason = "is out of reach and not cached" if missing else f"cannot be loaded: {one_line(error)}"
+        raise HubError(reason) from error
+    return cast("Mapping[str, datasets.Dataset]", found)
 
 
 def answers(hub_id: str) -> bool:

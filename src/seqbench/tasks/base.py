@@ -47,8 +47,8 @@ class Task(ABC):
     metric: ClassVar[str] = "accuracy"
     #: Metrics that `measure` and `summary` add to those of the targets.
     extra_metrics: ClassVar[tuple[Metric, ...]] = ()
-    #: When a run counts as solved, in words, with the source.
-    solved_when: str
+    #: When a run counts as solved, in words, with the source; None where no result counts as that.
+    solved_when: str | None
 
     inputs: Input
     targets: Target
@@ -170,6 +170,14 @@ class Task(ABC):
             return " ".join(f"{value:.4g}" for value in outputs.flatten().tolist())
         names = self.token_names()[1]
         return " ".join(names[i] for i in outputs.argmax(-1).reshape(-1).tolist())
+
+    def about(self) -> dict[str, str]:
+        """Return what a reader should know of the data that the task has read, in words, by what it is about.
+
+        Raises:
+            DataError: the data are missing or malformed.
+        """
+        return {}
 
     def picture(self, inputs: Tensor) -> Tensor | None:
         """Return the image (H, W) that the inputs (T, F) of one sequence are; None if they are none."""

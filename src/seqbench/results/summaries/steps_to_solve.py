@@ -14,7 +14,7 @@ from seqbench.results.summaries.base import Cell, Row, Summary
 class StepsToSolve(Summary):
     """`500 [200–∞] steps`: the median of Kaplan and Meier, and an interval that holds it in 93.75 % or more.
 
-    It applies at the training length only. A run that did not solve the task is censored at its budget,
+    It applies at the training length only, and where the task says when it is solved. A run that did not solve the task is censored at its budget,
     `trainer.max_steps`, also where it diverged or its patience ended it before; see `Result.budget`. A line
     says how many are, and where: `2 censored at 3k`. A median that was not reached reads `>3k`. The interval
     lies between two of the runs, and covers what that of a metric does, see `MetricMedian`; it is open
@@ -31,7 +31,7 @@ class StepsToSolve(Summary):
 
     def compute(self, cell: Cell) -> Row:
         """Return the steps of the runs, their median and its interval."""
-        if not cell.at_train_length:
+        if not cell.solvable:
             return {}
         runs = list(zip(cell.solved_at, cell.budgets, strict=True))
         row: Row = {
