@@ -39,7 +39,7 @@ INCIDENTAL = (
 #: Keys that say where data are. They do not count either, where the data do, by their fingerprint.
 PLACES = (
     *("task.data_dir", "task.dataset", "task.hub_id", "task.folder"),
-    *("task.path", "task.name", "task.revision", "task.separator"),
+    *("task.path", "task.name", "task.revision", "task.separator", "task.header"),
 )
 #: The key of a component's revisions in a canonical configuration.
 REVISIONS = "revisions"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -18,7 +19,7 @@ from seqbench.tasks import reading
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Direction, Measures, Metric
 from seqbench.tasks.span import Span
-from seqbench.tasks.specs import Classes, Input, Target
+from seqbench.tasks.specs import Classes, Input, Target, Tokens
 
 
 def generator(split: str, *key: int) -> torch.Generator:
@@ -159,6 +160,19 @@ class Task(ABC):
         return reading.padded(
             [reading.as_tensor(each, self.inputs, self.token_names()[0]) for each in sequences]
         )
+
+    def read_file(self, path: Path) -> reading.NewSequences:
+        """Return the new sequences of a file: one a line, see `reading.lines`.
+
+        Raises:
+            DataError: the file cannot be read, or a line is no sequence that the task could have.
+        """
+        sequences = reading.lines(path, isinstance(self.inputs, Tokens))
+        given = self.read(sequences)
+        count, longest = given["inputs"].shape[:2]
+        lengths = given["lengths"].tolist() if "lengths" in given else [longest] * count
+        steps = [list(map(str, range(length))) for length in lengths]
+        return reading.NewSequences(given, list(map(str, range(count))), steps, ("sequence", "step"))
 
     def in_words(self, outputs: Tensor) -> str:
         """Return a model's outputs for one sequence in a reader's words: the likeliest of tokens or classes.

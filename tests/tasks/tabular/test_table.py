@@ -245,6 +245,16 @@ def test_the_format_and_the_place_of_a_file_change_nothing_and_its_content_does(
     )
 
 
+def test_a_file_without_a_header_is_told_its_columns(table: Make) -> None:
+    text = LONG.partition("\n")[2]
+    names = LONG.partition("\n")[0].split(",")
+    assert table(text, header=names, **OF_LONG).fingerprint() == table(LONG, **OF_LONG).fingerprint()
+    with pytest.raises(DataError, match=r"line 5: hr is 'high'"):
+        table(text.replace("b,2,92", "b,2,high"), header=names, **OF_LONG).read_split("train")
+    with pytest.raises(DataError, match=r"task\.header names 2 columns, and .* has 6"):
+        table(text, header=["a", "b"], **OF_LONG).read_split("train")
+
+
 def test_equal_contents_in_two_splits_are_counted(table: Make) -> None:
     told = table(LONG, **OF_LONG).about()
     assert told["twins"].startswith("2 examples outside of training equal one in another split")
@@ -343,8 +353,7 @@ def test_a_fault_is_one_sentence_with_its_place(table: Make, fault: str) -> None
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"path": None}, r"task\.path is missing"),
-        ({"target": None}, r"task\.target is missing"),
+        ({"dataset": "mine"}, r"are two places of the data"),
         ({"shares": [0.5, 0.6]}, r"task\.shares=\[0\.5, 0\.6\] must be two numbers"),
         ({"missing": "drop"}, r"task\.missing=drop must be one of refuse, ffill, mask"),
         ({"delta": True, "time": None}, r"task\.delta=true needs"),
@@ -360,6 +369,13 @@ def test_settings_that_cannot_be_are_refused_before_the_file_is_read(
 ) -> None:
     with pytest.raises(ConfigError, match=sentence):
         Table(**({"path": "nowhere.csv"} | OF_LONG | settings))
+
+
+def test_what_is_missing_is_asked_for_once_the_table_is_read(table: Make) -> None:
+    with pytest.raises(DataError, match=r"task\.path is missing: give a file, such as"):
+        Table(target="y").prepare(8)
+    with pytest.raises(DataError, match=r"task\.target is missing"):
+        table(LONG, **OF_LONG | {"target": None}).prepare(8)
 
 
 def test_a_file_that_is_not_there_or_has_no_format_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seqbench.tasks.tabular import splits as dividing
+from seqbench.data.tables import splits as dividing
 from seqbench.tasks.tabular.targets import Numbers
 
 if TYPE_CHECKING:

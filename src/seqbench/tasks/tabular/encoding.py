@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seqbench.data.tables.sequences import Sequences
 from seqbench.errors import DataError
-from seqbench.tasks.tabular.columns import Sequences
 
 Where = Callable[[int], str]
 #: Tokens that no text has: one for the end of shorter sequences, one for what training does not know.

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seqbench.data.tables.sequences import Sequences
+from seqbench.data.tables.splits import by_time
 from seqbench.errors import DataError
-from seqbench.tasks.tabular.columns import Sequences
-from seqbench.tasks.tabular.splits import by_time
 
 
 class Pieces(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -12,18 +13,20 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from seqbench.errors import ConfigError
+from seqbench.data.tables import source
+from seqbench.data.tables import splits as dividing
+from seqbench.data.tables.file import TableFile
+from seqbench.data.tables.sequences import Columns, Sequences, Unit, of_rows, of_steps
+from seqbench.data.tables.source import Rows
+from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.batch import Batch
+from seqbench.tasks.reading import NewSequences
 from seqbench.tasks.specs import Input, Target, Tokens, Vectors
 from seqbench.tasks.streams.bucketed import BucketTask
 from seqbench.tasks.streams.fixed import LazyTask
-from seqbench.tasks.tabular import rows
-from seqbench.tasks.tabular import splits as dividing
 from seqbench.tasks.tabular.about import about
-from seqbench.tasks.tabular.columns import Columns, Sequences, Unit, of_rows, of_steps
 from seqbench.tasks.tabular.encoding import InputCode, as_labels, input_code
 from seqbench.tasks.tabular.pieces import Pieces, cut, steps_of
-from seqbench.tasks.tabular.rows import Rows
 from seqbench.tasks.tabular.targets import Labels, Numbers, frequencies, roots
 from seqbench.tasks.tabular.wanted import NONE, holds_labels, labels_of, numbers_of
 
@@ -33,6 +36,7 @@ class Prepared(NamedTuple):
 
     Attributes:
         its: all of them.
+        inputs_of: the columns that are inputs.
         pieces: the examples, each a stretch of a sequence.
         code: how the inputs are written.
         inputs: of all steps: (N, F) of float32, or (N,) of int64.
@@ -41,6 +45,7 @@ class Prepared(NamedTuple):
     """
 
     its: Sequences
+    inputs_of: tuple[str, ...]
     pieces: Pieces
     code: InputCode
     inputs: np.ndarray
@@ -71,6 +76,7 @@ class Table(LazyTask, BucketTask):
         name: of the data set's configuration on the hub.
         revision: of the data set on the hub.
         separator: of the columns of a text file; null: by its name.
+        header: the names of the columns of a text file that has none of its own; null: its first line.
         id: the column that names the sequence of a row. null: each row is a sequence, or, if `time` is given,
             all rows are one.
         time: the column by which the rows of a sequence are ordered: numbers, or dates as in ISO 8601.
@@ -107,6 +113,7 @@ class Table(LazyTask, BucketTask):
         name: str | None = None,
         revision: str | None = None,
         separator: str | None = None,
+        header: Sequence[str] | None = None,
         id: str | None = None,
         time: str | None = None,
         inputs: str | Sequence[str] | None = None,
@@ -127,7 +134,12 @@ class Table(LazyTask, BucketTask):
         hub_id: str | None = None,
         data_dir: str | Path = "data",
     ) -> None:
-        rows.check(path, dataset, name, revision)
+        source.check(
+            path,
+            dataset,
+            {"name": name, "revision": revision},
+            {"separator": separator, "header": header},
+        )
         for key, value, choices in (
             ("each", each, (None, "step", "sequence")),
             ("class_weights", class_weights, (None, "balanced")),
@@ -137,8 +149,6 @@ class Table(LazyTask, BucketTask):
             if value not in choices:
                 allowed = ", ".join("null" if choice is None else choice for choice in choices)
                 raise ConfigError(f"task.{key}={value} must be one of {allowed}.")
-        if not target:
-            raise ConfigError("task.target is missing: give the column that a model is to put out.")
         if ahead < 0:
             raise ConfigError(f"task.ahead={ahead} must be at least 0; 1 predicts the next step.")
         if window is not None and window < 1:
@@ -153,9 +163,10 @@ class Table(LazyTask, BucketTask):
             raise ConfigError("task.ahead needs rows that are steps: give task.time, or task.id, or both.")
         if solved_at is not None and solved_at <= 0:
             raise ConfigError(f"task.solved_at={solved_at} must be above 0.")
-        self.path, self.name, self.revision, self.separator = path, name, revision, separator
+        self.path, self.name, self.revision = path, name, revision
+        self.separator, self.header = separator, None if header is None else tuple(header)
         self.dataset, self.hub_id, self.data_dir = dataset, hub_id, data_dir
-        self.variant = self.title = str(dataset or path)
+        self.variant = self.title = str(dataset or path or "no table yet")
         self.columns = Columns(id, time, _names(inputs), _names(target) or (), group, split, ahead, unit)
         self.shares = dividing.check_shares(shares)
         self.each = each
@@ -172,13 +183,19 @@ class Table(LazyTask, BucketTask):
     def rows(self) -> Rows:
         """The rows of the table."""
         if self.dataset is not None:
-            return rows.of_mirror(self.dataset, self.hub_id, self.data_dir)
-        assert self.path is not None
-        if not rows.is_file(self.path):
-            return rows.of_data_set(self.path, self.name, self.revision)
+            return source.of_mirror(self.dataset, self.hub_id, self.data_dir)
+        if self.path is None:
+            raise DataError(f"task.path is missing: give {source.PLACES}.")
+        if not self.columns.target:
+            raise DataError("task.target is missing: give the column that a model is to put out.")
+        if not source.is_file(self.path):
+            return source.of_data_set(self.path, self.name, self.revision)
         its = self.columns
         names = [name for name in (its.id, its.group, its.split) if name is not None]
-        return rows.of_file(self.path, self.separator, names, list(its.target))
+        return source.of_file(self._file(self.path), names, list(its.target))
+
+    def _file(self, path: str | Path) -> TableFile:
+        return TableFile(Path(path).expanduser(), self.separator, self.header)
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -194,7 +211,7 @@ class Table(LazyTask, BucketTask):
         make = labels_of if holds_labels(its, self.classes, columns.ahead) else numbers_of
         balanced, optional = self.class_weights is not None, self.missing != "refuse"
         target, wanted = make(its, pieces, balanced, optional, where)
-        return Prepared(its, pieces, code, inputs, target, wanted)
+        return Prepared(its, columns.inputs or (), pieces, code, inputs, target, wanted)
 
     def _splits(self, its: Sequences) -> np.ndarray | None:
         """Return the split of each sequence; None where the only one is to be cut."""
@@ -277,6 +294,30 @@ class Table(LazyTask, BucketTask):
 
     def cut(self, batch: Batch, *size: int) -> Batch:
         return batch.time_slice(0, size[0], self.prepared.its.per_step)
+
+    def read_file(self, path: Path) -> NewSequences:
+        """Return the sequences of another file with the same inputs; what else it holds is not read."""
+        prepared, its = self.prepared, self.columns
+        columns = replace(its, inputs=prepared.inputs_of, target=(), group=None, split=None)
+        names = [name for name in (its.id,) if name is not None]
+        table = source.of_file(self._file(path), names, [])
+        columns = columns.check(table.frame, table.title, None)
+        read = of_steps if columns.row_is_a_step else of_rows
+        found = read(table.frame, columns, None, table.where)
+        inputs = prepared.code.encode(found, table.where)
+        lengths = torch.from_numpy(found.lengths)
+        given = {
+            "inputs": _padded(inputs, found.starts, found.lengths, int(lengths.max())),
+            "lengths": lengths,
+        }
+        if its.time is None:
+            steps = [list(map(str, range(length))) for length in found.lengths]
+        else:
+            times = table.frame[its.time].astype(str).to_numpy()[found.rows]
+            steps = [list(times[a:b]) for a, b in zip(found.starts, found.ends, strict=True)]
+        return NewSequences(
+            given, list(map(str, found.ids)), steps, (its.id or "sequence", its.time or "step")
+        )
 
     # What a predictor without input can do
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from seqbench.data.tables.sequences import Sequences
+from seqbench.data.tables.splits import TRAIN
 from seqbench.errors import ConfigError, DataError
-from seqbench.tasks.tabular.columns import Sequences
 from seqbench.tasks.tabular.encoding import are_labels, as_labels, classes_of, scale_of
 from seqbench.tasks.tabular.pieces import Pieces, steps_of
-from seqbench.tasks.tabular.splits import TRAIN
 from seqbench.tasks.tabular.targets import Labels, Numbers, frequencies, weights_of
 
 Where = Callable[[int], str]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from seqbench.data.tables.sequences import Sequences
 from seqbench.errors import ConfigError, DataError, nearest
-from seqbench.tasks.tabular.columns import Sequences
 
 TRAIN, VALIDATION, TEST = range(3)
 SPLITS = ("train", "validation", "test")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from seqbench.data.table_file import column
+from seqbench.data.tables.file import column
+from seqbench.data.tables.values import entries, is_text, lists, numbers, seconds, words
 from seqbench.errors import ConfigError, DataError
-from seqbench.tasks.tabular.values import entries, is_text, lists, numbers, seconds, words
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from seqbench.data.hub import HubError, load_splits
 from seqbench.data.source import SPLITS as MIRRORED
 from seqbench.data.source import is_mirrored, mirror_file
-from seqbench.data.table_file import FORMATS, read_table, where
+from seqbench.data.tables.file import FORMATS, TableFile
+from seqbench.data.tables.splits import NAMES
 from seqbench.errors import ConfigError, DataError
-from seqbench.tasks.tabular.splits import NAMES
 
 if TYPE_CHECKING:
     import datasets
     import pandas as pd
 
+#: What `task.path` may be, in words.
+PLACES = "a file, such as task.path=data.csv, or a data set's id on the hub"
 #: The column that says which split of the hub a row is of.
 SPLIT = "split of the data set"
 
@@ -34,25 +37,24 @@ class Rows(NamedTuple):
     frame: pd.DataFrame
     title: str
     split: str | None
-    file: Path | None
+    file: TableFile | None
     firsts: tuple[tuple[int, str], ...] = ()
 
     def where(self, row: int) -> str:
         """Return where a row stands, in words."""
         if self.file is not None:
-            return where(self.file, row)
+            return self.file.where(row)
         first, name = next((first, name) for first, name in reversed(self.firsts) if first <= row)
         return f"{self.title}, {name} row {row - first}"
 
 
-def of_file(path: str, separator: str | None, names: list[str], labels: list[str]) -> Rows:
-    """Return the rows of a file; the arguments are those of `read_table`.
+def of_file(file: TableFile, names: list[str], labels: list[str]) -> Rows:
+    """Return the rows of a file; see `TableFile.read`.
 
     Raises:
-        ConfigError, DataError: as for `read_table`.
+        ConfigError, DataError: as there.
     """
-    file = Path(path).expanduser()
-    return Rows(read_table(file, separator, names, labels), file.name, None, file)
+    return Rows(file.read(names, labels), file.path.name, None, file)
 
 
 def of_data_set(path: str, name: str | None, revision: str | None) -> Rows:
@@ -129,12 +131,21 @@ def _frame(rows: datasets.Dataset) -> pd.DataFrame:
     return frame
 
 
-def check(path: str | None, dataset: str | None, name: str | None, revision: str | None) -> None:
-    """Raise a ConfigError unless exactly one place of the data is given, with what applies to it."""
-    if (path is None) == (dataset is None):
+def check(
+    path: str | None,
+    dataset: str | None,
+    of_hub: Mapping[str, str | None],
+    of_file: Mapping[str, str | Sequence[str] | None],
+) -> None:
+    """Raise a ConfigError where two places of the data are given, or what does not apply to one."""
+    if path is not None and dataset is not None:
         raise ConfigError(
-            "task.path is missing: give a file, such as task.path=data.csv, or a data set's id on the hub."
+            f"task.path={path} and task.dataset={dataset} are two places of the data; give one."
         )
-    for key, value in (("name", name), ("revision", revision)):
-        if value is not None and (path is None or is_file(path)):
+    here = path is not None and is_file(path)
+    for key, value in of_hub.items():
+        if value is not None and (path is None or here):
             raise ConfigError(f"task.{key}={value} is of a data set of the hub, and has no effect on {path}.")
+    for key, given in of_file.items():
+        if given is not None and not here:
+            raise ConfigError(f"task.{key}={given} is of a file, and has no effect on {path or dataset}.")
