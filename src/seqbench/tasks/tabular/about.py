@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +33,7 @@ def about(task: Table) -> dict[str, str]:
         "rows": f"{len(its.rows):,} steps in {len(its.ids):,} sequences of {task.title}",
         "examples": ", ".join(f"{n:,} {split}" for split, n in dividing.counts(pieces.split).items()),
         "steps": f"{lengths.min()} to {lengths.max()}, median {np.median(lengths):g}",
-        "reads": text or ", ".join([*scale, *kinds, *more]),
+        "reads": text or _listed([*scale, *kinds, *more], 6),
         "puts out": _target_in_words(task),
         "divided by": _divided_by(task),
         "twins": f"{twins} examples outside of training equal one in another split" if twins else "",
@@ -48,18 +49,24 @@ def _target_in_words(task: Table) -> str:
         return f"{', '.join(target.names)}, {when}{ahead}"
     names = list(task.prepared.its.targets)
     counts = Counter(task.counting("train").tolist())
-    shown = [f"{name} ({counts[i]:,})" for i, name in enumerate(target.names[:12])]
-    rest = f" and {len(target.names) - 12} more" if len(target.names) > 12 else ""
-    return f"{names[0]}, {when}{ahead}: {', '.join(shown)}{rest} in training"
+    shown = [f"{name} ({counts[i]:,})" for i, name in enumerate(target.names)]
+    return f"{names[0]}, {when}{ahead}: {_listed(shown, 12)} in training"
+
+
+def _listed(names: Sequence[str], most: int) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _divided_by(task: Table) -> str:
     its, columns = task.prepared.its, task.columns
-    if columns.split is not None:
-        return f"the column {columns.split}"
+    by = columns.group or columns.id or "the number of the row"
+    if its.splits is not None:
+        whose = f"the column {columns.split}" if columns.split else "the data set"
+        lacks = not any(dividing.NAMES[split.lower()] == dividing.VALIDATION for split in {*its.splits})
+        taken = f"; {100 * task.shares[0]:g} % of its training, by the hash of {by}, validate"
+        return whose + taken * lacks
     shares = " and ".join(f"{100 * share:g} %" for share in task.shares)
     if len(its.ids) == 1:
         return f"time: the last {shares} are for validation and test"
-    by = columns.group or columns.id or "the number of the row"
     whole = f", each {columns.group} whole" if columns.group else ""
     return f"the hash of {by}: {shares} for validation and test{whole}"
