@@ -52,8 +52,8 @@ def draw_curves(
                 band = _finite(rows["low"]), _finite(rows["high"])
                 panel.fill_between(rows["step"], *band, color=style["color"], alpha=0.08, linewidth=0)
                 panel.plot(rows["step"], _finite(rows["median"]), markevery=max(1, len(rows) // 6), **style)
-            metric = metrics[task]
-            if is_loss(metric) and (its["value"].dropna() > 0).all():
+            metric, shown = metrics[task], its["value"][its["value"].abs() < math.inf]
+            if is_loss(metric) and not shown.empty and (shown > 0).all():
                 panel.set_yscale("log")
             else:
                 bounds(panel, metric["unit"], metric["metric_low"], metric["metric_high"])
