@@ -107,9 +107,33 @@ def test_missing_values_are_not_drawn() -> None:
     assert [set(lines(panel)) for panel in figure.axes] == [set(), {"lstm"}, set(), {"baseline"}]
 
 
-def test_missing_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot write"):
-        save(draw(compare([run()]).frame), tmp_path / "none" / "x")
+def test_a_figure_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StoreError, match=r"cannot write .*file/x\.svg: "):
+        save(draw(compare([run()]).frame), tmp_path / "file" / "x")
+    (tmp_path / "x.png").mkdir()
+    with pytest.raises(StoreError, match=r"cannot write .*x\.png: Is a directory\."):
+        save_as(draw(compare([run()]).frame), tmp_path / "x.png")
+    with pytest.raises(StoreError, match="File name too long"):
+        save_as(draw(compare([run()]).frame), tmp_path / f"{'x' * 300}.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "x.png"]
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_values_at_the_ends_of_the_range_are_drawn(tmp_path: Path) -> None:
+    for value in (1.79e308, 1e-320):
+        figure = draw(compare([run(value=value), run(model="gru")]).frame)
+        assert save_as(figure, tmp_path / "x.png").stat().st_size > 0
+
+
+def test_a_character_that_the_font_lacks_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    save(draw(compare([run(model="net\u65e5")]).frame), tmp_path / "x")
+    assert capsys.readouterr().err == (
+        "seqbench: the font of the figures lacks \u65e5, which is drawn as a box.\n"
+    )
+    assert not recwarn.list
 
 
 def test_axis_of_a_metric_has_its_unit_and_bounds() -> None:

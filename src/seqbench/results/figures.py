@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
+import warnings
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from seqbench.errors import StoreError, printable
+from seqbench.errors import printable, say_once
 from seqbench.results.frame import records
 from seqbench.results.styles import COLUMN, PAPER, STYLE, model_style
 from seqbench.results.summaries import Row
+from seqbench.runs.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +27,10 @@ if TYPE_CHECKING:
 ACROSS = 4
 #: Over so many lengths their numbers are turned.
 MANY_LENGTHS = 7
+#: Values beyond 10 to this power are outside of every panel.
+MOST_DECADES = 100
+#: What Matplotlib warns of a character that its font lacks.
+GLYPH = r"^Glyph (\d+) "
 #: The line of a baseline, as keywords of `Axes.plot`.
 BASELINE: Any = {"color": "#888888", "linestyle": "--", "linewidth": 1.2, "label": "baseline", "zorder": 1}
 
@@ -99,18 +107,22 @@ def save_as(figure: Figure, path: Path, dpi: int = 200) -> Path:
     """Save a figure in the format that the suffix of its path names; return the path.
 
     Raises:
-        StoreError: the file cannot be written.
+        StoreError: the file cannot be written; what was there stays.
     """
     from matplotlib import rc_context
 
     dated = {".svg": "Date", ".pdf": "CreationDate"}  # left out, so that the same figure is the same file
-    try:
-        with rc_context(STYLE):
-            figure.savefig(
-                path, dpi=dpi, metadata={dated[path.suffix]: None} if path.suffix in dated else None
-            )
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}.") from error
+    metadata = {dated[path.suffix]: None} if path.suffix in dated else None
+    content = BytesIO()
+    with rc_context(STYLE), warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        figure.savefig(content, format=path.suffix[1:], dpi=dpi, metadata=metadata)
+    for each in warned:
+        if lacking := re.match(GLYPH, str(each.message)):
+            say_once(f"the font of the figures lacks {chr(int(lacking[1]))}, which is drawn as a box.")
+        else:
+            warnings.warn(each.message, stacklevel=2)
+    write_atomically(path, content.getvalue())
     return path
 
 
@@ -159,9 +171,10 @@ def _metrics(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
     if is_loss(first) and shown and min(shown) > 0:
         shown += [level for _, level in known]
         panel.set_yscale("log")
-        # Whole decades around what is shown.
-        low, high = math.log10(min(shown) / 1.2), math.log10(max(shown) * 1.2)
-        panel.set_ylim(10 ** math.floor(low), 10 ** math.ceil(high))
+        # Whole decades around what is shown; Matplotlib cannot have ticks at the ends of the range of floats.
+        ends = math.log10(min(shown)) - math.log10(1.2), math.log10(max(shown)) + math.log10(1.2)
+        low, high = (min(max(end, -MOST_DECADES), MOST_DECADES) for end in ends)
+        panel.set_ylim(10.0 ** (math.floor(low) - (low == high)), 10.0 ** math.ceil(high))
     else:
         bounds(panel, first["unit"], first["metric_low"], first["metric_high"])
 

@@ -11,12 +11,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from seqbench.results.figures import ACROSS, add_legend, bounds, enlarged, is_loss, literal, nested
+from seqbench.results.figures import (
+    ACROSS,
+    MOST_DECADES,
+    add_legend,
+    bounds,
+    enlarged,
+    is_loss,
+    literal,
+    nested,
+)
 from seqbench.results.frame import records
 from seqbench.results.statistics.metrics import LEAST_SEEDS
 from seqbench.results.statistics.survival import kaplan_meier
 from seqbench.results.styles import COLUMN, PAPER, STYLE, model_style
 from seqbench.results.summaries import Row
+
+#: What is as large, of a run that diverges, is drawn no more than what is infinite.
+LARGEST = 10.0**MOST_DECADES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,8 +64,8 @@ def draw_curves(
                 band = _finite(rows["low"]), _finite(rows["high"])
                 panel.fill_between(rows["step"], *band, color=style["color"], alpha=0.08, linewidth=0)
                 panel.plot(rows["step"], _finite(rows["median"]), markevery=max(1, len(rows) // 6), **style)
-            metric = metrics[task]
-            if is_loss(metric) and (its["value"].dropna() > 0).all():
+            metric, shown = metrics[task], its["value"][its["value"].abs() < LARGEST]
+            if is_loss(metric) and not shown.empty and (shown > 0).all():
                 panel.set_yscale("log")
             else:
                 bounds(panel, metric["unit"], metric["metric_low"], metric["metric_high"])
@@ -114,8 +126,8 @@ def draw_steps(frame: pd.DataFrame, paper: bool = False) -> Figure:
 
 
 def _finite(values: pd.Series[float]) -> NDArray[np.float64]:
-    """Return numbers with nan, which is not drawn, in the place of those that are infinite."""
-    return np.asarray(values.where(values.abs() < math.inf), dtype=float)
+    """Return numbers with nan, which is not drawn, in the place of those that are infinite or too large."""
+    return np.asarray(values.where(values.abs() < LARGEST), dtype=float)
 
 
 def _trained(frame: pd.DataFrame) -> list[Row]:
