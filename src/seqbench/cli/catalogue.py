@@ -28,7 +28,6 @@ def table(group: str) -> str:
     rows = [
         {"preset": f"`{name}`"}
         | ({"kind": escape(kind)} if any(kinds) else {})
-        | ({"kind": kind} if kind else {})
         | {"what it is": escape(describe(group, name))}
         | MORE.get(group, lambda _: {})(name)
         for kind, some in kinds.items()

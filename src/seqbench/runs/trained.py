@@ -49,7 +49,7 @@ class TrainedRun(NamedTuple):
             (T, O) if there is one at each step.
 
         Raises:
-            DataError: a sequence is none that the task could have.
+            DataError: a sequence is none that the task could have, or there is none.
         """
         return self.outputs(self.task.read(sequences))
 
@@ -148,6 +148,8 @@ def load_run(folder: str | Path, allowed_packages: Sequence[str] = ()) -> Traine
 
 def _lacking(folder: Path) -> str:
     """Return why a folder without a result is not that of a trained run."""
+    if folder.is_file():
+        return "it is a file"
     if not folder.is_dir():
         return "it is not there"
     if (folder / "config.yaml").exists():

@@ -155,11 +155,9 @@ class Task(ABC):
             sequences: each as `reading.as_tensor` takes it. Shorter ones are padded on the right.
 
         Raises:
-            DataError: one is none that the task could have.
+            DataError: one is none that the task could have, or there is none.
         """
-        return reading.padded(
-            [reading.as_tensor(each, self.inputs, self.token_names()[0]) for each in sequences]
-        )
+        return reading.padded(reading.as_tensors(sequences, self.inputs, self.token_names()[0]))
 
     def read_file(self, path: Path) -> reading.NewSequences:
         """Return the new sequences of a file: one a line, see `reading.lines`.

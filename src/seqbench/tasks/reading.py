@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,6 +64,20 @@ def lines(path: Path, tokens: bool) -> list[Any]:
     return found
 
 
+def as_tensors(sequences: Any, spec: Input, names: Sequence[str]) -> list[Tensor]:
+    """Return several sequences, each as `as_tensor` takes it, as tensors.
+
+    Raises:
+        DataError: one is no such sequence, or there is none.
+    """
+    if isinstance(sequences, str) or not isinstance(sequences, Iterable):
+        raise DataError(f"Give a list of sequences, and not {sequences!r}.")
+    found = [as_tensor(each, spec, names) for each in sequences]
+    if not found:
+        raise DataError("Give a list of sequences, and not an empty one.")
+    return found
+
+
 def as_tensor(sequence: Any, spec: Input, names: Sequence[str]) -> Tensor:
     """Return one sequence as a tensor: tokens (T,) of int64, or vectors (T, F) of float32.
 
@@ -76,24 +90,28 @@ def as_tensor(sequence: Any, spec: Input, names: Sequence[str]) -> Tensor:
     Raises:
         DataError: it is no such sequence.
     """
+    wanted = f"A sequence must be {_wanted(spec)}"
     if isinstance(spec, Tokens):
         if isinstance(sequence, str):
             sequence = sequence.split()
-        if len(sequence) and isinstance(sequence[0], str):
+        if isinstance(sequence, Sequence) and any(isinstance(token, str) for token in sequence):
             sequence = _numbers(sequence, names)
     try:
         found = torch.as_tensor(sequence)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"A sequence must be {_wanted(spec)}: {error}.") from error
+        raise DataError(f"{wanted}: {error}.") from error
+    if found.is_complex():
+        raise DataError(f"{wanted}, and one has complex ones.")
     if not isinstance(spec, Tokens):
         found = found[:, None] if found.ndim == 1 and spec.size == 1 else found
         if found.ndim != 2 or found.shape[1] != spec.size or not len(found):
-            raise DataError(
-                f"A sequence must be {_wanted(spec)}, and one has the shape {tuple(found.shape)}."
-            )
-        return found.float()
+            raise DataError(f"{wanted}, and one has the shape {tuple(found.shape)}.")
+        found = found.float()
+        if not (finite := found.isfinite().all(1)).all():
+            raise DataError(f"{wanted}, and step {int(finite.long().argmin()) + 1} of one is not finite.")
+        return found
     if found.ndim != 1 or not len(found) or found.is_floating_point():
-        raise DataError(f"A sequence must be {_wanted(spec)}, and one has the shape {tuple(found.shape)}.")
+        raise DataError(f"{wanted}, and one has the shape {tuple(found.shape)}.")
     if (strangers := found[(found < 0) | (found >= spec.size)]).numel():
         raise DataError(f"There is no token {int(strangers[0])}; the tokens are 0 to {spec.size - 1}.")
     return found.long()
@@ -106,12 +124,12 @@ def padded(sequences: Sequence[Tensor]) -> dict[str, Any]:
     return batch if (lengths == lengths[0]).all() else batch | {"lengths": lengths}
 
 
-def _numbers(tokens: Sequence[str], names: Sequence[str]) -> list[int]:
+def _numbers(tokens: Sequence[Any], names: Sequence[str]) -> list[int]:
     """Return the numbers of tokens by their names."""
     number = {name: i for i, name in enumerate(names)}
     for token in tokens:
         if token not in number:
-            raise DataError(f"There is no token {token!r}.{nearest(token, names)}")
+            raise DataError(f"There is no token {token!r}.{nearest(str(token), names)}")
     return [number[token] for token in tokens]
 
 

@@ -203,6 +203,7 @@ def _kernel_now(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tup
 
 
 def _native(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+    _check_sizes(cell, x, state)
     if lengths is None:
         outputs, state = cell.native(x.transpose(0, 1), state)
         assert isinstance(outputs, Tensor)
@@ -217,6 +218,20 @@ def _native(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tuple[T
     padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
     end = tree_map(lambda new, old: torch.where(some[:, None], new[back], old), end, state)
     return padded * some[:, None, None], end
+
+
+def _check_sizes(cell: Cell, x: Tensor, state: State) -> None:
+    """Raise a ValueError where sizes differ, as `torch.lstm` then reads and writes beyond its tensors."""
+    if x.ndim != 3 or x.shape[2] != cell.input_size:
+        raise ValueError(
+            f"{type(cell).__name__} reads sequences (B, T, {cell.input_size}), and this is {tuple(x.shape)}."
+        )
+    wanted = (x.shape[0], cell.hidden_size)
+    for part in tree_leaves(state):
+        if part.shape != wanted:
+            raise ValueError(
+                f"{type(cell).__name__} has a state of tensors {wanted} here, and one is {tuple(part.shape)}."
+            )
 
 
 def _dilated(
