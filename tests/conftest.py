@@ -35,6 +35,7 @@ from seqbench.config import trust
 from seqbench.config.presets import GROUPS, SUBGROUPS
 from seqbench.data.cmudict import write_entries
 from seqbench.data.source import mirror_file
+from seqbench.errors import say_once
 from seqbench.models import Cell, unfold
 from seqbench.tasks.base import Task
 
@@ -57,6 +58,7 @@ def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Start every test from one seed, in an empty folder, which holds no presets and may be written to."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SEQBENCH_PRESETS", raising=False)
+    say_once.cache_clear()
     torch.manual_seed(0)
 
 

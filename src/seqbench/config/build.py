@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
@@ -219,7 +219,7 @@ class LoggerFactory:
     """Makes the loggers of runs, one for each node of the group `logger`; checks the nodes once.
 
         make_loggers = LoggerFactory(cfg)
-        loggers = make_loggers(offered)
+        loggers = list(make_loggers(offered))
 
     Args:
         cfg: a configuration.
@@ -257,8 +257,8 @@ class LoggerFactory:
             with TemporaryDirectory() as folder:
                 self._make(name, {"save_dir": folder, "name": "trial", "version": "trial"})
 
-    def __call__(self, offered: Mapping[str, Any]) -> list[Logger]:
-        """Make the loggers of one run.
+    def __call__(self, offered: Mapping[str, Any]) -> Iterator[Logger]:
+        """Start the loggers of one run, and yield each.
 
         Args:
             offered: what depends on the run. A logger gets what its signature names and its node does not
@@ -266,9 +266,17 @@ class LoggerFactory:
                 `run_name`, `experiment_name`. In `save_dir` each logger has a folder of its node's name.
 
         Raises:
-            ConfigError: a package is missing, or a value is refused.
+            ConfigError: a package is missing, a value is refused, or a server does not answer.
         """
-        return [self._make(name, offered) for name in self._checked]
+        for name, node in self._checked.items():
+            logger = self._make(name, offered)
+            try:
+                _ = getattr(
+                    logger, "experiment", None
+                )  # Lightning's loggers start when they are asked for it
+            except Exception as error:  # of the many kinds of their packages
+                raise refusal(error, node, f"logger.{name}") from error
+            yield logger
 
     def _make(self, name: str, offered: Mapping[str, Any]) -> Logger:
         node = self._checked[name]

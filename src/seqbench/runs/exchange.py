@@ -27,6 +27,7 @@ from seqbench.runs.inventory import StoredRun
 from seqbench.runs.locks import LOCK_FILE, lock
 from seqbench.runs.result import Result
 from seqbench.runs.store import (
+    LOGGER_ID,
     MOST_BYTES,
     RESULT_FILE,
     OldSchemaError,
@@ -262,7 +263,7 @@ def _clear(folder: Path, warn: Callable[[str], object]) -> None:
         read_result(folder)
     except StoreError as error:
         warn(f"{error} It is moved to {set_aside(folder / RESULT_FILE).name}.")
-    for name in ("config.yaml", "metrics.csv"):
+    for name in ("config.yaml", "metrics.csv", LOGGER_ID):
         (folder / name).unlink(missing_ok=True)
     if (folder / "checkpoints").is_dir():
         shutil.rmtree(folder / "checkpoints")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Callable
 from copy import copy
 from pathlib import Path
@@ -14,14 +15,18 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
+from seqbench.errors import StoreError, one_line, say_once
 from seqbench.processes import is_first_process
 from seqbench.runs import devices
-from seqbench.runs.files import DamagedFileError, load_sealed, save_sealed, set_aside
+from seqbench.runs.files import DamagedFileError, load_sealed, read, save_sealed, set_aside
+from seqbench.runs.store import LOGGER_ID
 from seqbench.tasks.base import Task
 from seqbench.training.loggers import log_row
 
 #: The last checkpoint and the one before it, relative to a run's folder.
 CHECKPOINTS = ("checkpoints/last.pt", "checkpoints/previous.pt")
+#: The most bytes of a file that holds an id.
+MOST_ID = 100
 
 
 class Record:
@@ -98,8 +103,8 @@ class Record:
         self.rows.append(row)
         if is_first_process():
             self._write(row)
-            for logger in self.loggers:
-                log_row(logger, row)
+            for logger in list(self.loggers):
+                self._log(logger, row)
         if not math.isfinite(metrics["loss"]) or not math.isfinite(row.get("train_loss", 0.0)):
             self.status = "diverged"
             return
@@ -110,6 +115,14 @@ class Record:
         if self.solved_at_step is None and self.task.solved(metrics):
             self.solved_at_step = self.step
             self.status = "solved"
+
+    def _log(self, logger: Logger, row: dict[str, float]) -> None:
+        """Log an evaluation. A server that is gone, or a full disk, ends no run: `metrics.csv` has it too."""
+        try:
+            log_row(logger, row)
+        except Exception as error:
+            self.loggers.remove(logger)
+            say_once(f"{type(logger).__name__} logs no more of {self.run}: {one_line(error)}.")
 
     def _rank(self, metrics: dict[str, float]) -> tuple[float, float]:
         """Return what is larger for better metrics; where the headline metric is perfect the loss decides."""
@@ -133,7 +146,7 @@ class Record:
     def discard(self) -> None:
         """Remove what a run that was refused has written, unless it has a checkpoint to continue from."""
         if is_first_process() and not any(path.exists() for path in self.paths):
-            for name in ("config.yaml", "metrics.csv"):
+            for name in ("config.yaml", "metrics.csv", LOGGER_ID):
                 (self.folder / name).unlink(missing_ok=True)
 
     # Checkpoints
@@ -173,6 +186,7 @@ class Record:
 
     def drop_checkpoints(self, max_steps: int) -> None:
         """Remove what a finished run needs no more: all but the last checkpoint, if more steps may follow."""
+        (self.folder / LOGGER_ID).unlink(missing_ok=True)
         last, before = self.paths
         before.unlink(missing_ok=True)
         if self.ended or self.step < max_steps:
@@ -218,6 +232,15 @@ class Record:
             (self.folder / "metrics.csv").unlink(missing_ok=True)
             for row in self.rows[-1:]:
                 self._write(row)
+
+
+def begun_id(folder: Path) -> str | None:
+    """Return the id by which loggers know a run that was stopped, before its first checkpoint too."""
+    try:
+        text = read(folder / LOGGER_ID, MOST_ID).decode()
+    except (FileNotFoundError, StoreError, UnicodeDecodeError):
+        return None
+    return text if re.fullmatch(r"[0-9a-f]{8}-\d+-[0-9a-f]{6}", text) else None
 
 
 def _copied(state: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def select(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
     everything = [(run, with_defaults(run.config)) for run in runs] if filters else []
     kept = everything
     for filter in filters:
-        key, values = _parse(filter)
+        key, values = parse(filter)
         found = [_value(run, settings, key) for run, settings in everything]
         if all(value is MISSING for value in found):
             keys = {"task", "model", "seed", "status", *(k for _, its in everything for k in _keys(its))}
@@ -96,8 +96,12 @@ def _nothing(filter: str, value: Any, found: Sequence[Any]) -> StoreError:
     )
 
 
-def _parse(filter: str) -> tuple[str, list[Any]]:
-    """Return the key of a filter and its values."""
+def parse(filter: str) -> tuple[str, list[Any]]:
+    """Return the key of a filter and its values.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     key, equals, text = filter.partition("=")
     try:
         node = OmegaConf.create(f"values: [{text}]")

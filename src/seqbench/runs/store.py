@@ -27,6 +27,8 @@ RESULT_FILE = "result.json"
 BEST_WEIGHTS = "checkpoints/best.pt"
 #: The other files of a finished run, whose checksums its result holds.
 OTHER_FILES = ("config.yaml", "metrics.csv", BEST_WEIGHTS)
+#: The file that holds the id by which loggers know a run, until it has a result.
+LOGGER_ID = "logger-id"
 #: The greatest size of a result, in bytes.
 MOST_BYTES = 64 * 2**20
 

@@ -63,6 +63,7 @@ def train(
     gathering.add(waiting)
     workers: dict[int, Worker] = {}
     number = 0
+    said: set[str] = set()
 
     def collect(key: int, worker: Worker) -> None:
         """Take the messages of a worker; once it is gone, see how its seeds ended."""
@@ -78,6 +79,10 @@ def train(
                     on_run(Path(message.folder))
                 elif isinstance(message, tuple):
                     display.progressed(key, *message)
+                elif isinstance(message, str):
+                    if message not in said:
+                        display.warn(message)
+                    said.add(message)
                 else:
                     worker.answered = True
                     if isinstance(message, Refused):

@@ -19,6 +19,7 @@ class FakeRun:
     """
 
     starting_step = 0
+    project_url = "http://example.org/me/seqbench"
 
     def __init__(self, **options: Any) -> None:
         self.options = options
