@@ -15,6 +15,7 @@ from seqbench.models.model import Model, cell_classes
 from seqbench.models.observations import Observation
 from seqbench.models.readouts import LinearReadout, SolvedReadout
 from seqbench.models.unfold import Cell, Engine, StateOf, unfold
+from seqbench.models.unfold.tokens import LOOKUP_FROM
 
 
 class SequenceModel(Model):
@@ -24,7 +25,8 @@ class SequenceModel(Model):
                 ▲                                                     │
                 └─────────────── ŷ(t−1), with `feedback` ─────────────┘
 
-    Tokens enter one-hot, so that a column of U is a token's embedding.
+    Tokens enter one-hot, so that a column of U is a token's embedding. Of `LOOKUP_FROM` symbols or more the
+    column is looked up, where the layer can do that and nothing else enters beside the token.
 
     Args:
         cell: makes one layer: `cell(input_size, hidden_size)`.
@@ -86,8 +88,20 @@ class SequenceModel(Model):
         self.feeds_back = feedback and per_step  # one target per sequence is no output of a step
         self.vectorizable = self.body.vectorizable
         self.carries_state = not bidirectional
+        first = self.body.first_cells
+        self.looks_up = (
+            tokens
+            and input_size >= LOOKUP_FROM
+            and not (feedback or predicts)
+            and all(layer.reads_tokens for layer in first)
+        )
+        for layer in first if self.looks_up else ():
+            layer.store_by_token()
+        self.tokens = tokens
+        self.input_size = input_size
         self.one_hot: Tensor | None
-        self.register_buffer("one_hot", torch.eye(input_size) if tokens else None, persistent=False)
+        codes = torch.eye(input_size) if tokens and not self.looks_up else None
+        self.register_buffer("one_hot", codes, persistent=False)
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -157,7 +171,7 @@ class SequenceModel(Model):
         """
         if self.body.bidirectional and state is not None:
             raise ValueError("A bidirectional model has no state to continue from.")
-        x, last = self.encode(inputs), not self.per_step
+        x, last = self.enter(inputs), not self.per_step
         if not self.feeds_back:
             targets = None
         if not (self.feeds_back or self.feedback.in_place):
@@ -168,7 +182,16 @@ class SequenceModel(Model):
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "B T F"]:
         """Return the inputs as vectors: tokens one-hot."""
-        return inputs if self.one_hot is None else nn.functional.embedding(inputs, self.one_hot)
+        if not self.tokens:
+            return inputs
+        if self.one_hot is None:
+            like = next(self.parameters())
+            return nn.functional.one_hot(inputs, self.input_size).to(like.dtype)
+        return nn.functional.embedding(inputs, self.one_hot)
+
+    def enter(self, inputs: Tensor) -> Float[Tensor, "B T F"] | Int[Tensor, "B T"]:
+        """Return what enters the body: tokens that are looked up as they are, else vectors."""
+        return inputs if self.looks_up else self.encode(inputs)
 
     def step(self, x: Fed, fed: Fed, states: States) -> tuple[Float[Tensor, "B O"], States, Fed]:
         """Take one step of a closed loop, see `Feedback`."""
@@ -207,7 +230,7 @@ class SequenceModel(Model):
         """
         assert isinstance(self.readout, SolvedReadout)
         truth = targets if self.per_step else None
-        x, _ = self.feedback.with_truth(self.encode(inputs), truth, lengths)
+        x, _ = self.feedback.with_truth(self.enter(inputs), truth, lengths)
         h, _ = self.body(x, lengths, last=not self.per_step)
         y = nn.functional.one_hot(targets, self.output_size) if self.classes else targets
         if mask is not None:
