@@ -94,7 +94,7 @@ def _show_task(task: Task, cfg: DictConfig, samples: int) -> DataError | None:
     lacking = None
     try:
         known = facts(task)
-        rows = task.validation().rows(0, samples) if samples else None
+        rows = task.first_sequences(samples) if samples else None
     except DataError as error:
         known, rows, lacking = {"variant": task.variant, "solved": task.solved_when}, None, error
     if rows is not None and len(rows.inputs) < samples:

@@ -35,6 +35,7 @@ def check_effects(
     if model.solves_readout:
         _check_nothing_optimised(cfg)
     _check_steps(settings, optimizer)
+    _check_streams(cfg, optimizer, task, model)
     _check_truncation(optimizer, task, model)
     _check_teacher_forcing(settings, cfg, model)
     if settings.log_spectrum and not model.recurrent_matrices():
@@ -94,6 +95,24 @@ def _check_steps(settings: TrainerSettings, optimizer: OptimizerConfig) -> None:
         raise ConfigError(
             f"optim.schedule={optimizer.schedule} has no effect: trainer.max_steps={steps} leaves no second "
             "step after the warm-up, at which the rate has fallen; give constant, or more steps."
+        )
+
+
+def _check_streams(cfg: DictConfig, optimizer: OptimizerConfig, task: Task, model: Model) -> None:
+    """Refuse what cannot go through streams, whose state is carried from one step to the next."""
+    if not task.streams:
+        return
+    name = cfg.preset.model
+    streams = f"task={cfg.preset.task} carries the state of a model from step to step"
+    if not model.carries_state:
+        raise ConfigError(
+            f"{streams}, and {name} has none to carry; give a model that reads in one direction."
+        )
+    if model.solves_readout:
+        raise ConfigError(f"{streams}, and {name} solves for its readout; give a model that is trained.")
+    if optimizer.omega:
+        raise ConfigError(
+            f"{streams}, and optim.omega={optimizer.omega} begins each from zero; give optim.omega=0."
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, Literal
@@ -44,7 +44,7 @@ class Record:
         made_with: the code and platform of every process that trained the run, see `devices.made_with`.
         continued_from: the folder of the run of fewer steps that this one went on from; None for most.
         unlogged: evaluations of that run, which no logger of this one has.
-        checkpoint: what was read to continue from: model, optimiser, generators.
+        checkpoint: what was read to continue from: model, optimiser, carried state, generators.
     """
 
     def __init__(
@@ -153,12 +153,21 @@ class Record:
         """The last checkpoint and the one before it."""
         return self.path, self.folder / CHECKPOINTS[1]
 
-    def snapshot(self, model: nn.Module, optimizer: dict[str, Any]) -> dict[str, Any]:
-        """Return a checkpoint of now, which training further does not change."""
+    def snapshot(
+        self, model: nn.Module, optimizer: dict[str, Any], carried: Sequence[Tensor] = ()
+    ) -> dict[str, Any]:
+        """Return a checkpoint of now, which training further does not change.
+
+        Args:
+            model: of the run.
+            optimizer: its state.
+            carried: the state that the next step of a task with streams goes on from.
+        """
         return {
             "run": self.run,
             "model": _copied(model.state_dict()),
             "optimizer": _copied(optimizer),
+            "carried": _copied(list(carried)),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "record": {name: copy(getattr(self, name)) for name in self._kept},
@@ -220,10 +229,9 @@ class Record:
                 self._write(row)
 
 
-def _copied(state: dict[str, Any]) -> dict[str, Any]:
+def _copied(state: Any) -> Any:
     """Return a copy of a state on the CPU, where a model's memory on a device is not doubled by it."""
-    copied: dict[str, Any] = tree_map_only(Tensor, lambda value: value.detach().to("cpu", copy=True), state)
-    return copied
+    return tree_map_only(Tensor, lambda value: value.detach().to("cpu", copy=True), state)
 
 
 def load_checkpoint(path: Path, run: str) -> dict[str, Any]:
