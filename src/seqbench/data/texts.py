@@ -32,7 +32,7 @@ class Text(ABC):
 
     @abstractmethod
     def blocks(self) -> Iterator[bytes]:
-        """Yield the text in blocks of at most `BLOCK` bytes.
+        """Yield the text in blocks of about `BLOCK` bytes.
 
         Raises:
             DataError: it is missing, empty, or cannot be read.
@@ -119,13 +119,12 @@ class ColumnText(Text):
         lines = len(self._rows) > 1
         gathered = bytearray()
         for row in self._texts():
-            if len(row) > BLOCK:
-                yield from (bytes(row[i : i + BLOCK]) for i in range(0, len(row), BLOCK))
-            gathered += row if len(row) <= BLOCK else b""
+            for i in range(0, len(row), BLOCK):
+                gathered += row[i : i + BLOCK]
+                if len(gathered) >= BLOCK:
+                    yield bytes(gathered)
+                    gathered.clear()
             gathered += b"\n" if lines else b""
-            if len(gathered) >= BLOCK:
-                yield bytes(gathered)
-                gathered.clear()
         if gathered:
             yield bytes(gathered)
 

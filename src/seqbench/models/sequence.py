@@ -14,6 +14,7 @@ from seqbench.models.feedback import Fed, OutputFeedback
 from seqbench.models.model import Model, cell_classes
 from seqbench.models.observations import Observation
 from seqbench.models.readouts import LinearReadout, SolvedReadout
+from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import Cell, Engine, StateOf, unfold
 from seqbench.models.unfold.tokens import LOOKUP_FROM
 
@@ -26,7 +27,9 @@ class SequenceModel(Model):
                 └─────────────── ŷ(t−1), with `feedback` ─────────────┘
 
     Tokens enter one-hot, so that a column of U is a token's embedding. Of `LOOKUP_FROM` symbols or more the
-    column is looked up, where the layer can do that and nothing else enters beside the token.
+    column is looked up, where the layer can do that and nothing else enters beside the token. With
+    `embedding_size` tokens enter as vectors of that size, which are learnt: rows of a matrix E, drawn from
+    U(−0.1, 0.1) as in Zaremba et al. (2014), of which one is looked up.
 
     Args:
         cell: makes one layer: `cell(input_size, hidden_size)`.
@@ -39,10 +42,11 @@ class SequenceModel(Model):
         hidden_size, num_layers, bidirectional, dilation, engine, checkpoint_steps: of the body, see `Stack`.
         readout: makes the readout: `readout(body.output_size, output_size)`.
         feedback: the output of a step is an input of the next, in training the true one (Figs. 10.4, 10.6).
+        embedding_size: numbers of a token's embedding; None for one-hot tokens.
 
     Raises:
-        ValueError: a size below 1, an engine that the cell does not have, or a bidirectional body in a closed
-            loop.
+        ValueError: a size below 1, an engine that the cell does not have, a bidirectional body in a closed
+            loop, or an embedding of what is no token.
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("sequence", "story", "tree")
@@ -65,8 +69,17 @@ class SequenceModel(Model):
         feedback: bool = False,
         engine: Engine = "auto",
         checkpoint_steps: int | None = None,
+        embedding_size: int | None = None,
     ) -> None:
         super().__init__()
+        if embedding_size is not None:
+            at_least_one(embedding_size=(embedding_size, "number"))
+            if not tokens or predicts:
+                raise ValueError(
+                    f"embedding_size={embedding_size} is of tokens, and "
+                    + ("outputs would be the next inputs" if predicts else "inputs are vectors")
+                    + "; give embedding_size=null."
+                )
         if bidirectional and (feedback or predicts):
             raise ValueError(
                 "bidirectional=true reads the whole sequence before it puts anything out, and "
@@ -75,7 +88,7 @@ class SequenceModel(Model):
             )
         if predicts and input_size != output_size:
             raise ValueError(f"Outputs of {output_size} numbers cannot be the next inputs of {input_size}.")
-        width = input_size + output_size * feedback
+        width = (embedding_size or input_size) + output_size * feedback
         layers = hidden_size, num_layers, bidirectional, dilation, engine, checkpoint_steps
         self.body = Stack(cell, width, *layers)
         self.readout = readout(self.body.output_size, output_size)
@@ -92,7 +105,7 @@ class SequenceModel(Model):
         self.looks_up = (
             tokens
             and input_size >= LOOKUP_FROM
-            and not (feedback or predicts)
+            and not (feedback or predicts or embedding_size)
             and all(layer.reads_tokens for layer in first)
         )
         for layer in first if self.looks_up else ():
@@ -100,8 +113,13 @@ class SequenceModel(Model):
         self.tokens = tokens
         self.input_size = input_size
         self.one_hot: Tensor | None
-        codes = torch.eye(input_size) if tokens and not self.looks_up else None
+        one_hot = tokens and not (self.looks_up or embedding_size)
+        codes = torch.eye(input_size) if one_hot else None
         self.register_buffer("one_hot", codes, persistent=False)
+        self.embedding = None
+        if embedding_size:
+            self.embedding = nn.Embedding(input_size, embedding_size)
+            nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -181,9 +199,12 @@ class SequenceModel(Model):
         return self.feedback.open_loop(self, x, lengths, state, targets, last)
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "B T F"]:
-        """Return the inputs as vectors: tokens one-hot."""
+        """Return the inputs as vectors: tokens one-hot, or as their embeddings."""
         if not self.tokens:
             return inputs
+        if self.embedding is not None:
+            embedded: Tensor = self.embedding(inputs)
+            return embedded
         if self.one_hot is None:
             like = next(self.parameters())
             return nn.functional.one_hot(inputs, self.input_size).to(like.dtype)

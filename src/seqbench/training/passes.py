@@ -89,7 +89,7 @@ class Pass:
         for batch in batches:
             # Autocast keeps its casts of weights until it ends, and the last step has changed the weights.
             torch.clear_autocast_cache()
-            lr = self.config.lr_at(step, self.max_steps)
+            lr = self.config.lr_at(step, self.max_steps, self._epoch_steps(batch))
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             if self.task.streams:
@@ -101,6 +101,11 @@ class Pass:
                 self._counted += 1
         torch.clear_autocast_cache()
         return step - first
+
+    def _epoch_steps(self, batch: Batch) -> int | None:
+        if self.config.schedule != "step":
+            return None
+        return self.task.epoch_steps(batch.inputs.shape[self.together.lead])
 
     def take_means(self) -> list[dict[str, float]]:
         """Return the mean loss and gradient norm, for each seed, of the steps since the last call."""

@@ -124,3 +124,32 @@ def test_the_gradient_is_that_of_one_seed_again():
     tokens = torch.randint(20, (8, 30))
     first, again = pass_of(model, tokens), pass_of(model, tokens)
     assert all(torch.equal(a, b) for a, b in zip(first[1], again[1], strict=True))
+
+
+def test_an_embedding_is_looked_up_and_learnt():
+    torch.manual_seed(0)
+    model = SequenceModel(LSTM, VOCABULARY, 3, tokens=True, hidden_size=4, embedding_size=6)
+    tokens = torch.randint(VOCABULARY - 1, (2, 5))
+    outputs, gradients = pass_of(model, tokens)
+    h, _ = model.body(model.embedding.weight[tokens])
+    assert torch.equal(outputs, model.readout(h))
+    found = dict(zip((name for name, _ in model.named_parameters()), gradients, strict=True))
+    assert found["embedding.weight"].shape == (VOCABULARY, 6)
+    assert found["embedding.weight"][tokens.unique()].abs().sum(1).min() > 0
+    assert found["embedding.weight"][VOCABULARY - 1].abs().sum() == 0  # which does not occur
+    assert model.embedding.weight.abs().max() <= 0.1
+    assert model.live_parameters() == VOCABULARY * 6 + 4 * 4 * (6 + 4 + 1) + 3 * 5
+    assert not model.looks_up and model.one_hot is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tokens": False}, "inputs are vectors"),
+        ({"tokens": True, "predicts": True}, "outputs would be the next inputs"),
+        ({"tokens": True, "embedding_size": 0}, "embedding_size=0"),
+    ],
+)
+def test_an_embedding_of_no_tokens_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        SequenceModel(LSTM, 5, 5, **{"embedding_size": 6, **options})

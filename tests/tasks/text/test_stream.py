@@ -168,3 +168,12 @@ def test_new_texts_are_read_as_the_task_would(book):
 def test_a_model_without_a_stepwise_state_is_refused(book, overrides, message):
     with pytest.raises(ConfigError, match=message):
         identity_of("task.path=book.txt", *overrides)
+
+
+def test_a_rate_by_epochs_counts_those_of_the_text(book):
+    step = ("model=rnn", "optim.schedule=step", "optim.decay=0.5", "optim.decay_after=4")
+    task = TextStream(book, length=5)
+    assert task.epoch_steps(2) == 158
+    with pytest.raises(ConfigError, match=r"4 epochs of 158 steps are no fewer than trainer\.max_steps=632"):
+        identity_of("task.path=book.txt", *step, "trainer.max_steps=632")
+    identity_of("task.path=book.txt", *step, "trainer.max_steps=633")

@@ -86,15 +86,17 @@ def corpus(recipe: Recipe, cache: Path) -> Corpus:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=cache, prefix=".text-"))
+        draft = scratch / "whole"
+        draft.mkdir()  # which others may read, as the folder around it may not be
     except OSError:
         return _make(recipe, None)
     try:
-        made = _make(recipe, scratch)
+        made = _make(recipe, draft)
         facts = {"symbols": made.symbols, "digest": made.digest}
-        (scratch / "corpus.json").write_text(json.dumps(facts), encoding="utf-8")
+        (draft / "corpus.json").write_text(json.dumps(facts), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # another process was faster
-            scratch.rename(folder)
+            draft.rename(folder)
         return _read(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
