@@ -104,7 +104,7 @@ def _looked_up(task: Task, cfg: DictConfig, samples: int) -> tuple[dict[str, str
     if not samples:
         return facts(task), None
     check_sets(task, _resolved(cfg))
-    rows = task.validation().rows(0, samples)
+    rows = task.first_sequences(samples)
     if len(rows.inputs) < samples:
         raise ConfigError(f"--sample={samples} is more than the {len(rows.inputs)} validation sequences.")
     return facts(task), rows

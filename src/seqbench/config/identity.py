@@ -40,6 +40,7 @@ INCIDENTAL = (
 PLACES = (
     *("task.data_dir", "task.dataset", "task.hub_id", "task.folder"),
     *("task.path", "task.name", "task.revision", "task.separator", "task.header"),
+    *("task.validation_path", "task.test_path", "task.column"),
 )
 #: The key of a component's revisions in a canonical configuration.
 REVISIONS = "revisions"

@@ -24,15 +24,20 @@ class HubError(Exception):
 def load_from_hub(hub_id: str, split: str) -> datasets.Dataset:
     """Return a split of a data set, from the client's cache if the hub is out of reach.
 
+    Args:
+        hub_id: its name, and after an @ a revision other than the newest: `owner/name@refs/convert/parquet`.
+        split: its name.
+
     Raises:
         HubError: the hub is out of reach and the data set not cached, or it cannot be loaded.
     """
     import datasets
 
-    offline = datasets.config.HF_HUB_OFFLINE or not answers(hub_id)
+    name, _, revision = hub_id.partition("@")
+    offline = datasets.config.HF_HUB_OFFLINE or not answers(name)
     try:
         with _offline_mode(offline):
-            return datasets.load_dataset(hub_id, split=split)
+            return datasets.load_dataset(name, split=split, revision=revision or None)
     except Exception as error:  # the client's errors have no base of their own
         reason = "is out of reach and not cached" if offline else f"cannot be loaded ({type(error).__name__})"
         raise HubError(reason) from error
@@ -95,7 +100,7 @@ def cache_folder(hub_id: str) -> Path:
     from huggingface_hub.constants import HF_HOME
 
     cache = os.environ.get("HF_DATASETS_CACHE") or Path(HF_HOME) / "datasets"
-    return Path(cache) / hub_id.replace("/", "___")
+    return Path(cache) / hub_id.partition("@")[0].replace("/", "___")
 
 
 def is_cached(hub_id: str) -> bool:

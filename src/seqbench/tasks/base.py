@@ -51,6 +51,11 @@ class Task(ABC):
     #: When a run counts as solved, in words, with the source; None where no result counts as that.
     solved_when: str | None
 
+    #: Whether a batch holds pieces of streams: its row b goes on where row b of the batch before ended, and
+    #: so does the state of the model, except at the start of an epoch. No gradient leaves its piece. An
+    #: evaluation goes through its whole set in this way, in pieces of `length` steps.
+    streams: ClassVar[bool] = False
+
     inputs: Input
     targets: Target
     length: int
@@ -81,6 +86,13 @@ class Task(ABC):
             ConfigError: there are fewer training examples than one batch needs.
         """
 
+    def epoch_steps(self, batch_size: int) -> int | None:
+        """Return the optimisation steps of an epoch, one pass over the training data; None if there is none.
+
+        Sequences that are drawn afresh have no epochs.
+        """
+        return None
+
     def fingerprint(self) -> str | None:
         """Return a hash of the data that the task reads; None where the configuration alone makes them.
 
@@ -96,6 +108,10 @@ class Task(ABC):
     @abstractmethod
     def validation(self) -> Batch:
         """Return the validation set: the same for every model and seed."""
+
+    def first_sequences(self, count: int) -> Batch:
+        """Return the first `count` sequences of the validation set, or fewer if there are fewer."""
+        return self.validation().rows(0, count)
 
     @abstractmethod
     def test(self, length: int) -> Batch:
