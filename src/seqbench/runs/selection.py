@@ -77,7 +77,7 @@ def fitting(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
     Raises:
         ConfigError: a filter cannot be read.
     """
-    wanted = [_parse(filter) for filter in filters]
+    wanted = [parse(filter) for filter in filters]
 
     def fits(run: Run, settings: Mapping[str, Any]) -> bool:
         found = [(_value(run, settings, key), values) for key, values in wanted]
