@@ -54,7 +54,7 @@ SMALL = ["trainer.max_steps=2", "trainer.eval_every=1", "n_seeds=1"]
 #: The command that logs to a dashboard here as for a reader; opening one takes most of a short run.
 WITH_DASHBOARD = "seqbench task=adding model=lstm"
 #: Tasks of which all data are evaluated.
-WHOLE = ("task=g2p", "task=words")
+WHOLE = ("task=g2p", "task=words", "task=text", "task=ptb_char", "task=ptb_word")
 #: The commands that take more than a few seconds.
 SLOW = "slurm|seqbench search|span task|long_dependency|seqbench dashboard|trackio|--format html|--figures"
 #: What this machine need not have.
@@ -66,7 +66,9 @@ INSTEAD = {
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary: None) -> Iterator[None]:
+def surroundings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary: None, treebank: None
+) -> Iterator[None]:
     """Put what the pages speak of into the empty folder: the example, data, a preset, results."""
     shutil.copytree(EXAMPLE, ".", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     rng = np.random.default_rng(0)
@@ -76,6 +78,7 @@ def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary:
         images = rng.integers(256, size=(count, 28, 28), dtype=np.uint8)
         labels = np.arange(count, dtype=np.uint8) % 10
         write_images(images, labels, [str(i) for i in range(10)], path, lambda _: None)
+    Path("book.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 2000, encoding="utf-8")
     Path("presets/model/mine.yaml").write_text(blocks("yaml", "docs/extending.md")[0])
     Path("results").mkdir()
     for name in ("search", "quickstart"):
