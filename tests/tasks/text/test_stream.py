@@ -86,6 +86,7 @@ def test_the_baseline_is_the_cross_entropy_under_the_frequencies_of_training():
 @pytest.mark.parametrize(
     ("content", "arguments", "message"),
     [
+        (None, {"path": None}, r"task\.path is null and names no text"),
         (None, {}, r"There is no file book\.txt; set task\.path"),
         (b"", {}, r"book\.txt is empty"),
         (b"ok\n\xff\n" * 100, {}, r"book\.txt is not UTF-8: line 2 has the byte 0xff"),
@@ -95,13 +96,12 @@ def test_a_text_that_cannot_be_read_is_named(content, arguments, message):
     if content is not None:
         Path("book.txt").write_bytes(content)
     with pytest.raises(DataError, match=message):
-        TextStream("book.txt", **arguments).fingerprint()
+        TextStream(**{"path": "book.txt", **arguments}).fingerprint()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, r"task\.path names no text"),
         ({"path": "a", "dataset": "b"}, "name two texts"),
         ({"path": "a", "test_path": "b"}, "go together"),
         ({"path": "a", "unit": "letter"}, "one of char, byte, word"),
@@ -124,7 +124,7 @@ def test_a_text_too_short_for_a_batch_is_refused(book):
     ):
         task.prepare(32)
     with pytest.raises(ConfigError, match=r"task\.validation_streams=90 is too many"):
-        TextStream(book, validation_streams=90).validation()
+        TextStream(book, validation_streams=90).prepare(2)
 
 
 def identity_of(*overrides: str) -> str:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from seqbench.data.texts import ColumnText, FileText, Text
-from seqbench.errors import ConfigError
+from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Measures, Metric
@@ -63,7 +63,7 @@ class TextStream(Task):
 
     Raises:
         ConfigError: a value is out of range, or does not go with another.
-        DataError: on first use, if a text is missing, empty, too short, or not UTF-8.
+        DataError: on first use, if no text is named, or one is missing, empty, too short, or not UTF-8.
     """
 
     streams = True
@@ -87,11 +87,9 @@ class TextStream(Task):
     ) -> None:
         if unit not in UNITS:
             raise ConfigError(f"task.unit={unit} is unknown; give one of {', '.join(UNITS)}.")
-        if (path is None) == (dataset is None):
+        if path is not None and dataset is not None:
             raise ConfigError(
-                "task.path names no text; give the file of one: task.path=book.txt."
-                if path is None
-                else f"task.path={path} and task.dataset={dataset} name two texts; give one of them."
+                f"task.path={path} and task.dataset={dataset} name two texts; give one of them."
             )
         if (validation_path is None) != (test_path is None) or (validation_path and path is None):
             raise ConfigError(
@@ -118,7 +116,7 @@ class TextStream(Task):
         self._texts: list[Text] = (
             [ColumnText(dataset, hub_id, split, data_dir, column) for split in SPLITS]
             if dataset is not None
-            else [FileText(Path(str(each)), key) for each, key in zip(paths, keys, strict=False)]
+            else [FileText(Path(str(each)), key) for each, key in zip(paths, keys, strict=False) if each]
         )
         self.unit = UNITS[unit]
         self.by_words = unit == "word"
@@ -140,6 +138,8 @@ class TextStream(Task):
     @cached_property
     def corpus(self) -> Corpus:
         """The tokens, and what they are called."""
+        if not self._texts:
+            raise DataError("task.path is null and names no text; give the file of one: task.path=book.txt.")
         return corpus(self.recipe, self.cache)
 
     @cached_property
@@ -180,6 +180,8 @@ class TextStream(Task):
                 f" batch_size={batch_size} streams of task.length={self.length} steps, which need {least};"
                 " give fewer of either."
             )
+        self._steps("validation", self.validation_streams)
+        self._steps("test", self.test_streams)
 
     def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
         self.prepare(batch_size)
@@ -211,18 +213,23 @@ class TextStream(Task):
 
     def _whole(self, split: str, count: int) -> Batch:
         """Return a split as contiguous streams, the last of which may be shorter; every next token counts."""
+        steps = self._steps(split, count)
         tokens = self.corpus.splits[split].astype(np.int64)
-        pairs = len(tokens) - 1
-        steps = -(-pairs // count)
-        if (count - 1) * steps >= pairs:
-            raise ConfigError(
-                f"task.{split}_streams={count} is too many for the {len(tokens)} {self.unit.tokens} of the"
-                f" {split} text; give fewer."
-            )
-        room = count * steps
+        pairs, room = len(tokens) - 1, count * steps
         inputs, targets = (torch.from_numpy(np.resize(part, room)) for part in (tokens[:-1], tokens[1:]))
         mask = None if room == pairs else (torch.arange(room) < pairs).view(count, steps)
         return Batch(inputs.view(count, steps), targets.view(count, steps), mask=mask)
+
+    def _steps(self, split: str, count: int) -> int:
+        """Return the steps of each of `count` streams of a split."""
+        tokens = len(self.corpus.splits[split])
+        steps = -(-(tokens - 1) // count)
+        if (count - 1) * steps >= tokens - 1:  # the last one would be empty
+            raise ConfigError(
+                f"task.{split}_streams={count} is too many for the {tokens} {self.unit.tokens} of the {split}"
+                " text; give fewer."
+            )
+        return steps
 
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         measures = super().measure(outputs, batch)
