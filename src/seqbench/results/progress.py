@@ -20,6 +20,9 @@ from seqbench.results.figures import (
     is_loss,
     literal,
     nested,
+    title_height,
+    with_unit,
+    wrapped,
 )
 from seqbench.results.frame import records
 from seqbench.results.statistics.metrics import LEAST_SEEDS
@@ -69,7 +72,7 @@ def draw_curves(
                 panel.set_yscale("log")
             else:
                 bounds(panel, metric["unit"], metric["metric_low"], metric["metric_high"])
-            panel.set_ylabel(literal(metric["metric"]))
+            panel.set_ylabel(literal(with_unit(metric)))
         add_legend(figure, models)
     return figure
 
@@ -150,8 +153,10 @@ def _figure(frame: pd.DataFrame, paper: bool) -> Iterator[tuple[Figure, list[tup
         panels = [*figure.subplots(down, across, squeeze=False).flat]
         for panel in panels[len(cells) :]:
             panel.remove()
-        for (task, length), panel in zip(cells, panels, strict=False):
-            where = f"{task} at {length}" if length else task
-            panel.set_title(f"length {length}" if paper and length else literal(where))
+        named = [f"{'length' if paper else f'{task} at'} {n}" if n else task for task, n in cells]
+        titles = [wrapped(name, 0.8 * size[0] / across) for name in named]  # bold letters are wider
+        figure.set_figheight(size[1] + down * title_height(titles))
+        for title, panel in zip(titles, panels, strict=False):
+            panel.set_title(title)
             panel.set_xlabel("optimisation steps")
         yield figure, [(*cell, panel) for cell, panel in zip(cells, panels, strict=False)]
