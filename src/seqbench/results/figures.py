@@ -54,7 +54,7 @@ def title_height(titles: Sequence[str]) -> float:
     return LINE * enlarged("font.size") * max(0, *(title.count("\n") - 1 for title in titles))
 
 
-def draw(frame: pd.DataFrame, paper: bool = False) -> Figure:
+def draw(frame: pd.DataFrame, paper: bool = False, among: Sequence[str] = ()) -> Figure:
     """Return the figure of a comparison's frame (see `frame.compare`), two panels for each task.
 
     The upper panel shows the proportion of solved runs against the training length, with 95 % Wilson
@@ -66,11 +66,13 @@ def draw(frame: pd.DataFrame, paper: bool = False) -> Figure:
     Args:
         frame: with the columns of the summaries `MetricMedian` and `SolveRate`.
         paper: whether it is as wide as a column of a paper, in which tasks go below one another.
+        among: models of other figures, beside which those of this one have the look that they have there.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    models = sorted(frame["model"].unique())
+    present = sorted(frame["model"].unique())
+    models = sorted({*present, *among})
     tasks = list(frame["task"].unique())
     across = 1 if paper else min(len(tasks), ACROSS)
     down = math.ceil(len(tasks) / across)
@@ -94,23 +96,27 @@ def draw(frame: pd.DataFrame, paper: bool = False) -> Figure:
             _solve_rates(upper, trained, models)
             _metrics(lower, rows if one_length else trained, models)
         lines = (line for panel in figure.axes for line in panel.get_lines())
-        add_legend(figure, models, baseline=any(line.get_label() == "baseline" for line in lines))
+        add_legend(figure, present, models, any(line.get_label() == "baseline" for line in lines))
     return figure
 
 
-def add_legend(figure: Figure, models: Sequence[str], baseline: bool = False) -> None:
-    """Put a legend above the panels of a figure, of models and perhaps of the baseline.
+def add_legend(figure: Figure, shown: Sequence[str], models: Sequence[str], baseline: bool = False) -> None:
+    """Put a legend above the panels of a figure; where it takes more than a quarter of it, the figure grows.
 
-    Where it takes more than a quarter of the height, the figure grows.
+    Args:
+        figure: the figure.
+        shown: the models in it.
+        models: those among which they have one look.
+        baseline: whether the baseline is in it.
     """
     from matplotlib.lines import Line2D
 
     scale, (width, height) = enlarged("font.size"), figure.get_size_inches()
     line = 0.5 * scale  # with its spaces, in inches
-    labels = [wrapped(model, 0.95 * width - 1.6 * line) for model in models]
+    labels = [wrapped(model, 0.95 * width - 1.6 * line) for model in shown]
     handles = [
         Line2D([], [], label=label, **model_style(model, models))
-        for label, model in zip(labels, models, strict=True)
+        for label, model in zip(labels, shown, strict=True)
     ]
     handles += [Line2D([], [], **BASELINE)] if baseline else []
     texts = [str(handle.get_label()).split("\n") for handle in handles]

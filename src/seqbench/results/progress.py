@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,11 @@ if TYPE_CHECKING:
 
 
 def draw_curves(
-    curves: pd.DataFrame, medians: pd.DataFrame, metrics: Mapping[str, Row], paper: bool = False
+    curves: pd.DataFrame,
+    medians: pd.DataFrame,
+    metrics: Mapping[str, Row],
+    paper: bool = False,
+    among: Sequence[str] = (),
 ) -> Figure:
     """Return the figure of learning curves, a panel for each task and training length.
 
@@ -51,8 +55,10 @@ def draw_curves(
         medians: its `curves.over_seeds`.
         metrics: that metric, see `curves.shown_metrics`.
         paper: whether it is as wide as a column of a paper.
+        among: models of other figures, beside which those of this one have the look that they have there.
     """
-    models = sorted(curves["model"].unique())
+    present = sorted(curves["model"].unique())
+    models = sorted({*present, *among})
     with _figure(curves, paper) as (figure, panels):
         for task, length, panel in panels:
             its, middle = (
@@ -73,7 +79,7 @@ def draw_curves(
             else:
                 bounds(panel, metric["unit"], metric["metric_low"], metric["metric_high"])
             panel.set_ylabel(literal(with_unit(metric)))
-        add_legend(figure, models)
+        add_legend(figure, present, models)
     return figure
 
 
@@ -96,7 +102,7 @@ def solved_shares(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["task", "length", "model", "step", "share", "low", "high", "runs"])
 
 
-def draw_steps(frame: pd.DataFrame, paper: bool = False) -> Figure:
+def draw_steps(frame: pd.DataFrame, paper: bool = False, among: Sequence[str] = ()) -> Figure:
     """Return the figure of `solved_shares`, a panel for each task and training length.
 
     A marker is a run that solved the task, a cross one that did not, at its budget of steps.
@@ -104,9 +110,11 @@ def draw_steps(frame: pd.DataFrame, paper: bool = False) -> Figure:
     Args:
         frame: as for `solved_shares`.
         paper: whether it is as wide as a column of a paper.
+        among: as for `draw_curves`.
     """
     rows, shares = _trained(frame), solved_shares(frame)
-    models = sorted({row["model"] for row in rows})
+    present = sorted({row["model"] for row in rows})
+    models = sorted({*present, *among})
     with _figure(pd.DataFrame(rows), paper) as (figure, panels):
         for task, length, panel in panels:
             for row in (row for row in rows if (row["task"], row["length"]) == (task, length)):
@@ -124,7 +132,7 @@ def draw_steps(frame: pd.DataFrame, paper: bool = False) -> Figure:
                 panel.plot(row["censored_at"], at, "x", color=style["color"], markersize=6 * enlarged())
             bounds(panel, "share", 0, 1)
             panel.set_ylabel("runs solved")
-        add_legend(figure, models)
+        add_legend(figure, present, models)
     return figure
 
 
