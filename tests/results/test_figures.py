@@ -1,5 +1,6 @@
 """The figure shows the numbers of the comparison."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from seqbench.errors import StoreError
 from seqbench.results.figures import draw, literal, save, save_as
 from seqbench.results.frame import compare
+from seqbench.results.progress import draw_steps
 from seqbench.tasks.metrics import Metric, share
 
 
@@ -158,3 +160,35 @@ def test_a_label_is_no_formula(tmp_path: Path) -> None:
     figure = Figure()
     figure.text(0, 0, literal(r"$\frac{$"))
     assert len(save(figure, tmp_path / "figure")) == 2
+
+
+def test_many_models_and_long_names_have_room() -> None:
+    names = [f"m{k}" for k in range(20)] + [
+        f"lstm (a_long_setting={'0' * 90}, another={k})" for k in range(2)
+    ]
+    results = [run(model=name, length=n, seed=s) for name in names for n in (20, 50) for s in range(3)]
+    frame = compare(results).frame
+    for figure in (draw(frame, paper=True), draw_steps(frame, paper=True), draw(frame)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # such as of a layout that was given up
+            figure.draw_without_rendering()
+        (legend,) = figure.legends
+        whole, part = figure.bbox, legend.get_window_extent()
+        assert whole.x0 <= part.x0 and part.x1 <= whole.x1 and part.y1 <= whole.y1
+        assert all(panel.get_window_extent().y1 < part.y0 for panel in figure.axes)
+    task = ", ".join(f"a_long_setting_{k}=1" for k in range(12))
+    figure = draw(compare([run(task=task, model=name) for name in ("gru", "lstm")]).frame, paper=True)
+    figure.draw_without_rendering()
+    upper, _ = figure.axes
+    title = upper.title.get_window_extent()
+    assert (
+        title.x0 >= 0 and title.x1 <= figure.bbox.x1 and upper.get_window_extent().height > title.height / 2
+    )
+    few = compare([run(model=name, length=n) for name in ("gru", "lstm") for n in (20, 50)]).frame
+    assert draw(few).get_figheight() == 5.2
+
+
+def test_axes_have_units() -> None:
+    upper, lower = draw(compare([run(length=n) for n in (20, 50)]).frame).axes
+    assert upper.get_xlabel() == "training length (steps)"
+    assert lower.get_ylabel() == "test loss (squared error)"

@@ -14,7 +14,7 @@ import pandas as pd
 
 from seqbench.errors import printable
 from seqbench.results import styles
-from seqbench.results.figures import is_loss
+from seqbench.results.figures import is_loss, with_unit
 from seqbench.results.numbers import number as written
 from seqbench.results.summaries import Row
 
@@ -158,7 +158,7 @@ def share_axis(title: str) -> Trace:
 def metric_axis(metric: Row, values: Sequence[float], kind: str = "test") -> Trace:
     """Return the axis of a metric that has these values: of a loss logarithmic, of a share in per cent."""
     unit = metric["unit"]
-    named = plain(f"{kind} {metric['metric']}" + (f" ({unit})" if unit not in ("", "share") else ""))
+    named = plain(f"{kind} {with_unit(metric)}")
     low, high = metric["metric_low"], metric["metric_high"]
     if unit == "share" and (low, high) == (0, 1):
         return share_axis(named)
