@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from seqbench.cli.arguments import Arguments
 from seqbench.cli.choice import add_choice, chosen
+from seqbench.cli.sharing import logged
+from seqbench.dashboards.account import logged_in
 from seqbench.errors import ConfigError, StoreError, say
 from seqbench.runs.files import read, write_atomically
 from seqbench.runs.result import Result
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> int:
         _check_upload(args)
     results = [] if args.upload else [run.result for run in chosen(args)]
     try:
-        from seqbench.dashboards.workspace import from_json, logged_in, save, to_json, workspace
+        from seqbench.dashboards.workspace import from_json, save, to_json, workspace
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "wandb_workspaces":
             raise
@@ -79,7 +80,7 @@ def _project(results: Sequence[Result]) -> str:
         ConfigError: they are in several.
     """
     usual = os.environ.get("WANDB_PROJECT") or "seqbench"
-    found = sorted({its.get("project") or usual for its in _logged(results)})
+    found = sorted({its.get("project") or usual for result in results for its in logged(result)})
     if len(found) > 1:
         raise ConfigError(
             f"these runs are in the projects {', '.join(found)} of W&B; choose one with --project, and its "
@@ -90,16 +91,8 @@ def _project(results: Sequence[Result]) -> str:
 
 def _entity(results: Sequence[Result]) -> str | None:
     """Return W&B's team or user for whom runs are logged, if all of them name one."""
-    found = {its.get("entity") for its in _logged(results)}
+    found = {its.get("entity") for result in results for its in logged(result)}
     return found.pop() if len(found) == 1 else None
-
-
-def _logged(results: Sequence[Result]) -> Iterator[dict[str, Any]]:
-    """Yield the settings of W&B of each run that is logged there."""
-    for result in results:
-        for its in (result.config.get("logger") or {}).values():
-            if isinstance(its, dict) and its.get("_target_") == "seqbench.training.loggers.wandb":
-                yield its
 
 
 def _text(path: Path) -> str:

@@ -187,18 +187,6 @@ def from_json(text: str, where: str) -> ws.Workspace:
         raise StoreError(f"{where} is no workspace of W&B's: {one_line(error)}.") from error
 
 
-def logged_in() -> bool:
-    """Return whether somebody is logged in to W&B, and its server may be asked."""
-    import wandb
-
-    if os.environ.get("WANDB_MODE") in ("offline", "dryrun", "disabled"):
-        return False
-    try:
-        return wandb.login(prompt=False)
-    except Exception:  # a malformed key, a server that does not answer
-        return False
-
-
 def save(found: ws.Workspace, entity: str | None, project: str | None) -> str:
     """Save a workspace in W&B; return its address.
 

@@ -19,7 +19,6 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config.build import (
-    LoggerFactory,
     ModelFactory,
     build_callbacks,
     build_optimizer_config,
@@ -29,6 +28,7 @@ from seqbench.config.build import (
 from seqbench.config.compose import fitted
 from seqbench.config.fit import shown
 from seqbench.config.identity import Identity, identity, resolve
+from seqbench.config.loggers import LoggerFactory
 from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model

@@ -11,9 +11,7 @@ all evaluations and pictures so far, and removes the old one: `wandb sync` finds
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
-from glob import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +21,15 @@ from matplotlib.figure import Figure
 
 from seqbench.errors import one_line, say_once
 from seqbench.training.loggers.base import Dashboard, Ending, NoLogger, RunInfo, cut, sections
-from seqbench.training.loggers.wandb_start import LONGEST_NAME, LONGEST_TAG, check_wandb, mode_of, start
+from seqbench.training.loggers.wandb_start import (
+    LONGEST_NAME,
+    LONGEST_TAG,
+    check_wandb,
+    earlier,
+    mode_of,
+    remove_earlier,
+    start,
+)
 
 #: Groups of runs for which W&B did not start, as one line has said.
 _given_up: set[str] = set()
@@ -130,7 +136,7 @@ class WandbRun(Dashboard, WandbLogger):
     def resume(self, rows: Sequence[Mapping[str, float]]) -> None:
         import wandb as client
 
-        folders = self._earlier_folders()
+        folders = earlier(self.experiment)
         pictures = sorted(path for folder in folders for path in folder.glob("files/media/images/*.png"))
         for row in rows:
             step = int(row["step"])
@@ -139,17 +145,7 @@ class WandbRun(Dashboard, WandbLogger):
                 name, at, _ = path.name.rsplit("_", 2)  # <name>_<step>_<hash>.png
                 if at == str(step):
                     self._log({name: client.Image(str(path))}, step)
-        self._remove_earlier()
-
-    def _remove_earlier(self) -> None:
-        for folder in self._earlier_folders():
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _earlier_folders(self) -> list[Path]:
-        """Return the folders of the same run from before it was stopped, those of offline runs."""
-        own = Path(self.experiment.settings.sync_dir)
-        found = own.parent.glob(f"offline-run-*-{escape(self.experiment.id)}*")
-        return sorted(folder for folder in found if folder.name != own.name)
+        remove_earlier(self.experiment)
 
     def show_figure(self, name: str, figure: Figure, step: int) -> None:
         import wandb as client
@@ -163,7 +159,7 @@ class WandbRun(Dashboard, WandbLogger):
 
     def end(self, ending: Ending) -> None:
         run = self.experiment
-        self._remove_earlier()  # W&B's service outlives a process that was killed, and may have written there
+        remove_earlier(run)  # W&B's service outlives a process that was killed, and may have written there
         if len(ending.table):
             self.show_table("test/table", ending.table, self._step)
         run.summary.update(dict(ending.summary))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Sequence
 from functools import cache
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +166,19 @@ def _online(mode: str, options: dict[str, Any]) -> Any:
     run = _init(mode=mode, resume="allow", **options)
     say_once(f"W&B shows runs at {run.project_url}")
     return run
+
+
+def earlier(run: Any) -> list[Path]:
+    """Return the folders of the same run from before it was started again, those of offline runs."""
+    own = Path(run.settings.sync_dir)
+    found = own.parent.glob(f"offline-run-*-{escape(run.id)}*")
+    return sorted(folder for folder in found if folder.name != own.name)
+
+
+def remove_earlier(run: Any) -> None:
+    """Remove those folders, so that `wandb sync` finds one run."""
+    for folder in earlier(run):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _init(**options: Any) -> Any:
