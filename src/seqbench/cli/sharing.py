@@ -58,7 +58,7 @@ def share(runs: Mapping[Path, Result], comparison: Comparison, since: str, comma
                 id=f"table-{hashlib.sha256(seeds.encode()).hexdigest()[:12]}",
                 name=f"table of {len(results)} runs: {', '.join(models)} on {', '.join(tasks)}",
                 table=frame,
-                rates={task: its for task, its in rates.groupby("task") if its["span"].nunique() > 1},
+                rates={str(task): its for task, its in rates.groupby("task") if its["span"].nunique() > 1},
                 files=sorted(place.iterdir()),
                 config={"command": command, "runs": len(results)},
                 runs_dir=Path(newest.config["runs_dir"]),
