@@ -5,6 +5,7 @@ It answers GraphQL by the name of the operation, takes the lines of each run's s
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from collections import defaultdict
@@ -151,7 +152,10 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        body = json.loads(self._body() or b"{}")
+        sent = self._body() or b"{}"
+        if self.headers.get("Content-Encoding") == "gzip":
+            sent = gzip.decompress(sent)
+        body = json.loads(sent) if sent[:1] == b"{" else {}  # telemetry is other bytes
         if self.path.endswith("/file_stream"):
             run = self.server.runs[self.path.split("/")[-2]]
             for name, part in (body.get("files") or {}).items():

@@ -7,14 +7,16 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 
 #: The most characters that are shown of another library's message.
 LONGEST = 600
 #: Lines that OmegaConf adds to its messages.
 ADDED_LINE = re.compile(r"(full_key|object_type|reference_type)[:=]")
+#: In a process of a sweep, whose output is a log: passes on what is said once, so that the user reads it.
+pass_on: Callable[[str], object] | None = None
 
 
 class SeqbenchError(Exception):
@@ -63,8 +65,11 @@ def say(sentence: str) -> None:
 
 @cache
 def say_once(sentence: str) -> None:
-    """Print a sentence as `say` does, unless this process has."""
+    """Print a sentence as `say` does, unless this process, or another of its sweep, has."""
     say(sentence)
+    if pass_on is not None:
+        with suppress(OSError):  # nobody listens any more
+            pass_on(sentence)
 
 
 @contextmanager

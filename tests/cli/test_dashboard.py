@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 
 from seqbench.cli.dashboard import main
 from seqbench.errors import ConfigError, StoreError
+from seqbench.runs.result import Result
 from tests.runs.handmade import result, store
 from tests.wandb_server import serving
 
@@ -70,8 +72,73 @@ def test_what_is_no_workspace_is_refused() -> None:
     Path("other.json").write_text('{"project": "mine"}')
     with pytest.raises(StoreError, match=r"^other\.json is no workspace of W&B's: "):
         main(["--upload", "other.json"])
-    with pytest.raises(ConfigError, match=r"leave elsewhere out"):
-        main(["elsewhere", "--upload", "other.json"])
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["elsewhere"], "elsewhere (RUNS)"),
+        (["--model", "gru"], "gru (--model)"),
+        (["--task", "adding"], "adding (--task)"),
+        (["--where", "optim.lr=0.1"], "optim.lr=0.1 (--where)"),
+        (["--name", "mine"], "mine (--name)"),
+        (["--out", "other.json"], "other.json (--out)"),
+    ],
+)
+def test_nothing_else_goes_with_a_workspace_that_was_written(given: list[str], named: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        main([*given, "--upload", "some.json"])
+    assert str(caught.value).endswith(f"leave {named} out.")
+
+
+def logged(project: str | None, entity: str | None = None, **fields: Any) -> Result:
+    """Return a result of a run that is logged in W&B."""
+    node = {"_target_": "seqbench.training.loggers.wandb", "project": project, "entity": entity}
+    its = result(**fields)
+    return replace(its, config=its.config | {"logger": {"wandb": node}})
+
+
+@pytest.mark.slow
+def test_a_workspace_is_of_the_project_in_which_the_runs_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb_workspaces")
+    store(Path("runs"), logged("mine", "team"))
+    assert main(["runs", "--out", "one.json"]) == 0
+    store(Path("runs"), logged(None, model="gru"))
+    store(Path("runs"), result(model="rnn"))
+    with pytest.raises(ConfigError, match=r"^these runs are in the projects mine, seqbench of W&B; choose"):
+        main(["runs", "--out", "two.json"])
+    monkeypatch.setenv("WANDB_PROJECT", "theirs")
+    assert main(["runs", "--model", "gru", "--out", "three.json"]) == 0
+    assert main(["runs", "--model", "rnn", "--out", "four.json"]) == 0
+    assert main(["runs", "--project", "given", "--out", "five.json"]) == 0
+    found = [json.loads(Path(f"{n}.json").read_text())["project"] for n in ("one", "three", "four", "five")]
+    assert found == ["mine", "theirs", "theirs", "given"] and not Path("two.json").exists()
+
+
+@pytest.mark.slow
+def test_a_workspace_shows_the_runs_that_were_chosen_and_each_configuration_by_itself() -> None:
+    pytest.importorskip("wandb_workspaces")
+    for lr in (0.01, 0.03, 0.1):
+        store(Path("runs"), result(lr=lr))
+    chosen = ["--where", "optim.lr=0.01,0.03", "--where", "optim=adam", "--where", "status=solved"]
+    assert main(["runs", *chosen, "--out", "some.json"]) == 0
+    view = json.loads(Path("some.json").read_text())
+    (shown,) = view["spec"]["section"]["runSets"]
+    filters = [
+        (f["key"]["section"], f["key"]["name"], f["op"], f["value"]) for f in shown["filters"]["filters"]
+    ]
+    assert filters == [
+        ("config", "preset.value.task", "IN", ["adding"]),
+        ("config", "preset.value.model", "IN", ["lstm"]),
+        ("config", "optim.value.lr", "IN", [0.01, 0.03]),
+        ("config", "preset.value.optim", "IN", ["adam"]),
+        ("summary", "outcome", "IN", ["solved"]),
+    ]
+    found = panels(view)
+    (spans,) = (panel for panel in found["Solved"] if "span" in panel["chartTitle"])
+    assert (spans["xAxis"], spans["yAxis"]) == ("summary:span", "summary:solved")
+    grouped = {panel["groupBy"] for section in found.values() for panel in section if "groupBy" in panel}
+    assert grouped == {"label.value"}
 
 
 @pytest.mark.slow

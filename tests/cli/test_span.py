@@ -150,7 +150,7 @@ def test_one_that_is_killed_goes_on_and_finds_what_an_undisturbed_one_finds(seqb
         *("trainer.max_steps=60", "trainer.eval_every=20", "max=40", "n_seeds=3", "logger=none"),
     )
     whole = seqbench(*tiny, "runs_dir=whole")
-    assert whole.code == 0, whole.err
+    assert whole.code == 0 and "latch at 10: " in whole.out, whole.err
     killed = [*tiny, "runs_dir=killed"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     for seconds in (8, 12):
@@ -164,5 +164,5 @@ def test_one_that_is_killed_goes_on_and_finds_what_an_undisturbed_one_finds(seqb
     assert numbers("killed") == numbers("whole")
     results = {path: path.stat().st_mtime_ns for path in Path("killed").glob("*/*/seed-*/result.json")}
     again = seqbench(*killed)
-    assert again.code == 0 and "Next:" not in again.out
+    assert again.code == 0 and "latch at 10: " not in again.out
     assert results == {p: p.stat().st_mtime_ns for p in Path("killed").glob("*/*/seed-*/result.json")}

@@ -13,8 +13,9 @@ from omegaconf import OmegaConf, open_dict
 
 import seqbench
 from seqbench.config import build, instantiate
-from seqbench.config.build import LoggerFactory, ModelFactory, build_callbacks, width_for_budget
+from seqbench.config.build import ModelFactory, build_callbacks, width_for_budget
 from seqbench.config.identity import resolve
+from seqbench.config.loggers import LoggerFactory
 from seqbench.errors import ConfigError
 from seqbench.tasks.series import mackey_glass, narma10
 
@@ -129,7 +130,7 @@ OFFERED = {
 
 
 def loggers(*overrides: str):
-    return LoggerFactory(seqbench.compose(overrides))(OFFERED)
+    return list(LoggerFactory(seqbench.compose(overrides))(OFFERED))
 
 
 def test_no_logger_and_several():

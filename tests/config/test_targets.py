@@ -7,13 +7,13 @@ from omegaconf import OmegaConf
 
 import seqbench
 from seqbench.config.build import (
-    LoggerFactory,
     build_callbacks,
     build_model,
     build_optimizer_config,
     build_settings,
     build_task,
 )
+from seqbench.config.loggers import LoggerFactory
 from tests.payloads import MODULE, TINY, TOUCH, refused, write
 
 pytestmark = pytest.mark.usefixtures("nothing_runs")
@@ -26,7 +26,7 @@ def build_all(cfg) -> None:
     build_optimizer_config(cfg)
     build_model(cfg, build_task(cfg))
     build_callbacks(cfg)
-    LoggerFactory(cfg)({"info": None, "save_dir": "runs"})
+    list(LoggerFactory(cfg)({"info": None, "save_dir": "runs"}))
 
 
 @pytest.fixture(scope="module")

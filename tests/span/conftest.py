@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from seqbench.span import cost, rounds
+from seqbench.span import climb, cost
 from tests.cli.conftest import seqbench
 from tests.span.fake import Ends, Runner
 
@@ -19,9 +19,9 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Runner]:
 
     def make(ends: Ends, key: str = "length") -> Runner:
         made = Runner(ends, key)
-        monkeypatch.setattr(rounds, "run", made)
-        monkeypatch.setattr(rounds, "known", lambda job: None)
-        monkeypatch.setattr(rounds, "answers", lambda jobs, folder, timed: [])
+        monkeypatch.setattr(climb, "run", made)
+        monkeypatch.setattr(climb, "known", lambda job: None)
+        monkeypatch.setattr(climb, "answers", lambda jobs, folder, timed: [])
         monkeypatch.setattr(cost, "_counted", lambda config: 1000 * config["task"][key])
         return made
 

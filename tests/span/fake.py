@@ -14,7 +14,8 @@ from omegaconf import OmegaConf
 from seqbench.config.compose import named
 from seqbench.runs.result import Result
 from seqbench.runs.store import read_result
-from seqbench.sweeps.job import Facts
+from seqbench.sweeps.job import Facts, Job
+from seqbench.sweeps.launch import Then
 from seqbench.sweeps.outcome import FAILED, ended
 from seqbench.sweeps.sweep import Sweep
 from tests.runs.handmade import place, result, store
@@ -38,7 +39,8 @@ class Runner:
 
     Attributes:
         trained: how often a run was trained, by model, span and number of its seed.
-        rounds: the labels of the jobs of each call.
+        asked: the labels of the jobs, in their order.
+        refuses: whether a job is refused.
         left: runs until it stops as at a Ctrl-C; None for never.
     """
 
@@ -46,13 +48,18 @@ class Runner:
         self.ends = ends
         self.key = key
         self.trained: Counter[tuple[str, int, int]] = Counter()
-        self.rounds: list[list[str]] = []
+        self.asked: list[str] = []
+        self.refuses: Callable[[Job], bool] = lambda job: False
         self.left: int | None = None
 
-    def __call__(self, sweep: Sweep, settings: Any, on_run: Any) -> None:
+    def __call__(self, sweep: Sweep, settings: Any, on_run: Any, then: Then) -> None:
         assert settings.show_test is False
-        self.rounds.append([job.label for job in sweep.jobs])
-        for job in sweep.jobs:
+        for job in sweep.jobs:  # which grow
+            self.asked.append(job.label)
+            if self.refuses(job):
+                sweep.codes.append(1)
+                sweep.jobs += then(job)
+                continue
             config = OmegaConf.create(job.config)
             cfg: Any = OmegaConf.to_container(named(config, job.choices, job.typed))
             decides = {key: value for key, value in cfg.items() if key not in ("seed", "n_seeds", "runs_dir")}
@@ -84,6 +91,7 @@ class Runner:
                 together=1,
                 lasting=True,
             )
+            sweep.jobs += then(job)
 
     def _result(self, cfg: Any, identity: str, seed: int, span: int) -> Result:
         preset = cfg["preset"]

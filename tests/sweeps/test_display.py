@@ -19,7 +19,8 @@ def clock(monkeypatch):
 
 
 def test_the_time_left_is_that_of_the_rates(clock, capsys):
-    shown = Display(jobs=6, slots=2)
+    shown = Display(slots=2)
+    shown.add(6, {number: [0] for number in range(6)})
     assert shown.summary() == "0/6 jobs"
     shown.waiting = 4
     for number in (0, 1):

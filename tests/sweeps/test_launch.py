@@ -100,6 +100,14 @@ def test_what_is_known_goes_with_a_folder_that_is_copied(seqbench: Run):
     assert "1 of 1 jobs had been done." in seqbench(*sweep, "runs_dir=copy").out
 
 
+@pytest.mark.slow
+def test_what_each_process_would_say_once_the_sweep_says_once(seqbench: Run, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "bogus")
+    said = seqbench("-m", *SMALL, "logger=wandb", "logger.wandb.required=false", "model=gru,rnn", "n_seeds=2")
+    assert said.code == 0 and len(steps()) == 4
+    assert said.err.count("seqbench: no dashboard, for W&B cannot start: the environment variable") == 1
+
+
 def test_gpus_count_where_all_is_done(monkeypatch):
     """The command that has made runs with half a GPU each is the one that reads them."""
     run = Ended(seed=0, folder="", status="finished")

@@ -53,6 +53,8 @@ Look
   seqbench runs export FILE [--curves], seqbench runs import FILE
                                      carry finished runs to other machines, where they count as done
   seqbench data [NAME …] [--get]     which real data are here; how to get the rest, or get them
+  seqbench predict FOLDER FILE [--out FILE] [--probabilities]
+                                     what a trained run makes of new sequences
   seqbench analyse gradient_flow|bptt|influence|states|memory [KEY=VALUE …] [--run FOLDER] [--out DIR]
                                      inside models, before training or in trained runs: gradients, states …
 
@@ -69,7 +71,20 @@ Your own code is used if you name its package: allowed_packages=[mypackage], or 
 More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra.launcher.n_jobs=2 (processes)
 """
 
-NAMES = ("span", "search", "report", "compare", "plot", "dashboard", "runs", "analyse", "show", "ls", "data")
+NAMES = (
+    "span",
+    "search",
+    "report",
+    "compare",
+    "plot",
+    "dashboard",
+    "runs",
+    "analyse",
+    "predict",
+    "show",
+    "ls",
+    "data",
+)
 #: The module that runs each command, by its `main`, with the arguments after the command's name.
 COMMANDS = {name: f"seqbench.cli.{name}" for name in NAMES}
 

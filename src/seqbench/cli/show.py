@@ -104,7 +104,7 @@ def _looked_up(task: Task, cfg: DictConfig, samples: int) -> tuple[dict[str, str
     if not samples:
         return facts(task), None
     check_sets(task, _resolved(cfg))
-    rows = task.validation().rows(0, samples)
+    rows = task.first_sequences(samples)
     if len(rows.inputs) < samples:
         raise ConfigError(f"--sample={samples} is more than the {len(rows.inputs)} validation sequences.")
     return facts(task), rows
@@ -135,7 +135,7 @@ def _print_task(task: Task, cfg: DictConfig, known: dict[str, str] | None, rows:
 
     name = str(cfg.preset.task)
     told = {word.lower(): noted("task", name, word) for word in SAID}
-    known = known or {"variant": task.variant, "solved": task.solved_when}
+    known = known or {"variant": task.variant, "solved": task.solved_when or ""}
     if told["solved"]:
         known["solved"] = f"{known['solved']}: {told['solved']}"
     width = _heading(f"{name}: {describe('task', name)}")

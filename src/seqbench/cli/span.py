@@ -54,8 +54,8 @@ def main(argv: list[str]) -> int:
     if Path(args.name).name != args.name or args.name in ("", "..") or "\0" in args.name:
         raise ConfigError(f"--name={args.name} must be the name of a file alone; --out names its folder.")
 
+    from seqbench.span.climb import check, cost_lines, measure
     from seqbench.span.plan import plan
-    from seqbench.span.rounds import check, cost_lines, measure
 
     spans = plan(args.keys, args.jobs)
     if args.dry_run:

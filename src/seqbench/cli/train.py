@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -41,6 +43,7 @@ def main() -> int:
     from seqbench.config.presets import CONF_DIR
 
     _check_options(sys.argv[1:])
+    command, since = shlex.join(["seqbench", *sys.argv[1:]]), datetime.now(UTC)
     overrides = _read_arguments()
     with tempfile.TemporaryDirectory() as folder:
         log = JobLog(Path(folder))
@@ -60,8 +63,8 @@ def main() -> int:
             if isinstance(error, OSError) and error.strerror and error.filename is not None:
                 raise StoreError(f"cannot write {error.filename}: {error.strerror}.") from error
             raise explain(error, overrides) from error
-        with reader_may_leave():
-            log.print_table()
+        if is_first_process():
+            _show_table(log.results(), since, command)
         codes = log.exit_codes()
     if len(codes) > 1:
         say(f"{len(codes)} errors in this sweep, printed above.")
@@ -126,16 +129,12 @@ class JobLog:
         """Return the exit code of every job that ended in an error."""
         return [int(code) for code in self._read("errors")]
 
-    def print_table(self) -> None:
-        """Print the comparison of the runs, and of no others that lie in the same folders."""
-        from seqbench.results.frame import compare
-        from seqbench.results.rendering.terminal import print_comparison
+    def results(self) -> dict[Path, Result]:
+        """Return the result of each run by its folder, and of no others that lie in the same folders."""
         from seqbench.runs.store import read_result
 
-        results = [read_result(Path(run)) for run in dict.fromkeys(self._read("runs"))]
-        if found := [result for result in results if result is not None]:
-            print()
-            print_comparison(compare(found))
+        results = {Path(run): read_result(Path(run)) for run in self._read("runs")}
+        return {folder: result for folder, result in results.items() if result is not None}
 
     def _append(self, kind: str, entry: object) -> None:
         with (self.folder / kind).open("a") as file:
@@ -144,6 +143,21 @@ class JobLog:
     def _read(self, kind: str) -> list[str]:
         path = self.folder / kind
         return path.read_text().splitlines() if path.exists() else []
+
+
+def _show_table(runs: Mapping[Path, Result], since: datetime, command: str) -> None:
+    """Print the comparison of runs, and log it in Weights & Biases if it is that of a sweep."""
+    if not runs:
+        return
+    from seqbench.cli.sharing import share
+    from seqbench.results.frame import compare
+    from seqbench.results.rendering.terminal import print_comparison
+
+    comparison = compare(runs.values())
+    with reader_may_leave():
+        print()
+        print_comparison(comparison)
+    share(runs, comparison, since.isoformat(timespec="seconds"), command)
 
 
 def run_job(cfg: DictConfig, log: JobLog) -> None:

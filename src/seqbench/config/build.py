@@ -5,26 +5,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path, PurePath
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config.fit import count
 from seqbench.config.instantiate import build, check, instantiate
-from seqbench.config.places import check_places
 from seqbench.config.presets import model_accepts, preset_names, preset_node
 from seqbench.config.refusal import largest, refusal
 from seqbench.config.shares import span_key
-from seqbench.config.targets import find, kind_of, locate
+from seqbench.config.targets import kind_of, locate
 from seqbench.config.trust import allowed_packages
 from seqbench.errors import ConfigError
 from seqbench.processes import one_thread
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
-    from lightning.pytorch.loggers import Logger
 
     from seqbench.models.model import Model
     from seqbench.tasks.base import Task
@@ -118,7 +114,7 @@ class ModelFactory:
             if any(isinstance(size, int) and size > LARGEST_SIZE for size in offered.values()):
                 sizes: Any = OmegaConf.to_container(cfg.task, resolve=True)
                 raise ConfigError(f"{largest({'task': sizes})} is larger than any memory; give less.")
-            self._given = _asked_for(target, offered)
+            self._given = asked_for(target, offered)
         if budget is None:
             self.node = check(node, "model", self._kind, allowed, self._given)
         else:
@@ -207,84 +203,12 @@ def _check_accepts(cfg: DictConfig, target: Any, task: Task) -> None:
         )
 
 
-def _asked_for(target: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
+def asked_for(target: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that the signature of `target` names; all of them if it takes any name."""
     parameters = inspect.signature(target).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return dict(offered)
     return {name: value for name, value in offered.items() if name in parameters}
-
-
-class LoggerFactory:
-    """Makes the loggers of runs, one for each node of the group `logger`; checks the nodes once.
-
-        make_loggers = LoggerFactory(cfg)
-        loggers = make_loggers(offered)
-
-    Args:
-        cfg: a configuration.
-
-    Raises:
-        ConfigError: a value does not fit, or several loggers would write the same files or the same run.
-    """
-
-    def __init__(self, cfg: DictConfig) -> None:
-        self._kind, allowed = kind_of("logger"), allowed_packages(cfg)
-        self._checked = {
-            name: check(node, f"logger.{name}", self._kind, allowed, ("info",))
-            for name, node in nodes(cfg, "logger").items()
-        }
-        for name, node in self._checked.items():
-            _check_stays(f"logger.{name}", name)
-            for key in ("name", "version", "sub_dir"):  # Lightning's loggers make folders of these
-                _check_stays(f"logger.{name}.{key}={node.get(key)}", str(node.get(key, "")))
-        targets = {name: find(node["_target_"]) for name, node in self._checked.items()}
-        self._parameters = {name: inspect.signature(target).parameters for name, target in targets.items()}
-        check_places(self._checked, self._parameters, cfg.n_seeds)
-        for name, target in targets.items():
-            self._try(name, target, cfg.n_seeds)
-
-    def _try(self, name: str, target: Any, n_seeds: int) -> None:
-        """Find out what a logger refuses, as far as that can be known without starting it."""
-        node = self._checked[name]
-        if hasattr(target, "check") and node.get("required") is not False:
-            try:
-                given = {key: value for key, value in node.items() if not key.startswith("_")}
-                target.check(**given, **_asked_for(target.check, {"n_seeds": n_seeds}))
-            except ValueError as error:
-                raise refusal(error, node, f"logger.{name}") from error
-        elif str(getattr(target, "__module__", "")).startswith("lightning."):  # made, these do nothing yet
-            with TemporaryDirectory() as folder:
-                self._make(name, {"save_dir": folder, "name": "trial", "version": "trial"})
-
-    def __call__(self, offered: Mapping[str, Any]) -> list[Logger]:
-        """Make the loggers of one run.
-
-        Args:
-            offered: what depends on the run. A logger gets what its signature names and its node does not
-                set: `info`, a RunInfo; and, as Lightning's loggers name them, `save_dir`, `name`, `version`,
-                `run_name`, `experiment_name`. In `save_dir` each logger has a folder of its node's name.
-
-        Raises:
-            ConfigError: a package is missing, or a value is refused.
-        """
-        return [self._make(name, offered) for name in self._checked]
-
-    def _make(self, name: str, offered: Mapping[str, Any]) -> Logger:
-        node = self._checked[name]
-        mine = dict(offered) | {"save_dir": str(Path(offered["save_dir"]) / name)}
-        given = {
-            key: value for key, value in mine.items() if key in self._parameters[name] and key not in node
-        }
-        logger: Logger = instantiate(node, f"logger.{name}", self._kind, **given)
-        return logger
-
-
-def _check_stays(what: str, name: str) -> None:
-    """Raise a ConfigError where a name that becomes a folder leaves the folder that it is put in."""
-    path = PurePath(name)
-    if path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise ConfigError(f"{what} would leave the folder of the runs; give a name, or set save_dir.")
 
 
 def build_callbacks(cfg: DictConfig) -> list[Callback]:

@@ -1,7 +1,8 @@
 """A workspace of Weights & Biases': which charts of the runs a project shows, and in which order.
 
-The names of metrics are those that `seqbench.training.loggers` gives them. All curves and bars are by what
-was varied (`config.label`), with a band or whiskers from the least to the largest of the seeds.
+The names of metrics are those that `seqbench.training.loggers` gives them. All curves and bars are by
+configuration, which is called by what was varied (`config.label`), with a band or whiskers from the least to
+the largest of the seeds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from wandb_workspaces.workspaces import internal
 from seqbench.errors import ConfigError, StoreError, one_line
 from seqbench.runs.result import Result
 
-#: The configuration by what was varied.
+#: The configuration, called by what was varied.
 LABEL = wr.Config("label")
 #: What a run costs, in the summary of each run, with a title.
 COSTS = {
@@ -30,14 +31,21 @@ COSTS = {
 }
 
 
-def workspace(results: Sequence[Result], project: str, name: str = "seqbench") -> ws.Workspace:
-    """Return the workspace of runs.
+def workspace(
+    results: Sequence[Result],
+    project: str,
+    name: str = "seqbench",
+    filters: Iterable[tuple[str, Sequence[Any]]] = (),
+) -> ws.Workspace:
+    """Return the workspace of the runs of these tasks and models, of those too that are still to come.
 
     Args:
         results: the runs; what they have measured decides which charts there are.
         project: of W&B, where they are.
         name: of the workspace.
+        filters: keys, each with values of which a run must have one; as `selection.parse` returns them.
     """
+    chosen = [("task", sorted({r.task for r in results})), ("model", sorted({r.model for r in results}))]
     headline = sorted({(r.metric, r.direction) for r in results if r.metric is not None})
     metrics = [metric for metric, _ in headline]
     lengths = sorted({int(length) for r in results for length in r.test})
@@ -49,8 +57,8 @@ def workspace(results: Sequence[Result], project: str, name: str = "seqbench") -
             is_open=True,
             panels=[
                 wr.ScatterPlot(
-                    title="Solve rate against length: runs, and their running mean",
-                    x=wr.Config("task.length"),
+                    title="Solved against span: runs of all models, and their running mean",
+                    x=wr.SummaryMetric("span"),
                     y=wr.SummaryMetric("solved"),
                     running_ymean=True,
                     range_y=(0, 1),
@@ -108,14 +116,21 @@ def workspace(results: Sequence[Result], project: str, name: str = "seqbench") -
         sections=sections,
         settings=ws.WorkspaceSettings(x_axis="step", group_by_prefix="first", max_runs=100),
         runset_settings=ws.RunsetSettings(
-            filters=expr.And(
-                expr.Config("preset.task").isin(sorted({r.task for r in results})),
-                expr.Config("preset.model").isin(sorted({r.model for r in results})),
-            ),
+            filters=expr.And(*(_key(key, results).isin(list(its)) for key, its in [*chosen, *filters])),
             groupby=[expr.Config("label")],
             pinned_columns=["run:displayName", *(f"summary:{column}" for column in columns)],
         ),
     )
+
+
+def _key(key: str, results: Iterable[Result]) -> Any:
+    """Return where W&B has what a filter calls so; it puts `value` behind the first part of a key."""
+    if key == "status":
+        return expr.Summary("outcome")
+    if any(key in r.config.get("preset", {}) for r in results):
+        key = f"preset.{key}"
+    first, dot, rest = key.partition(".")
+    return expr.Config(f"{first}.value.{rest}" if dot else first)
 
 
 def _curves(results: Iterable[Result], metrics: Iterable[str]) -> list[wr.LinePlot]:
@@ -170,18 +185,6 @@ def from_json(text: str, where: str) -> ws.Workspace:
         return ws.Workspace._from_model(internal.View.model_validate_json(text))
     except (ValidationError, ValueError, KeyError, IndexError) as error:
         raise StoreError(f"{where} is no workspace of W&B's: {one_line(error)}.") from error
-
-
-def logged_in() -> bool:
-    """Return whether somebody is logged in to W&B, and its server may be asked."""
-    import wandb
-
-    if os.environ.get("WANDB_MODE") in ("offline", "dryrun", "disabled"):
-        return False
-    try:
-        return wandb.login(prompt=False)
-    except Exception:  # a malformed key, a server that does not answer
-        return False
 
 
 def save(found: ws.Workspace, entity: str | None, project: str | None) -> str:

@@ -23,7 +23,7 @@ from seqbench.runs.plan import Plan
 from seqbench.runs.record import Record
 from seqbench.runs.recorder import Recorder
 from seqbench.runs.result import Result
-from seqbench.runs.store import BEST_WEIGHTS, write_result
+from seqbench.runs.store import BEST_WEIGHTS, LOGGER_ID, write_result
 from seqbench.runs.trainer import ends_of, lightning_trainer
 from seqbench.signals import deferred
 from seqbench.training import loggers, progress
@@ -54,8 +54,9 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
             tempfile.TemporaryDirectory() as scratch,
         ):
             for seed, record in records.items() if is_first_process() else ():
-                record.loggers = job.loggers(seed, record.logger_id)
-                for logger in record.loggers:
+                write_atomically(record.folder / LOGGER_ID, record.logger_id)
+                for logger in job.loggers(seed, record.logger_id):
+                    record.loggers.append(logger)
                     loggers.restore(logger, record.rows, record.unlogged)
                 write_atomically(record.folder / "config.yaml", OmegaConf.to_yaml(job.config_of(seed)))
             models = [job.model(seed) for seed in records]
@@ -99,8 +100,8 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
                 write_result(job.folder(seed), result)
                 if result.status != "failed":
                     records[seed].drop_checkpoints(job.settings.max_steps)
-    for seed, result in results.items():
-        loggers.finish(records[seed].loggers, ending(result, job.folder(seed)))
+        for seed, result in results.items():
+            loggers.finish(records[seed].loggers, ending(job, result))
     return list(results.values())
 
 

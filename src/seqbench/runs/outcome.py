@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import signal
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -75,16 +74,18 @@ def _joined(fact: str, record: Record) -> str:
     return ", ".join(dict.fromkeys(by[fact] for by in record.made_with if by.get(fact)))
 
 
-def ending(result: Result, folder: Path) -> Ending:
+def ending(job: Plan, result: Result) -> Ending:
     """Return how a run ended, as a dashboard shows it.
 
     Args:
+        job: the plan.
         result: which is stored.
-        folder: of the run.
     """
+    folder, span = job.folder(result.seed), job.task.span
+    asked = {} if span is None else {"span": result.config["task"][span.key]}
     return Ending(
         outcome=result.status,
-        summary=summary(result),
+        summary=summary(result) | asked,
         table=_test_table(result),
         files=[
             folder / name for name in (RESULT_FILE, "metrics.csv", "config.yaml") if (folder / name).exists()
@@ -127,10 +128,13 @@ def summary(result: Result) -> dict[str, Any]:
 
 
 def _test_table(result: Result) -> pd.DataFrame:
-    """Return a row for each test length and metric, beside what the best predictor without input has."""
+    """Return a row for each test length and metric, beside what the best predictor without input has.
+
+    None for a run that diverged, whose test says nothing, see `Result.value_at`.
+    """
     rows = [
         (int(length), name, value, result.baseline_at(name, length))
-        for length, metrics in result.test.items()
+        for length, metrics in (result.test if result.status != "diverged" else {}).items()
         for name, value in metrics.items()
     ]
     return pd.DataFrame(rows, columns=["length", "metric", "value", "baseline"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,6 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config.build import (
-    LoggerFactory,
     ModelFactory,
     build_callbacks,
     build_optimizer_config,
@@ -29,6 +28,7 @@ from seqbench.config.build import (
 from seqbench.config.compose import fitted
 from seqbench.config.fit import shown
 from seqbench.config.identity import Identity, identity, resolve
+from seqbench.config.loggers import LoggerFactory
 from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model
@@ -87,7 +87,7 @@ class Plan:
     runs_dir: Path
     mode: ExecutionMode
     at_once: int
-    make_loggers: Callable[[dict[str, Any]], list[Logger]]
+    make_loggers: Callable[[dict[str, Any]], Iterator[Logger]]
     make_callbacks: Callable[[int], list[L.Callback]]
     label: str
 
@@ -141,8 +141,8 @@ class Plan:
         """Return a new id for a run's loggers."""
         return f"{self.hash}-{seed}-{uuid.uuid4().hex[:6]}"
 
-    def loggers(self, seed: int, id: str) -> list[Logger]:
-        """Return the loggers of a run."""
+    def loggers(self, seed: int, id: str) -> Iterator[Logger]:
+        """Start the loggers of a run, and yield each."""
         info = RunInfo(
             *(self.group, seed, id, self.runs_dir, [self.task_name, self.model_name], self.config_of(seed)),
             *(self.label, self.task, self.batch_size),

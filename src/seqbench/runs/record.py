@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, Literal
@@ -14,14 +15,18 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
+from seqbench.errors import StoreError, one_line, say_once
 from seqbench.processes import is_first_process
 from seqbench.runs import devices
-from seqbench.runs.files import DamagedFileError, load_sealed, save_sealed, set_aside
+from seqbench.runs.files import DamagedFileError, load_sealed, read, save_sealed, set_aside
+from seqbench.runs.store import LOGGER_ID
 from seqbench.tasks.base import Task
 from seqbench.training.loggers import log_row
 
 #: The last checkpoint and the one before it, relative to a run's folder.
 CHECKPOINTS = ("checkpoints/last.pt", "checkpoints/previous.pt")
+#: The most bytes of a file that holds an id.
+MOST_ID = 100
 
 
 class Record:
@@ -44,7 +49,7 @@ class Record:
         made_with: the code and platform of every process that trained the run, see `devices.made_with`.
         continued_from: the folder of the run of fewer steps that this one went on from; None for most.
         unlogged: evaluations of that run, which no logger of this one has.
-        checkpoint: what was read to continue from: model, optimiser, generators.
+        checkpoint: what was read to continue from: model, optimiser, carried state, generators.
     """
 
     def __init__(
@@ -98,8 +103,8 @@ class Record:
         self.rows.append(row)
         if is_first_process():
             self._write(row)
-            for logger in self.loggers:
-                log_row(logger, row)
+            for logger in list(self.loggers):
+                self._log(logger, row)
         if not math.isfinite(metrics["loss"]) or not math.isfinite(row.get("train_loss", 0.0)):
             self.status = "diverged"
             return
@@ -110,6 +115,14 @@ class Record:
         if self.solved_at_step is None and self.task.solved(metrics):
             self.solved_at_step = self.step
             self.status = "solved"
+
+    def _log(self, logger: Logger, row: dict[str, float]) -> None:
+        """Log an evaluation. A server that is gone, or a full disk, ends no run: `metrics.csv` has it too."""
+        try:
+            log_row(logger, row)
+        except Exception as error:
+            self.loggers.remove(logger)
+            say_once(f"{type(logger).__name__} logs no more of {self.run}: {one_line(error)}.")
 
     def _rank(self, metrics: dict[str, float]) -> tuple[float, float]:
         """Return what is larger for better metrics; where the headline metric is perfect the loss decides."""
@@ -133,7 +146,7 @@ class Record:
     def discard(self) -> None:
         """Remove what a run that was refused has written, unless it has a checkpoint to continue from."""
         if is_first_process() and not any(path.exists() for path in self.paths):
-            for name in ("config.yaml", "metrics.csv"):
+            for name in ("config.yaml", "metrics.csv", LOGGER_ID):
                 (self.folder / name).unlink(missing_ok=True)
 
     # Checkpoints
@@ -153,12 +166,21 @@ class Record:
         """The last checkpoint and the one before it."""
         return self.path, self.folder / CHECKPOINTS[1]
 
-    def snapshot(self, model: nn.Module, optimizer: dict[str, Any]) -> dict[str, Any]:
-        """Return a checkpoint of now, which training further does not change."""
+    def snapshot(
+        self, model: nn.Module, optimizer: dict[str, Any], carried: Sequence[Tensor] = ()
+    ) -> dict[str, Any]:
+        """Return a checkpoint of now, which training further does not change.
+
+        Args:
+            model: of the run.
+            optimizer: its state.
+            carried: the state that the next step of a task with streams goes on from.
+        """
         return {
             "run": self.run,
             "model": _copied(model.state_dict()),
             "optimizer": _copied(optimizer),
+            "carried": _copied(list(carried)),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "record": {name: copy(getattr(self, name)) for name in self._kept},
@@ -173,6 +195,7 @@ class Record:
 
     def drop_checkpoints(self, max_steps: int) -> None:
         """Remove what a finished run needs no more: all but the last checkpoint, if more steps may follow."""
+        (self.folder / LOGGER_ID).unlink(missing_ok=True)
         last, before = self.paths
         before.unlink(missing_ok=True)
         if self.ended or self.step < max_steps:
@@ -220,10 +243,18 @@ class Record:
                 self._write(row)
 
 
-def _copied(state: dict[str, Any]) -> dict[str, Any]:
+def begun_id(folder: Path) -> str | None:
+    """Return the id by which loggers know a run that was stopped, before its first checkpoint too."""
+    try:
+        text = read(folder / LOGGER_ID, MOST_ID).decode()
+    except (FileNotFoundError, StoreError, UnicodeDecodeError):
+        return None
+    return text if re.fullmatch(r"[0-9a-f]{8}-\d+-[0-9a-f]{6}", text) else None
+
+
+def _copied(state: Any) -> Any:
     """Return a copy of a state on the CPU, where a model's memory on a device is not doubled by it."""
-    copied: dict[str, Any] = tree_map_only(Tensor, lambda value: value.detach().to("cpu", copy=True), state)
-    return copied
+    return tree_map_only(Tensor, lambda value: value.detach().to("cpu", copy=True), state)
 
 
 def load_checkpoint(path: Path, run: str) -> dict[str, Any]:

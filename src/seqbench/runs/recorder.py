@@ -49,6 +49,9 @@ class Recorder(L.Callback):
                 torch.cuda.set_rng_state_all(checkpoint["cuda_rng"])
         for record in self.active:
             record.checkpoint = None
+        assert isinstance(pl_module, SequenceLearner)
+        # Lightning counts the steps from here, and tells loggers at which step a callback has logged.
+        trainer.fit_loop.epoch_loop._batches_that_stepped = pl_module.step
         self._mark = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -81,6 +84,9 @@ class Recorder(L.Callback):
             if self.log_spectrum:
                 row |= largest(model)
             record.add(row | {"seconds": round(record.wall_seconds, 3)}, metrics, model)
+        # One that has failed would fail again when Lightning closes it.
+        working = [logger for record in self.active for logger in record.loggers]
+        trainer.loggers = [logger for logger in trainer.loggers if logger in working]
         self._lap()
         for record, model in zip(self.active, learner.models, strict=True):
             self._media.show(record, model, validation, is_last=record.ended or over)
@@ -89,9 +95,12 @@ class Recorder(L.Callback):
         trainer.should_stop = not training or over
         leaving = len(training) < len(self.active)
         due = over or leaving or learner.step - self._saved_at >= self.checkpoint_every
+        carried = learner.carried_states()  # of all processes
         if trainer.is_global_zero:
-            states = zip(self.active, learner.models, learner.optimizer_states(), strict=True)
-            self._unsaved = {record: record.snapshot(model, state) for record, model, state in states}
+            states = zip(self.active, learner.models, learner.optimizer_states(), carried, strict=True)
+            self._unsaved = {
+                record: record.snapshot(model, state, leaves) for record, model, state, leaves in states
+            }
             if due:
                 self._save()
                 self._saved_at = learner.step

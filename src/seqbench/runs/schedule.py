@@ -15,9 +15,17 @@ from seqbench.runs.execute import execute
 from seqbench.runs.files import DamagedFileError, set_aside, tidy
 from seqbench.runs.locks import LOCK_FILE, lock
 from seqbench.runs.plan import CallbackOrFactory, Plan, plan
-from seqbench.runs.record import CHECKPOINTS, Record
+from seqbench.runs.record import CHECKPOINTS, Record, begun_id
 from seqbench.runs.result import Result
-from seqbench.runs.store import OTHER_FILES, RESULT_FILE, OldSchemaError, damage, damaged_files, read_result
+from seqbench.runs.store import (
+    LOGGER_ID,
+    OTHER_FILES,
+    RESULT_FILE,
+    OldSchemaError,
+    damage,
+    damaged_files,
+    read_result,
+)
 from seqbench.runs.surroundings import own_surroundings
 
 #: Seeds that are held at a time, at most: each has an open file, and loggers may have more.
@@ -141,6 +149,7 @@ def _clear(job: Plan, seed: int) -> None:
     if (folder / LOCK_FILE).exists() or any(folder.rglob(".*.part")):
         with ExitStack() as locks, suppress(StoreError):  # in a folder that cannot be written they stay
             _lock(job, seed, locks)
+            (folder / LOGGER_ID).unlink(missing_ok=True)
 
 
 def _train(job: Plan, seeds: Sequence[int]) -> Iterator[tuple[int, Result]]:
@@ -169,7 +178,7 @@ def _record(job: Plan, seed: int, logger_id: str | None = None) -> Record:
         f"{job.group}/seed-{seed}",
         job.settings.stop_when_solved,
         job.settings.patience,
-        logger_id or job.logger_id(seed),
+        logger_id or begun_id(job.folder(seed)) or job.logger_id(seed),
     )
     record.load(_say)
     if record.checkpoint is None and (before := continuation(job, seed)) is not None:

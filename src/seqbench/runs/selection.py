@@ -51,7 +51,7 @@ def select(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
     everything = [(run, with_defaults(run.config)) for run in runs] if filters else []
     kept = everything
     for filter in filters:
-        key, values = _parse(filter)
+        key, values = parse(filter)
         found = [_value(run, settings, key) for run, settings in everything]
         if all(value is MISSING for value in found):
             keys = {"task", "model", "seed", "status", *(k for _, its in everything for k in _keys(its))}
@@ -71,6 +71,21 @@ def select(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
     return [run for run, _ in kept] if filters else list(runs)
 
 
+def fitting(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
+    """Return the runs that every filter lets through, of which there may be none; see `select`.
+
+    Raises:
+        ConfigError: a filter cannot be read.
+    """
+    wanted = [parse(filter) for filter in filters]
+
+    def fits(run: Run, settings: Mapping[str, Any]) -> bool:
+        found = [(_value(run, settings, key), values) for key, values in wanted]
+        return all(any(_same(its, value) for value in values) for its, values in found)
+
+    return [run for run in runs if fits(run, with_defaults(run.config))]
+
+
 def _nothing(filter: str, value: Any, found: Sequence[Any]) -> StoreError:
     """Return the error of a filter that lets no run through, which have these values."""
     shown = list(dict.fromkeys(str(its) for its in found if its is not MISSING))
@@ -81,8 +96,12 @@ def _nothing(filter: str, value: Any, found: Sequence[Any]) -> StoreError:
     )
 
 
-def _parse(filter: str) -> tuple[str, list[Any]]:
-    """Return the key of a filter and its values."""
+def parse(filter: str) -> tuple[str, list[Any]]:
+    """Return the key of a filter and its values.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     key, equals, text = filter.partition("=")
     try:
         node = OmegaConf.create(f"values: [{text}]")

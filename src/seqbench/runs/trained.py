@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,7 +51,14 @@ class TrainedRun(NamedTuple):
         Raises:
             DataError: a sequence is none that the task could have, or there is none.
         """
-        given = self.task.read(sequences)
+        return self.outputs(self.task.read(sequences))
+
+    def outputs(self, given: Mapping[str, Any]) -> list[Tensor]:
+        """Return what `predict` does for sequences that were read: by `task.read`, or by `task.read_file`.
+
+        Args:
+            given: the arguments of the model's `forward`, by name.
+        """
         wanted = inspect.signature(self.model.forward).parameters
         training = self.model.training
         self.model.eval()

@@ -22,9 +22,9 @@ from seqbench.results.spans.tables import (
     span_rows,
     texts,
 )
+from seqbench.span.climb import Course, measured
 from seqbench.span.cost import Costs
 from seqbench.span.plan import SpanPlan
-from seqbench.span.rounds import Course, measured
 
 #: Columns of numbers.
 NUMBERS = ("span", "dependency", "test differs", "diverged", "sequences", "FLOPs")

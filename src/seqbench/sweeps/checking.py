@@ -21,14 +21,19 @@ from seqbench.sweeps.sweep import Sweep
 
 
 def check(sweep: Sweep, timed: bool = False) -> int:
-    """Find out what each job is, and name those that cannot be run; return how many GPUs the others find.
+    """Find out what each job is that was not checked yet, and name those that cannot be run.
 
     Args:
         sweep: of the jobs.
         timed: whether to measure what their steps take.
+
+    Returns:
+        How many GPUs those find that can be run.
     """
     unknown = []
     for job in sweep.jobs:
+        if job.number in sweep.facts or job.number in sweep.refused:
+            continue
         facts = known.known(job)
         if facts is None:
             unknown.append(job)

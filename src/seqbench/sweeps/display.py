@@ -7,7 +7,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, Group
@@ -63,13 +63,12 @@ class Display:
     """The state of a sweep, shown. Used as a context.
 
     Args:
-        jobs: how many there are.
         slots: how many processes run at a time.
         show_test: whether figures of the test are shown.
     """
 
-    def __init__(self, jobs: int, slots: int, show_test: bool = True) -> None:
-        self.jobs = jobs
+    def __init__(self, slots: int, show_test: bool = True) -> None:
+        self.jobs = 0
         self.slots = slots
         self.show_test = show_test
         self.counts: Counter[str] = Counter()  # of jobs: done, skipped, failed
@@ -95,6 +94,12 @@ class Display:
             self._live = None
 
     # What happens
+
+    def add(self, jobs: int, left: Mapping[int, Sequence[int]]) -> None:
+        """So many jobs more; `left` says which seeds those lack that were not refused."""
+        self.jobs += jobs
+        self.counts["failed"] += jobs - len(left)
+        self.counts["skipped"] += sum(not seeds for seeds in left.values())
 
     def started(self, number: int, unit: Unit) -> None:
         """A process has started."""

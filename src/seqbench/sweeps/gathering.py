@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from seqbench.sweeps.display import Display, verdict
@@ -11,16 +11,19 @@ from seqbench.sweeps.job import Ended, Job, Unit
 from seqbench.sweeps.sweep import Sweep
 
 
-def missing(sweep: Sweep, retry_failed: bool, on_run: Callable[[Path], object]) -> dict[int, list[int]]:
+def missing(
+    sweep: Sweep, jobs: Sequence[Job], retry_failed: bool, on_run: Callable[[Path], object]
+) -> dict[int, list[int]]:
     """Return the seeds to train of each job that was not refused, by its number.
 
     Args:
-        sweep: of the jobs, which were checked.
+        sweep: of the jobs.
+        jobs: which were checked.
         retry_failed: whether runs that have failed before are tried again.
         on_run: called with the folder of each run that stays as it is.
     """
     found = {}
-    for job in sweep.jobs:
+    for job in jobs:
         if (facts := sweep.facts.get(job.number)) is None:
             continue
         found[job.number] = facts.missing(retry_failed)
@@ -34,9 +37,8 @@ def missing(sweep: Sweep, retry_failed: bool, on_run: Callable[[Path], object]) 
 
 def display_of(sweep: Sweep, left: dict[int, list[int]], slots: int, show_test: bool = True) -> Display:
     """Return the display of a sweep, once it is known which seeds it lacks; say how many jobs were done."""
-    display = Display(len(sweep.jobs), slots, show_test)
-    display.counts["failed"] = len(sweep.jobs) - len(left)
-    display.counts["skipped"] = sum(not seeds for seeds in left.values())
+    display = Display(slots, show_test)
+    display.add(len(sweep.jobs), left)
     if skipped := display.counts["skipped"]:
         display.line(f"{skipped} of {len(sweep.jobs)} jobs had been done.")
     return display
@@ -58,10 +60,20 @@ class Gathering:
         self.sweep = sweep
         self.display = display
         self.stopping = False
-        self._left = Counter(unit.job.number for unit in units)
+        self._left = Counter[int]()
+        self.add(units)
 
-    def ended(self, unit: Unit, error: str | None, where: str) -> None:
-        """Take in a unit that has ended.
+    def add(self, units: Iterable[Unit]) -> None:
+        """Wait for these units too."""
+        self._left.update(unit.job.number for unit in units)
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs have units that have not ended."""
+        return sum(left > 0 for left in self._left.values())
+
+    def ended(self, unit: Unit, error: str | None, where: str) -> bool:
+        """Take in a unit that has ended; return whether it was the last of its job.
 
         Args:
             unit: with those of its runs that said how they ended.
@@ -78,8 +90,10 @@ class Gathering:
                 self.sweep.fail(job, run, where)
         self.sweep.ended.setdefault(job.number, []).extend(unit.ended)
         self._left[job.number] -= 1
-        if not self._left[job.number]:
-            self._conclude(job)
+        if self._left[job.number]:
+            return False
+        self._conclude(job)
+        return True
 
     def _conclude(self, job: Job) -> None:
         """Print how a job ended, once all its units have."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from seqbench.errors import say
 from seqbench.sweeps.checking import check, say_plan
 from seqbench.sweeps.devices import Devices
-from seqbench.sweeps.gathering import display_of, missing
+from seqbench.sweeps.gathering import Gathering, display_of, missing
 from seqbench.sweeps.job import Job, Unit, units
 from seqbench.sweeps.processes import preload
 from seqbench.sweeps.sweep import Settings, Sweep
@@ -18,6 +18,8 @@ from seqbench.sweeps.training import train
 
 #: Processes for each slot, at least: fewer, and slots are idle at the end while others have long to go.
 PER_SLOT = 4
+#: What follows from how a job ended: more jobs of the same sweep.
+Then = Callable[[Job], Sequence[Job]]
 #: What W&B imports when a run starts, itself included; it takes longer than many a short run.
 WANDB = "wandb.sdk.launch"
 
@@ -37,32 +39,65 @@ def launch(
         ConfigError: the settings do not fit this machine.
         Stopped: the user has stopped it, and each process has ended.
     """
-    sweep = Sweep(jobs, folder)
+    sweep = Sweep(list(jobs), folder)
     run(sweep, settings, on_run)
     return sweep.codes
 
 
-def run(sweep: Sweep, settings: Settings, on_run: Callable[[Path], object]) -> None:
-    """Run a sweep, which then knows what its jobs are, how they ended, and what failed; see `launch`."""
-    jobs = sweep.jobs
-    preload(*([WANDB] if any(map(_logs_to_wandb, jobs)) else []))
+def run(
+    sweep: Sweep, settings: Settings, on_run: Callable[[Path], object], then: Then = lambda job: ()
+) -> None:
+    """Run a sweep, which then knows what its jobs are, how they ended, and what failed.
+
+    Args:
+        sweep: with the jobs to begin with.
+        settings: how.
+        on_run: called with the folder of each run that has a result.
+        then: called with each job once it has ended or was refused; returns jobs to run besides, numbered on.
+
+    Raises:
+        ConfigError: the settings do not fit this machine.
+        Stopped: the user has stopped it, and each process has ended.
+    """
+    preload(*([WANDB] if any(map(_logs_to_wandb, sweep.jobs)) else []))
     gpus = check(sweep, timed=settings.dry_run)
     devices = Devices(settings.n_jobs, settings.gpus_per_job, gpus)
     if settings.dry_run:
         say_plan(sweep)
         return
-    left = missing(sweep, settings.retry_failed, on_run)
-    waiting: deque[Unit] = deque()
-    for job in jobs:
-        if seeds := left.get(job.number):
-            facts = sweep.facts[job.number]
-            # On a GPU seeds are faster together; on a CPU each has its own core.
-            on_cpu = facts.accelerator == "cpu"
-            parts = math.ceil(PER_SLOT * devices.slots(facts) / len(jobs)) if on_cpu else 1
-            waiting += units(job, facts, seeds, parts)
-    slots = max((devices.slots(unit.facts) for unit in waiting), default=1)
+    first = list(sweep.jobs)
+    left = missing(sweep, first, settings.retry_failed, on_run)
+    slots = max((devices.slots(sweep.facts[number]) for number, seeds in left.items() if seeds), default=1)
     with display_of(sweep, left, slots, settings.show_test) as display:
-        train(sweep, waiting, devices, display, on_run)
+        gathering = Gathering(sweep, (), display)
+
+        def lacking(jobs: Sequence[Job], left: dict[int, list[int]]) -> list[Unit]:
+            """Return the units that jobs lack, and those that follow where a job lacks none."""
+            found: list[Unit] = []
+            at_work = gathering.jobs + sum(map(bool, left.values()))
+            for job in jobs:
+                if not (seeds := left.get(job.number)):
+                    found += follow(job)
+                    continue
+                facts = sweep.facts[job.number]
+                # On a GPU seeds are faster together; on a CPU each has its own core.
+                on_cpu = facts.accelerator == "cpu"
+                parts = math.ceil(PER_SLOT * devices.slots(facts) / at_work) if on_cpu else 1
+                found += units(job, facts, seeds, parts)
+            return found
+
+        def follow(job: Job) -> list[Unit]:
+            """Take in what follows from how a job ended; return the units of it."""
+            jobs = list(then(job))
+            if not jobs:
+                return []
+            sweep.jobs += jobs
+            check(sweep)
+            left = missing(sweep, jobs, settings.retry_failed, on_run)
+            display.add(len(jobs), left)
+            return lacking(jobs, left)
+
+        train(sweep, deque(lacking(first, left)), devices, gathering, on_run, follow)
     for line in sweep.failures:
         say(line)
 

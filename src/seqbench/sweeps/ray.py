@@ -74,7 +74,7 @@ def launch(
     """
     if find_spec("ray") is None:
         raise ConfigError("hydra/launcher=ray needs Ray, seqbench's extra ray: pip install ray.")
-    sweep = Sweep(jobs, folder)
+    sweep = Sweep(list(jobs), folder)
     left, parts = plan(sweep, settings, on_run)
     if settings.dry_run:
         return sweep.codes

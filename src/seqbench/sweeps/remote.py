@@ -92,7 +92,7 @@ def plan(
     if settings.dry_run:
         say_plan(sweep)
         return {}, []
-    left = missing(sweep, settings.retry_failed, on_run)
+    left = missing(sweep, sweep.jobs, settings.retry_failed, on_run)
     parts = []
     for job in sweep.jobs:
         if not (seeds := left.get(job.number)):

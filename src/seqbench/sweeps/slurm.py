@@ -124,7 +124,7 @@ def launch(
         Stopped: the user has stopped it. What is in the queue stays there.
     """
     queue.check_cluster(settings.partition)
-    sweep = Sweep(jobs, folder)
+    sweep = Sweep(list(jobs), folder)
     left, parts = plan(sweep, settings, on_run)
     if settings.dry_run:
         return sweep.codes

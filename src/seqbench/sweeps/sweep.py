@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +33,7 @@ class Sweep:
     """What is known of the jobs of a sweep, and how they ended.
 
     Attributes:
-        jobs: all of them.
+        jobs: all of them, as far as they are known.
         folder: for the logs of its processes.
         facts: of each job that was not refused, by its number.
         refused: why each other one was, by number.
@@ -43,7 +42,7 @@ class Sweep:
         failures: a line for each.
     """
 
-    jobs: Sequence[Job]
+    jobs: list[Job]
     folder: Path
     facts: dict[int, Facts] = field(default_factory=dict)
     refused: dict[int, Refused] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -16,9 +16,8 @@ from seqbench.runs.locks import is_locked
 from seqbench.signals import Stopped
 from seqbench.sweeps import work
 from seqbench.sweeps.devices import Devices, Share
-from seqbench.sweeps.display import Display
 from seqbench.sweeps.gathering import Gathering
-from seqbench.sweeps.job import Ended, Refused, Unit
+from seqbench.sweeps.job import Ended, Job, Refused, Unit
 from seqbench.sweeps.processes import cause, start
 from seqbench.sweeps.sweep import Sweep
 
@@ -43,17 +42,28 @@ def train(
     sweep: Sweep,
     waiting: deque[Unit],
     devices: Devices,
-    display: Display,
+    gathering: Gathering,
     on_run: Callable[[Path], object],
+    follow: Callable[[Job], Sequence[Unit]],
 ) -> None:
-    """Train what waits; the arguments are those of `launch`, made.
+    """Train what waits, and what follows from it.
+
+    Args:
+        sweep: of the units.
+        waiting: the units to train.
+        devices: that they share.
+        gathering: takes in how each ends.
+        on_run: called with the folder of each run that has a result.
+        follow: called with each job that has ended; returns further units to train.
 
     Raises:
         Stopped: the user has stopped it, and each process has ended.
     """
-    gathering = Gathering(sweep, waiting, display)
+    display = gathering.display
+    gathering.add(waiting)
     workers: dict[int, Worker] = {}
     number = 0
+    said: set[str] = set()
 
     def collect(key: int, worker: Worker) -> None:
         """Take the messages of a worker; once it is gone, see how its seeds ended."""
@@ -69,6 +79,10 @@ def train(
                     on_run(Path(message.folder))
                 elif isinstance(message, tuple):
                     display.progressed(key, *message)
+                elif isinstance(message, str):
+                    if message not in said:
+                        display.warn(message)
+                    said.add(message)
                 else:
                     worker.answered = True
                     if isinstance(message, Refused):
@@ -82,7 +96,10 @@ def train(
             devices.give_back(worker.share)
             display.ended(key)
             del workers[key]
-            gathering.ended(unit, error, f"its log: {worker.log}")
+            if gathering.ended(unit, error, f"its log: {worker.log}") and not gathering.stopping:
+                more = follow(unit.job)
+                gathering.add(more)
+                waiting.extend(more)
 
     with _stopped_in_order(workers, collect, gathering):
         while waiting or workers:
@@ -96,8 +113,8 @@ def train(
                 process, connection = _begin(unit, log, share)
                 workers[number] = Worker(process, connection, unit, share, log)
                 display.started(number, unit)
-                display.waiting = len(waiting)
                 number += 1
+            display.waiting = len(waiting)
             wait([worker.connection for worker in workers.values()], timeout=LOOK)
             for key, worker in list(workers.items()):
                 collect(key, worker)

@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seqbench import errors
 from seqbench.errors import ConfigError, NoMemoryError, SeqbenchError
 from seqbench.signals import Stopped, handled
 from seqbench.sweeps.job import Facts, Job, Refused
@@ -55,9 +56,10 @@ def check(connection: Connection, log: Path, environment: Mapping[str, str], tim
 def train(connection: Connection, log: Path, environment: Mapping[str, str], job: Job, seeds: range) -> None:
     """Train seeds of a job. Sends `(step, text)` as it goes, an `Ended` for each run, and at last None.
 
-    A job that cannot be run sends `Refused` in place of the None.
+    What is said once is sent as a text. A job that cannot be run sends `Refused` in place of the None.
     """
     _begin(log, environment)
+    errors.pass_on = connection.send
     from seqbench.runs.schedule import train as train_seeds
     from seqbench.sweeps.outcome import ended, exit_code, failure
     from seqbench.training import progress

@@ -2,15 +2,66 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from seqbench.errors import DataError, nearest
+from seqbench.errors import DataError, nearest, one_line
 from seqbench.tasks.specs import Input, Tokens
+
+
+class NewSequences(NamedTuple):
+    """Sequences of a file, for a trained model.
+
+    Attributes:
+        given: the arguments of the model's `forward`, by name.
+        names: of the sequences.
+        steps: what the steps of each are called.
+        headings: what names and steps are.
+    """
+
+    given: dict[str, Any]
+    names: list[str]
+    steps: list[list[str]]
+    headings: tuple[str, str]
+
+
+def lines(path: Path, tokens: bool) -> list[Any]:
+    """Return the sequences of a file, one a line: tokens with spaces between them, or a list of JSON.
+
+    Args:
+        path: of the file.
+        tokens: whether a line that is no JSON is one of tokens.
+
+    Raises:
+        DataError: the file cannot be read, holds nothing, or a line is no sequence.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {one_line(error)}.") from error
+    found: list[Any] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        if line.lstrip().startswith("["):
+            try:
+                found.append(json.loads(line))
+                continue
+            except ValueError as error:
+                if not tokens:
+                    raise DataError(f"{path} line {number} is no list of JSON: {one_line(error)}.") from error
+        elif not tokens:
+            raise DataError(f"{path} line {number} is no list of JSON, such as [[0.1, 0.2], [0.3, 0.4]].")
+        found.append(line)
+    if not found:
+        raise DataError(f"{path} holds no sequence.")
+    return found
 
 
 def as_tensors(sequences: Any, spec: Input, names: Sequence[str]) -> list[Tensor]:

@@ -19,6 +19,7 @@ class FakeRun:
     """
 
     starting_step = 0
+    project_url = "http://example.org/me/seqbench"
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -38,7 +39,8 @@ class FakeRun:
     def step(self) -> int:
         return max(self.rows, default=0)
 
-    def log(self, data: dict[str, Any], step: int) -> None:
+    def log(self, data: dict[str, Any], step: int | None = None) -> None:
+        step = self.step if step is None else step
         assert step >= self.step, "W&B drops it"
         self.rows.setdefault(step, {}).update(data)
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
 import seqbench
 from seqbench.errors import ConfigError
 from seqbench.runs.plan import plan
-from seqbench.training.loggers import trackio_run
+from seqbench.training.loggers import Ending, RunInfo, trackio, trackio_run
 
 RUN = ["task=latch", "task.length=6", "task.eval_size=20", "model.hidden_size=4", "batch_size=4"]
 RUN += ["trainer.max_steps=8", "trainer.eval_every=2", "trainer.checkpoint_every=1", "logger=trackio"]
@@ -35,10 +39,47 @@ main()
 """
 
 
+@pytest.fixture
+def database() -> Iterator[Path]:
+    """Where Trackio's database lies in this process, which has one; emptied at the end."""
+    folder = Path(trackio_run._client(Path.cwd() / "runs").utils.TRACKIO_DIR)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def test_it_is_refused_where_the_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trackio_run, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"^logger\.trackio: it needs .* pip install trackio"):
         plan(seqbench.compose(RUN))
+
+
+def begun(label: str, seed: int = 0, end: str = "abcdef") -> trackio_run.TrackioRun:
+    """Start a run of Trackio's, and log an evaluation and a picture."""
+    info = RunInfo("latch/lstm-1234abcd", seed, f"1234abcd-{seed}-{end}", Path("runs"), label=label)
+    run = trackio(info, str(trackio_run._client(Path.cwd() / "runs").utils.TRACKIO_DIR))
+    assert isinstance(run, trackio_run.TrackioRun)
+    run.log_row({"val/loss": 1.0}, 2)
+    run.show_figure("memory", Figure(), 2)
+    run.end(Ending("finished", {"outcome": "finished"}))
+    return run
+
+
+@pytest.mark.skipif(find_spec("trackio") is None, reason="the extra trackio is not installed")
+@pytest.mark.parametrize(
+    "label", ["lstm file=../../../../outside/x", r"lstm a=1\2", "lstm " + "key=value " * 40, "ж" * 300]
+)
+def test_a_name_is_that_of_a_folder_of_its_pictures(label: str, database: Path) -> None:
+    run = begun(label)
+    pictures = database / "media" / "seqbench"
+    assert [path.parent.parent for path in database.rglob("*.png")] == [pictures / run.version]
+    assert run.version.endswith(" seed 0 abcdef") and run.version.startswith(label[:4])
+
+
+@pytest.mark.skipif(find_spec("trackio") is None, reason="the extra trackio is not installed")
+def test_a_run_that_another_command_resumes_has_the_name_that_it_had(database: Path) -> None:
+    first = begun("lstm length=6", end="012345")
+    assert begun("lstm latch", end="012345").version == first.version == "lstm length=6 seed 0 012345"
+    assert begun("lstm latch", seed=1, end="012345").version == "lstm latch seed 1 012345"
 
 
 def stored() -> dict[str, list[tuple[int, dict[str, Any]]]]:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import seqbench
-from seqbench.errors import ConfigError
 from seqbench.runs.plan import plan
 from seqbench.runs.schedule import train
 from seqbench.signals import Stopped
 from seqbench.training.learner import SequenceLearner
-from seqbench.training.loggers import RunInfo, wandb_run
-from seqbench.training.loggers.wandb_run import check_wandb, wandb
 from tests.runs.test_media import QUICK, SHORT
 from tests.training.loggers.fake import FakeRun, fake_wandb
 from tests.training.loggers.inspecting import inspect, offline_runs
@@ -37,7 +36,8 @@ def test_a_run_has_its_name_group_sections_and_figures(made: list[FakeRun]) -> N
         assert options["group"] == f"latch/lstm-{result.hash}" and options["job_type"] == "train"
         assert options["project"] == "seqbench" and options["mode"] == "offline"
         assert run.tags == ("latch", "lstm", "mine", "finished")
-        assert options["config"]["label"] == "lstm length=6" and options["config"]["seed"] == result.seed
+        assert options["config"]["label"] == f"lstm length=6 (latch/lstm-{result.hash})"
+        assert options["config"]["seed"] == result.seed
         assert list(run.rows) == [2, 4], "W&B's step is the optimisation step"
         assert run.rows[4]["step"] == 4 and run.rows[4]["sequences"] == 16
         assert {"train/loss", "train/gradient_norm", "train/lr", "val/loss", "seconds"} <= {*run.rows[4]}
@@ -121,6 +121,32 @@ def test_a_run_that_is_stopped_is_preempted_and_goes_on_as_one(
     assert not earlier.exists() and not second.preempting and second.tags[-1] == "finished"
 
 
+def test_a_run_that_is_stopped_before_its_first_checkpoint_goes_on_as_one(
+    made: list[FakeRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step, end in ((0, KeyboardInterrupt()), (1, Stopped(signal.SIGTERM)), (8, None)):
+        with monkeypatch.context() as patch:
+            if end is not None:
+                patch.setattr(SequenceLearner, "training_step", stop_at(step, end))
+            with pytest.raises(type(end)) if end is not None else nullcontext():
+                seqbench.train(seqbench.compose([*LONGER, "logger=wandb"]))
+    assert len(made) == 3 and len({run.id for run in made}) == 1
+    assert not [*Path("runs").rglob("logger-id")]
+    seqbench.train(seqbench.compose([*LONGER, "logger=wandb", "seed=1"]))
+    assert made[3].id != made[0].id
+
+
+@pytest.mark.parametrize("text", ["*", "../../x", "1234abcd-0-abcde*", "\xff"])
+def test_an_id_that_is_none_is_not_used(made: list[FakeRun], text: str) -> None:
+    """It becomes part of the names of folders that are removed."""
+    cfg = seqbench.compose([*SHORT, "logger=wandb"])
+    folder = plan(cfg).folder(0)
+    folder.mkdir(parents=True)
+    (folder / "logger-id").write_text(text, encoding="latin-1")
+    seqbench.train(cfg)
+    assert re.fullmatch(r"[0-9a-f]{8}-0-[0-9a-f]{6}", str(made[0].id))
+
+
 def png() -> bytes:
     import io
 
@@ -139,8 +165,12 @@ def test_what_the_server_has_of_a_resumed_run_is_not_sent_again(
         seqbench.train(seqbench.compose(LONGER))
     assert made[0].exit_code == 130
     monkeypatch.setattr(FakeRun, "starting_step", 5)
+    earlier = Path("runs/wandb") / f"offline-run-1-{made[0].id}"
+    (earlier / "files/media/images").mkdir(parents=True)
+    (earlier / "files/media/images/memory_2_0123abcd.png").write_bytes(png())
     seqbench.train(seqbench.compose(LONGER))
     assert list(made[1].rows) == [6, 8]
+    assert not any("memory" in row for row in made[1].rows.values())
 
 
 def test_what_a_callback_logs_displaces_no_evaluation(made: list[FakeRun]) -> None:
@@ -148,70 +178,6 @@ def test_what_a_callback_logs_displaces_no_evaluation(made: list[FakeRun]) -> No
     seqbench.train(seqbench.compose([*SHORT, "logger=wandb", monitor]))
     (run,) = made
     assert [row["step"] for row in run.rows.values() if "val/loss" in row] == [2, 4]
-
-
-VARIABLES = {
-    "WANDB_PROJECT": "theirs",
-    "WANDB_ENTITY": "team",
-    "WANDB_DIR": "elsewhere",
-    "WANDB_NAME": "one",
-    "WANDB_RUN_GROUP": "all",
-    "WANDB_JOB_TYPE": "debug",
-}
-
-
-def test_the_environment_counts_where_the_configuration_says_nothing(
-    made: list[FakeRun], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in (VARIABLES | {"WANDB_TAGS": "a,b", "WANDB_CONSOLE": "wrap"}).items():
-        monkeypatch.setenv(name, value)
-    info = RunInfo("latch/lstm-1234abcd", 3, "id", Path("runs"), label="lstm")
-    wandb(info)
-    wandb(info, project="mine", entity="me", tags=["c"])
-    default, given = (run.options for run in made)
-    keys = ("project", "entity", "dir", "name", "group", "job_type")
-    assert [default[key] for key in keys] == list(VARIABLES.values())
-    assert default["tags"] == ["a", "b"] and given["tags"] == ["c", "a", "b"]
-    assert default["settings"].init_timeout == 30 and default["settings"].console != "off"
-    assert (given["project"], given["entity"]) == ("mine", "me")
-
-
-def test_an_id_that_is_in_use_for_a_moment_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    import wandb as client
-
-    made = fake_wandb(monkeypatch)
-    errors = [
-        client.errors.UsageError("run ID id is in use"),
-        client.errors.UsageError("run ID id is in use"),
-    ]
-    init, waits = client.init, []
-
-    def busy(**options: Any) -> FakeRun:
-        if errors:
-            raise errors.pop()
-        return init(**options)
-
-    monkeypatch.setattr(client, "init", busy)
-    monkeypatch.setattr(wandb_run.time, "sleep", waits.append)
-    wandb(RunInfo("group", 0, "id", Path("runs")))
-    assert len(made) == 1 and waits == [0.1, 0.5]
-
-
-def test_a_disabled_dashboard_is_none(made: list[FakeRun], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    seqbench.train(seqbench.compose(SHORT))
-    wandb(RunInfo("group", 0, "id", Path("runs")), mode="disabled")
-    assert not made
-
-
-def test_the_agent_of_a_sweep_says_which_run_it_is(
-    made: list[FakeRun], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
-    with pytest.raises(ConfigError, match=r"gives each process one run, and n_seeds=2 asks for more"):
-        plan(seqbench.compose([*SHORT, "logger=wandb", "n_seeds=2"]))
-    seqbench.train(seqbench.compose([*SHORT, "logger=wandb"]))
-    assert not {"id", "project", "entity"} & {*made[0].options}
 
 
 def test_w_and_b_reads_what_was_logged() -> None:
@@ -226,76 +192,15 @@ def test_w_and_b_reads_what_was_logged() -> None:
             assert word in everything
 
 
-def test_the_default_dashboard_that_cannot_start_is_replaced_by_none(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_test_of_a_run_that_diverged_is_in_no_leaderboard(
+    made: list[FakeRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wandb_run, "_given_up", set())
-    monkeypatch.setenv("WANDB_MODE", "bogus")
-    results = seqbench.train(seqbench.compose([*SHORT, "n_seeds=2", "trainer.seeds_together=false"]))
-    assert [result.status for result in results] == ["finished", "finished"]
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line == (
-        "seqbench: no dashboard, for W&B cannot start: the environment variable WANDB_MODE=bogus is none of "
-        "online, offline, disabled, shared, dryrun, run."
+    """Its weights are from before it did, and tables count no figure of it."""
+    means = iter(
+        [[{"train_loss": 1.0, "gradient_norm": 1.0}], [{"train_loss": math.nan, "gradient_norm": 1.0}]]
     )
-    assert not Path("runs/wandb").exists()
-
-
-@pytest.mark.parametrize("named", ["logger=wandb", "logger.wandb.tags=[mine]"])
-def test_one_that_was_named_and_cannot_start_is_refused(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
-    monkeypatch.setattr(wandb_run, "_start", lambda *_: 1 / 0)
-    with pytest.raises(ConfigError, match=r"^logger\.wandb: W&B cannot start: division by zero\.$"):
-        seqbench.train(seqbench.compose([*SHORT, named]))
-    assert not list(Path("runs").glob("*"))
-
-
-@pytest.mark.parametrize(
-    ("overrides", "environment", "sentence"),
-    [
-        (
-            ["logger=wandb"],
-            {"WANDB_MODE": "bogus"},
-            "logger.wandb: the environment variable WANDB_MODE=bogus is",
-        ),
-        (
-            ["logger=wandb"],
-            {"HOME": "/proc/nowhere"},
-            "logger.wandb: there is no home folder, where W&B keeps",
-        ),
-        (
-            ["logger.wandb.project=a/b"],
-            {},
-            "logger.wandb.project=a/b must have 1 to 128 characters, none of / ",
-        ),
-        ([f"logger.wandb.project={'p' * 129}"], {}, "logger.wandb.project=ppppp"),
-        ([f"logger.wandb.tags=[a,{'t' * 65}]"], {}, "logger.wandb.tags=ttttt"),
-        (["logger.wandb.mode=online"], {}, "logger.wandb.mode=online asks for W&B's server, and nobody is"),
-        (
-            ["logger=wandb"],
-            {"WANDB_MODE": "online"},
-            "logger.wandb.mode=auto: the environment variable WANDB_MODE=online asks",
-        ),
-    ],
-)
-def test_what_w_and_b_refuses_is_told_by_the_plan(
-    monkeypatch: pytest.MonkeyPatch, overrides: list[str], environment: dict[str, str], sentence: str
-) -> None:
-    monkeypatch.setattr(wandb_run, "_logged_in", lambda: False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigError) as caught:
-        plan(seqbench.compose([*SHORT, *overrides]))
-    assert str(caught.value).startswith(sentence) and "\n" not in str(caught.value)
-
-
-def test_names_of_presets_that_are_too_long_for_wandb_are_cut(made: list[FakeRun]) -> None:
-    group = "t" * 100 + "/" + "m" * 100 + "-1234abcd"
-    wandb(RunInfo(group, 0, "id", Path("runs"), tags=["t" * 65, "m" * 64]), tags=["mine"])
-    given = made[0].options
-    assert len(given["group"]) == len(given["name"]) == 128
-    assert given["group"].startswith("ttt") and given["group"].endswith("mmm-1234abcd")
-    assert [len(tag) for tag in given["tags"]] == [64, 64, 4] and given["name"].endswith("-1234abcd seed 0")
-
-
-def test_what_wandb_takes_is_not_refused() -> None:
-    check_wandb("a b", None, "auto", ["t" * 64])
+    monkeypatch.setattr(SequenceLearner, "take_training_means", lambda _: next(means))
+    (result,) = seqbench.train(seqbench.compose([*SHORT, "seed=4", "trainer.stop_when_solved=false"]))
+    (run,) = made
+    assert result.status == run.summary["outcome"] == "diverged" and result.test
+    assert not [name for name in run.summary if name.startswith("test/")]

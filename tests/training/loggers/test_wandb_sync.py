@@ -37,6 +37,15 @@ def server() -> Iterator[Server]:
         yield found
 
 
+@pytest.fixture(autouse=True)
+def _service_of_a_parent() -> None:
+    """Start W&B's service here: commands that are started from here find it in their environment."""
+    import wandb
+
+    wandb.setup()
+    assert os.environ["WANDB_SERVICE"]
+
+
 def start(*overrides: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "seqbench", *RUN, *overrides], start_new_session=True)
 

@@ -30,12 +30,13 @@ from seqbench.models.unfold.fused import (
     run_fused,
 )
 from seqbench.models.unfold.loop import loop
+from seqbench.models.unfold.tokens import Projected, is_tokens
 from seqbench.models.unfold.valid import last_valid, like, reverse_valid
 
 
 def unfold(
     cell: Cell,
-    x: Float[Tensor, "B T F"] | tuple[Any, ...] | None,
+    x: Float[Tensor, "B T F"] | Int[Tensor, "B T"] | tuple[Any, ...] | None,
     state: State | None = None,
     *,
     lengths: Int[Tensor, " B"] | None = None,
@@ -50,8 +51,8 @@ def unfold(
 
     Args:
         cell: the step f.
-        x: the input; a pytree of tensors (B, T, …) if the cell takes one; None for a system without input,
-            [1], which then needs `state` and `steps`.
+        x: the input; a pytree of tensors (B, T, …) if the cell takes one, or tokens (B, T) if it reads these;
+            None for a system without input, [1], which then needs `state` and `steps`.
         state: the state before the first step; None for the cell's own initial state.
         lengths: valid steps of each row. After a row's last valid step its state does not change and its
             output is zero.
@@ -77,6 +78,9 @@ def unfold(
             raise ValueError("A system without input needs its first state and the number of steps.")
         outputs, state = loop(cell, None, state, None, steps=steps)
         return outputs[-1] if last else outputs.transpose(0, 1), state
+    if cell.reads_tokens and is_tokens(x):
+        x = _swapped(cell.project(_swapped(x)))
+        cell = Projected(cell, x)
     if reverse:
 
         def turned(parts: Any) -> Any:

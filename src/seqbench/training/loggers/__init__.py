@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from lightning.pytorch.loggers import CSVLogger, Logger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from matplotlib.figure import Figure
 
 from seqbench.errors import one_line, say
@@ -26,7 +26,7 @@ def restore(
 ) -> None:
     """Log the evaluations of a run that is resumed, if the logger does not keep them.
 
-    Lightning's CSV logger starts its file anew; its others append to what is there.
+    Of Lightning's loggers that for TensorBoard appends to what is there, and the others begin anew.
 
     Args:
         logger: a logger of the run.
@@ -36,7 +36,8 @@ def restore(
     if isinstance(logger, Dashboard):
         logger.resume(rows)
         return
-    for row in rows if isinstance(logger, CSVLogger) else unlogged:
+    lightnings = type(logger).__module__.startswith("lightning.")
+    for row in rows if lightnings and not isinstance(logger, TensorBoardLogger) else unlogged:
         log_row(logger, row)
 
 

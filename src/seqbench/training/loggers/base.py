@@ -57,6 +57,14 @@ class RunInfo:
         """What a reader calls the run: `lstm length=100 seed 3`."""
         return f"{self.label or self.group} seed {self.seed}"
 
+    @property
+    def legend(self) -> str:
+        """What charts call the configuration, and no other: `lstm length=100 (latch/lstm-1234abcd)`.
+
+        The label alone says what one command has varied, so that two configurations may have the same.
+        """
+        return f"{self.label} ({self.group})" if self.label else self.group
+
     def arguments(self) -> dict[str, Any]:
         """Return what the constructor of a logger may ask for, by name."""
         return {

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ import pandas as pd
 from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
 
-from seqbench.training.loggers.base import Dashboard, Ending, RunInfo, sections
+from seqbench.training.loggers.base import Dashboard, Ending, RunInfo, cut, sections
+
+#: The most bytes of a run's name.
+LONGEST = 200
 
 
 def trackio(info: RunInfo, save_dir: str, project: str = "seqbench") -> Logger:
@@ -36,14 +40,13 @@ def trackio(info: RunInfo, save_dir: str, project: str = "seqbench") -> Logger:
     client = _client(folder)
     if folder != client.utils.TRACKIO_DIR:
         raise ValueError(f"Trackio writes to {client.utils.TRACKIO_DIR} in this process, not to {folder}")
-    # Runs are found again by their names, and two sweeps may have a `lstm seed 0` each.
-    name = f"{info.name} {info.id.rpartition('-')[2]}"
+    name = _name(client, project, info)
     with redirect_stdout(io.StringIO()):
         run = client.init(
             project=project,
             name=name,
             group=info.group,
-            config=info.config | {"label": info.label},
+            config=info.config | {"label": info.legend},
             resume="allow",
             embed=False,
             auto_log_cpu=False,
@@ -60,6 +63,20 @@ def _check(project: str = "seqbench") -> None:
 
 
 trackio.check = _check  # type: ignore[attr-defined]
+
+
+def _name(client: Any, project: str, info: RunInfo) -> str:
+    """Return the name of a run, by which Trackio finds it again, and calls the folder of its pictures.
+
+    Two sweeps may have a `lstm seed 0` each, and another command than before may call a run otherwise.
+    """
+    end = f" seed {info.seed} {info.id.rpartition('-')[2]}"
+    with suppress(ValueError):  # there is no such project yet
+        if begun := [run.name for run in client.Api().runs(project) if run.name.endswith(end)]:
+            return str(begun[0])
+    text = re.sub(r"[/\\]", "_", (info.label or info.group) + end)
+    fits = (most for most in range(LONGEST, 0, -1) if len(cut(text, most).encode()) <= LONGEST)
+    return cut(text, next(fits))
 
 
 def _client(folder: Path) -> Any:
@@ -102,7 +119,9 @@ class TrackioRun(Dashboard, Logger):
         return str(self.experiment.name)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self.experiment.log(dict(metrics), step=self._logged_to + 1 + step if step is not None else None)
+        at = self._last if step is None else step
+        if at > self._logged_to:
+            self.experiment.log(dict(metrics), step=at)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         pass

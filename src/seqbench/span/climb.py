@@ -1,4 +1,4 @@
-"""The rounds of `seqbench span`: the next spans of all entrants are run together, until none is due."""
+"""The climb of `seqbench span`: each entrant's next spans are run, until none is due."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from seqbench.errors import reader_may_leave, say
+from seqbench.errors import say
 from seqbench.results.rendering.rows import duration
 from seqbench.results.spans.measured import Measured, at_span
 from seqbench.results.statistics.span import Outcomes
@@ -30,11 +30,13 @@ class Course:
         part: of the plan.
         results: of its runs that have ended, at each span.
         lacking: the spans that were tried and lack runs, with which: `2 runs, which failed`.
+        at_work: jobs of it that have not ended.
     """
 
     part: Part
     results: dict[int, list[Result]] = field(default_factory=dict)
     lacking: dict[int, str] = field(default_factory=dict)
+    at_work: int = 0
 
     @property
     def outcomes(self) -> Outcomes:
@@ -110,6 +112,9 @@ def check(plan: SpanPlan, timed: bool) -> dict[int, list[tuple[int, float]]] | N
 def measure(plan: SpanPlan) -> tuple[list[Course], int] | None:
     """Run what is due until nothing is; return how each part ended, and the exit code.
 
+    Each part climbs by itself: what it runs next waits for its own runs alone, so that no core is idle while
+    another part has a long run at work.
+
     Returns:
         None if a part was refused.
 
@@ -117,38 +122,39 @@ def measure(plan: SpanPlan) -> tuple[list[Course], int] | None:
         Stopped: the user has stopped it. Asked again, it goes on.
     """
     courses = [Course(part) for part in plan.parts]
-    codes = [0]
-    checked = False
-    while due := [(course, span, n) for course in courses for span, n in course.due().items()]:
-        # The longest first: what is left at the end is then short.
-        due.sort(key=lambda each: -each[1])
-        jobs = [course.part.job(i, span, n) for i, (course, span, n) in enumerate(due)]
-        facts = {job.number: known(job) for job in jobs}
-        left = [job for job in jobs if facts[job.number] is None]
-        if left and not checked:
-            checked = True
-            if check(plan, timed=False) is None:
-                return None
-        if left:
-            _announce(left)
-            sweep = Sweep([replace(job, number=i) for i, job in enumerate(left)], plan.folder / "logs")
-            run(sweep, replace(plan.launcher, show_test=False), lambda folder: None)
-            codes += sweep.codes
-            facts |= {job.number: sweep.facts.get(i) for i, job in enumerate(left)}
-        for job, (course, span, n) in zip(jobs, due, strict=True):
-            course.note(span, n, _results(facts[job.number], n))
-    incomplete = any(course.lacking for course in courses)
-    return courses, max(*codes, int(incomplete))
+    asked: list[tuple[Course, int, int]] = []  # course, span and runs of each job, by its number
 
+    def due(course: Course) -> list[Job]:
+        """Return the jobs of a part that come next, once all is taken in that was run before."""
+        while spans := course.due():
+            jobs = []
+            # The longest first: what is left at the end is then short.
+            for span, n in sorted(spans.items(), reverse=True):
+                job = course.part.job(len(asked), span, n)
+                if facts := known(job):
+                    course.note(span, n, _results(facts, n))
+                else:
+                    asked.append((course, span, n))
+                    jobs.append(job)
+            if jobs:
+                course.at_work = len(jobs)
+                return jobs
+        return []
 
-def _announce(jobs: Sequence[Job]) -> None:
-    """Print which spans come next."""
-    spans: dict[str, list[str]] = {}
-    for job in reversed(jobs):
-        name, _, span = job.label.rpartition(" at ")
-        spans.setdefault(name, []).append(span)
-    with reader_may_leave():
-        print("Next: " + "; ".join(f"{name} at {', '.join(its)}" for name, its in spans.items()))
+    def ended(job: Job) -> list[Job]:
+        """Take in a job that has ended; return those that follow from it."""
+        course, span, n = asked[job.number]
+        course.note(span, n, _results(sweep.facts.get(job.number), n))
+        course.at_work -= 1
+        return [] if course.at_work else due(course)
+
+    first = [job for course in courses for job in due(course)]
+    if first and check(plan, timed=False) is None:
+        return None
+    sweep = Sweep(first, plan.folder / "logs")
+    if first:
+        run(sweep, replace(plan.launcher, show_test=False), lambda folder: None, ended)
+    return courses, max([*sweep.codes, int(any(course.lacking for course in courses))])
 
 
 def _results(facts: Facts | None, n: int) -> list[Result] | None:

@@ -1,4 +1,4 @@
-"""The rounds of a staircase: what is run, what is read, and what an incomplete span does."""
+"""The climb of a staircase: what is run, what is read, and what an incomplete span does."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from seqbench.span import rounds
+from seqbench.span.climb import cost_lines, measure, measured
 from seqbench.span.cost import Costs
 from seqbench.span.plan import plan
-from seqbench.span.rounds import cost_lines, measure, measured
-from seqbench.sweeps.sweep import Sweep
 from tests.span.fake import Runner, solves_up_to
 
 TYPED = ["task=latch", "trainer.max_steps=1000", "logger=none"]
@@ -28,14 +26,16 @@ def ended(*typed: str) -> Any:
     return found
 
 
-def test_each_entrant_climbs_its_own_staircase_in_rounds_of_all(runner: Make) -> None:
+def test_each_entrant_climbs_its_own_staircase(runner: Make) -> None:
     made = runner(solves_up_to(rnn=30, gru=90))
     courses, code = ended("model=rnn,gru")
     assert code == 0
     assert spans_of(made, "rnn") == [10, 20, 28, 40, 80]
     assert spans_of(made, "gru") == [10, 20, 40, 80, 113, 160, 400]
     assert {k for *_, k in made.trained} == set(range(5)) and {*made.trained.values()} == {1}
-    assert made.rounds[0] == [f"{model} latch at {span}" for span in (20, 10) for model in ("rnn", "gru")]
+    assert made.asked[:4] == [f"{model} latch at {span}" for model in ("rnn", "gru") for span in (20, 10)]
+    # None waits for the runs of the other.
+    assert made.asked[4:6] == ["rnn latch at 80", "rnn latch at 40"]
     rnn, gru = measured(courses, Costs())
     assert 28 < rnn.fit.estimate < 40 and 80 < gru.fit.estimate < 113
     assert (rnn.spans[0].seeds, rnn.spans[0].solved_at) == (tuple(range(1_010_000, 1_010_005)), (20,) * 5)
@@ -75,16 +75,8 @@ def test_a_wide_interval_gets_more_seeds_where_the_rate_falls(runner: Make) -> N
     assert {*made.trained.values()} == {1}
 
 
-def test_more_seeds_that_are_refused_take_none_away(runner: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = runner(falls)
-
-    def refusing(sweep: Sweep, settings: Any, on_run: Any) -> None:
-        some = Sweep([job for job in sweep.jobs if job.config["n_seeds"] == 5], sweep.folder)
-        made(some, settings, on_run)
-        sweep.facts |= some.facts
-        sweep.codes += [1] * (len(sweep.jobs) - len(some.jobs))
-
-    monkeypatch.setattr(rounds, "run", refusing)
+def test_more_seeds_that_are_refused_take_none_away(runner: Make) -> None:
+    runner(falls).refuses = lambda job: job.config["n_seeds"] > 5
     courses, code = ended("model=rnn")
     assert code == 1 and {len(runs) for runs in courses[0].complete.values()} == {5}
     (rnn,) = measured(courses, Costs())
@@ -114,7 +106,7 @@ def test_a_span_that_lacks_a_run_does_not_count_and_is_tried_again(runner: Make)
     (rnn,) = measured(courses, Costs())
     assert rnn.lacking == ("rnn on latch at 40 lacks 1 run, which failed.",)
     assert [at.span for at in rnn.spans] == [10, 20, 80]
-    assert len(made.rounds) == 2
+    assert made.asked[-2:] == ["rnn latch at 80", "rnn latch at 40"] and len(made.asked) == 4
 
 
 def test_what_it_could_take_is_that_of_all_spans_with_the_most_seeds() -> None:
