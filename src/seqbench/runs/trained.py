@@ -46,7 +46,7 @@ class TrainedRun(NamedTuple):
 
         Returns:
             For each sequence its outputs on the scale of the targets, see `Target.probabilities`: (O,), or
-            (T, O) if there is one at each step.
+            (T, O) if there is one at each step. Of classes from a `RidgeReadout` only the order counts.
 
         Raises:
             DataError: a sequence is none that the task could have, or there is none.
