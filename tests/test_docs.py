@@ -59,7 +59,8 @@ WITH_DASHBOARD = "seqbench task=adding model=lstm"
 WHOLE = ("task=g2p", "task=words", "task=text", "task=ptb_char", "task=ptb_word")
 WHOLE += ("task=table", "task=uea", "task=japanese_vowels")
 #: What trains the run that the page on data predicts with.
-TRAINED = "seqbench task=table task.path=data/patients.csv task.id=patient task.target=outcome model=gru"
+TRAINED = "seqbench task=table task.path=data/patients.csv task.id=patient task.target=outcome"
+TRAINED += " batch_size=8 model=gru"
 #: The commands that take more than a few seconds.
 SLOW = "slurm|seqbench search|span task|long_dependency|seqbench dashboard|trackio|--format html|--figures"
 #: What this machine need not have.
@@ -148,6 +149,7 @@ def test_every_command_runs(command: str, monkeypatch: pytest.MonkeyPatch) -> No
     ):
         store(Path("runs"), result())
         store(Path("runs"), result(model="gru"))
+        store(Path("runs"), result(task="table"))
     if command.startswith("seqbench predict"):
         assert run(TRAINED, monkeypatch) == 0
     if "import" in command:

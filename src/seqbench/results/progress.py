@@ -142,8 +142,8 @@ def _finite(values: pd.Series[float]) -> NDArray[np.float64]:
 
 
 def _trained(frame: pd.DataFrame) -> list[Row]:
-    """Return the rows of cells at their training length that have runs."""
-    return [row for row in records(frame) if row["length"] == row["train_length"] and row["seeds"]]
+    """Return the rows of cells at their training length whose runs count as solved or not."""
+    return [row for row in records(frame) if row["seeds"] and isinstance(row["solved_at"], list)]
 
 
 @contextmanager

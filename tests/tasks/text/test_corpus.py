@@ -57,9 +57,9 @@ def test_a_split_with_nothing_to_predict_is_refused():
 def test_the_cache_is_by_content(monkeypatch):
     first = made("abcdabcdaabb")
     folders = {*CACHE.iterdir()}
-    monkeypatch.setattr(module, "_make", None)  # nothing is made again
-    assert made("abcdabcdaabb", name="elsewhere").digest == first.digest
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_make", None)  # nothing is made again
+        assert made("abcdabcdaabb", name="elsewhere").digest == first.digest
     changed = made("abcdabcdaabc")
     assert changed.digest != first.digest
     assert len({*CACHE.iterdir()} - folders) == 1

@@ -17,8 +17,7 @@ from seqbench.results.labels import label_runs
 from seqbench.results.numbers import MISSING, measured
 from seqbench.results.rendering.rows import duration
 from seqbench.runs.places import PlacedRun
-from seqbench.runs.result import Result
-from seqbench.runs.selection import Configured
+from seqbench.runs.result import Configured, Result
 
 #: What each state means to a reader, in the order of the page.
 STATES = {

@@ -18,7 +18,7 @@ def step_panels(comparison: Comparison) -> list[Panel]:
     """
     frame = comparison.frame
     models = sorted(frame["model"].unique())
-    trained = [row for row in records(frame) if row["length"] == row["train_length"] and row["seeds"]]
+    trained = [row for row in records(frame) if row["seeds"] and isinstance(row["solved_at"], list)]
     if not trained:
         return []
     shares: dict[tuple[str, int, str], list[Row]] = {}
