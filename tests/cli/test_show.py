@@ -115,7 +115,7 @@ def test_every_task_can_be_shown(seqbench, preset):
     said = seqbench("show", f"task={preset}")
     if noted("task", preset, "Data"):
         assert said.code == 2 and said.err.count("\n") == 1
-        assert any(way in said.err for way in ("seqbench data --get", "put", "hub"))
+        assert any(way in said.err for way in ("seqbench data --get", "put", "hub", "task.path="))
     else:
         assert said.code == 0, said.err
         assert "Validation sequence 0" in said.out and "\nbaseline " in said.out and "\nsolved " in said.out
