@@ -250,6 +250,11 @@ def test_the_catalogues_have_every_preset_and_no_other(page: str, group: str) ->
     assert sorted(named) == sorted(preset_names(group))
 
 
+def test_the_changelog_counts_the_presets() -> None:
+    for group in ("model", "task"):
+        assert f"- **{group.title()}s**: {len(preset_names(group))} presets." in PAGES["CHANGELOG.md"]
+
+
 def test_the_figures_of_speed_are_those_of_its_page() -> None:
     measured = json.loads((ROOT / "results" / "speed.json").read_text())["headline"]
     alone = {

@@ -14,13 +14,15 @@ import seqbench as package
 from tests.cli.conftest import Said
 
 DATA = Path(__file__).parents[2] / "docs" / "example" / "data"
-SMALL = ["trainer.max_steps=2", "trainer.eval_every=1", "logger=none", "model=gru", "model.hidden_size=4"]
+SMALL = ["trainer.max_steps=2", "trainer.eval_every=1", "logger=none", "model.hidden_size=4"]
 TABLE = ["task=table", f"task.path={DATA / 'patients.csv'}", "task.id=patient", "task.time=hour"]
 Run = Callable[..., Said]
 
 
 def trained(*typed: str) -> str:
-    (run,) = package.train(package.compose([*typed, *SMALL, "batch_size=8", "trainer.progress=false"]))
+    (run,) = package.train(
+        package.compose(["model=gru", *typed, *SMALL, "batch_size=8", "trainer.progress=false"])
+    )
     return f"runs/{run.task}/{run.model}-{run.hash}/seed-0"
 
 
@@ -71,6 +73,18 @@ def test_other_tasks_take_a_sequence_a_line(seqbench: Run) -> None:
     assert [row["sequence"] for row in found] == ["0", "1"] and {*found[0]} == {"sequence", "prediction"}
 
 
+def test_an_answer_that_is_a_sequence_is_one_row(seqbench: Run) -> None:
+    folder = trained(
+        "task=reverse", "model=seq2seq", "task.length=3", "task.eval_lengths=[3]", "task.eval_size=4"
+    )
+    Path("new.txt").write_text("3 0 7\n[1, 2]\n")
+    found = rows(seqbench("predict", folder, "new.txt"))
+    answers = package.load_run(folder).answer(["3 0 7", [1, 2]])
+    assert found == [{"sequence": str(i), "prediction": answer} for i, answer in enumerate(answers)]
+    said = seqbench("predict", folder, "new.txt", "--probabilities")
+    assert said.code == 2 and said.err.startswith("seqbench: --probabilities are of classes, and")
+
+
 def test_faults_are_one_sentence(seqbench: Run) -> None:
     folder = trained(*TABLE, "task.target=outcome")
     Path("few.csv").write_text("patient,hour,hr,sex\na,0,70,m\n")
@@ -84,6 +98,12 @@ def test_faults_are_one_sentence(seqbench: Run) -> None:
         assert said.code == 2 and sentence in said.err and said.err.count("\n") == 1, said.err
     latch = trained("task=latch", "task.length=4", "task.eval_size=8")
     Path("words.txt").write_text("a b c\n")
-    said = seqbench("predict", latch, "words.txt")
-    assert said.code == 2 and "words.txt line 1 is no list of JSON, such as" in said.err
+    Path("deep.txt").write_text("[" * 100_000)
+    for file, sentence in (
+        ("words.txt", "words.txt line 1 is no list of JSON, such as"),
+        ("deep.txt", "deep.txt line 1 is no list of JSON: maximum recursion depth"),
+        ("none.txt", "none.txt cannot be read: No such file or directory."),
+    ):
+        said = seqbench("predict", latch, file)
+        assert said.code == 2 and sentence in said.err and said.err.count("\n") == 1, said.err
     assert seqbench("predict", "runs", "words.txt").code == 2

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqbench.cli.arguments import Arguments
 from seqbench.config.trust import allow
-from seqbench.errors import StoreError, reader_may_leave
+from seqbench.errors import ConfigError, StoreError, reader_may_leave
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 What a trained run makes of new sequences, as CSV: a row for each sequence, or for each step if the task has a
-target there.
+target there. An answer that is a sequence itself is one row.
 
   seqbench predict runs/table/gru-1234abcd/seed-0 new.csv --probabilities
 
@@ -36,6 +36,7 @@ def main(argv: list[str]) -> int:
     Raises:
         StoreError: the folder is not that of a trained run, or the output cannot be written.
         DataError: the file cannot be read, or holds what the task cannot have.
+        ConfigError: probabilities are asked for, and an answer is a sequence.
     """
     parser = Arguments(
         "seqbench predict", description=DESCRIPTION, formatter_class=RawDescriptionHelpFormatter
@@ -52,11 +53,15 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     from seqbench.runs.trained import load_run
+    from seqbench.tasks.translation.base import Sequences
 
     run = load_run(args.folder, allow(args.allow))
+    answers = isinstance(run.task.targets, Sequences)
+    if answers and args.probabilities:
+        raise ConfigError("--probabilities are of classes, and the answers of this task are sequences.")
     new = run.task.read_file(Path(args.file))
     header, body = _heading(run.task, args.probabilities), run.outputs(new.given)
-    per_step = run.task.targets.per_step
+    per_step = run.task.targets.per_step and not answers
     rows = _rows(run.task, new.names, new.steps if per_step else None, body, args.probabilities)
     first = [*new.headings] if per_step else [new.headings[0]]
     if args.out is None:

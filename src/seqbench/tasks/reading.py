@@ -43,7 +43,9 @@ def lines(path: Path, tokens: bool) -> list[Any]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
         raise DataError(f"{path} cannot be read: {one_line(error)}.") from error
     found: list[Any] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -53,7 +55,7 @@ def lines(path: Path, tokens: bool) -> list[Any]:
             try:
                 found.append(json.loads(line))
                 continue
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 if not tokens:
                     raise DataError(f"{path} line {number} is no list of JSON: {one_line(error)}.") from error
         elif not tokens:
