@@ -96,6 +96,9 @@ def test_a_target_may_be_at_each_step_and_missing_there(table: Make) -> None:
 def test_one_series_is_forecast_and_no_example_reaches_into_another_split(table: Make) -> None:
     text = "t,x\n" + "".join(f"{t},{t * t}\n" for t in range(100))
     task = table(text, time="t", target="x", ahead=3, window=8)
+    assert task.about()["puts out"] == "x, at each step, 3 steps ahead"
+    one = table(text, time="t", target="x", ahead=1, window=8)
+    assert one.about()["puts out"] == "x, at each step, 1 step ahead"
     (mean,), (scale,) = task.targets.mean, task.targets.scale  # type: ignore[attr-defined]
     seen: dict[str, set[int]] = {}
     for split in ("train", "validation", "test"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seqbench.data.tables import splits as dividing
+from seqbench.tasks.specs import counted
 from seqbench.tasks.tabular.targets import Numbers
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def about(task: Table) -> dict[str, str]:
 def _target_in_words(task: Table) -> str:
     target = task.prepared.target
     when = "at each step" if target.per_step else "once a sequence"
-    ahead = f", {task.columns.ahead} steps ahead" if task.columns.ahead else ""
+    ahead = f", {counted(task.columns.ahead, 'step')} ahead" if task.columns.ahead else ""
     if isinstance(target, Numbers):
         return f"{', '.join(target.names)}, {when}{ahead}"
     names = list(task.prepared.its.targets)
