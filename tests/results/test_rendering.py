@@ -200,14 +200,18 @@ def test_latex_has_a_sign_or_the_code_of_every_character() -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
 def test_latex_compiles_whatever_models_and_tasks_are_called(tmp_path: Path) -> None:
     results = [
-        run("t\u65e5_%", name, seed=seed, solved_when="\u2264 1 % \u2013 \u201cq\u201d")
+        run("t\u65e5_%", name, n, seed, solved_when="\u2264 1 % \u2013 \u201cq\u201d")
         for name in NAMES
+        for n in (20, 50, 100)
         for seed in range(3)
     ]
-    packages = r"\documentclass[landscape]{article}\usepackage{booktabs}\textheight=60cm\begin{document}"
+    packages = (
+        r"\documentclass[twocolumn]{article}\usepackage{booktabs,graphicx}\textheight=60cm\begin{document}"
+    )
     (tmp_path / "page.tex").write_text(f"{packages}\n{to_latex(compare(results))}\n\\end{{document}}\n")
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     ended = subprocess.run(words, cwd=tmp_path, capture_output=True, check=False)
+    assert b"Overfull" not in ended.stdout, "no table runs off the page"
     assert ended.returncode == 0, ended.stdout.decode(errors="replace")[-2000:]
 
 

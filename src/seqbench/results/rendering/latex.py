@@ -54,6 +54,8 @@ ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0
 LETTERS = "ßæœøłÆŒØŁı"
 #: The most characters of a task in the name of a file or of a label.
 LONGEST_STEM = 100
+#: What makes a table no wider than the text.
+FITTED = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
 #: What the caption of a table says of bold type.
 BOLD = (
     "Bold: at each length the best median of the test metric, "
@@ -64,9 +66,11 @@ BOLD = (
 def to_latex(comparison: Comparison) -> str:
     r"""Return the comparison as one LaTeX table for every task, with its legend in its caption.
 
-    The preamble needs \usepackage{booktabs}. The table of a task has the label `tab:` and its name,
-    `tab:adding`, where characters other than letters and digits read `-`; a number follows where two tasks
-    would have the same. Bold type marks the best median at each length, see `best`; the caption says so.
+    The preamble needs \usepackage{booktabs,graphicx}. A table is as wide as the text, over both columns where
+    there are two, and is made smaller where its lengths do not fit. That of a task has the label `tab:` and
+    its name, `tab:adding`, where characters other than letters and digits read `-`; a number follows where
+    two tasks would have the same. Bold type marks the best median at each length, see `best`; the caption
+    says so.
     """
     parts = []
     used: set[str] = set()
@@ -86,10 +90,14 @@ def to_latex(comparison: Comparison) -> str:
             caption=escape(caption),
             label=f"tab:{stem}",
             position_float="centering",
+            environment="table*",
         )
         head, rule, body = latex.partition("\\midrule\n")
         rows = body.replace(" \\\\\n", " \\\\ \\addlinespace\n")
-        parts.append(head + rule + rows.replace(" \\addlinespace\n\\bottomrule", "\n\\bottomrule"))
+        whole = head + rule + rows.replace(" \\addlinespace\n\\bottomrule", "\n\\bottomrule")
+        before, tabular, after = whole.partition("\\begin{tabular}")
+        inside, end, below = after.rpartition("\\end{tabular}")  # cells have tables too
+        parts.append(f"{before}{FITTED}{tabular}{inside}{end}}}{below}")
     return "\n".join(parts)
 
 
