@@ -85,7 +85,7 @@ def test_each_data_set_has_a_mirror_and_a_task(pinned: Path) -> None:
 
 def test_a_data_set_that_is_in_no_archive_is_named(pinned: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"task\.name=Tow is not in ucr, which has One, Two\. Did you mean 'Two'"
+        ConfigError, match=r"task\.name=Tow is not in ucr\. Did you mean 'Two'\? `seqbench data ucr` names"
     ):
         Archive("Tow", data_dir=pinned)
     with pytest.raises(ConfigError, match=r"task\.archive=uci must be one of ucr, uea"):

@@ -48,7 +48,8 @@ class Archive(Table):
         names = ARCHIVES[archive].names
         if name not in names:
             raise ConfigError(
-                f"task.name={name} is not in {archive}, which has {', '.join(names)}.{nearest(name, names)}"
+                f"task.name={name} is not in {archive}.{nearest(name, names)} "
+                f"`seqbench data {archive}` names the {len(names)} that are."
             )
         super().__init__(
             dataset=f"{archive}/{name}",
