@@ -219,7 +219,7 @@ def test_no_page_scrolls_sideways(browser: Any, pages: dict[str, str], name: str
 
 def test_a_command_that_cannot_be_copied_is_selected(browser: Any, pages: dict[str, str]) -> None:
     seen = Seen(browser, pages["quickstart"])
-    seen.page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('it may not be'))")
+    seen.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
     seen.page.locator("#every .open:visible").first.click()
     seen.page.locator(".details button", has_text="Copy").click()
     seen.page.wait_for_function("getSelection().toString().startsWith('seqbench task=temporal_order model=')")
@@ -232,6 +232,10 @@ def test_the_page_of_two_thousand_runs_is_small_and_works(browser: Any, pages: d
     seen = Seen(browser, pages["many"])
     seen.page.locator("[data-filter=every]").fill("task_03 gru_chrono 100")
     assert seen.texts("[data-count=every]") == ["5 of 2,000 runs"]
+    seen.page.locator("[data-filter=every]").fill("")
+    assert len(seen.texts("#every tbody tr")) == 60
+    seen.page.locator("[data-more=every]").click()
+    assert seen.page.locator("#every tbody tr:not([hidden])").count() == 2000
     seen.page.locator("#task").select_option("task_03")
     scroll_through(seen.page)
     assert len(seen.texts("#board tbody tr")) == 21

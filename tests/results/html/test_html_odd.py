@@ -265,3 +265,14 @@ def test_a_long_list_of_tasks_is_counted_in_the_title(tmp_path: Path) -> None:
 def test_more_models_than_a_matrix_holds_are_told_what_would_do() -> None:
     (found,) = matrices([run(model=f"m{k}") for k in range(17)])
     assert not found.of_lengths and "17 models are too many" in found.notes[0] and "--model" in found.notes[0]
+
+
+def test_no_more_rows_are_laid_out_than_are_shown_at_first(tmp_path: Path) -> None:
+    """Of 2,000 runs the others were most of the time that the page took to open."""
+    results = [run(model=f"m{k}", seed=s, solved_when=None) for k in range(45) for s in range(2)]
+    its = page(tmp_path / "site", write(tmp_path / "runs", results))
+    board, every = (
+        its.text.partition(f'id="{name}"')[2].partition("</table>")[0] for name in ("board", "every")
+    )
+    assert [table.count(" hidden>") for table in (board, every)] == [45 - 40, 90 - 60]
+    assert "<noscript><style>tbody tr[hidden]" in its.text, "without scripts all rows are there"

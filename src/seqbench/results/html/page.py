@@ -54,6 +54,9 @@ MARKS = {
 STROKES = {"-": "none", "--": "5 3", "-.": "6 2 1.5 2", ":": "1.5 2.5"}
 
 
+#: The most rows of a table that are laid out before a reader asks for all: of 2,000 runs they would be most of
+#: the time that the page takes to open.
+LIMITS = {"board": 40, "every": 60}
 #: The longest list of tasks in the title, in letters.
 LONGEST_LIST = 60
 
@@ -137,6 +140,7 @@ def to_html(content: Content) -> str:
         models=models,
         keys={model: _key(model, models) for model in {*models, *(model for _, model in content.spans)}},
         headline=headline(comparison, content.spans, content.ranked),
+        limits=LIMITS,
         columns=columns(board, content.summaries),
         leaderboard=board,
         legend=legend(replace(comparison, published={}, notes={})),
