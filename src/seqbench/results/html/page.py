@@ -54,8 +54,8 @@ MARKS = {
 STROKES = {"-": "none", "--": "5 3", "-.": "6 2 1.5 2", ":": "1.5 2.5"}
 
 
-#: The most rows of a table that are laid out before a reader asks for all: of 2,000 runs they would be most of
-#: the time that the page takes to open.
+#: The most rows of a table that are laid out before a reader asks for all: those of 2,000 runs would be most
+#: of the time that the page takes to open.
 LIMITS = {"board": 40, "every": 60}
 #: The longest list of tasks in the title, in letters.
 LONGEST_LIST = 60
