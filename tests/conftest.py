@@ -35,6 +35,7 @@ from seqbench.config import trust
 from seqbench.config.presets import GROUPS, SUBGROUPS
 from seqbench.data.cmudict import write_entries
 from seqbench.data.source import mirror_file
+from seqbench.data.text_packages import write_texts
 from seqbench.errors import say_once
 from seqbench.models import Cell, unfold
 from seqbench.tasks.base import Task
@@ -72,6 +73,16 @@ def dictionary() -> None:
         path = mirror_file("cmudict", split, "data")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_entries(its, path)
+
+
+@pytest.fixture
+def treebank() -> None:
+    """Put a small text where the Penn Treebank's mirror would lie, data/ptb."""
+    rows = [f"{a} {b} {a}{b} N" for a, b in itertools.product("abcdefghij", "klmnopqrstuvwxyz")] * 6
+    for split in ("train", "validation", "test"):
+        path = mirror_file("ptb", split, "data")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_texts(rows if split == "train" else rows[:60], "sentence", path)
 
 
 @pytest.fixture

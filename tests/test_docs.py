@@ -19,8 +19,10 @@ import yaml
 from seqbench.cli import main, watch
 from seqbench.cli.dispatch import NAMES
 from seqbench.config.presets import preset_names
+from seqbench.data.archives import Series, write_series
 from seqbench.data.images import write_images
 from seqbench.data.source import mirror_file
+from seqbench.data.uea import SOURCE as UEA
 from tests.runs.handmade import result, store
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +56,11 @@ SMALL = ["trainer.max_steps=2", "trainer.eval_every=1", "n_seeds=1"]
 #: The command that logs to a dashboard here as for a reader; opening one takes most of a short run.
 WITH_DASHBOARD = "seqbench task=adding model=lstm"
 #: Tasks of which all data are evaluated.
-WHOLE = ("task=g2p", "task=words")
+WHOLE = ("task=g2p", "task=words", "task=text", "task=ptb_char", "task=ptb_word")
+WHOLE += ("task=table", "task=uea", "task=japanese_vowels")
+#: What trains the run that the page on data predicts with.
+TRAINED = "seqbench task=table task.path=data/patients.csv task.id=patient task.target=outcome"
+TRAINED += " batch_size=8 model=gru"
 #: The commands that take more than a few seconds.
 SLOW = "slurm|seqbench search|span task|long_dependency|seqbench dashboard|trackio|--format html|--figures"
 #: What this machine need not have.
@@ -66,7 +72,9 @@ INSTEAD = {
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary: None) -> Iterator[None]:
+def surroundings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary: None, treebank: None
+) -> Iterator[None]:
     """Put what the pages speak of into the empty folder: the example, data, a preset, results."""
     shutil.copytree(EXAMPLE, ".", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     rng = np.random.default_rng(0)
@@ -76,6 +84,12 @@ def surroundings(tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary:
         images = rng.integers(256, size=(count, 28, 28), dtype=np.uint8)
         labels = np.arange(count, dtype=np.uint8) % 10
         write_images(images, labels, [str(i) for i in range(10)], path, lambda _: None)
+    for name in UEA.names:
+        for split in ("train", "test"):
+            path = mirror_file(f"uea/{name}", split, "data")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_series([Series([[0.1 * i, 0.2]] * 2, str(i % 2)) for i in range(100)], path)
+    Path("book.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 2000, encoding="utf-8")
     Path("presets/model/mine.yaml").write_text(blocks("yaml", "docs/extending.md")[0])
     Path("results").mkdir()
     for name in ("search", "quickstart"):
@@ -107,6 +121,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
             words.append("task.length=20")
         if not {*WHOLE} & {*words}:
             words.append("task.validation_size=20" if "mnist" in command else "task.eval_size=20")
+    words = [str(sorted(Path().glob(word))[0]) if "*" in word else word for word in words]
     if "--watch" in words:
         monkeypatch.setattr(watch, "sleep", lambda _: signal.raise_signal(signal.SIGINT))
     monkeypatch.setattr(sys, "argv", words)
@@ -134,6 +149,9 @@ def test_every_command_runs(command: str, monkeypatch: pytest.MonkeyPatch) -> No
     ):
         store(Path("runs"), result())
         store(Path("runs"), result(model="gru"))
+        store(Path("runs"), result(task="table"))
+    if command.startswith("seqbench predict"):
+        assert run(TRAINED, monkeypatch) == 0
     if "import" in command:
         run(command.replace("import", "export"), monkeypatch)
     assert run(command, monkeypatch) == 0
@@ -230,6 +248,11 @@ def test_the_catalogues_have_every_preset_and_no_other(page: str, group: str) ->
     rows = re.findall(r"^\| (`[a-z0-9_]+`(?:, `[a-z0-9_]+`)*) \|", PAGES[page], re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     assert sorted(named) == sorted(preset_names(group))
+
+
+def test_the_changelog_counts_the_presets() -> None:
+    for group in ("model", "task"):
+        assert f"- **{group.title()}s**: {len(preset_names(group))} presets." in PAGES["CHANGELOG.md"]
 
 
 def test_the_figures_of_speed_are_those_of_its_page() -> None:

@@ -31,6 +31,16 @@ def test_the_wheel_holds_every_preset(wheel: Path) -> None:
     assert not any(name.startswith("hydra_plugins/__init__") for name in names)
 
 
+def test_the_description_has_no_link_into_the_repository(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
+        head, _, text = file.read(name).decode().partition("\n\n")
+    assert "Description-Content-Type: text/markdown" in head
+    assert "seqbench measures which sequence model" in text and "## Five examples" in text
+    assert "- Runs: a run and its keys" in text, "the name of a page stays"
+    assert "](" not in text and "Four models of 10,000 parameters" not in text
+
+
 @pytest.mark.slow
 def test_the_wheel_runs_elsewhere_and_finds_own_presets(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"

@@ -223,6 +223,7 @@ def test_bad_input_of_memory_is_one_sentence(analyse, copying):
     refused("--row=6 is not in the test set; give 0 to 5.", "--run", run, "--row", "6")
     refused("--row=-1 is not in the test set; give 0 to 5.", "--run", run, "--row=-1")
     refused("--length=0: task.eval_lengths=0 is too short for this task", "--run", run, "--length", "0")
+    refused("--length=1000000000: task.eval_size=6 makes a test set of", "--run", run, "--length", 10**9)
     refused("nowhere is not the folder of a trained run", "--run", "nowhere")
     refused("cannot write /proc/nowhere", "--run", run, "--out", "/proc/nowhere")
 
@@ -262,6 +263,15 @@ def test_bptt_prints_a_line_for_each_gradient(analyse):
     differences = [float(line[-1]) for line in printed if line and line[0] in {*"hcbVWU"}]
     assert len(differences) == 6 and max(differences) < 1e-12
     assert "rnn, seed 4. L is the sum of the losses of 4 sequences of 6 steps" in " ".join(said.out.split())
+
+
+def test_bptt_looks_into_one_model(analyse):
+    said = analyse("bptt", *SMALL_COPY, "model.hidden_size=3", "model.cell.recurrent_init=0.5,1.0")
+    assert said.code == 2 and not said.out
+    assert said.err == (
+        "seqbench: bptt looks into one model; choose among rnn (recurrent_init=0.5), rnn "
+        "(recurrent_init=1.0).\n"
+    )
 
 
 def test_influence_and_states_take_the_first_seed_of_each_model(analyse):

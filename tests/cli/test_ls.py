@@ -25,6 +25,18 @@ def test_groups_are_named_in_singular_or_plural(capsys):
     assert headings == ["task=", "callbacks=", "logger="]
     with pytest.raises(ConfigError, match=r"There is no group 'modles'\. Did you mean 'model'\?"):
         main(["modles"])
+    with pytest.raises(ConfigError, match=r"experiment, model/readout, search\.$"):
+        main(["nothing"])
+
+
+def test_several_tables_have_headings(seqbench):
+    lines = seqbench(
+        "ls", "optims", "model/readout", "search", "callbacks", "--format", "md"
+    ).out.splitlines()
+    headings = ["## optim", "## model/readout", "## search", "## callbacks"]
+    assert [line for line in lines if line.startswith("#")] == headings
+    one = seqbench("ls", "optims", "--format", "md").out
+    assert one.startswith("| preset | what it is |") and "#" not in one
 
 
 def test_groups_of_a_part_are_listed(seqbench):

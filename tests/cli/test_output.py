@@ -34,11 +34,20 @@ def test_a_stream_without_utf8_gets_question_marks():
 def test_a_reader_that_leaves_is_no_error():
     said = command("set -o pipefail; seqbench ls | head -1; echo ${PIPESTATUS[0]}")
     assert said.stdout.split() == [b"task=", b"0"] and said.stderr == b""
+    said = command("seqbench show task=latch model=rnn | true; echo ${PIPESTATUS[0]}")
+    assert said.stdout.split() == [b"0"] and said.stderr == b""
 
 
 def test_closed_streams_are_no_error():
     said = command("seqbench ls >&-; echo $?; seqbench foo 2>&-; echo $?; seqbench foo >&- 2>&-; echo $?")
     assert said.stdout.split() == [b"0", b"2", b"2"] and said.stderr == b""
+
+
+@pytest.mark.parametrize("words", ["ls", "--help", "show task=latch"])
+def test_a_full_disk_is_one_sentence(words):
+    said = command(f"seqbench {words} > /dev/full")
+    assert said.returncode == 1
+    assert said.stderr == b"seqbench: cannot write the output: No space left on device.\n"
 
 
 @pytest.mark.parametrize(

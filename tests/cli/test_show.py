@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seqbench.config.presets import noted, preset_names
+from seqbench.runs import memory
 
 
 def test_a_task_and_a_model_with_what_was_typed(seqbench):
@@ -44,6 +45,11 @@ def test_a_model_alone_is_shown_at_a_task_that_it_takes(seqbench):
     assert "Validation" not in said.out
 
 
+def test_one_is_singular(seqbench):
+    said = seqbench("show", "model=output_rnn", "model.hidden_size=3")
+    assert "\nstate         1 number for one sequence\n" in said.out
+
+
 def test_a_task_without_its_data_says_how_to_get_them(seqbench):
     said = seqbench("show", "task=mnist_rows")
     assert said.code == 2 and "seqbench data --get mnist" in said.err
@@ -69,11 +75,38 @@ def test_tokens_have_their_names(seqbench):
         (["task=latch", "task.eval_size=3", "--sample", "4"], "--sample=4 is more than the 3 validation"),
         (["task=latch", "--sample", "-1"], "--sample=-1 is no number of examples."),
         (["task=latch", "model=memn2n"], "The model memn2n takes story tasks"),
+        (["task=latch", "model=lstm", "model.hidden_size=0"], "model.hidden_size=0 leaves no unit"),
     ],
 )
-def test_what_cannot_be_shown_is_refused(seqbench, words, reason):
+def test_what_cannot_be_shown_is_refused_before_the_first_line(seqbench, words, reason):
     said = seqbench("show", *words)
-    assert said.code == 2 and reason in said.err and said.err.count("\n") == 1
+    assert said.code == 2 and reason in said.err and said.err.count("\n") == 1 and not said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["task=latch", "task.length=1000000000"], "task.length=1000000000 make a batch of 256 GB,"),
+        (["task=latch", "task.eval_size=1e9"], "task.eval_size=1000000000 makes a test set of 200 GB at"),
+        (["model=lstm", "model.hidden_size=50000"], "model.hidden_size=50000 makes a model that takes "),
+    ],
+)
+def test_what_does_not_fit_in_memory_is_not_made(seqbench, monkeypatch, words, reason):
+    monkeypatch.setattr(memory, "free_memory", lambda: 10**9)
+    said = seqbench("show", *words)
+    assert said.code == 2 and reason in said.err and not said.out
+
+
+@pytest.mark.parametrize("columns", [40, 19, 9, 1])
+def test_a_narrow_terminal_breaks_lines_and_gets_all(seqbench, monkeypatch, columns):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("LINES", "30")
+    said = seqbench("show", "task=latch", "task.length=30", "task.eval_size=2", "model=rnn")
+    assert said.code == 0, said.err
+    lines = said.out.splitlines()
+    plot = [line for line in lines if "┤" in line]
+    assert len(plot) == 2 and max(map(len, plot)) <= 40
 
 
 @pytest.mark.slow
@@ -82,7 +115,7 @@ def test_every_task_can_be_shown(seqbench, preset):
     said = seqbench("show", f"task={preset}")
     if noted("task", preset, "Data"):
         assert said.code == 2 and said.err.count("\n") == 1
-        assert any(way in said.err for way in ("seqbench data --get", "put", "hub"))
+        assert any(way in said.err for way in ("seqbench data --get", "put", "hub", "task.path="))
     else:
         assert said.code == 0, said.err
         assert "Validation sequence 0" in said.out and "\nbaseline " in said.out and "\nsolved " in said.out

@@ -67,6 +67,13 @@ def test_a_hostile_value_is_one_word_and_one_value() -> None:
     assert word == r"+task.note='\'; rm -rf ~ #'"
 
 
+@pytest.mark.parametrize("model", [{"readout": "x"}, {"readout": [1]}, {"readout": {"_target_": ["a"]}}])
+def test_a_readout_that_is_none_is_typed_as_it_is(model: dict[str, object]) -> None:
+    config = plain([])
+    config["model"] = model
+    assert "model.readout" in str(command(config))
+
+
 def test_without_its_preset_there_is_no_command() -> None:
     config = plain([])
     config["preset"]["model"] = "mine"

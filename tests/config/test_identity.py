@@ -35,6 +35,7 @@ from seqbench.errors import ConfigError
 from seqbench.models.feedback import Feedback
 from seqbench.models.model import Model
 from seqbench.models.unfold import Cell, StateOf
+from seqbench.models.unfold.tokens import Projected
 from seqbench.tasks.base import Task
 from seqbench.training.execution_mode import execution_mode
 from seqbench.training.seed_stack import ELEMENTWISE
@@ -44,7 +45,7 @@ LEDGER = Path(module.__file__).with_name("frozen_defaults.json")
 #: The hashes of presets, as of when each was new.
 HASHES = Path(__file__).with_name("hashes.json")
 #: Cells and models that are made by others and not named by a configuration.
-HELPERS = (Model, Feedback, StateOf)
+HELPERS = (Model, Feedback, Projected, StateOf)
 #: Every frozen default, as of when it was new: a line is added and never changed.
 FROZEN = Path(__file__).with_name("frozen_defaults.txt")
 #: Defaults that the code has changed since they were frozen: Class.parameter -> the default now.

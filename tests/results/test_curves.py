@@ -95,6 +95,18 @@ def test_the_median_over_seeds_keeps_the_last_value_of_a_run_and_knows_the_worst
     assert len(panel.get_lines()) == 5 + 1 and len(panel.collections) == 1
 
 
+def test_curves_without_a_number_that_can_be_drawn(tmp_path: Path) -> None:
+    for losses in ([math.nan, math.nan], [math.inf, 1e308], [0.0, -1.0]):
+        place = tmp_path / str(losses[0])
+        for seed in range(3):
+            store(place, run(seed=seed), losses)
+        metrics = shown_metrics(read_places([place], print))
+        shown = of_metrics(seqbench.load_curves(place), metrics)
+        figure = draw_curves(shown, over_seeds(shown, metrics), metrics)
+        figure.draw_without_rendering()
+        assert figure.axes[0].get_yscale() == "linear"
+
+
 def test_quantities_of_training_have_names_too(runs_dir: Path) -> None:
     runs = read_places([runs_dir], print)
     curves = seqbench.load_curves(runs_dir)

@@ -1,5 +1,6 @@
 """The figure shows the numbers of the comparison."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from seqbench.errors import StoreError
 from seqbench.results.figures import draw, literal, save, save_as
 from seqbench.results.frame import compare
+from seqbench.results.progress import draw_steps
 from seqbench.tasks.metrics import Metric, share
 
 
@@ -107,9 +109,33 @@ def test_missing_values_are_not_drawn() -> None:
     assert [set(lines(panel)) for panel in figure.axes] == [set(), {"lstm"}, set(), {"baseline"}]
 
 
-def test_missing_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot write"):
-        save(draw(compare([run()]).frame), tmp_path / "none" / "x")
+def test_a_figure_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StoreError, match=r"cannot write .*file/x\.svg: "):
+        save(draw(compare([run()]).frame), tmp_path / "file" / "x")
+    (tmp_path / "x.png").mkdir()
+    with pytest.raises(StoreError, match=r"cannot write .*x\.png: Is a directory\."):
+        save_as(draw(compare([run()]).frame), tmp_path / "x.png")
+    with pytest.raises(StoreError, match="File name too long"):
+        save_as(draw(compare([run()]).frame), tmp_path / f"{'x' * 300}.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "x.png"]
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_values_at_the_ends_of_the_range_are_drawn(tmp_path: Path) -> None:
+    for value in (1.79e308, 1e-320):
+        figure = draw(compare([run(value=value), run(model="gru")]).frame)
+        assert save_as(figure, tmp_path / "x.png").stat().st_size > 0
+
+
+def test_a_character_that_the_font_lacks_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    save(draw(compare([run(model="net\u65e5")]).frame), tmp_path / "x")
+    assert capsys.readouterr().err == (
+        "seqbench: the font of the figures lacks \u65e5, which is drawn as a box.\n"
+    )
+    assert not recwarn.list
 
 
 def test_axis_of_a_metric_has_its_unit_and_bounds() -> None:
@@ -134,3 +160,35 @@ def test_a_label_is_no_formula(tmp_path: Path) -> None:
     figure = Figure()
     figure.text(0, 0, literal(r"$\frac{$"))
     assert len(save(figure, tmp_path / "figure")) == 2
+
+
+def test_many_models_and_long_names_have_room() -> None:
+    names = [f"m{k}" for k in range(20)] + [
+        f"lstm (a_long_setting={'0' * 90}, another={k})" for k in range(2)
+    ]
+    results = [run(model=name, length=n, seed=s) for name in names for n in (20, 50) for s in range(3)]
+    frame = compare(results).frame
+    for figure in (draw(frame, paper=True), draw_steps(frame, paper=True), draw(frame)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # such as of a layout that was given up
+            figure.draw_without_rendering()
+        (legend,) = figure.legends
+        whole, part = figure.bbox, legend.get_window_extent()
+        assert whole.x0 <= part.x0 and part.x1 <= whole.x1 and part.y1 <= whole.y1
+        assert all(panel.get_window_extent().y1 < part.y0 for panel in figure.axes)
+    task = ", ".join(f"a_long_setting_{k}=1" for k in range(12))
+    figure = draw(compare([run(task=task, model=name) for name in ("gru", "lstm")]).frame, paper=True)
+    figure.draw_without_rendering()
+    upper, _ = figure.axes
+    title = upper.title.get_window_extent()
+    assert (
+        title.x0 >= 0 and title.x1 <= figure.bbox.x1 and upper.get_window_extent().height > title.height / 2
+    )
+    few = compare([run(model=name, length=n) for name in ("gru", "lstm") for n in (20, 50)]).frame
+    assert draw(few).get_figheight() == 5.2
+
+
+def test_axes_have_units() -> None:
+    upper, lower = draw(compare([run(length=n) for n in (20, 50)]).frame).axes
+    assert upper.get_xlabel() == "training length (steps)"
+    assert lower.get_ylabel() == "test loss (squared error)"

@@ -99,6 +99,20 @@ def test_a_setting_that_follows_from_the_length_is_not_named_but_noted() -> None
     ]
 
 
+def test_a_null_that_takes_away_what_the_default_adds_is_named() -> None:
+    """Without a clipped gradient is no default, and must not read as one."""
+    target = "seqbench.training.optimisation.OptimizerConfig"
+
+    def of(seed: int = 0, **settings: Any) -> Result:
+        its = {f"optim__{key}": value for key, value in settings.items()}
+        return run(seed=seed, optim___target_=target, **its)
+
+    assert models([of(), of(clip_norm=None)]) == ["lstm (clip_norm=1)", "lstm (clip_norm=null)"]
+    assert models([of(clip_norm=None), of(clip_norm=None, seed=1)]) == ["lstm"]
+    # By default nothing is clipped by value.
+    assert models([of(), of(clip_value=None), of(clip_value=3)]) == ["lstm", "lstm (clip_value=3)"]
+
+
 def test_variants_of_a_task_are_named() -> None:
     results = [run(task__variant="1997"), run(task__variant="halves", optim__lr=0.1)]
     assert tasks(results) == ["adding (variant=1997)", "adding (variant=halves)"]

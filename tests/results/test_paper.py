@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from tests.results.handmade import run, write
 
 from seqbench.cli.report import main
+from seqbench.results import paper
 from seqbench.results.frame import compare
 from seqbench.results.paper import write_figures
 from seqbench.results.progress import draw_steps
@@ -52,3 +54,18 @@ def test_the_command_writes_them_beside_the_table(tmp_path: Path, capsys: pytest
     assert main([str(runs), "--figures", str(tmp_path / "out"), "--format", "csv"]) == 0
     said = capsys.readouterr()
     assert said.out.startswith("task,") and str(tmp_path / "out" / "adding-lengths.pdf") in said.err
+
+
+def test_a_model_has_one_look_in_the_figures_of_all_tasks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(paper, "save_as", lambda figure, path, dpi: drawn.append(figure) or path)
+    runs = [placed(seed=s, optim__lr=lr) for lr in (0.01, 0.02, 0.03) for s in range(3)]
+    runs += [placed(task="latch", seed=s, optim__lr=lr) for lr in (0.02, 0.03) for s in range(3)]
+    write_figures(runs, tmp_path, print)
+    looks: dict[str, set[str]] = {}
+    for legend in (figure.legends[0] for figure in drawn):
+        for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True):
+            looks.setdefault(text.get_text(), set()).add(str(line.get_fillstyle()))
+    assert {len(its) for its in looks.values()} == {1} and len(looks) == 4  # and the baseline

@@ -3,18 +3,21 @@
 import io
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from handmade import mixed, run
+from rich.cells import cell_len
 from rich.console import Console
 
 from seqbench.results.figures import draw, save
 from seqbench.results.frame import compare
 from seqbench.results.rendering.blocks import blocks
 from seqbench.results.rendering.data import to_csv, to_json, without_formulas
-from seqbench.results.rendering.latex import to_latex
+from seqbench.results.rendering.latex import escape, label_stem, to_latex
 from seqbench.results.rendering.markdown import to_markdown
 from seqbench.results.rendering.rows import duration, size
 from seqbench.results.rendering.terminal import print_comparison, print_table
@@ -94,6 +97,15 @@ def test_terminal_table_fits() -> None:
     assert "[57–100]%" in printed(mixed()) and "…" not in printed(mixed())
 
 
+@pytest.mark.parametrize("name", ["lstm", "日本語日本語"])
+def test_no_cell_is_folded_where_the_terminal_has_room_for_a_column(name: str) -> None:
+    results = [run(model=f"{name}{k}", length=n) for k in range(2) for n in (10, 20, 30, 40)]
+    for width in range(48, 130):
+        text = printed(results, width)
+        assert max(map(cell_len, text.splitlines())) <= width
+        assert (text.count("1/1 [21–100]%"), text.count("parameters")) == (8, 1), width
+
+
 def test_markdown_has_a_row_per_model() -> None:
     text = to_markdown(compare(mixed()))
     rows = [line for line in text.splitlines() if line.startswith("|")]
@@ -138,6 +150,69 @@ def test_no_two_tables_have_one_label() -> None:
     text = to_latex(compare([run(task__shift=shift) for shift in (-1, 1, 2)]))
     labels = re.findall(r"\\label\{(.*?)\}", text)
     assert labels == ["tab:adding-shift-1", "tab:adding-shift-1-2", "tab:adding-shift-2"]
+
+
+def test_labels_are_of_letters_and_as_long_as_a_name_of_a_file_may_be() -> None:
+    assert label_stem("\u65e5\u672c", ()) == "task" and label_stem("\u65e5", ("task",)) == "task-2"
+    assert len(label_stem("a=1, " * 100, ())) <= 100
+
+
+#: Names of models as people and machines give them.
+NAMES = (
+    *(
+        "a&b",
+        "a_b",
+        "a%b",
+        'a"b',
+        "a'b",
+        "a<b>",
+        "a$b",
+        "a^b~c",
+        "a{b}",
+        "a#b",
+        "a|b",
+        "a\\b",
+        "[a]",
+        "*",
+        "\u00e9",
+    ),
+    *(
+        "\u65e5\u672c",
+        "\u03b1-net",
+        "e\u0301",
+        "\u1ebd",
+        "\u0142\u00df",
+        "\u00ab",
+        "\u0111",
+        "\U0001f600",
+        "\u221a2\u00b2",
+    ),
+)
+
+
+def test_latex_has_a_sign_or_the_code_of_every_character() -> None:
+    assert escape("\u03b1 \u00e9 e\u0301 |") == "$\\alpha$ \u00e9 \u00e9 $|$"
+    assert escape("\u65e5\u1ebd") == r"\texttt{U+65E5}\texttt{U+1EBD}"
+    assert escape("[a]\n[b") == "{[}a]\n{[}b"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
+def test_latex_compiles_whatever_models_and_tasks_are_called(tmp_path: Path) -> None:
+    results = [
+        run("t\u65e5_%", name, n, seed, solved_when="\u2264 1 % \u2013 \u201cq\u201d")
+        for name in NAMES
+        for n in (20, 50, 100)
+        for seed in range(3)
+    ]
+    packages = (
+        r"\documentclass[twocolumn]{article}\usepackage{booktabs,graphicx}\textheight=60cm\begin{document}"
+    )
+    (tmp_path / "page.tex").write_text(f"{packages}\n{to_latex(compare(results))}\n\\end{{document}}\n")
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, check=False)
+    assert b"Overfull" not in ended.stdout, "no table runs off the page"
+    assert ended.returncode == 0, ended.stdout.decode(errors="replace")[-2000:]
 
 
 def test_csv_and_json_hold_the_same_tidy_numbers() -> None:

@@ -218,3 +218,9 @@ def test_a_width_beside_a_budget_is_one_that_differs_from_the_presets_own() -> N
     assert hashes == {plan(cfg).hash} == {planned(*LATCH, "model=lstm", "model.hidden_size=34").hash}
     stored = planned(*budget)  # as a run's own configuration has it: the budget, and the width it led to
     assert stored.config["model"]["hidden_size"] == 34 and stored.config["model"]["param_budget"] == 5000
+
+
+def test_a_rate_by_epochs_needs_a_task_that_has_some() -> None:
+    keys = ["optim.schedule=step", "optim.decay=0.5", "optim.decay_after=1", "logger=none"]
+    with pytest.raises(ConfigError, match=r"optim\.schedule=step counts epochs, and task=latch draws"):
+        plan(_configure(["task=latch", "model=rnn", *keys]))

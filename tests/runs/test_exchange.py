@@ -167,6 +167,20 @@ def plain(**changes: Any) -> dict[str, Any]:
         (lambda: to_plain(result(), curves="step,loss\n1"), "is damaged: its curves are none."),
         (lambda: to_plain(result(), curves="step,\ud800\n1,2\n"), "is damaged: its curves are none."),
         (lambda: to_plain(result(), curves="step\n=1+1\n"), "is damaged: its curves are none."),
+        *(
+            (lambda steps=steps: to_plain(result(), curves=steps), "is damaged: its curves are none.")
+            for first, second in [
+                ("", 1),
+                ("nan", 1),
+                (1, "inf"),
+                (0.5, 1),
+                (-1, 1),
+                (1, 1e30),
+                (1, 1),
+                (2, 1),
+            ]
+            for steps in [f"step,loss\n{first},1\n{second},2\n"]
+        ),
         (lambda: to_plain(result(), curves=[1]), "is damaged: its curves are none."),
     ],
 )

@@ -46,6 +46,19 @@ def test_a_run_that_was_stopped_is_as_far_as_its_last_whole_evaluation(tmp_path:
     assert (only(tmp_path).config, only(tmp_path).steps) == ({}, 0)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("task: adding", "- 1", "preset: 3", "model: [1]", "task: {length: {a: 1}}", "task: {length: .nan}"),
+        *("trainer: &a {x: *a}", "task: {x: 2020-01-01}", "optim: {x: !!binary aGVsbG8=}", "", "a: ${b}"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_none(tmp_path: Path, text: str) -> None:
+    """What reads the configuration of a run need not doubt it."""
+    (begin(tmp_path, result()) / "config.yaml").write_text(text)
+    assert only(tmp_path).config == {}
+
+
 def test_a_run_is_running_as_long_as_its_lock_is_held(tmp_path: Path) -> None:
     folder = begin(tmp_path, result())
     failed = store(tmp_path, result(seed=1, status="failed"))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from seqbench.errors import StoreError
-from seqbench.runs.files import DamagedFileError
+from seqbench.runs.files import DamagedFileError, checksum
 from seqbench.runs.result import SCHEMA, Result
 from seqbench.runs.store import (
     MOST_BYTES,
@@ -129,6 +129,19 @@ def test_a_damaged_result_is_named_and_left_out(tmp_path: Path, text: str) -> No
 def test_what_no_run_writes_is_left_out_though_its_checksum_is_right(tmp_path: Path, values: Any) -> None:
     stored(tmp_path, seed=1)
     stored(tmp_path, **values)
+    with pytest.warns(UserWarning, match=r"seed-0/result.json is damaged: it is no result\. It is left out"):
+        assert load_results(tmp_path)["seed"].tolist() == [1]
+
+
+@pytest.mark.parametrize("number", ["Infinity", "NaN", "1e999"])
+def test_a_number_that_is_not_finite_is_in_no_result(tmp_path: Path, number: str) -> None:
+    """JSON has none, and what reads a result need not doubt one."""
+    stored(tmp_path, seed=1)
+    file = stored(tmp_path) / "result.json"
+    body = file.read_text().rpartition(',\n "checksum": ')[0]
+    body = body.replace('"wall_time_s": 0.0', f'"wall_time_s": {number}')
+    right = checksum(body + "\n}\n")
+    file.write_text(f'{body},\n "checksum": "{right}"\n}}\n')
     with pytest.warns(UserWarning, match=r"seed-0/result.json is damaged: it is no result\. It is left out"):
         assert load_results(tmp_path)["seed"].tolist() == [1]
 

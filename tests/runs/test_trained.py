@@ -166,6 +166,7 @@ def test_an_answer_ends_where_its_model_says_so():
 def test_a_folder_of_anything_else_is_refused(trained):
     for folder, reason in (
         (Path("runs/nothing"), r"^runs/nothing is not the folder of a trained run: it is not there\.$"),
+        (trained / "result.json", r"result.json is not the folder of a trained run: it is a file\.$"),
         (Path("runs"), r"it has no result.json; give that of a seed, such as runs/latch/rnn-.*/seed-0\.$"),
         (trained.parent, r"give that of a seed, such as runs/latch/rnn-.*/seed-0\.$"),
     ):

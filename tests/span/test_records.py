@@ -138,6 +138,23 @@ def test_without_an_index_entrants_are_models_with_the_settings_that_differ() ->
     assert protocol_lines([gru])[0].endswith("validated every 50; the same seeds at each span: 5.")
 
 
+def test_runs_that_failed_decide_labels_and_nothing_else() -> None:
+    """Labels are those of a report, which shows them."""
+    runs = [*sweep([10, 20]), *sweep([10, 20], lr=0.1, status="failed")]
+    (gru,) = from_results(runs, Uncounted())
+    assert gru.label == "gru (lr=0.01)" and [at.n for at in gru.spans] == [3, 3]
+
+
+def test_an_entrant_without_a_curve_can_be_left_out() -> None:
+    said: list[str] = []
+    runs = [*sweep([10, 20]), *sweep([10], lr=0.1), *sweep([20], lr=0.1, n=2)]
+    (gru,) = from_results(runs, Uncounted(), said.append, whole=False)
+    assert (gru.label, gru.protocol.n_seeds) == ("gru (lr=0.01)", 3)
+    (sentence,) = said
+    assert sentence.startswith("gru (lr=0.1) on latch at 20 has 2 runs; a span is fitted from 3 runs on")
+    assert not from_results(sweep([10, 20], n=2), Uncounted(), said.append, whole=False)
+
+
 def test_variants_of_a_task_are_apart() -> None:
     runs = sweep([10, 20]) + sweep([40, 80], settings={"noise_variance": 0.5})
     tasks = [each.protocol.task for each in from_results(runs, Uncounted())]
@@ -172,6 +189,10 @@ def test_spans_from_two_platforms_are_mixed() -> None:
             r"had different budgets, trainer\.stop_when_solved of true and false",
         ),
         (sweep([10], commit="a") + sweep([10], commit="b"), r"gru on latch at 10 has runs of two conf"),
+        (
+            sweep([10], trainer={"max_steps": 9, "eval_every": None}),
+            r"Runs on latch do not say their trainer\.eval_every",
+        ),
         (sweep([10], task="ntm_copy"), r"ntm_copy has no span, so that its runs are in no table of spans"),
     ],
 )

@@ -60,8 +60,30 @@ def test_an_answer_is_said_in_words(make_task):
         ("listops", "[ MAX 2 3", "leaves a bracket open"),
         ("listops", "MAX 2 ] 3", "closes a bracket that it has not opened"),
         ("listops", "2 3", "has more than one root"),
+        ("embedded_reber", None, "must be tokens"),
+        ("embedded_reber", 3, r"must be tokens .* has the shape \(\)"),
+        ("embedded_reber", ["B", 1], r"There is no token 1\.$"),
+        ("embedded_reber", [1, "B"], r"There is no token 1\.$"),
+        ("embedded_reber", [1j], "must be tokens .* and one has complex ones"),
+        ("latch", [0.5, float("nan")], r"must be numbers \(T, 1\), and step 2 of one is not finite"),
+        ("adding", [[0.5, 1], [float("inf"), 1e300]], "step 2 of one is not finite"),
+        ("latch", [1e300], "step 1 of one is not finite"),
+        ("latch", [1j], "must be numbers .* and one has complex ones"),
+        ("stories", "mary moved to the kitchen .", r"must end with a question, after the last '\.'"),
     ],
 )
 def test_what_the_task_cannot_have_is_refused(make_task, task, sequence, reason):
     with pytest.raises(DataError, match=reason):
         make_task(f"task={task}").read([sequence])
+
+
+@pytest.mark.parametrize("sequences", ["B T B P", [], None, 5])
+def test_sequences_come_in_a_list(make_task, sequences):
+    with pytest.raises(DataError, match="Give a list of sequences, and not "):
+        make_task("task=embedded_reber").read(sequences)
+
+
+def test_any_iterable_of_sequences_is_read(make_task):
+    task = make_task("task=stories")
+    read = task.read(text for text in ("where is mary ?", "mary moved to the kitchen . where is mary ?"))
+    assert read["lengths"].tolist() == [4, 10]

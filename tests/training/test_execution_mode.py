@@ -94,3 +94,9 @@ def test_a_mode_is_named() -> None:
     assert str(ExecutionMode("loop", True)) == "seeds vectorized, engine loop"
     assert str(ExecutionMode(None, threads=2, devices=3)) == "2 threads, 3 devices"
     assert str(ExecutionMode()) == "eager"
+
+
+def test_a_lookup_of_tokens_is_part_of_the_mode():
+    large, small = ("task=mqar", "model=lstm"), ("task=mqar", "task.vocabulary=64", "model=lstm")
+    assert mode_of(*large, device="cuda").canonical == {"engine": "native", "lookup": True}
+    assert mode_of(*small, device="cuda").canonical == {"engine": "native"}

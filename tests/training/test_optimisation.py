@@ -73,3 +73,27 @@ def test_learning_rates() -> None:
 def test_values_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"optim.{name}="):
         OptimizerConfig(torch.optim.SGD, **{"lr": 0.1, name: value})
+
+
+def test_the_rate_falls_by_steps_at_the_start_of_epochs() -> None:
+    config = OptimizerConfig(torch.optim.SGD, 1.0, schedule="step", decay=0.5, decay_after=4)
+    rates = [config.lr_at(step, 70, epoch_steps=10) for step in range(0, 70, 5)]
+    assert rates == [1, 1, 1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
+    config = OptimizerConfig(torch.optim.SGD, 1.0, schedule="step", decay=0.1, decay_after=2, decay_every=3)
+    falls = [step for step in range(1, 10) if config.lr_at(step, 10, 1) != config.lr_at(step - 1, 10, 1)]
+    assert falls == [2, 5, 8]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"decay": 0.5}, r"optim\.decay=0\.5 has no effect with optim\.schedule=constant"),
+        ({"schedule": "cosine", "decay_every": 2}, r"optim\.decay_every=2 has no effect"),
+        ({"schedule": "step", "decay": 0.5}, r"needs optim\.decay_after"),
+        ({"schedule": "step", "decay": 1.5, "decay_after": 1}, "between 0 and 1"),
+        ({"schedule": "step", "decay": 0.5, "decay_after": 0}, r"optim\.decay_after=0 must be at least 1"),
+    ],
+)
+def test_keys_of_steps_that_do_not_go_are_refused(keys, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        OptimizerConfig(torch.optim.SGD, 1.0, **keys)

@@ -19,7 +19,7 @@ class Trace(NamedTuple):
     """What the layers of a model computed.
 
     outputs: of the model, those that `model(inputs, lengths)` returns.
-    inputs: for each layer its input, (T, B, F).
+    inputs: for each layer its input, (T, B, F); of the first one tokens (T, B), if these are looked up.
     states: for each layer, its state after each of the T steps: the very tensors that the next step, and what
         reads the step's output, take in. After a row's end nothing depends on them.
     """
@@ -61,7 +61,7 @@ def trace(
     """
     check_stack(model)
     stack = cast(Any, model)  # has what `Model.obstacle_to_stepping` says
-    x = stack.encode(inputs)
+    x = stack.enter(inputs)
     valid = None if lengths is None else torch.arange(x.shape[1], device=x.device)[:, None] < lengths
     x, fed, states = x.transpose(0, 1), [], []
     for cell in stack.body.cells:

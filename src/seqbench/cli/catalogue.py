@@ -28,7 +28,6 @@ def table(group: str) -> str:
     rows = [
         {"preset": f"`{name}`"}
         | ({"kind": escape(kind)} if any(kinds) else {})
-        | ({"kind": kind} if kind else {})
         | {"what it is": escape(describe(group, name))}
         | MORE.get(group, lambda _: {})(name)
         for kind, some in kinds.items()
@@ -46,7 +45,7 @@ def _solved(name: str) -> dict[str, str]:
     except ConfigError:  # of a preset of the user's own, whose package is not allowed here
         return {"solved": ""}
     mark = noted("task", name, "Solved")
-    return {"solved": escape(f"{task.solved_when}{f': {mark}' if mark else ''}")}
+    return {"solved": escape(f"{task.solved_when or ''}{f': {mark}' if mark else ''}")}
 
 
 def _equations(name: str) -> dict[str, str]:

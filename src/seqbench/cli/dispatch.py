@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import logging
 import os
@@ -10,7 +11,7 @@ import sys
 from importlib import import_module
 
 from seqbench.cli.output import open_streams
-from seqbench.errors import ConfigError, SeqbenchError, nearest, reader_may_leave, say
+from seqbench.errors import ConfigError, SeqbenchError, drop_output, nearest, reader_may_leave, say
 from seqbench.signals import Stopped, handled
 
 HELP = """\
@@ -52,6 +53,8 @@ Look
   seqbench runs export FILE [--curves], seqbench runs import FILE
                                      carry finished runs to other machines, where they count as done
   seqbench data [NAME …] [--get]     which real data are here; how to get the rest, or get them
+  seqbench predict FOLDER FILE [--out FILE] [--probabilities]
+                                     what a trained run makes of new sequences
   seqbench analyse gradient_flow|bptt|influence|states|memory [KEY=VALUE …] [--run FOLDER] [--out DIR]
                                      inside models, before training or in trained runs: gradients, states …
 
@@ -68,7 +71,20 @@ Your own code is used if you name its package: allowed_packages=[mypackage], or 
 More: --cfg job (the whole configuration), --hydra-help (what Hydra adds), hydra.launcher.n_jobs=2 (processes)
 """
 
-NAMES = ("span", "search", "report", "compare", "plot", "dashboard", "runs", "analyse", "show", "ls", "data")
+NAMES = (
+    "span",
+    "search",
+    "report",
+    "compare",
+    "plot",
+    "dashboard",
+    "runs",
+    "analyse",
+    "predict",
+    "show",
+    "ls",
+    "data",
+)
 #: The module that runs each command, by its `main`, with the arguments after the command's name.
 COMMANDS = {name: f"seqbench.cli.{name}" for name in NAMES}
 
@@ -76,8 +92,8 @@ COMMANDS = {name: f"seqbench.cli.{name}" for name in NAMES}
 def main() -> None:
     """Run the command line.
 
-    The exit code is 0, or 1 if a run failed, or 2 if the input cannot be used; 130 after Ctrl-C, 143 after
-    SIGTERM.
+    The exit code is 0, or 1 if a run failed or a disk is full, or 2 if the input cannot be used; 130 after
+    Ctrl-C, 143 after SIGTERM.
     """
     open_streams()
     _do_without_a_home()
@@ -88,6 +104,12 @@ def main() -> None:
     except SeqbenchError as error:
         say(str(error))
         code = error.exit_code
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        say(f"cannot write {error.filename or 'the output'}: {error.strerror}.")
+        drop_output()
+        code = 1
     except (KeyboardInterrupt, Stopped) as end:
         number = end.number if isinstance(end, Stopped) else signal.SIGINT
         by = " by SIGTERM" if number == signal.SIGTERM else ""

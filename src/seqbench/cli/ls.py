@@ -23,11 +23,10 @@ def main(argv: list[str]) -> int:
     """Print the presets of the groups named, or of all groups; return the exit code.
 
     Raises:
-        ConfigError: there is no such group, or none that a table is made of.
+        ConfigError: there is no such group.
     """
     parser = Arguments(prog="seqbench ls", description="Every preset, one line each.")
-    names = ", ".join(f"{group.removesuffix('s')}s" for group in GROUPS)
-    parser.add_argument("group", nargs="*", help=names)
+    parser.add_argument("group", nargs="*", help=", ".join(EVERY))
     parser.add_argument(
         "--format", choices=["text", "md"], default="text", help="default: text; md: a table, as in docs/"
     )
@@ -36,7 +35,10 @@ def main(argv: list[str]) -> int:
     if args.format == "md":
         from seqbench.cli.catalogue import table
 
-        print("\n\n".join(table(group) for group in groups))
+        tables = [table(group) for group in groups]
+        if len(groups) > 1:
+            tables = [f"## {group}\n\n{its}" for group, its in zip(groups, tables, strict=True)]
+        print("\n\n".join(tables))
         return 0
     _print(groups)
     return 0
@@ -70,4 +72,4 @@ def _group(name: str) -> str:
     for group in EVERY:
         if name in (group, f"{group}s"):
             return group
-    raise ConfigError(f"There is no group {name!r}.{nearest(name, GROUPS)} There are: {', '.join(GROUPS)}.")
+    raise ConfigError(f"There is no group {name!r}.{nearest(name, EVERY)} There are: {', '.join(EVERY)}.")

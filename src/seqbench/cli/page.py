@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqbench.cli.choice import filters
-from seqbench.errors import SeqbenchError, StoreError
+from seqbench.errors import SeqbenchError, StoreError, printable
 from seqbench.results.curves import curves_of, of_metrics, shown_metrics
 from seqbench.results.frame import compare
 from seqbench.results.html.detail import Detail
@@ -20,7 +20,7 @@ from seqbench.results.summaries import DEFAULT, Summary
 from seqbench.runs.inventory import StoredRun, inventory
 from seqbench.runs.places import PlacedRun
 from seqbench.runs.result import Result
-from seqbench.runs.selection import select
+from seqbench.runs.selection import fitting
 
 #: The states of runs that have no result which counts.
 UNFINISHED = ("running", "stopped", "orphan")
@@ -49,38 +49,42 @@ def write(
         notes.append(f"There are no learning curves: {error}")
     spans, told = _spans(results)
     comparison = compare(results, [*DEFAULT, Detail(), *summaries], read_published())
+    said = {note for its in comparison.notes.values() for note in its}
     content = Content(
         comparison=in_order(comparison, args.sort) if args.sort else comparison,
         runs=runs,
-        unfinished=_unfinished(args),
+        unfinished=_unfinished(args, results),
         spans=spans,
         curves=curves,
         metrics=metrics,
         summaries=summaries,
         ranked=not args.sort,
-        notes=[*told, *notes],
+        notes=[note for note in (*told, *notes) if note not in said],
         commands=commands,
     )
     return write_page(content, args.out / f"{args.name}.html")
 
 
-def _unfinished(args: Namespace) -> list[StoredRun]:
-    """Return the runs in the chosen folders that have not ended, or whose result cannot be used."""
+def _unfinished(args: Namespace, results: Sequence[Result]) -> list[StoredRun]:
+    """Return the runs in the chosen folders that have not ended, or whose result cannot be used.
+
+    One that has ended in another folder is not among them, nor is one that failed and is trained again: what
+    it came to is in `results`.
+    """
+    ended = {(its.task, its.hash, its.seed) for its in results}
     found: dict[Path, StoredRun] = {}
     for place in map(Path, args.places):
         if place.is_dir():
-            found |= {run.folder.absolute(): run for run in inventory(place)}
-    try:
-        chosen = select(list(found.values()), filters(args)) if found else []
-    except SeqbenchError:  # the runs that were chosen are all in exported files
-        return []
-    return [run for run in chosen if run.status in UNFINISHED]
+            found |= {run.folder.resolve(): run for run in inventory(place) if run.status in UNFINISHED}
+    left = [run for run in found.values() if (run.task, run.hash, run.seed) not in ended]
+    return fitting(left, filters(args))
 
 
 def _spans(results: Sequence[Result]) -> tuple[dict[tuple[str, str], str], list[str]]:
     """Return for each task and model the span at which half of the runs solve it, and what must be known.
 
-    A model that ran at one span alone has none.
+    A model that ran at one span alone has none. A task whose span is not its length has one name here and a
+    name for each span in the comparison.
     """
     from seqbench.span.cost import Costs, span_of
     from seqbench.span.records import from_results
@@ -93,19 +97,25 @@ def _spans(results: Sequence[Result]) -> tuple[dict[tuple[str, str], str], list[
 
     of_task: dict[str, list[Result]] = defaultdict(list)
     for result in results:
-        if result.status != "failed":
-            of_task[result.task].append(result)
+        of_task[result.task].append(result)
     spans: dict[tuple[str, str], str] = {}
     notes: list[str] = []
     for task, its in of_task.items():
         try:
-            if span_of(its[0].config) is None:
+            if _one_setting(its) or span_of(its[0].config) is None:
                 continue
-            measured = [each for each in from_results(its, Uncounted(), notes.append) if len(each.spans) > 1]
+            entrants = from_results(its, Uncounted(), notes.append, whole=False)
+            measured = [each for each in entrants if len(each.spans) > 1]
             for row in span_rows(measured):
                 label, _, *cells = row.items()
-                spans |= {(name, label[1]): text for name, text in cells}
+                spans |= {(printable(name), printable(label[1])): text for name, text in cells}
             notes += protocol_lines(measured)
         except SeqbenchError as error:
             notes.append(f"No length is given at which half of the runs solve {task}: {error}")
     return spans, notes
+
+
+def _one_setting(results: Sequence[Result]) -> bool:
+    """Return whether all runs are of one task with the same settings, or failed: there are no two spans."""
+    ended = [result.config.get("task") for result in results if result.status != "failed"]
+    return all(settings == ended[0] for settings in ended)

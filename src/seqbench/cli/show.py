@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from seqbench.cli.arguments import Arguments
-from seqbench.config.build import build_model, build_task
-from seqbench.config.compose import compose
+from seqbench.config.build import ModelFactory, build_task
+from seqbench.config.compose import compose, fitted
 from seqbench.config.overrides import parse, readable
 from seqbench.config.presets import commands, default_task, describe, noted
 from seqbench.config.trust import allowed_packages
 from seqbench.errors import ConfigError, DataError, printable, reader_may_leave
 
 if TYPE_CHECKING:
+    from seqbench.models.model import Model
     from seqbench.tasks.base import Task
+    from seqbench.tasks.batch import Batch
 
 DESCRIPTION = """\
 What a task is, with an example, its measures and what solves it; what a model is, with its equations and
@@ -32,6 +34,8 @@ sizes. Keys set what they set in a run.
 SAID = ("Data", "Solved")
 #: The width of what a fact is about.
 ABOUT = 12
+#: The columns that a drawing takes at the least: a narrower terminal breaks its lines.
+LEAST_WIDTH = 40
 #: Columns before a docstring.
 INDENT = "  "
 
@@ -52,11 +56,19 @@ def main(argv: list[str]) -> int:
     groups = _groups(args.keys)
     cfg = _composed(args.keys, groups)
     task = build_task(cfg)
+    known = rows = model = lacking = None
+    try:  # what is refused is refused before the first line
+        model = _untrained(cfg, task) if "model" in groups else None
+        if "task" in groups:
+            known, rows = _looked_up(task, cfg, args.sample)
+    except DataError as error:
+        lacking = error
     with reader_may_leave():
-        lacking = _show_task(task, cfg, args.sample) if "task" in groups else None
-        if "model" in groups:
+        if "task" in groups:
+            _print_task(task, cfg, known, rows)
+        if model is not None:
             print(end="\n" * ("task" in groups))
-            _show_model(task, cfg)
+            _print_model(model, task, cfg)
     if lacking is not None:
         raise lacking
     return 0
@@ -84,44 +96,62 @@ def _composed(keys: Sequence[str], groups: set[str]) -> DictConfig:
     return compose([f"task={fitting}", *keys]) if fitting not in (None, cfg.preset.task) else cfg
 
 
-def _show_task(task: Task, cfg: DictConfig, samples: int) -> DataError | None:
-    """Print what a task is; return the error for its data where these are missing."""
-    from seqbench.analysis.overview.example import example
+def _looked_up(task: Task, cfg: DictConfig, samples: int) -> tuple[dict[str, str], Batch | None]:
+    """Return the facts of a task, and the first sequences of its validation set; None of none."""
     from seqbench.analysis.overview.task import facts
+    from seqbench.runs.memory import check_sets
+
+    if not samples:
+        return facts(task), None
+    check_sets(task, _resolved(cfg))
+    rows = task.first_sequences(samples)
+    if len(rows.inputs) < samples:
+        raise ConfigError(f"--sample={samples} is more than the {len(rows.inputs)} validation sequences.")
+    return facts(task), rows
+
+
+def _untrained(cfg: DictConfig, task: Task) -> Model:
+    """Return the model of a configuration, with weights as those of its first seed."""
+    import torch
+
+    from seqbench.runs.memory import seeds_at_once
+    from seqbench.tasks.base import generator
+
+    make_model = ModelFactory(cfg, task)
+    with torch.device("meta"):
+        seeds_at_once(make_model(), task, _resolved(cfg))  # or there is not enough memory
+    with torch.random.fork_rng():
+        torch.manual_seed(generator("weights", cfg.seed).initial_seed())
+        return make_model()
+
+
+def _resolved(cfg: DictConfig) -> dict[str, Any]:
+    return cast("dict[str, Any]", OmegaConf.to_container(fitted(cfg), resolve=True))
+
+
+def _print_task(task: Task, cfg: DictConfig, known: dict[str, str] | None, rows: Batch | None) -> None:
+    """Print what a task is; where its data are missing, and nothing is `known`, what it is without them."""
+    from seqbench.analysis.overview.example import example
 
     name = str(cfg.preset.task)
     told = {word.lower(): noted("task", name, word) for word in SAID}
-    lacking = None
-    try:
-        known = facts(task)
-        rows = task.validation().rows(0, samples) if samples else None
-    except DataError as error:
-        known, rows, lacking = {"variant": task.variant, "solved": task.solved_when}, None, error
-    if rows is not None and len(rows.inputs) < samples:
-        raise ConfigError(f"--sample={samples} is more than the {len(rows.inputs)} validation sequences.")
-    width = _heading(f"{name}: {describe('task', name)}")
-    _print_docstring(type(task), width)
+    known = known or {"variant": task.variant, "solved": task.solved_when or ""}
     if told["solved"]:
         known["solved"] = f"{known['solved']}: {told['solved']}"
+    width = _heading(f"{name}: {describe('task', name)}")
+    _print_docstring(type(task), width)
     _print_facts(known | {"data": told["data"]}, commands("task", name))
     for i, row in enumerate(rows.split(1) if rows is not None else ()):
         steps = row.inputs.shape[1] if row.lengths is None else int(row.lengths[0])
         _print_lines(["", f"Validation sequence {i}, {steps} steps:", *example(task, row, width)])
-    return lacking
 
 
-def _show_model(task: Task, cfg: DictConfig) -> None:
-    """Print what a model is at a task, with weights as those of the configuration's first seed."""
-    import torch
-
+def _print_model(model: Model, task: Task, cfg: DictConfig) -> None:
+    """Print what a model is at a task."""
     from seqbench.analysis.overview.model import facts, parts
     from seqbench.results.rendering.rows import print_rows
-    from seqbench.tasks.base import generator
 
     name = str(cfg.preset.model)
-    with torch.random.fork_rng():
-        torch.manual_seed(generator("weights", cfg.seed).initial_seed())
-        model = build_model(cfg, task)
     width = _heading(f"{name}: {describe('model', name)}")
     for of in model.explained_by():
         _print_docstring(of, width)
@@ -138,7 +168,7 @@ def _heading(text: str) -> int:
     console = standard_output()
     console.print(safe_text(text, style="bold"), soft_wrap=not console.is_terminal)
     print()
-    return console.width
+    return max(console.width, LEAST_WIDTH)
 
 
 def _print_docstring(of: type, width: int) -> None:

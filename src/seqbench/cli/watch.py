@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from time import sleep
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
 from seqbench.errors import StoreError
@@ -26,7 +26,8 @@ Show = Callable[[int, Callable[[str], object]], Iterable[RenderableType]]
 def watch(named: Iterable[str | Path], show: Show) -> None:
     """Show a table until Ctrl-C, and again whenever results were written or removed.
 
-    On a terminal it stays in its place; elsewhere each table follows the one before.
+    On a terminal it stays in its place. Elsewhere each table follows the one before, and so it does where it
+    is taller than the terminal, which can be scrolled back.
 
     Args:
         named: folders of runs, or exported files.
@@ -40,18 +41,21 @@ def watch(named: Iterable[str | Path], show: Show) -> None:
     for place in places:
         check_there(place)
     console = standard_output()
+    moves = console.is_terminal and not console.is_dumb_terminal  # the cursor can be moved back
     seen: object = None
     with Live(console=console, auto_refresh=False) as live:
         try:
             while True:
-                if (now := written(places)) != seen:
+                if (now := (written(places), console.size if moves else None)) != seen:
                     seen = now
-                    parts = _shown(show, console.width)
-                    if console.is_terminal:
-                        live.update(Group(_as_of(), *parts), refresh=True)
+                    table = Group(*_shown(show, console.width))
+                    if not moves:
+                        console.print(table)
+                    elif _height(whole := Group(_as_of(), table), console) <= console.height:
+                        live.update(whole, refresh=True)
                     else:
-                        for part in parts:
-                            console.print(part)
+                        live.update(_as_of(), refresh=True)
+                        console.print(table)  # above what is live
                 sleep(LOOK_SECONDS)
         except KeyboardInterrupt:
             return
@@ -67,6 +71,11 @@ def _shown(show: Show, width: int) -> list[RenderableType]:
     except StoreError as error:  # nothing that is asked for has ended yet
         parts = [safe_text(str(error))]
     return [*parts, *(safe_text(warning, style="dim") for warning in warnings)]
+
+
+def _height(shown: RenderableType, console: Console) -> int:
+    """Return how many lines a terminal takes to show something."""
+    return len(console.render_lines(shown, pad=False))
 
 
 def _as_of() -> RenderableType:

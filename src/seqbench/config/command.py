@@ -44,7 +44,7 @@ def command(config: Mapping[str, Any]) -> str | None:
     ]
     for group in NAMED:
         base, its = dict(_preset(group, names[group])), dict(config.get(group) or {})
-        if group == "model" and READOUT_KEY in its:
+        if group == "model" and isinstance(its.get(READOUT_KEY), Mapping):
             readout = _readout(its[READOUT_KEY])
             words += [f"{READOUT}={readout}"] if readout != "linear" else []
             base[READOUT_KEY] = _preset(READOUT, readout)

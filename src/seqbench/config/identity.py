@@ -37,7 +37,11 @@ INCIDENTAL = (
     *("trainer.lightning.profiler", "trainer.lightning.detect_anomaly"),
 )
 #: Keys that say where data are. They do not count either, where the data do, by their fingerprint.
-PLACES = ("task.data_dir", "task.dataset", "task.hub_id", "task.folder")
+PLACES = (
+    *("task.data_dir", "task.dataset", "task.hub_id", "task.folder"),
+    *("task.path", "task.name", "task.revision", "task.separator", "task.header"),
+    *("task.validation_path", "task.test_path", "task.column"),
+)
 #: The key of a component's revisions in a canonical configuration.
 REVISIONS = "revisions"
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from seqbench.errors import one_line
 
 if TYPE_CHECKING:
     import datasets
@@ -22,18 +24,48 @@ class HubError(Exception):
 def load_from_hub(hub_id: str, split: str) -> datasets.Dataset:
     """Return a split of a data set, from the client's cache if the hub is out of reach.
 
+    Args:
+        hub_id: its name, and after an @ a revision other than the newest: `owner/name@refs/convert/parquet`.
+        split: its name.
+
     Raises:
         HubError: the hub is out of reach and the data set not cached, or it cannot be loaded.
     """
     import datasets
 
-    offline = datasets.config.HF_HUB_OFFLINE or not answers(hub_id)
+    name, _, revision = hub_id.partition("@")
+    offline = datasets.config.HF_HUB_OFFLINE or not answers(name)
     try:
         with _offline_mode(offline):
-            return datasets.load_dataset(hub_id, split=split)
+            return datasets.load_dataset(name, split=split, revision=revision or None)
     except Exception as error:  # the client's errors have no base of their own
         reason = "is out of reach and not cached" if offline else f"cannot be loaded ({type(error).__name__})"
         raise HubError(reason) from error
+
+
+def load_splits(path: str, name: str | None, revision: str | None) -> Mapping[str, datasets.Dataset]:
+    """Return all splits of a data set, by their names.
+
+    Args:
+        path: its id on the hub, or a folder in the hub's layout, for which no network is needed.
+        name: of its configuration, if it has several.
+        revision: a branch, tag or commit.
+
+    Raises:
+        HubError: as for `load_from_hub`.
+    """
+    import datasets
+
+    here = Path(path).expanduser()
+    offline = here.is_dir() or datasets.config.HF_HUB_OFFLINE or not answers(path)
+    try:
+        with _offline_mode(offline):
+            found = datasets.load_dataset(str(here) if here.is_dir() else path, name=name, revision=revision)
+    except Exception as error:  # the client's errors have no base of their own
+        missing = offline and not here.is_dir()
+        reason = "is out of reach and not cached" if missing else f"cannot be loaded: {one_line(error)}"
+        raise HubError(reason) from error
+    return cast("Mapping[str, datasets.Dataset]", found)
 
 
 def answers(hub_id: str) -> bool:
@@ -68,7 +100,7 @@ def cache_folder(hub_id: str) -> Path:
     from huggingface_hub.constants import HF_HOME
 
     cache = os.environ.get("HF_DATASETS_CACHE") or Path(HF_HOME) / "datasets"
-    return Path(cache) / hub_id.replace("/", "___")
+    return Path(cache) / hub_id.partition("@")[0].replace("/", "___")
 
 
 def is_cached(hub_id: str) -> bool:

@@ -31,6 +31,7 @@ def load(name: str, hub_id: str | None, split: str, data_dir: str | Path) -> dat
     """
     if is_mirrored(name, data_dir):
         return _load_mirror(mirror_file(name, split, data_dir))
+    name = name.partition("/")[0]  # of an archive, which comes whole
     folder = Path(data_dir) / name
     if hub_id is None:
         by_hand = "put `train.parquet` and `test.parquet` there"

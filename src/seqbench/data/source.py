@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from seqbench.errors import DataError
 
-#: The splits of a mirror.
+#: The splits of every mirror; some have `validation` too.
 SPLITS = ("train", "test")
 
 
@@ -111,10 +111,10 @@ class PackageSource(Source):
         """
 
     def is_in(self, folder: Path) -> bool:
-        return is_mirrored(folder.name, folder.parent)
+        return all((folder / f"{split}.parquet").is_file() for split in self.rows)
 
     def files(self, folder: Path) -> str:
-        paths = [folder / f"{split}.parquet" for split in SPLITS]
+        paths = [folder / f"{split}.parquet" for split in self.rows]
         return ", ".join(f"{path} ({megabytes(path)})" for path in paths)
 
     def to_get_it(self, folder: Path) -> str:

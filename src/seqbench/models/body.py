@@ -92,6 +92,11 @@ class Stack(nn.Module):
         return [cast(Cell, layer) for layer in self.layers]
 
     @property
+    def first_cells(self) -> list[Cell]:
+        """The cells that read the input: one in each direction."""
+        return [cast(Cell, layers[0]) for layers in (self.layers, self.backward_layers) if len(layers)]
+
+    @property
     def output_size(self) -> int:
         """Numbers in the output of one step."""
         return self.cells[-1].output_size * (1 + self.bidirectional)
@@ -125,7 +130,7 @@ class Stack(nn.Module):
 
     def forward(
         self,
-        x: Float[Tensor, "B T F"],
+        x: Float[Tensor, "B T F"] | Int[Tensor, "B T"],
         lengths: Int[Tensor, " B"] | None = None,
         states: States | None = None,
         last: bool = False,
@@ -133,7 +138,7 @@ class Stack(nn.Module):
         """Run all layers over all steps.
 
         Args:
-            x: the input.
+            x: the input: vectors, or tokens if the first layer reads these.
             lengths: valid steps of each row; None if all are.
             states: to continue from; None for the initial ones.
             last: return only the last valid output.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.body import Stack
@@ -115,7 +115,7 @@ class OutputFeedback(nn.Module):
     def open_loop(
         self,
         network: nn.Module,
-        x: Float[Tensor, "B T F"],
+        x: Float[Tensor, "B T F"] | Int[Tensor, "B T"],
         lengths: Tensor | None,
         state: Any,
         targets: Tensor | None,
@@ -125,7 +125,7 @@ class OutputFeedback(nn.Module):
 
         Args:
             network: the model: it has a `body` and a `readout`.
-            x: the inputs of the task.
+            x: the inputs of the task; tokens only where no output is ever fed.
             lengths: valid steps of each row; None if all are.
             state: to continue from; None to begin.
             targets: the true outputs; None feeds zeros.
@@ -190,8 +190,8 @@ class OutputFeedback(nn.Module):
         return outputs, Carried(states, own, truth)
 
     def with_truth(
-        self, x: Float[Tensor, "B T F"], targets: Tensor | None, lengths: Tensor | None, truth: Fed = ()
-    ) -> tuple[Float[Tensor, "B T G"], Fed]:
+        self, x: Tensor, targets: Tensor | None, lengths: Tensor | None, truth: Fed = ()
+    ) -> tuple[Tensor, Fed]:
         """Return the inputs of an open loop, x(t) with y(t−1) beside it if that is fed; and the last y.
 
         Args:

@@ -33,6 +33,9 @@ class Model(nn.Module):
     #: outputs, so that gradients can be truncated.
     carries_state: bool = False
 
+    #: Whether the first layer looks its tokens up, and does not multiply with one-hot vectors.
+    looks_up: bool = False
+
     @property
     def state_size(self) -> int | None:
         """Numbers carried from step to step for one sequence; None if that has no meaning."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
@@ -29,9 +32,34 @@ def run_native(
     hx = hidden if len(hidden) > 1 else hidden[0]
     # biases, one layer, no dropout, training (so that cuDNN saves tensors for backward), one direction
     common = (weights, True, 1, 0.0, True, False)
-    if isinstance(x, PackedSequence):
-        data, *last = kernel(x.data, x.batch_sizes, hx, *common)
-        outputs: Tensor | PackedSequence = x._replace(data=data)
-    else:
-        outputs, *last = kernel(x, hx, *common, False)
+    with _without_onednn() if _lacks_half_precision(weights[0]) else nullcontext():
+        if isinstance(x, PackedSequence):
+            data, *last = kernel(x.data, x.batch_sizes, hx, *common)
+            outputs: Tensor | PackedSequence = x._replace(data=data)
+        else:
+            outputs, *last = kernel(x, hx, *common, False)
     return outputs, tuple(part.squeeze(0) for part in last)
+
+
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    """Let torch leave oneDNN alone for a while."""
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]  # a property of the module
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = before
+
+
+def _lacks_half_precision(weight: Tensor) -> bool:
+    """Whether a kernel runs in half precision on a CPU for which oneDNN has none: its LSTM then fails."""
+    if weight.device.type != "cpu":
+        return False
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else weight.dtype
+    return dtype in (torch.bfloat16, torch.float16) and not _has_half_precision()
+
+
+@cache
+def _has_half_precision() -> bool:
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -14,7 +14,9 @@ from seqbench.models.feedback import Fed, OutputFeedback
 from seqbench.models.model import Model, cell_classes
 from seqbench.models.observations import Observation
 from seqbench.models.readouts import LinearReadout, SolvedReadout
+from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import Cell, Engine, StateOf, unfold
+from seqbench.models.unfold.tokens import LOOKUP_FROM
 
 
 class SequenceModel(Model):
@@ -24,7 +26,10 @@ class SequenceModel(Model):
                 ▲                                                     │
                 └─────────────── ŷ(t−1), with `feedback` ─────────────┘
 
-    Tokens enter one-hot, so that a column of U is a token's embedding.
+    Tokens enter one-hot, so that a column of U is a token's embedding. Of `LOOKUP_FROM` symbols or more the
+    column is looked up, where the layer can do that and nothing else enters beside the token. With
+    `embedding_size` tokens enter as vectors of that size, which are learnt: rows of a matrix E, drawn from
+    U(−0.1, 0.1) as in Zaremba et al. (2014), of which one is looked up.
 
     Args:
         cell: makes one layer: `cell(input_size, hidden_size)`.
@@ -37,10 +42,11 @@ class SequenceModel(Model):
         hidden_size, num_layers, bidirectional, dilation, engine, checkpoint_steps: of the body, see `Stack`.
         readout: makes the readout: `readout(body.output_size, output_size)`.
         feedback: the output of a step is an input of the next, in training the true one (Figs. 10.4, 10.6).
+        embedding_size: numbers of a token's embedding; None for one-hot tokens.
 
     Raises:
-        ValueError: a size below 1, an engine that the cell does not have, or a bidirectional body in a closed
-            loop.
+        ValueError: a size below 1, an engine that the cell does not have, a bidirectional body in a closed
+            loop, or an embedding of what is no token.
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("sequence", "story", "tree")
@@ -63,8 +69,17 @@ class SequenceModel(Model):
         feedback: bool = False,
         engine: Engine = "auto",
         checkpoint_steps: int | None = None,
+        embedding_size: int | None = None,
     ) -> None:
         super().__init__()
+        if embedding_size is not None:
+            at_least_one(embedding_size=(embedding_size, "number"))
+            if not tokens or predicts:
+                raise ValueError(
+                    f"embedding_size={embedding_size} is of tokens, and "
+                    + ("outputs would be the next inputs" if predicts else "inputs are vectors")
+                    + "; give embedding_size=null."
+                )
         if bidirectional and (feedback or predicts):
             raise ValueError(
                 "bidirectional=true reads the whole sequence before it puts anything out, and "
@@ -73,7 +88,7 @@ class SequenceModel(Model):
             )
         if predicts and input_size != output_size:
             raise ValueError(f"Outputs of {output_size} numbers cannot be the next inputs of {input_size}.")
-        width = input_size + output_size * feedback
+        width = (embedding_size or input_size) + output_size * feedback
         layers = hidden_size, num_layers, bidirectional, dilation, engine, checkpoint_steps
         self.body = Stack(cell, width, *layers)
         self.readout = readout(self.body.output_size, output_size)
@@ -86,8 +101,25 @@ class SequenceModel(Model):
         self.feeds_back = feedback and per_step  # one target per sequence is no output of a step
         self.vectorizable = self.body.vectorizable
         self.carries_state = not bidirectional
+        first = self.body.first_cells
+        self.looks_up = (
+            tokens
+            and input_size >= LOOKUP_FROM
+            and not (feedback or predicts or embedding_size)
+            and all(layer.reads_tokens for layer in first)
+        )
+        for layer in first if self.looks_up else ():
+            layer.store_by_token()
+        self.tokens = tokens
+        self.input_size = input_size
         self.one_hot: Tensor | None
-        self.register_buffer("one_hot", torch.eye(input_size) if tokens else None, persistent=False)
+        one_hot = tokens and not (self.looks_up or embedding_size)
+        codes = torch.eye(input_size) if one_hot else None
+        self.register_buffer("one_hot", codes, persistent=False)
+        self.embedding = None
+        if embedding_size:
+            self.embedding = nn.Embedding(input_size, embedding_size)
+            nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -157,7 +189,7 @@ class SequenceModel(Model):
         """
         if self.body.bidirectional and state is not None:
             raise ValueError("A bidirectional model has no state to continue from.")
-        x, last = self.encode(inputs), not self.per_step
+        x, last = self.enter(inputs), not self.per_step
         if not self.feeds_back:
             targets = None
         if not (self.feeds_back or self.feedback.in_place):
@@ -167,8 +199,20 @@ class SequenceModel(Model):
         return self.feedback.open_loop(self, x, lengths, state, targets, last)
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "B T F"]:
-        """Return the inputs as vectors: tokens one-hot."""
-        return inputs if self.one_hot is None else nn.functional.embedding(inputs, self.one_hot)
+        """Return the inputs as vectors: tokens one-hot, or as their embeddings."""
+        if not self.tokens:
+            return inputs
+        if self.embedding is not None:
+            embedded: Tensor = self.embedding(inputs)
+            return embedded
+        if self.one_hot is None:
+            like = next(self.parameters())
+            return nn.functional.one_hot(inputs, self.input_size).to(like.dtype)
+        return nn.functional.embedding(inputs, self.one_hot)
+
+    def enter(self, inputs: Tensor) -> Float[Tensor, "B T F"] | Int[Tensor, "B T"]:
+        """Return what enters the body: tokens that are looked up as they are, else vectors."""
+        return inputs if self.looks_up else self.encode(inputs)
 
     def step(self, x: Fed, fed: Fed, states: States) -> tuple[Float[Tensor, "B O"], States, Fed]:
         """Take one step of a closed loop, see `Feedback`."""
@@ -207,7 +251,7 @@ class SequenceModel(Model):
         """
         assert isinstance(self.readout, SolvedReadout)
         truth = targets if self.per_step else None
-        x, _ = self.feedback.with_truth(self.encode(inputs), truth, lengths)
+        x, _ = self.feedback.with_truth(self.enter(inputs), truth, lengths)
         h, _ = self.body(x, lengths, last=not self.per_step)
         y = nn.functional.one_hot(targets, self.output_size) if self.classes else targets
         if mask is not None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
+import textwrap
+import warnings
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from seqbench.errors import StoreError, printable
+from seqbench.errors import printable, say_once
 from seqbench.results.frame import records
 from seqbench.results.styles import COLUMN, PAPER, STYLE, model_style
 from seqbench.results.summaries import Row
+from seqbench.runs.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +28,12 @@ if TYPE_CHECKING:
 ACROSS = 4
 #: Over so many lengths their numbers are turned.
 MANY_LENGTHS = 7
+#: Values beyond 10 to this power are outside of every panel.
+MOST_DECADES = 100
+#: What Matplotlib warns of a character that its font lacks.
+GLYPH = r"^Glyph (\d+) "
+#: How wide a letter of 9 points is, and how high a line of a legend, in inches.
+LETTER, LINE = 0.07, 0.2
 #: The line of a baseline, as keywords of `Axes.plot`.
 BASELINE: Any = {"color": "#888888", "linestyle": "--", "linewidth": 1.2, "label": "baseline", "zorder": 1}
 
@@ -32,7 +43,18 @@ def literal(text: str) -> str:
     return printable(text).replace("$", r"\$")
 
 
-def draw(frame: pd.DataFrame, paper: bool = False) -> Figure:
+def wrapped(text: str, inches: float) -> str:
+    """Return a text that is no formula, in lines that take about so many inches, in the style of now."""
+    letters = max(10, int(inches / (LETTER * enlarged("font.size"))))
+    return "\n".join(map(literal, textwrap.wrap(printable(text), letters)))
+
+
+def title_height(titles: Sequence[str]) -> float:
+    """Return by how much a row of panels is higher, in inches, for titles of more than two lines."""
+    return LINE * enlarged("font.size") * max(0, *(title.count("\n") - 1 for title in titles))
+
+
+def draw(frame: pd.DataFrame, paper: bool = False, among: Sequence[str] = ()) -> Figure:
     """Return the figure of a comparison's frame (see `frame.compare`), two panels for each task.
 
     The upper panel shows the proportion of solved runs against the training length, with 95 % Wilson
@@ -44,11 +66,13 @@ def draw(frame: pd.DataFrame, paper: bool = False) -> Figure:
     Args:
         frame: with the columns of the summaries `MetricMedian` and `SolveRate`.
         paper: whether it is as wide as a column of a paper, in which tasks go below one another.
+        among: models of other figures, beside which those of this one have the look that they have there.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    models = sorted(frame["model"].unique())
+    present = sorted(frame["model"].unique())
+    models = sorted({*present, *among})
     tasks = list(frame["task"].unique())
     across = 1 if paper else min(len(tasks), ACROSS)
     down = math.ceil(len(tasks) / across)
@@ -56,6 +80,8 @@ def draw(frame: pd.DataFrame, paper: bool = False) -> Figure:
     with rc_context(PAPER if paper else STYLE):
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(2 * down, across, squeeze=False)
+        titles = [wrapped(task, 0.8 * size[0] / across) for task in tasks]  # bold letters are wider
+        figure.set_figheight(size[1] + down * title_height(titles))
         for place in range(across * down):
             upper, lower = (panels[2 * (place // across) + k, place % across] for k in (0, 1))
             if place >= len(tasks):
@@ -65,24 +91,39 @@ def draw(frame: pd.DataFrame, paper: bool = False) -> Figure:
             rows = records(frame[frame["task"] == tasks[place]])
             trained = [row for row in rows if row["length"] == row["train_length"]]
             one_length = len({row["train_length"] for row in rows}) == 1
-            upper.set_title(literal(tasks[place]))
+            upper.set_title(titles[place])
             upper.set_ylabel("runs solved" if place % across == 0 else "")
             _solve_rates(upper, trained, models)
             _metrics(lower, rows if one_length else trained, models)
         lines = (line for panel in figure.axes for line in panel.get_lines())
-        add_legend(figure, models, baseline=any(line.get_label() == "baseline" for line in lines))
+        add_legend(figure, present, models, any(line.get_label() == "baseline" for line in lines))
     return figure
 
 
-def add_legend(figure: Figure, models: Sequence[str], baseline: bool = False) -> None:
-    """Put a legend above the panels of a figure, of models and perhaps of the baseline."""
+def add_legend(figure: Figure, shown: Sequence[str], models: Sequence[str], baseline: bool = False) -> None:
+    """Put a legend above the panels of a figure; where it takes more than a quarter of it, the figure grows.
+
+    Args:
+        figure: the figure.
+        shown: the models in it.
+        models: those among which they have one look.
+        baseline: whether the baseline is in it.
+    """
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], label=literal(model), **model_style(model, models)) for model in models]
+    scale, (width, height) = enlarged("font.size"), figure.get_size_inches()
+    line = 0.5 * scale  # with its spaces, in inches
+    labels = [wrapped(model, 0.95 * width - 1.6 * line) for model in shown]
+    handles = [
+        Line2D([], [], label=label, **model_style(model, models))
+        for label, model in zip(labels, shown, strict=True)
+    ]
     handles += [Line2D([], [], **BASELINE)] if baseline else []
-    # A letter of 9 points is about 0.07 inches wide, a line with its spaces half an inch.
-    entry = enlarged("font.size") * (0.5 + 0.07 * max(len(str(handle.get_label())) for handle in handles))
-    columns = max(1, min(len(handles), int(figure.get_figwidth() / entry)))
+    texts = [str(handle.get_label()).split("\n") for handle in handles]
+    entry = line + LETTER * scale * max(len(text) for lines in texts for text in lines)
+    columns = max(1, min(len(handles), int(width / entry)))
+    lines = math.ceil(sum(map(len, texts)) / columns)
+    figure.set_figheight(height + max(0.0, LINE * scale * lines - height / 4))
     figure.legend(handles=handles, loc="outside upper center", ncols=columns)
 
 
@@ -99,18 +140,22 @@ def save_as(figure: Figure, path: Path, dpi: int = 200) -> Path:
     """Save a figure in the format that the suffix of its path names; return the path.
 
     Raises:
-        StoreError: the file cannot be written.
+        StoreError: the file cannot be written; what was there stays.
     """
     from matplotlib import rc_context
 
     dated = {".svg": "Date", ".pdf": "CreationDate"}  # left out, so that the same figure is the same file
-    try:
-        with rc_context(STYLE):
-            figure.savefig(
-                path, dpi=dpi, metadata={dated[path.suffix]: None} if path.suffix in dated else None
-            )
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}.") from error
+    metadata = {dated[path.suffix]: None} if path.suffix in dated else None
+    content = BytesIO()
+    with rc_context(STYLE), warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        figure.savefig(content, format=path.suffix[1:], dpi=dpi, metadata=metadata)
+    for each in warned:
+        if lacking := re.match(GLYPH, str(each.message)):
+            say_once(f"the font of the figures lacks {chr(int(lacking[1]))}, which is drawn as a box.")
+        else:
+            warnings.warn(each.message, stacklevel=2)
+    write_atomically(path, content.getvalue())
     return path
 
 
@@ -130,10 +175,10 @@ def _solve_rates(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> Non
 def _metrics(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
     """Draw the test metric. A loss has a logarithmic axis."""
     first = rows[0]
-    panel.set_ylabel(f"test {literal(first['metric'])}" if first["metric"] else "")
+    panel.set_ylabel(f"test {literal(with_unit(first))}" if first["metric"] else "")
     beyond = any(row["length"] != row["train_length"] for row in rows)
     panel.set_xlabel(
-        f"test length (trained at {first['train_length']})" if beyond else "training and test length"
+        f"test length, trained at {first['train_length']}" if beyond else "training and test length"
     )
     baseline = {row["length"]: row["baseline"] for row in rows}
     lengths = _lengths(rows)
@@ -159,11 +204,18 @@ def _metrics(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
     if is_loss(first) and shown and min(shown) > 0:
         shown += [level for _, level in known]
         panel.set_yscale("log")
-        # Whole decades around what is shown.
-        low, high = math.log10(min(shown) / 1.2), math.log10(max(shown) * 1.2)
-        panel.set_ylim(10 ** math.floor(low), 10 ** math.ceil(high))
+        # Whole decades around what is shown; Matplotlib cannot have ticks at the ends of the range of floats.
+        ends = math.log10(min(shown)) - math.log10(1.2), math.log10(max(shown)) + math.log10(1.2)
+        low, high = (min(max(end, -MOST_DECADES), MOST_DECADES) for end in ends)
+        panel.set_ylim(10.0 ** (math.floor(low) - (low == high)), 10.0 ** math.ceil(high))
     else:
         bounds(panel, first["unit"], first["metric_low"], first["metric_high"])
+
+
+def with_unit(metric: Row) -> str:
+    """Return the name of a metric and its unit: `loss (squared error)`. A share is shown in per cent."""
+    unit = metric["unit"]
+    return f"{metric['metric']} ({unit})" if unit not in ("", "share") else str(metric["metric"])
 
 
 def is_loss(metric: Row) -> bool:
@@ -191,6 +243,7 @@ def _length_axis(
 ) -> Callable[[Row], float]:
     """Set up the axis of lengths, or of models where there is one length; return where a row lies on it."""
     if len(lengths) > 1:
+        panel.set_xlabel(f"{panel.get_xlabel()} (steps)")
         panel.set_xscale("log", base=2)
         turned = 45 if len(lengths) > MANY_LENGTHS else 0
         panel.set_xticks(lengths, [str(length) for length in lengths], rotation=turned)
@@ -198,9 +251,8 @@ def _length_axis(
         panel.minorticks_off()
         return lambda row: float(row["length"])
     present = [model for model in models if any(row["model"] == model for row in rows)]
-    panel.set_xticks(
-        range(len(present)), map(literal, present), rotation=40, ha="right", size=7 * enlarged("font.size")
-    )
+    labels = [wrapped(model, 1.6 * enlarged("font.size")) for model in present]
+    panel.set_xticks(range(len(present)), labels, rotation=40, ha="right", size=7 * enlarged("font.size"))
     panel.set_xlim(-0.6, max(len(present), 1) - 0.4)
     panel.grid(visible=False, axis="x")
     panel.set_xlabel(f"{panel.get_xlabel()} {lengths[0]}" if lengths and present else "")

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from seqbench.config.identity import INCIDENTAL, PLACES, public_name, with_defaults
+from seqbench.config.identity import INCIDENTAL, PLACES, frozen_defaults, public_name, with_defaults
 from seqbench.config.presets import GROUPS
 from seqbench.errors import printable
 from seqbench.runs.result import Result
@@ -172,18 +172,18 @@ def _settings_of(results: Iterable[Result]) -> Iterator[dict[str, str]]:
 
 
 def _settings(result: Result) -> dict[str, str]:
-    """Return the settings that labels may name: dotted key to value as text, without those that are None.
+    """Return the settings that labels may name: dotted key to value as text.
 
     A setting that a run leaves out has its frozen default: runs from before an option are labelled as those
-    after it. Other data make another task. How a run is executed counts by what it came to, its engine, not
-    by what was asked for.
+    after it. One of None is without what the setting adds, and is not named, unless None takes away what the
+    default adds, as `optim.clip_norm=null` does. Other data make another task. How a run is executed counts
+    by what it came to, its engine, not by what was asked for.
     """
     settings = {
         key: public_name(value) if key.endswith(TARGET) and isinstance(value, str) else _text(value)
         for key, value in _flat(
             with_defaults(result.config) | {"task.data": result.data, "execution": result.execution}
         )
-        if value is not None
     }
     if "model.param_budget" in settings:
         settings.pop("model.hidden_size", None)  # derived from the budget, for each task anew
@@ -191,14 +191,18 @@ def _settings(result: Result) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return "null"
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted keys and values, without what no label names."""
+    """Yield dotted keys and values, without what no label names and without None where it is the default."""
+    target = config.get("_target_")
+    defaults = frozen_defaults().get(public_name(target), {}) if isinstance(target, str) else {}
     for name, value in config.items():
         key = f"{prefix}{name}"
-        if key in UNNAMED:
+        if key in UNNAMED or (value is None and defaults.get(name) is None):
             continue
         if isinstance(value, dict):
             yield from _flat(value, f"{key}.")

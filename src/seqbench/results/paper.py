@@ -45,16 +45,18 @@ def write_figures(
     except StoreError as error:
         warn(f"There is no figure of learning curves: {error}")
         curves = None
+    models = sorted(frame["model"].unique())
     written: list[Path] = []
     stems: set[str] = set()
     for task, its in frame.groupby("task", sort=False):
         stem = label_stem(str(task), stems)
         stems.add(stem)
-        figures = {"lengths": draw(its, paper=True)}
+        figures = {"lengths": draw(its, paper=True, among=models)}
         if its["seeds"].any():
-            figures["steps"] = draw_steps(its, paper=True)
+            figures["steps"] = draw_steps(its, paper=True, among=models)
         if curves is not None and (mine := curves[curves["task"] == task]).size:
-            figures["curves"] = draw_curves(mine, over_seeds(mine, metrics), metrics, paper=True)
+            medians = over_seeds(mine, metrics)
+            figures["curves"] = draw_curves(mine, medians, metrics, paper=True, among=models)
         for name, figure in figures.items():
             written += [save_as(figure, folder / f"{stem}-{name}.{kind}", DPI) for kind in ("pdf", "png")]
     return written

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from seqbench.results.figures import ACROSS, add_legend, bounds, enlarged, is_loss, literal, nested
+from seqbench.results.figures import (
+    ACROSS,
+    MOST_DECADES,
+    add_legend,
+    bounds,
+    enlarged,
+    is_loss,
+    literal,
+    nested,
+    title_height,
+    with_unit,
+    wrapped,
+)
 from seqbench.results.frame import records
 from seqbench.results.statistics.metrics import LEAST_SEEDS
 from seqbench.results.statistics.survival import kaplan_meier
 from seqbench.results.styles import COLUMN, PAPER, STYLE, model_style
 from seqbench.results.summaries import Row
+
+#: What is as large, of a run that diverges, is drawn no more than what is infinite.
+LARGEST = 10.0**MOST_DECADES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +39,11 @@ if TYPE_CHECKING:
 
 
 def draw_curves(
-    curves: pd.DataFrame, medians: pd.DataFrame, metrics: Mapping[str, Row], paper: bool = False
+    curves: pd.DataFrame,
+    medians: pd.DataFrame,
+    metrics: Mapping[str, Row],
+    paper: bool = False,
+    among: Sequence[str] = (),
 ) -> Figure:
     """Return the figure of learning curves, a panel for each task and training length.
 
@@ -36,8 +55,10 @@ def draw_curves(
         medians: its `curves.over_seeds`.
         metrics: that metric, see `curves.shown_metrics`.
         paper: whether it is as wide as a column of a paper.
+        among: models of other figures, beside which those of this one have the look that they have there.
     """
-    models = sorted(curves["model"].unique())
+    present = sorted(curves["model"].unique())
+    models = sorted({*present, *among})
     with _figure(curves, paper) as (figure, panels):
         for task, length, panel in panels:
             its, middle = (
@@ -52,13 +73,13 @@ def draw_curves(
                 band = _finite(rows["low"]), _finite(rows["high"])
                 panel.fill_between(rows["step"], *band, color=style["color"], alpha=0.08, linewidth=0)
                 panel.plot(rows["step"], _finite(rows["median"]), markevery=max(1, len(rows) // 6), **style)
-            metric = metrics[task]
-            if is_loss(metric) and (its["value"].dropna() > 0).all():
+            metric, shown = metrics[task], its["value"][its["value"].abs() < LARGEST]
+            if is_loss(metric) and not shown.empty and (shown > 0).all():
                 panel.set_yscale("log")
             else:
                 bounds(panel, metric["unit"], metric["metric_low"], metric["metric_high"])
-            panel.set_ylabel(literal(metric["metric"]))
-        add_legend(figure, models)
+            panel.set_ylabel(literal(with_unit(metric)))
+        add_legend(figure, present, models)
     return figure
 
 
@@ -81,7 +102,7 @@ def solved_shares(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["task", "length", "model", "step", "share", "low", "high", "runs"])
 
 
-def draw_steps(frame: pd.DataFrame, paper: bool = False) -> Figure:
+def draw_steps(frame: pd.DataFrame, paper: bool = False, among: Sequence[str] = ()) -> Figure:
     """Return the figure of `solved_shares`, a panel for each task and training length.
 
     A marker is a run that solved the task, a cross one that did not, at its budget of steps.
@@ -89,9 +110,11 @@ def draw_steps(frame: pd.DataFrame, paper: bool = False) -> Figure:
     Args:
         frame: as for `solved_shares`.
         paper: whether it is as wide as a column of a paper.
+        among: as for `draw_curves`.
     """
     rows, shares = _trained(frame), solved_shares(frame)
-    models = sorted({row["model"] for row in rows})
+    present = sorted({row["model"] for row in rows})
+    models = sorted({*present, *among})
     with _figure(pd.DataFrame(rows), paper) as (figure, panels):
         for task, length, panel in panels:
             for row in (row for row in rows if (row["task"], row["length"]) == (task, length)):
@@ -109,18 +132,18 @@ def draw_steps(frame: pd.DataFrame, paper: bool = False) -> Figure:
                 panel.plot(row["censored_at"], at, "x", color=style["color"], markersize=6 * enlarged())
             bounds(panel, "share", 0, 1)
             panel.set_ylabel("runs solved")
-        add_legend(figure, models)
+        add_legend(figure, present, models)
     return figure
 
 
 def _finite(values: pd.Series[float]) -> NDArray[np.float64]:
-    """Return numbers with nan, which is not drawn, in the place of those that are infinite."""
-    return np.asarray(values.where(values.abs() < math.inf), dtype=float)
+    """Return numbers with nan, which is not drawn, in the place of those that are infinite or too large."""
+    return np.asarray(values.where(values.abs() < LARGEST), dtype=float)
 
 
 def _trained(frame: pd.DataFrame) -> list[Row]:
-    """Return the rows of cells at their training length that have runs."""
-    return [row for row in records(frame) if row["length"] == row["train_length"] and row["seeds"]]
+    """Return the rows of cells at their training length whose runs count as solved or not."""
+    return [row for row in records(frame) if row["seeds"] and isinstance(row["solved_at"], list)]
 
 
 @contextmanager
@@ -138,8 +161,10 @@ def _figure(frame: pd.DataFrame, paper: bool) -> Iterator[tuple[Figure, list[tup
         panels = [*figure.subplots(down, across, squeeze=False).flat]
         for panel in panels[len(cells) :]:
             panel.remove()
-        for (task, length), panel in zip(cells, panels, strict=False):
-            where = f"{task} at {length}" if length else task
-            panel.set_title(f"length {length}" if paper and length else literal(where))
+        named = [f"{'length' if paper else f'{task} at'} {n}" if n else task for task, n in cells]
+        titles = [wrapped(name, 0.8 * size[0] / across) for name in named]  # bold letters are wider
+        figure.set_figheight(size[1] + down * title_height(titles))
+        for title, panel in zip(titles, panels, strict=False):
+            panel.set_title(title)
             panel.set_xlabel("optimisation steps")
         yield figure, [(*cell, panel) for cell, panel in zip(cells, panels, strict=False)]

@@ -51,13 +51,13 @@ def made_with(results: Sequence[Result]) -> str:
     """Return the end of a sentence on what the results were made with: code, machine, time."""
 
     def listed(values: Iterable[object]) -> str:
-        return ", ".join(sorted({str(value) for value in values if value}))
+        return ", ".join(sorted({str(value) for value in values if value})) or "unknown"
 
     commits = listed((result.commit or "")[:9] + (result.commit or "")[40:] for result in results)
     hours = sum(result.wall_time_s for result in results) / 3600
     spent = f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"
     return (
-        f"commit {commits or 'unknown'}; "
+        f"commit {commits}; "
         f"torch {listed(r.versions.get('torch') for r in results)} on {listed(r.device for r in results)}; "
         f"{spent} of training in all, until {max(result.finished_at for result in results)}."
     )

@@ -35,6 +35,8 @@ def check_effects(
     if model.solves_readout:
         _check_nothing_optimised(cfg)
     _check_steps(settings, optimizer)
+    _check_epochs(cfg, settings, optimizer, task)
+    _check_streams(cfg, optimizer, task, model)
     _check_truncation(optimizer, task, model)
     _check_teacher_forcing(settings, cfg, model)
     if settings.log_spectrum and not model.recurrent_matrices():
@@ -90,10 +92,47 @@ def _check_steps(settings: TrainerSettings, optimizer: OptimizerConfig) -> None:
             "optim.warmup_steps=1 has no effect: a warm-up of one step takes it at the rate optim.lr; give "
             "0, or at least 2."
         )
-    if optimizer.schedule != "constant" and steps - warmup < 2:
+    if optimizer.schedule in ("linear", "cosine") and steps - warmup < 2:
         raise ConfigError(
             f"optim.schedule={optimizer.schedule} has no effect: trainer.max_steps={steps} leaves no second "
             "step after the warm-up, at which the rate has fallen; give constant, or more steps."
+        )
+
+
+def _check_epochs(cfg: DictConfig, settings: TrainerSettings, optimizer: OptimizerConfig, task: Task) -> None:
+    """Refuse a learning rate by epochs where there are none, or too few."""
+    if optimizer.schedule != "step":
+        return
+    steps = task.epoch_steps(cfg.batch_size)
+    if steps is None:
+        raise ConfigError(
+            f"optim.schedule=step counts epochs, and task={cfg.preset.task} draws its sequences afresh; give "
+            "optim.schedule=linear or cosine."
+        )
+    task.prepare(cfg.batch_size)
+    assert optimizer.decay_after
+    if settings.max_steps <= steps * optimizer.decay_after:
+        raise ConfigError(
+            f"optim.schedule=step has no effect: optim.decay_after={optimizer.decay_after} epochs of {steps} "
+            f"steps are no fewer than trainer.max_steps={settings.max_steps}; give more steps or less of it."
+        )
+
+
+def _check_streams(cfg: DictConfig, optimizer: OptimizerConfig, task: Task, model: Model) -> None:
+    """Refuse what cannot go through streams, whose state is carried from one step to the next."""
+    if not task.streams:
+        return
+    name = cfg.preset.model
+    streams = f"task={cfg.preset.task} carries the state of a model from step to step"
+    if not model.carries_state:
+        raise ConfigError(
+            f"{streams}, and {name} has none to carry; give a model that reads in one direction."
+        )
+    if model.solves_readout:
+        raise ConfigError(f"{streams}, and {name} solves for its readout; give a model that is trained.")
+    if optimizer.omega:
+        raise ConfigError(
+            f"{streams}, and optim.omega={optimizer.omega} begins each from zero; give optim.omega=0."
         )
 
 

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -183,14 +184,20 @@ def _can_be_named(result: Result) -> bool:
 
 
 def is_curves(content: Any) -> bool:
-    """Return whether a value is the content of a `metrics.csv`: columns with names, rows of numbers."""
+    """Return whether a value is the content of a `metrics.csv`: columns with names, rows of numbers.
+
+    The steps are whole and ascend from row to row.
+    """
     try:
         content.encode()
         names, *rows = csv.reader(content.splitlines(), strict=True)
         numbers = [float(cell) for row in rows for cell in row if cell]
-    except (AttributeError, ValueError, csv.Error):
+        steps = [float(row[names.index("step")]) for row in rows]
+    except (AttributeError, ValueError, IndexError, csv.Error):
         return False
-    return "step" in names and bool(numbers) and all(len(row) == len(names) for row in rows)
+    whole = all(0 <= step < 2**53 and step.is_integer() for step in steps)
+    ascend = all(before < after for before, after in pairwise(steps))
+    return whole and ascend and bool(numbers) and all(len(row) == len(names) for row in rows)
 
 
 def _folder(runs_dir: Path, result: Result) -> Path:

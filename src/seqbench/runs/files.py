@@ -34,7 +34,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # such as that its name is too long
+            part.unlink(missing_ok=True)
         raise StoreError(f"cannot write {path}: {error.strerror}.") from error
 
 

@@ -22,7 +22,14 @@ from seqbench.errors import StoreError
 from seqbench.runs.files import DamagedFileError, read
 from seqbench.runs.locks import LOCK_FILE, is_locked, lock
 from seqbench.runs.result import Result
-from seqbench.runs.store import MOST_BYTES, RESULT_FILE, MisplacedError, OldSchemaError, read_result
+from seqbench.runs.store import (
+    MOST_BYTES,
+    RESULT_FILE,
+    MisplacedError,
+    OldSchemaError,
+    check_config,
+    read_result,
+)
 
 #: How a run stands. `running`: a living process holds the lock of its folder. `stopped`: it has no result and
 #: no such process. `orphan`: it has a result that no configuration finds again.
@@ -73,14 +80,17 @@ class StoredRun:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The configuration; empty where neither `result.json` nor `config.yaml` can be read."""
+        """The configuration; empty where neither `result.json` nor `config.yaml` is what a run writes."""
         if self.result is not None:
             return self.result.config
         try:
             found = yaml.safe_load(read(self.folder / "config.yaml", MOST_CONFIG))
-        except (FileNotFoundError, StoreError, ValueError, RecursionError, yaml.YAMLError):
+            check_config(found)
+        except (FileNotFoundError, StoreError, yaml.YAMLError):
             return {}
-        return found if isinstance(found, dict) else {}
+        except (ValueError, TypeError, AttributeError, RecursionError):  # it is no configuration
+            return {}
+        return dict(found)
 
 
 def inventory(place: Path) -> list[StoredRun]:

@@ -48,29 +48,51 @@ def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any]) -> int:
     seeds: int = config["n_seeds"]
     if devices.elsewhere is not None or (free := free_memory()) is None:
         return seeds
-    left = f"and {amount(free)} of memory are free"
     weights = sum(p.numel() * p.element_size() for p in model.parameters()) * COPIES
     weights += sum(b.numel() * b.element_size() for b in model.buffers())
     if weights > free:
         key = largest({part: config[part] for part in ("model", "task")})
-        raise NoMemoryError(f"{key} makes a model that takes {amount(weights)} to train, {left}; give less.")
+        raise NoMemoryError(
+            f"{key} makes a model that takes {amount(weights)} to train, {_left(free)}; give less."
+        )
+    batch, tests = _sets(task, config, free)
+    fit = (free - tests) // (weights + batch)
+    return max(1, min(seeds, int(fit)))
+
+
+def check_sets(task: Task, config: dict[str, Any]) -> None:
+    """Raise a NoMemoryError where a batch or a test set of a task takes more than what is free.
+
+    Args:
+        task: what is sampled.
+        config: the resolved configuration.
+    """
+    if (free := free_memory()) is not None:
+        _sets(task, config, free)
+
+
+def _sets(task: Task, config: dict[str, Any], free: int) -> tuple[int, int]:
+    """Return the bytes of a batch, and of the test set of the greatest length, which are at most `free`."""
     step = TOKEN if isinstance(task.inputs, Tokens) else NUMBER * task.inputs.size
     batch = config["batch_size"] * task.steps * step
     if batch > free:
         named = largest({"task": {k: v for k, v in config["task"].items() if not k.startswith("eval")}})
         raise NoMemoryError(
-            f"batch_size={config['batch_size']} and {named} make a batch of {amount(batch)}, {left}; give "
-            "less."
+            f"batch_size={config['batch_size']} and {named} make a batch of {amount(batch)}, {_left(free)}; "
+            "give less."
         )
     rows = getattr(task, "eval_size", 0)
     longest = max(task.eval_lengths, default=0)
     if (tests := rows * longest * step) > free:
         raise NoMemoryError(
             f"task.eval_size={shown(rows)} makes a test set of {amount(tests)} at length {longest}, "
-            f"{left}; give less."
+            f"{_left(free)}; give less."
         )
-    fit = (free - tests) // (weights + batch)
-    return max(1, min(seeds, int(fit)))
+    return batch, tests
+
+
+def _left(free: int) -> str:
+    return f"and {amount(free)} of memory are free"
 
 
 def free_memory() -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, Literal
@@ -49,7 +49,7 @@ class Record:
         made_with: the code and platform of every process that trained the run, see `devices.made_with`.
         continued_from: the folder of the run of fewer steps that this one went on from; None for most.
         unlogged: evaluations of that run, which no logger of this one has.
-        checkpoint: what was read to continue from: model, optimiser, generators.
+        checkpoint: what was read to continue from: model, optimiser, carried state, generators.
     """
 
     def __init__(
@@ -166,12 +166,21 @@ class Record:
         """The last checkpoint and the one before it."""
         return self.path, self.folder / CHECKPOINTS[1]
 
-    def snapshot(self, model: nn.Module, optimizer: dict[str, Any]) -> dict[str, Any]:
-        """Return a checkpoint of now, which training further does not change."""
+    def snapshot(
+        self, model: nn.Module, optimizer: dict[str, Any], carried: Sequence[Tensor] = ()
+    ) -> dict[str, Any]:
+        """Return a checkpoint of now, which training further does not change.
+
+        Args:
+            model: of the run.
+            optimizer: its state.
+            carried: the state that the next step of a task with streams goes on from.
+        """
         return {
             "run": self.run,
             "model": _copied(model.state_dict()),
             "optimizer": _copied(optimizer),
+            "carried": _copied(list(carried)),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "record": {name: copy(getattr(self, name)) for name in self._kept},
@@ -243,10 +252,9 @@ def begun_id(folder: Path) -> str | None:
     return text if re.fullmatch(r"[0-9a-f]{8}-\d+-[0-9a-f]{6}", text) else None
 
 
-def _copied(state: dict[str, Any]) -> dict[str, Any]:
+def _copied(state: Any) -> Any:
     """Return a copy of a state on the CPU, where a model's memory on a device is not doubled by it."""
-    copied: dict[str, Any] = tree_map_only(Tensor, lambda value: value.detach().to("cpu", copy=True), state)
-    return copied
+    return tree_map_only(Tensor, lambda value: value.detach().to("cpu", copy=True), state)
 
 
 def load_checkpoint(path: Path, run: str) -> dict[str, Any]:

@@ -95,9 +95,12 @@ class Recorder(L.Callback):
         trainer.should_stop = not training or over
         leaving = len(training) < len(self.active)
         due = over or leaving or learner.step - self._saved_at >= self.checkpoint_every
+        carried = learner.carried_states()  # of all processes
         if trainer.is_global_zero:
-            states = zip(self.active, learner.models, learner.optimizer_states(), strict=True)
-            self._unsaved = {record: record.snapshot(model, state) for record, model, state in states}
+            states = zip(self.active, learner.models, learner.optimizer_states(), carried, strict=True)
+            self._unsaved = {
+                record: record.snapshot(model, state, leaves) for record, model, state, leaves in states
+            }
             if due:
                 self._save()
                 self._saved_at = learner.step

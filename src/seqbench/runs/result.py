@@ -23,6 +23,21 @@ class Ending(Protocol):
     def solved_at_step(self) -> int | None: ...
 
 
+class Configured(Protocol):
+    """A run that says what it is: a `Result`, or a `StoredRun`."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def config(self) -> dict[str, Any]: ...
+
+
 def solved_step(run: Ending) -> int | None:
     """Return the step at which a run solved its task; None for one that did not, or that diverged later.
 

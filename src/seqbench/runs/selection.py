@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from omegaconf import OmegaConf
@@ -11,26 +11,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqbench.config.identity import with_defaults
 from seqbench.errors import ConfigError, StoreError, nearest, nearest_key
+from seqbench.runs.result import Configured
 
 #: What stands for a value that a configuration does not have.
 MISSING = object()
 #: The most values that a sentence lists.
 MOST_LISTED = 12
-
-
-class Configured(Protocol):
-    """A run that says what it is: a `Result`, or a `StoredRun`."""
-
-    @property
-    def task(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def config(self) -> dict[str, Any]: ...
 
 
 Run = TypeVar("Run", bound=Configured)
@@ -69,6 +55,21 @@ def select(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
             raise _nothing(filter, values[0], found)
         kept = chosen
     return [run for run, _ in kept] if filters else list(runs)
+
+
+def fitting(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
+    """Return the runs that every filter lets through, of which there may be none; see `select`.
+
+    Raises:
+        ConfigError: a filter cannot be read.
+    """
+    wanted = [parse(filter) for filter in filters]
+
+    def fits(run: Run, settings: Mapping[str, Any]) -> bool:
+        found = [(_value(run, settings, key), values) for key, values in wanted]
+        return all(any(_same(its, value) for value in values) for its, values in found)
+
+    return [run for run in runs if fits(run, with_defaults(run.config))]
 
 
 def _nothing(filter: str, value: Any, found: Sequence[Any]) -> StoreError:

@@ -138,7 +138,7 @@ def parse(content: str | bytes, where: str | Path) -> Result:
         OldSchemaError: it was written under another schema.
     """
     try:
-        data = json.loads(content)
+        data = json.loads(content, parse_float=_finite, parse_constant=_finite)
         schema = data["schema"]
         if isinstance(schema, int) and schema != SCHEMA:
             raise OldSchemaError(
@@ -152,25 +152,43 @@ def parse(content: str | bytes, where: str | Path) -> Result:
         result: Result = _schema().validate_python(
             {f.name: data[f.name] for f in fields(Result) if f.name in data}
         )
-        _check_config(result)
+        check_config(result.config)
+        _check_counts(result)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = str(error) if isinstance(error, _ChecksumError) else "it is no result"
         raise DamagedFileError(f"{where} is damaged: {reason}.") from error
     return result
 
 
-def _check_config(result: Result) -> None:
-    """Raise an error of `parse`'s where a configuration or a number is of a kind that no run writes."""
-    config = result.config
+def _finite(text: str) -> float:
+    """Return a number that is finite: JSON has no other, and Python would read `Infinity` and `1e999`."""
+    if not math.isfinite(value := float(text)):
+        raise ValueError(text)
+    return value
+
+
+def check_config(config: dict[str, Any]) -> None:
+    """Check that a stored configuration is of the kind that runs write, so that its readers need not.
+
+    Raises:
+        TypeError, ValueError, RecursionError: it is not.
+    """
     for group in ("task", "model", "optim", "trainer", "preset"):
         if not isinstance(config.get(group, {}), dict):
-            raise TypeError
+            raise TypeError(group)
     task, steps = config.get("task", {}), config.get("trainer", {}).get("max_steps", 1)
-    lengths = [steps, task.get("length") or 1, *(task.get("eval_lengths") or []), *map(int, result.test)]
-    counts = [*lengths, result.parameters or 0, result.state_size or 0, result.seed]
-    if not all(isinstance(count, int) and abs(count) < 2**53 for count in counts):
-        raise TypeError
+    _check_whole([steps, task.get("length") or 1, *(task.get("eval_lengths") or [])])
     if "${" in json.dumps(config):  # what is stored is resolved; a reader must not resolve anything
+        raise ValueError("${")
+
+
+def _check_counts(result: Result) -> None:
+    """Raise an error of `parse`'s where a number is of a kind that no run writes."""
+    _check_whole([*map(int, result.test), result.parameters or 0, result.state_size or 0, result.seed])
+
+
+def _check_whole(counts: Iterable[Any]) -> None:
+    if not all(isinstance(count, int) and abs(count) < 2**53 for count in counts):
         raise TypeError
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,12 +46,19 @@ class TrainedRun(NamedTuple):
 
         Returns:
             For each sequence its outputs on the scale of the targets, see `Target.probabilities`: (O,), or
-            (T, O) if there is one at each step.
+            (T, O) if there is one at each step. Of classes from a `RidgeReadout` only the order counts.
 
         Raises:
-            DataError: a sequence is none that the task could have.
+            DataError: a sequence is none that the task could have, or there is none.
         """
-        given = self.task.read(sequences)
+        return self.outputs(self.task.read(sequences))
+
+    def outputs(self, given: Mapping[str, Any]) -> list[Tensor]:
+        """Return what `predict` does for sequences that were read: by `task.read`, or by `task.read_file`.
+
+        Args:
+            given: the arguments of the model's `forward`, by name.
+        """
         wanted = inspect.signature(self.model.forward).parameters
         training = self.model.training
         self.model.eval()
@@ -141,6 +148,8 @@ def load_run(folder: str | Path, allowed_packages: Sequence[str] = ()) -> Traine
 
 def _lacking(folder: Path) -> str:
     """Return why a folder without a result is not that of a trained run."""
+    if folder.is_file():
+        return "it is a file"
     if not folder.is_dir():
         return "it is not there"
     if (folder / "config.yaml").exists():

@@ -23,15 +23,17 @@ def from_results(
     results: Iterable[Result],
     costs: Costs | None = None,
     warn: Callable[[str], object] = warnings.warn,
+    whole: bool = True,
 ) -> list[Measured]:
-    """Return the entrants of results, named by their models and the settings that differ.
+    """Return the entrants of results, named as in a report: by their models and the settings that differ.
 
     Packages of others whose tasks and models they have are allowed by `seqbench.config.trust.allow`.
 
     Args:
         results: of any spans and models.
         costs: of steps, where they are known already.
-        warn: called with a sentence about an entrant whose settings go with the span.
+        warn: called with a sentence about an entrant whose settings go with the span, or that is left out.
+        whole: whether an entrant of which no span can be fitted is an error, and not left out.
 
     Raises:
         ConfigError: a task has no span, entrants on it had different budgets, a span has fewer than three
@@ -40,20 +42,29 @@ def from_results(
     costs = costs or Costs()
     of_task: dict[str, list[Result]] = defaultdict(list)
     for result in results:
-        if result.status != "failed":
-            of_task[result.task].append(result)
+        of_task[result.task].append(result)
     found = []
     for runs in of_task.values():
         beside = f"task.{_span(runs[0]).key}"
         entrants: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
         labels = label_runs(runs, beside)
         for run, (task, label) in zip(runs, labels, strict=True):
-            entrants[task][label].append(run)
+            if run.status != "failed":
+                entrants[task][label].append(run)
         for task, its in entrants.items():
-            spans = {label: _spans(f"{label} on {task}", mine, costs) for label, mine in its.items()}
-            common = _protocol(task, [run for mine in its.values() for run in mine], spans.values())
-            found += [Measured(common, label, tuple(mine)) for label, mine in spans.items()]
-        for sentences in with_length(runs, labels, beside).values():
+            spans: dict[str, list[AtSpan]] = {}
+            for label, mine in its.items():
+                try:
+                    spans[label] = _spans(f"{label} on {task}", mine, costs)
+                except ConfigError as error:
+                    if whole:
+                        raise
+                    warn(str(error))
+            if spans:
+                common = _protocol(task, [run for label in spans for run in its[label]], spans.values())
+                found += [Measured(common, label, tuple(mine)) for label, mine in spans.items()]
+        ended = [pair for pair in zip(runs, labels, strict=True) if pair[0].status != "failed"]
+        for sentences in with_length([run for run, _ in ended], [its for _, its in ended], beside).values():
             for sentence in sentences:
                 warn(sentence)
     return found
@@ -167,7 +178,7 @@ def _budget(task: str, results: Sequence[Result]) -> dict[str, Any]:
     """Return the budget of runs on one task, by the last part of its keys.
 
     Raises:
-        ConfigError: they had different ones.
+        ConfigError: they had different ones, or do not say which.
     """
     found = {}
     for key in BUDGET:
@@ -178,5 +189,8 @@ def _budget(task: str, results: Sequence[Result]) -> dict[str, Any]:
                 f"Runs on {task} had different budgets, {key} of {told}, so that their spans "
                 f"cannot be compared; --where {key}=… takes those of one."
             )
-        found[key.rpartition(".")[2]] = values.pop()
+        (value,) = values
+        if value is None and not key.endswith("patience"):
+            raise ConfigError(f"Runs on {task} do not say their {key}, so that no span is fitted.")
+        found[key.rpartition(".")[2]] = value
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -18,7 +19,7 @@ from seqbench.tasks import reading
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Direction, Measures, Metric
 from seqbench.tasks.span import Span
-from seqbench.tasks.specs import Classes, Input, Target
+from seqbench.tasks.specs import Classes, Input, Target, Tokens
 
 
 def generator(split: str, *key: int) -> torch.Generator:
@@ -47,8 +48,13 @@ class Task(ABC):
     metric: ClassVar[str] = "accuracy"
     #: Metrics that `measure` and `summary` add to those of the targets.
     extra_metrics: ClassVar[tuple[Metric, ...]] = ()
-    #: When a run counts as solved, in words, with the source.
-    solved_when: str
+    #: When a run counts as solved, in words, with the source; None where no result counts as that.
+    solved_when: str | None
+
+    #: Whether a batch holds pieces of streams: its row b goes on where row b of the batch before ended, and
+    #: so does the state of the model, except at the start of an epoch. No gradient leaves its piece. An
+    #: evaluation goes through its whole set in this way, in pieces of `length` steps.
+    streams: ClassVar[bool] = False
 
     inputs: Input
     targets: Target
@@ -80,6 +86,13 @@ class Task(ABC):
             ConfigError: there are fewer training examples than one batch needs.
         """
 
+    def epoch_steps(self, batch_size: int) -> int | None:
+        """Return the optimisation steps of an epoch, one pass over the training data; None if there is none.
+
+        Sequences that are drawn afresh have no epochs.
+        """
+        return None
+
     def fingerprint(self) -> str | None:
         """Return a hash of the data that the task reads; None where the configuration alone makes them.
 
@@ -95,6 +108,10 @@ class Task(ABC):
     @abstractmethod
     def validation(self) -> Batch:
         """Return the validation set: the same for every model and seed."""
+
+    def first_sequences(self, count: int) -> Batch:
+        """Return the first `count` sequences of the validation set, or fewer if there are fewer."""
+        return self.validation().rows(0, count)
 
     @abstractmethod
     def test(self, length: int) -> Batch:
@@ -154,11 +171,22 @@ class Task(ABC):
             sequences: each as `reading.as_tensor` takes it. Shorter ones are padded on the right.
 
         Raises:
-            DataError: one is none that the task could have.
+            DataError: one is none that the task could have, or there is none.
         """
-        return reading.padded(
-            [reading.as_tensor(each, self.inputs, self.token_names()[0]) for each in sequences]
-        )
+        return reading.padded(reading.as_tensors(sequences, self.inputs, self.token_names()[0]))
+
+    def read_file(self, path: Path) -> reading.NewSequences:
+        """Return the new sequences of a file: one a line, see `reading.lines`.
+
+        Raises:
+            DataError: the file cannot be read, or a line is no sequence that the task could have.
+        """
+        sequences = reading.lines(path, isinstance(self.inputs, Tokens))
+        given = self.read(sequences)
+        count, longest = given["inputs"].shape[:2]
+        lengths = given["lengths"].tolist() if "lengths" in given else [longest] * count
+        steps = [list(map(str, range(length))) for length in lengths]
+        return reading.NewSequences(given, list(map(str, range(count))), steps, ("sequence", "step"))
 
     def in_words(self, outputs: Tensor) -> str:
         """Return a model's outputs for one sequence in a reader's words: the likeliest of tokens or classes.
@@ -170,6 +198,14 @@ class Task(ABC):
             return " ".join(f"{value:.4g}" for value in outputs.flatten().tolist())
         names = self.token_names()[1]
         return " ".join(names[i] for i in outputs.argmax(-1).reshape(-1).tolist())
+
+    def about(self) -> dict[str, str]:
+        """Return what a reader should know of the data that the task has read, in words, by what it is about.
+
+        Raises:
+            DataError: the data are missing or malformed.
+        """
+        return {}
 
     def picture(self, inputs: Tensor) -> Tensor | None:
         """Return the image (H, W) that the inputs (T, F) of one sequence are; None if they are none."""

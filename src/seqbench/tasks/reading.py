@@ -2,15 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from seqbench.errors import DataError, nearest
+from seqbench.errors import DataError, nearest, one_line
 from seqbench.tasks.specs import Input, Tokens
+
+
+class NewSequences(NamedTuple):
+    """Sequences of a file, for a trained model.
+
+    Attributes:
+        given: the arguments of the model's `forward`, by name.
+        names: of the sequences.
+        steps: what the steps of each are called.
+        headings: what names and steps are.
+    """
+
+    given: dict[str, Any]
+    names: list[str]
+    steps: list[list[str]]
+    headings: tuple[str, str]
+
+
+def lines(path: Path, tokens: bool) -> list[Any]:
+    """Return the sequences of a file, one a line: tokens with spaces between them, or a list of JSON.
+
+    Args:
+        path: of the file.
+        tokens: whether a line that is no JSON is one of tokens.
+
+    Raises:
+        DataError: the file cannot be read, holds nothing, or a line is no sequence.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} cannot be read: {one_line(error)}.") from error
+    found: list[Any] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        if line.lstrip().startswith("["):
+            try:
+                found.append(json.loads(line))
+                continue
+            except (ValueError, RecursionError) as error:
+                if not tokens:
+                    raise DataError(f"{path} line {number} is no list of JSON: {one_line(error)}.") from error
+        elif not tokens:
+            raise DataError(f"{path} line {number} is no list of JSON, such as [[0.1, 0.2], [0.3, 0.4]].")
+        found.append(line)
+    if not found:
+        raise DataError(f"{path} holds no sequence.")
+    return found
+
+
+def as_tensors(sequences: Any, spec: Input, names: Sequence[str]) -> list[Tensor]:
+    """Return several sequences, each as `as_tensor` takes it, as tensors.
+
+    Raises:
+        DataError: one is no such sequence, or there is none.
+    """
+    if isinstance(sequences, str) or not isinstance(sequences, Iterable):
+        raise DataError(f"Give a list of sequences, and not {sequences!r}.")
+    found = [as_tensor(each, spec, names) for each in sequences]
+    if not found:
+        raise DataError("Give a list of sequences, and not an empty one.")
+    return found
 
 
 def as_tensor(sequence: Any, spec: Input, names: Sequence[str]) -> Tensor:
@@ -25,24 +92,28 @@ def as_tensor(sequence: Any, spec: Input, names: Sequence[str]) -> Tensor:
     Raises:
         DataError: it is no such sequence.
     """
+    wanted = f"A sequence must be {_wanted(spec)}"
     if isinstance(spec, Tokens):
         if isinstance(sequence, str):
             sequence = sequence.split()
-        if len(sequence) and isinstance(sequence[0], str):
+        if isinstance(sequence, Sequence) and any(isinstance(token, str) for token in sequence):
             sequence = _numbers(sequence, names)
     try:
         found = torch.as_tensor(sequence)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"A sequence must be {_wanted(spec)}: {error}.") from error
+        raise DataError(f"{wanted}: {error}.") from error
+    if found.is_complex():
+        raise DataError(f"{wanted}, and one has complex ones.")
     if not isinstance(spec, Tokens):
         found = found[:, None] if found.ndim == 1 and spec.size == 1 else found
         if found.ndim != 2 or found.shape[1] != spec.size or not len(found):
-            raise DataError(
-                f"A sequence must be {_wanted(spec)}, and one has the shape {tuple(found.shape)}."
-            )
-        return found.float()
+            raise DataError(f"{wanted}, and one has the shape {tuple(found.shape)}.")
+        found = found.float()
+        if not (finite := found.isfinite().all(1)).all():
+            raise DataError(f"{wanted}, and step {int(finite.long().argmin()) + 1} of one is not finite.")
+        return found
     if found.ndim != 1 or not len(found) or found.is_floating_point():
-        raise DataError(f"A sequence must be {_wanted(spec)}, and one has the shape {tuple(found.shape)}.")
+        raise DataError(f"{wanted}, and one has the shape {tuple(found.shape)}.")
     if (strangers := found[(found < 0) | (found >= spec.size)]).numel():
         raise DataError(f"There is no token {int(strangers[0])}; the tokens are 0 to {spec.size - 1}.")
     return found.long()
@@ -55,12 +126,12 @@ def padded(sequences: Sequence[Tensor]) -> dict[str, Any]:
     return batch if (lengths == lengths[0]).all() else batch | {"lengths": lengths}
 
 
-def _numbers(tokens: Sequence[str], names: Sequence[str]) -> list[int]:
+def _numbers(tokens: Sequence[Any], names: Sequence[str]) -> list[int]:
     """Return the numbers of tokens by their names."""
     number = {name: i for i, name in enumerate(names)}
     for token in tokens:
         if token not in number:
-            raise DataError(f"There is no token {token!r}.{nearest(token, names)}")
+            raise DataError(f"There is no token {token!r}.{nearest(str(token), names)}")
     return [number[token] for token in tokens]
 
 

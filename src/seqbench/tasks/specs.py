@@ -20,8 +20,8 @@ from seqbench.tasks.metrics import Measures, Metric, loss, share
 
 
 def counted(count: int, name: str) -> str:
-    """Return a number of things: `1 number`, `2 numbers`."""
-    return f"{count} {name}{'s' * (count != 1)}"
+    """Return a number of things: `1 number`, `2,000 numbers`."""
+    return f"{count:,} {name}{'s' * (count != 1)}"
 
 
 @dataclass(frozen=True)

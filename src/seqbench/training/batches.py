@@ -111,6 +111,27 @@ class EvaluationSet:
         return len(self._parts)
 
 
+class StreamSet:
+    """An evaluation set of streams, in pieces of so many steps, one after another."""
+
+    def __init__(self, batch: Batch, steps: int) -> None:
+        self._batch = batch
+        self._steps = steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        steps = self._batch.inputs.shape[1]
+        for start in range(0, steps, self._steps):
+            yield self._batch.time_slice(start, min(start + self._steps, steps), per_step=True)
+
+    def __len__(self) -> int:
+        return -(-self._batch.inputs.shape[1] // self._steps)
+
+
+def evaluation_set(task: Task, batch: Batch) -> EvaluationSet | StreamSet:
+    """Return a validation or test set of a task in the parts in which it is evaluated."""
+    return StreamSet(batch, task.length) if task.streams else EvaluationSet(batch)
+
+
 class TaskData(L.LightningDataModule):
     """A task's three splits as Lightning asks for them."""
 
@@ -122,9 +143,9 @@ class TaskData(L.LightningDataModule):
     def train_dataloader(self) -> TrainingStream:
         return self.stream
 
-    def val_dataloader(self) -> EvaluationSet:
-        return EvaluationSet(self.task.validation())
+    def val_dataloader(self) -> EvaluationSet | StreamSet:
+        return evaluation_set(self.task, self.task.validation())
 
-    def test_dataloader(self) -> list[EvaluationSet]:
+    def test_dataloader(self) -> list[EvaluationSet | StreamSet]:
         """Return the test set of each of the task's `eval_lengths`."""
-        return [EvaluationSet(self.task.test(length)) for length in self.task.eval_lengths]
+        return [evaluation_set(self.task, self.task.test(length)) for length in self.task.eval_lengths]

@@ -30,12 +30,14 @@ class ExecutionMode(NamedTuple):
     vectorized: whether the seed is a row of a stack, see `seqbench.training.seed_stack`.
     threads: of one process.
     devices: processes that share each batch, one for each device.
+    lookup: whether tokens are looked up, and not multiplied with as one-hot vectors.
     """
 
     engine: str | None = None
     vectorized: bool = False
     threads: int = 1
     devices: int = 1
+    lookup: bool = False
 
     @property
     def canonical(self) -> dict[str, Any]:
@@ -46,6 +48,7 @@ class ExecutionMode(NamedTuple):
         parts = [
             "seeds vectorized" if self.vectorized else "",
             f"engine {self.engine}" if self.engine else "",
+            "tokens looked up" if self.lookup else "",
             f"{self.threads} threads" if self.threads > 1 else "",
             f"{self.devices} devices" if self.devices > 1 else "",
         ]
@@ -113,6 +116,7 @@ def execution_mode(
         vectorized=vectorized,
         threads=settings.num_threads or torch.get_num_threads(),
         devices=processes,
+        lookup=model.looks_up,
     )
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 from seqbench.training.batches import TrainingStream
+from seqbench.training.carried import Leaves
 from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.parts import Processes, share
 from seqbench.training.passes import Pass
@@ -96,6 +97,10 @@ class SequenceLearner(L.LightningModule):
             states = self.per_pass(checkpoint["optimizer"] for checkpoint in self.resumed)
             for each, its in zip(self.passes, states, strict=True):
                 each.load_optimizer_states(its)
+            if self.task.streams:
+                carried = self.per_pass(checkpoint["carried"] for checkpoint in self.resumed)
+                for each, leaves in zip(self.passes, carried, strict=True):
+                    each.carried.load(leaves)
         self.resumed = []
         return [each.optimizer for each in self.passes]
 
@@ -107,6 +112,10 @@ class SequenceLearner(L.LightningModule):
     def optimizer_states(self) -> list[dict[str, Any]]:
         """Return the optimiser's state for each seed, as if it were alone."""
         return [state for each in self.passes for state in each.optimizer_states()]
+
+    def carried_states(self) -> list[Leaves]:
+        """Return for each seed the state that its next step goes on from; all processes must call it."""
+        return [leaves for each in self.passes for leaves in each.carried.states()]
 
     @property
     def lr(self) -> float:
@@ -123,9 +132,10 @@ class SequenceLearner(L.LightningModule):
             if len(mine) == len(each.models):
                 passes.append(each)
             elif mine:
-                states = each.optimizer_states()
+                states, carried = each.optimizer_states(), each.carried.states()
                 smaller = self._make_pass([each.models[k] for k in mine])
                 smaller.load_optimizer_states([states[k] for k in mine])
+                smaller.carried.load([carried[k] for k in mine])
                 passes.append(smaller)
         self.stream.select(rows)
         self.models = nn.ModuleList(self.models[k] for k in seeds)

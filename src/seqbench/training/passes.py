@@ -12,6 +12,7 @@ from seqbench.models.model import Model
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import TEACHER_MASK, Batch
 from seqbench.tasks.metrics import Measures
+from seqbench.training.carried import CarriedState
 from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.seed_stack import WIDTH, OneModel, SeedStack, optimizer_of_one, optimizer_of_stack
 from seqbench.training.updates import Backward, update_for
@@ -37,6 +38,7 @@ class Pass:
     Attributes:
         models: of the seeds, in order.
         optimizer: of the pass.
+        carried: the state that goes on from one step to the next, if the task has streams.
         last: loss and norm of the gradient of the last step, (2,) or (2, W).
         sums: what was measured, for each set.
     """
@@ -61,6 +63,8 @@ class Pass:
         self.optimizer = config.build(self.together.parameters() or [nn.Parameter(torch.zeros(()))])
         self.last: Tensor | None = None
         self.sums: list[Sums] = []
+        self.carried = CarriedState(self.update, task)
+        self._ends: dict[tuple[int, str], Any] = {}  # of an evaluation's streams, by set and loop
         self._totals: Tensor | None = None
         self._counted = 0
 
@@ -85,9 +89,11 @@ class Pass:
         for batch in batches:
             # Autocast keeps its casts of weights until it ends, and the last step has changed the weights.
             torch.clear_autocast_cache()
-            lr = self.config.lr_at(step, self.max_steps)
+            lr = self.config.lr_at(step, self.max_steps, self._epoch_steps(batch))
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
+            if self.task.streams:
+                self.carried.before_step(batch, step)
             self.last = self.update.step(batch, optimizer or self.optimizer, backward)
             step += 1
             if self.last is not None:
@@ -95,6 +101,11 @@ class Pass:
                 self._counted += 1
         torch.clear_autocast_cache()
         return step - first
+
+    def _epoch_steps(self, batch: Batch) -> int | None:
+        if self.config.schedule != "step":
+            return None
+        return self.task.epoch_steps(batch.inputs.shape[self.together.lead])
 
     def take_means(self) -> list[dict[str, float]]:
         """Return the mean loss and gradient norm, for each seed, of the steps since the last call."""
@@ -130,14 +141,15 @@ class Pass:
             self.sums.append({})
         sums = self.sums[index]
         # Stacked models share the memory that a single model has for a whole batch.
-        for part in batch.split(-(-len(batch.inputs) // WIDTH)) if self.stacked else [batch]:
-            for name, (values, weights) in self._measures(part).items():
+        whole = not self.stacked or self.task.streams
+        for part in [batch] if whole else batch.split(-(-len(batch.inputs) // WIDTH)):
+            for name, (values, weights) in self._measures(part, index).items():
                 dtype = torch.promote_types(values.dtype, torch.float32)  # half precision is too coarse
                 lead = self.together.lead
                 both = torch.stack([values * weights, weights]).to(dtype).flatten(lead + 1).sum(-1) * counts
                 sums[name] = both + sums[name] if name in sums else both
 
-    def _measures(self, batch: Batch) -> Measures:
+    def _measures(self, batch: Batch, index: int) -> Measures:
         """Return the measures of the models in the loop in which they are used, and in the other one.
 
         A model of a task with a horizon is used with true inputs, and `closed_…` is measured where it goes on
@@ -147,21 +159,30 @@ class Pass:
         task = self.task
         rows, steps = batch.inputs.shape[:2]
         if task.horizon:
-            measures = self._map(task.measure, batch)
+            measures = self._map(task.measure, batch, index, "open")
             t = torch.arange(steps, device=batch.inputs.device)
             truth = (t <= steps - task.horizon).expand(rows, steps)
-            return measures | self._map(task.measure_closed, batch.with_extras(**{TEACHER_MASK: truth}))
+            closed = batch.with_extras(**{TEACHER_MASK: truth})
+            return measures | self._map(task.measure_closed, closed, index)
         if cast(Model, self.models[0]).feeds_back:
-            with_truth = self._map(task.measure, batch)
+            with_truth = self._map(task.measure, batch, index, "open")
             nowhere = torch.zeros(batch.targets.shape[:2], dtype=torch.bool, device=batch.inputs.device)
-            measures = self._map(task.measure, batch.with_extras(**{TEACHER_MASK: nowhere}))
+            measures = self._map(task.measure, batch.with_extras(**{TEACHER_MASK: nowhere}), index)
             return measures | {f"open_{name}": both for name, both in with_truth.items()}
-        return self._map(task.measure, batch)
+        return self._map(task.measure, batch, index)
 
-    def _map(self, measure: Callable[[Any, Batch], Measures], batch: Batch) -> Measures:
-        found: Measures = self.together.apply(
-            lambda outputs, state, mine: measure(outputs, mine), batch, shared=True
-        )
+    def _map(
+        self, measure: Callable[[Any, Batch], Measures], batch: Batch, index: int, loop: str = ""
+    ) -> Measures:
+        found: Measures
+        if self.task.streams:
+            found, self._ends[index, loop] = self.together.apply(
+                lambda outputs, state, mine: (measure(outputs, mine), state),
+                *(batch, self._ends.get((index, loop))),
+                shared=True,
+            )
+            return found
+        found = self.together.apply(lambda outputs, state, mine: measure(outputs, mine), batch, shared=True)
         return found
 
     def take_metrics(self, reduce: Callable[[Tensor], Tensor]) -> list[list[dict[str, float]]]:
@@ -178,7 +199,7 @@ class Pass:
                 means[name] = (total / weight).view(-1).tolist()
             for k, its in enumerate(found):
                 its.append(_with_gaps(self.task.summary({name: values[k] for name, values in means.items()})))
-        self.sums = []
+        self.sums, self._ends = [], {}
         return found
 
 

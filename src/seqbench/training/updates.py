@@ -40,6 +40,9 @@ class Update(ABC):
 
     Attributes:
         processes: those that share each batch, to be set before training where there are several.
+        streams: whether the rows of a batch go on where those of the batch before it ended.
+        carried: of streams the state after the last step, for each part that this process takes of a batch;
+            empty where the next step begins anew.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class Update(ABC):
         self.config = config
         self.accumulate = accumulate
         self.processes = Processes()
+        self.streams = False
+        self.carried: list[Any] = []
 
     @abstractmethod
     def step(self, batch: Batch, optimizer: torch.optim.Optimizer, backward: Backward) -> Tensor | None:
@@ -88,30 +93,35 @@ class GradientDescent(Update):
         The shares, and the gradients, of all processes add up to those of the batch.
         """
         omega = Omega(self.models.models[0]) if self.config.omega else None
-        found = []
-        for part in self.parts(batch):
+        found, ends = [], []
+        for i, part in enumerate(self.parts(batch)):
+            state = self.carried[i] if self.carried else None
             if self.config.truncate is not None:
-                found.append(self._truncated(part, self.config.truncate, backward))
+                loss, state = self._truncated(part, self.config.truncate, backward, state)
             else:
-                found.append(self._whole(part, omega, backward))
+                loss, state = self._whole(part, omega, backward, state)
+            found.append(loss)
+            ends.append(state)
+        if self.streams:
+            self.carried = ends
         if omega is not None:
             omega.add_gradients(self.config.omega, self.processes.sum(omega.counts))
         return found[0] if len(found) == 1 else torch.stack(found).sum(0)
 
-    def _whole(self, part: Part, omega: Omega | None, backward: Backward) -> Tensor:
-        """Return a part's share of the loss after its backward pass."""
+    def _whole(self, part: Part, omega: Omega | None, backward: Backward, state: Any) -> tuple[Tensor, Any]:
+        """Return a part's share of the loss after its backward pass, and the state after the part."""
         if omega is None:
-            loss, _ = self.models.apply(self._loss, part.batch, None, part.total)
+            loss, state = self.models.apply(self._loss, part.batch, state, part.total)
         else:
             mine = part.batch
             loss = omega.loss(
                 lambda outputs: self._loss(outputs, None, mine, part.total)[0], mine.inputs, mine.lengths
             )
         backward(loss.sum() if loss.ndim else loss)
-        return cast(Tensor, loss.detach())
+        return cast(Tensor, loss.detach()), detached(state) if self.streams else None
 
-    def _truncated(self, part: Part, size: int, backward: Backward) -> Tensor:
-        """Return a part's share of the loss after backward passes of `size` steps each.
+    def _truncated(self, part: Part, size: int, backward: Backward, state: Any) -> tuple[Tensor, Any]:
+        """Return a part's share of the loss after backward passes of `size` steps each, and the state.
 
         The state is carried over from slice to slice.
         """
@@ -120,7 +130,6 @@ class GradientDescent(Update):
         ends = torch.ones(
             part.batch.inputs.shape[: lead + 1], dtype=torch.bool, device=part.batch.inputs.device
         )
-        state: Any = None
         found = []
         for start in range(0, steps, size):
             stop = min(start + size, steps)
@@ -133,8 +142,8 @@ class GradientDescent(Update):
                 if learns:
                     backward(loss.sum() if loss.ndim else loss)
                     found.append(loss.detach())
-            state = tree_map(lambda value: None if value is None else value.detach(), state)
-        return torch.stack(found).sum(0)
+            state = detached(state)
+        return torch.stack(found).sum(0), state
 
     def _loss(
         self, outputs: Any, state: Any, mine: Batch, total: Tensor, here: Tensor | None = None
@@ -169,6 +178,11 @@ class GradientDescent(Update):
             if parameter.grad is None and used[i] > 0:  # one that no process used stays without a gradient
                 parameter.grad = gradient
         return loss.view(())
+
+
+def detached(state: Any) -> Any:
+    """Return a state without its graph."""
+    return tree_map(lambda value: None if value is None else value.detach(), state)
 
 
 class SolveReadout(Update):

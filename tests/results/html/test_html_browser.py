@@ -44,9 +44,31 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     kinds = [*mixed(), *(run(length=100, seed=s, solved_at=None) for s in range(3))]
     kinds += [run("copy_memory", f"evil{HOSTILE}", length=20, seed=s, solved_when=HOSTILE) for s in range(3)]
     kinds.append(failed(model="lstm", seed=9, error=HOSTILE))
+    long = {f"strange_option_number_{k}": 1 for k in range(12)}
+    named = [
+        run(
+            model=m,
+            seed=s,
+            **{f"{group}__{key}": n * k for key, n in long.items() for group in ("task", "model")},
+        )
+        for m in ("lstm", "gru", "x" * 150)
+        for k in (1, 2)
+        for s in range(3)
+    ]
     sources = {
         "quickstart": RECORDS,
         "kinds": write(place / "runs", kinds),
+        "long": write(
+            place / "long",
+            [
+                *named,
+                *(
+                    run("adding", "lstm", seed=s, model__strange_option_number_1=k)
+                    for k in range(9)
+                    for s in range(2)
+                ),
+            ],
+        ),
         "many": many(place / "many.jsonl"),
     }
     found = {}
@@ -155,7 +177,7 @@ def test_a_point_says_its_model_seed_and_value(browser: Any, pages: dict[str, st
     seen.close()
 
 
-@pytest.mark.parametrize("name", ["quickstart", "kinds"])
+@pytest.mark.parametrize("name", ["quickstart", "kinds", "long"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_serious_violation_of_accessibility(
     browser: Any, pages: dict[str, str], name: str, scheme: str
@@ -182,13 +204,25 @@ def test_figures_follow_the_theme(browser: Any, pages: dict[str, str]) -> None:
     seen.close()
 
 
-@pytest.mark.parametrize("name", ["quickstart", "kinds"])
-def test_a_phone_does_not_scroll_sideways(browser: Any, pages: dict[str, str], name: str) -> None:
+@pytest.mark.parametrize("name", ["quickstart", "kinds", "long"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_scrolls_sideways(browser: Any, pages: dict[str, str], name: str, width: int) -> None:
     seen = Seen(browser, pages[name])
-    seen.page.set_viewport_size({"width": 390, "height": 844})
+    seen.page.set_viewport_size({"width": width, "height": 844})
     scroll_through(seen.page)
-    assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= width
     assert len(seen.texts(".plot")) > 3
+    names = seen.page.locator("#every tbody td:nth-child(5)")
+    assert names.first.bounding_box()["width"] > 100, "a name is not broken into letters"
+    seen.close()
+
+
+def test_a_command_that_cannot_be_copied_is_selected(browser: Any, pages: dict[str, str]) -> None:
+    seen = Seen(browser, pages["quickstart"])
+    seen.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
+    seen.page.locator("#every .open:visible").first.click()
+    seen.page.locator(".details button", has_text="Copy").click()
+    seen.page.wait_for_function("getSelection().toString().startsWith('seqbench task=temporal_order model=')")
     seen.close()
 
 
@@ -198,6 +232,10 @@ def test_the_page_of_two_thousand_runs_is_small_and_works(browser: Any, pages: d
     seen = Seen(browser, pages["many"])
     seen.page.locator("[data-filter=every]").fill("task_03 gru_chrono 100")
     assert seen.texts("[data-count=every]") == ["5 of 2,000 runs"]
+    seen.page.locator("[data-filter=every]").fill("")
+    assert len(seen.texts("#every tbody tr")) == 60
+    seen.page.locator("[data-more=every]").click()
+    assert seen.page.locator("#every tbody tr:not([hidden])").count() == 2000
     seen.page.locator("#task").select_option("task_03")
     scroll_through(seen.page)
     assert len(seen.texts("#board tbody tr")) == 21

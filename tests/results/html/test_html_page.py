@@ -137,8 +137,8 @@ def test_every_run_has_its_state_and_what_makes_it_again(pages: dict[str, Page])
     )
     assert "task.length: 50" in stopped["configuration"]
     assert broken["error"] == "out of memory" and broken["commit"] == "unknown"
-    assert "gru on adding at 50 has" not in page.text  # of five runs one failed, and is there
-    assert "leaky_rnn (alpha=0.5) on adding at 50 has 3 of 5 runs." in page.text
+    assert "<li>gru on adding: none at 100.</li>" in page.text  # of five runs at 50 one failed, and is there
+    assert "leaky_rnn (alpha=0.5) on adding: 3 of 5 runs at 50, none at 100." in page.text
 
 
 def test_the_rows_of_the_leaderboard_are_those_of_the_report() -> None:

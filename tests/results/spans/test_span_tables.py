@@ -118,7 +118,7 @@ def test_rates_that_do_not_follow_the_curve_are_marked() -> None:
     assert line in protocol_lines([rnn, entrant()])
     assert not any("†" in line for line in protocol_lines([entrant()]))
     found = texts([rnn, entrant("gru", task="adding")])
-    assert line in found["md"] and "†" in found["tex"]
+    assert line in found["md"] and r"$\dagger$" in found["tex"]
     rows = list(csv.DictReader(io.StringIO(found["csv"])))
     assert float(rows[0]["fit_p"]) == rnn.fit_p and float(rows[-1]["fit_p"]) > 0.3
     assert (float(rows[0]["falling_low"]), float(rows[0]["falling_high"])) == (28, 400)

@@ -8,14 +8,16 @@ from torch import nn
 
 from seqbench.models.model import Model
 from seqbench.models.unfold import Cell
+from seqbench.tasks.specs import counted
 
 
 def facts(model: Model) -> dict[str, str]:
     """Return what is known of a model, in words, by what it is about."""
+    size = model.state_size
     live, every = model.live_parameters(), sum(p.numel() for p in model.parameters())
     told = {
         "parameters": f"{live:,} live" + (f" of {every:,}" if every != live else ""),
-        "state": "" if model.state_size is None else f"{model.state_size:,} numbers for one sequence",
+        "state": "" if size is None else f"{counted(size, 'number')} for one sequence",
         "reaches": "; ".join(model.time_scales()),
     }
     return {about: text for about, text in told.items() if text}

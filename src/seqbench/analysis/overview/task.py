@@ -29,6 +29,7 @@ def facts(task: Task) -> dict[str, str]:
         "solved": _solved(task),
         **_baselines(task),
         "span": _span(task),
+        **task.about(),
     }
     return {about: text for about, text in told.items() if text}
 
@@ -40,7 +41,7 @@ def _meaning(metric: Metric) -> str:
 
 def _solved(task: Task) -> str:
     by = f", by {task.solved_metric}" if task.solved_metric != task.metric else ""
-    return f"{task.solved_when}{by}"
+    return f"{task.solved_when}{by}" if task.solved_when else ""
 
 
 def _baselines(task: Task) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqbench.cli.analyses.common import add_subjects, first_rows, parser_of, publish, subjects
+from seqbench.cli.analyses.common import add_subjects, first_rows, one_of_each, parser_of, publish
 from seqbench.errors import ConfigError
 
 
@@ -14,7 +14,11 @@ def main(argv: list[str]) -> None:
     )
     add_subjects(parser, "model=rnn task=copy_memory task.length=10; the first seed and sequences count")
     args = parser.parse_intermixed_args(argv)
-    subject = next(subjects(args, "model=rnn", "task=copy_memory"))
+    subject, *others = one_of_each(args, "model=rnn", "task=copy_memory")
+    if others:
+        raise ConfigError(
+            f"bptt looks into one model; choose among {', '.join(each.name for each in (subject, *others))}."
+        )
     from seqbench.analysis.by_hand import compare
 
     try:

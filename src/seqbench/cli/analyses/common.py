@@ -125,7 +125,7 @@ def one_of_each(args: Namespace, *defaults: str) -> Iterator[Subject]:
 
 def first_rows(subject: Subject, count: int) -> Batch:
     """Return the first sequences of the validation set, which are the same for every model and seed."""
-    return subject.task.validation().rows(0, count)
+    return subject.task.first_sequences(count)
 
 
 def runs_in(folders: Iterable[Path]) -> list[Path]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from seqbench.cli.analyses.common import packages_of, parser_of, publish, runs_in
 from seqbench.config.build import build_task
 from seqbench.errors import ConfigError
+from seqbench.runs.memory import check_sets
 
 if TYPE_CHECKING:
     from seqbench.tasks.base import Task
@@ -72,6 +73,8 @@ def _test_set(cfg: DictConfig, task: Task, length: int) -> Batch:
             tested = OmegaConf.merge(cfg, {"task": {"eval_lengths": [length]}})
             assert isinstance(tested, DictConfig)
             task = build_task(tested)
+            config: Any = OmegaConf.to_container(tested, resolve=True)
+            check_sets(task, config)
         return task.test(length)
     except ConfigError as error:
         raise ConfigError(f"--length={length}: {error}") from error

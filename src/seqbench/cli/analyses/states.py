@@ -14,10 +14,12 @@ def main(argv: list[str]) -> None:
     args = parser.parse_intermixed_args(argv)
     from seqbench.analysis.unfolded import Unfolded, unfolded
 
+    if args.row < 0:
+        raise ConfigError(f"--row={args.row} must be at least 0.")
     found = {}
     for subject in one_of_each(args):
-        batch = subject.task.validation()
-        if not 0 <= args.row < len(batch.inputs):
+        batch = subject.task.first_sequences(args.row + 1)
+        if args.row >= len(batch.inputs):
             raise ConfigError(
                 f"--row={args.row} is not in the validation set; give 0 to {len(batch.inputs) - 1}."
             )

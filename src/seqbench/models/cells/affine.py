@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.init import RecurrentInit, init_recurrent, init_uniform
 from seqbench.models.unfold import Cell, State
+from seqbench.models.unfold.tokens import affine
 
 
 class AffineCell(Cell):
@@ -36,6 +37,7 @@ class AffineCell(Cell):
     state_vectors: int = 1
 
     vectorizable = True
+    reads_tokens = True
 
     def __init__(
         self,
@@ -70,8 +72,18 @@ class AffineCell(Cell):
         start = self.blocks.index(block) * self.hidden_size
         return self.b.detach()[start : start + self.hidden_size]
 
-    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
-        return nn.functional.linear(x, self.U, self.b)
+    def project(self, x: Float[Tensor, "*steps F"] | Int[Tensor, "*steps"]) -> Float[Tensor, "*steps G"]:
+        return affine(x, self.U, self.b)
+
+    def store_by_token(self) -> None:
+        self.U.data = self.U.data.t().contiguous().t()
+
+    def input_weights(self, projected: bool) -> tuple[Tensor, Tensor]:
+        """Return the input weights and biases for a kernel of torch's: U and b, or those that do nothing."""
+        if not projected:
+            return self.U, self.b
+        size = len(self.U)
+        return torch.eye(size, dtype=self.U.dtype, device=self.U.device), torch.zeros_like(self.b)
 
     def initial_state(self, batch_size: int) -> State:
         return (self.U.new_zeros(batch_size, self.hidden_size),) * self.state_vectors

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.cells.affine import AffineCell
 from seqbench.models.init import RecurrentInit, init_recurrent
 from seqbench.models.sizes import not_too_many
 from seqbench.models.unfold import State
+from seqbench.models.unfold.tokens import affine
 
 
 class DeepTransitionRNN(AffineCell):
@@ -65,8 +66,10 @@ class DeepTransitionRNN(AffineCell):
         if self.S is not None:
             init_recurrent(self.S, recurrent_init)
 
-    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps H"]:
-        return nn.functional.linear(x, self.U, self.b[: self.hidden_size])
+    reads_tokens = True
+
+    def project(self, x: Float[Tensor, "*steps F"] | Int[Tensor, "*steps"]) -> Float[Tensor, "*steps H"]:
+        return affine(x, self.U, self.b[: self.hidden_size])
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
         (h,) = state

@@ -113,7 +113,10 @@ class GRU(AffineCell):
         r, u, _ = torch.sigmoid(self.b).expand(batch_size, -1).chunk(3, dim=-1)
         return *state, r, u
 
-    def native(self, x: Tensor | PackedSequence, state: State) -> tuple[Tensor | PackedSequence, State]:
+    def native(
+        self, x: Tensor | PackedSequence, state: State, projected: bool = False
+    ) -> tuple[Tensor | PackedSequence, State]:
+        U, b = self.input_weights(projected)
         assert self.d is not None
         recurrent_bias = torch.cat([self.b.new_zeros(2 * self.hidden_size), self.d])
-        return run_native(torch.gru, x, state, [self.U, self.W, self.b, recurrent_bias])
+        return run_native(torch.gru, x, state, [U, self.W, b, recurrent_bias])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.init import time_constants
 from seqbench.models.scan import LinearCell
 from seqbench.models.unfold import State
+from seqbench.models.unfold.tokens import affine
 
 
 class LRU(LinearCell):
@@ -83,10 +84,12 @@ class LRU(LinearCell):
     def time_scales(self) -> str | None:
         return time_constants(self.eigenvalues.abs())
 
-    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
+    reads_tokens = True
+
+    def project(self, x: Float[Tensor, "*steps F"] | Int[Tensor, "*steps"]) -> Float[Tensor, "*steps G"]:
         gamma = torch.exp(self.log_gamma)[:, None]
         weights = torch.cat([gamma * self.B[0], gamma * self.B[1], self.D])
-        return nn.functional.linear(x, weights)
+        return affine(x, weights)
 
     def coefficients(self, projected: Tensor) -> tuple[Tensor, Tensor]:
         real, imaginary, _ = projected.chunk(3, dim=-1)

@@ -93,5 +93,8 @@ class LSTM(AffineCell):
         h = torch.tanh(s) * q  # [28]
         return h, (h, s)
 
-    def native(self, x: Tensor | PackedSequence, state: State) -> tuple[Tensor | PackedSequence, State]:
-        return run_native(torch.lstm, x, state, [self.U, self.W, self.b, torch.zeros_like(self.b)])
+    def native(
+        self, x: Tensor | PackedSequence, state: State, projected: bool = False
+    ) -> tuple[Tensor | PackedSequence, State]:
+        U, b = self.input_weights(projected)
+        return run_native(torch.lstm, x, state, [U, self.W, b, torch.zeros_like(b)])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from seqbench.models.cells.affine import AffineCell
 from seqbench.models.init import RecurrentInit, time_constants
 from seqbench.models.unfold import State
+from seqbench.models.unfold.tokens import affine
 
 
 class MUT1(AffineCell):
@@ -51,8 +52,10 @@ class MUT1(AffineCell):
     def time_scales(self) -> str | None:
         return time_constants(torch.sigmoid(-self.bias("z")))
 
-    def project(self, x: Float[Tensor, "*steps F"]) -> Float[Tensor, "*steps G"]:
-        z, r, candidate = nn.functional.linear(x, self.U).chunk(3, dim=-1)
+    reads_tokens = True
+
+    def project(self, x: Float[Tensor, "*steps F"] | Int[Tensor, "*steps"]) -> Float[Tensor, "*steps G"]:
+        z, r, candidate = affine(x, self.U).chunk(3, dim=-1)
         b_z, b_r, b = self.b.chunk(3)
         return torch.cat([torch.sigmoid(b_z + z), b_r + r, b + torch.tanh(candidate)], dim=-1)
 

@@ -60,6 +60,9 @@ class RNN(AffineCell):
         h = ACTIVATIONS[self.activation](torch.addmm(projected, h, self.W.t()))
         return h, (h,)
 
-    def native(self, x: Tensor | PackedSequence, state: State) -> tuple[Tensor | PackedSequence, State]:
+    def native(
+        self, x: Tensor | PackedSequence, state: State, projected: bool = False
+    ) -> tuple[Tensor | PackedSequence, State]:
+        U, b = self.input_weights(projected)
         kernel = torch.rnn_tanh if self.activation == "tanh" else torch.rnn_relu
-        return run_native(kernel, x, state, [self.U, self.W, self.b, torch.zeros_like(self.b)])
+        return run_native(kernel, x, state, [U, self.W, b, torch.zeros_like(b)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils._pytree import tree_leaves
@@ -32,6 +32,14 @@ class Cell(nn.Module, ABC):
     #: Whether several copies may run as one under `torch.func.vmap`, each with the numbers that it has alone.
     #: A cell says so itself: one that draws random numbers or changes a buffer in its step may not.
     vectorizable: bool = False
+    #: Whether `project` takes tokens (*steps,) in the place of one-hot vectors (*steps, F): it looks them up.
+    #: A class that defines `project` anew says so anew.
+    reads_tokens: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "project" in vars(cls) and "reads_tokens" not in vars(cls):
+            cls.reads_tokens = False
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -44,8 +52,11 @@ class Cell(nn.Module, ABC):
         return self
 
     @abstractmethod
-    def project(self, x: Float[Tensor, "*steps F"]) -> Any:
+    def project(self, x: Float[Tensor, "*steps F"] | Int[Tensor, "*steps"]) -> Any:
         """Do all that does not depend on the state, for every step at once; return tensors (*steps, …)."""
+
+    def store_by_token(self) -> None:
+        """Lay out what tokens are looked up in so that the numbers of a token lie side by side."""
 
     @abstractmethod
     def step(self, projected: Any, state: State) -> tuple[Float[Tensor, "B H"], State]:
@@ -56,9 +67,15 @@ class Cell(nn.Module, ABC):
         """Return the state before the first step."""
 
     def native(
-        self, x: Float[Tensor, "T B F"] | PackedSequence, state: State
+        self, x: Float[Tensor, "T B F"] | PackedSequence, state: State, projected: bool = False
     ) -> tuple[Float[Tensor, "T B H"] | PackedSequence, State]:
-        """Run all steps in torch's own kernel (cuDNN, oneDNN); only where `has_native` is true."""
+        """Run all steps in torch's own kernel (cuDNN, oneDNN); only where `has_native` is true.
+
+        Args:
+            x: the input.
+            state: before the first step.
+            projected: whether x is what `project` returns, and not what it takes.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no native engine.")
 
     def scan(self, projected: Any, state: State, valid: Tensor | None) -> tuple[Tensor, State]:

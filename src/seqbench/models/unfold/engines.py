@@ -30,12 +30,13 @@ from seqbench.models.unfold.fused import (
     run_fused,
 )
 from seqbench.models.unfold.loop import loop
+from seqbench.models.unfold.tokens import Projected, is_tokens
 from seqbench.models.unfold.valid import last_valid, like, reverse_valid
 
 
 def unfold(
     cell: Cell,
-    x: Float[Tensor, "B T F"] | tuple[Any, ...] | None,
+    x: Float[Tensor, "B T F"] | Int[Tensor, "B T"] | tuple[Any, ...] | None,
     state: State | None = None,
     *,
     lengths: Int[Tensor, " B"] | None = None,
@@ -50,8 +51,8 @@ def unfold(
 
     Args:
         cell: the step f.
-        x: the input; a pytree of tensors (B, T, …) if the cell takes one; None for a system without input,
-            [1], which then needs `state` and `steps`.
+        x: the input; a pytree of tensors (B, T, …) if the cell takes one, or tokens (B, T) if it reads these;
+            None for a system without input, [1], which then needs `state` and `steps`.
         state: the state before the first step; None for the cell's own initial state.
         lengths: valid steps of each row. After a row's last valid step its state does not change and its
             output is zero.
@@ -77,6 +78,9 @@ def unfold(
             raise ValueError("A system without input needs its first state and the number of steps.")
         outputs, state = loop(cell, None, state, None, steps=steps)
         return outputs[-1] if last else outputs.transpose(0, 1), state
+    if cell.reads_tokens and is_tokens(x):
+        x = _swapped(cell.project(_swapped(x)))
+        cell = Projected(cell, x)
     if reverse:
 
         def turned(parts: Any) -> Any:
@@ -203,6 +207,7 @@ def _kernel_now(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tup
 
 
 def _native(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+    _check_sizes(cell, x, state)
     if lengths is None:
         outputs, state = cell.native(x.transpose(0, 1), state)
         assert isinstance(outputs, Tensor)
@@ -217,6 +222,20 @@ def _native(cell: Cell, x: Any, state: State, lengths: Tensor | None) -> tuple[T
     padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
     end = tree_map(lambda new, old: torch.where(some[:, None], new[back], old), end, state)
     return padded * some[:, None, None], end
+
+
+def _check_sizes(cell: Cell, x: Tensor, state: State) -> None:
+    """Raise a ValueError where sizes differ, as `torch.lstm` then reads and writes beyond its tensors."""
+    if x.ndim != 3 or x.shape[2] != cell.input_size:
+        raise ValueError(
+            f"{type(cell).__name__} reads sequences (B, T, {cell.input_size}), and this is {tuple(x.shape)}."
+        )
+    wanted = (x.shape[0], cell.hidden_size)
+    for part in tree_leaves(state):
+        if part.shape != wanted:
+            raise ValueError(
+                f"{type(cell).__name__} has a state of tensors {wanted} here, and one is {tuple(part.shape)}."
+            )
 
 
 def _dilated(

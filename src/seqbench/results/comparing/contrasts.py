@@ -209,7 +209,7 @@ def told(contrasts: Sequence[Contrast]) -> str:
     for n, m in sizes:
         all_or_none = boschloo(n, n, 0, m)
         least = least_told(n, LEVEL) if n == m else None
-        sentence = f"{n} runs against {m}: {n}/{n} against 0/{m} is p = {all_or_none:.2g}"
+        sentence = f"{n} run{'s' * (n > 1)} against {m}: {n}/{n} against 0/{m} is p = {all_or_none:.2g}"
         if least is None:
             sentences.append(sentence + ("" if all_or_none < LEVEL else ", which tells nothing") + ".")
         else:

@@ -26,18 +26,18 @@ from seqbench.results.summaries.metric_median import MetricMedian
 #: A column of the comparison -> the title of its axis, what divides it, and how it is written.
 COSTS: dict[str, tuple[str, float, Callable[[Any], str]]] = {
     "parameters": ("live parameters", 1, lambda n: f"{count(n)} parameters"),
-    "wall_time_s": ("training time of a run (s)", 1, lambda s: f"{duration(s)} a run"),
-    "peak_memory_bytes": ("peak memory (MB)", 1e6, lambda b: f"{size(b)} at most"),
+    "page.wall_time_s": ("training time of a run (s)", 1, lambda s: f"{duration(s)} a run"),
+    "page.peak_memory_bytes": ("peak memory (MB)", 1e6, lambda b: f"{size(b)} at most"),
 }
 
 
 def cost_panels(comparison: Comparison) -> list[Panel]:
     """Return a panel for each task, training length and cost that its runs have."""
     rows = [row for row in records(comparison.frame) if row["length"] == row["train_length"] and row["n"]]
+    models = sorted(comparison.frame["model"].unique())
     panels = []
     for task, length in dict.fromkeys((row["task"], row["length"]) for row in rows):
         here = [row for row in rows if (row["task"], row["length"]) == (task, length)]
-        models = sorted({row["model"] for row in here})
         for column in COSTS:
             known = [row for row in here if number(row[column])]
             if known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +17,13 @@ from seqbench.results.labels import label_runs
 from seqbench.results.numbers import MISSING, measured
 from seqbench.results.rendering.rows import duration
 from seqbench.runs.places import PlacedRun
-from seqbench.runs.result import Result
+from seqbench.runs.result import Configured, Result
 
 #: What each state means to a reader, in the order of the page.
 STATES = {
     "solved": "solved its task",
-    "finished": "ended without solving it",
+    "unsolved": "ended without solving its task",
+    "finished": "ended; its task does not say when it is solved",
     "diverged": "had a loss that is not finite",
     "failed": "ended with an error",
     "running": "is being trained",
@@ -31,29 +32,23 @@ STATES = {
 }
 
 
-class Unfinished(Protocol):
+#: What stands for the command of a run whose presets are elsewhere.
+UNKNOWN = "unknown, as a preset of this run is not found here"
+
+
+class Unfinished(Configured, Protocol):
     """A run that has not ended, or whose result cannot be used: `runs.inventory.StoredRun`."""
 
     @property
     def folder(self) -> Path: ...
     @property
-    def task(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
     def hash(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def status(self) -> str: ...
     @property
     def why(self) -> str: ...
     @property
     def steps(self) -> int: ...
     @property
     def seconds(self) -> float: ...
-    @property
-    def config(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -94,7 +89,11 @@ def lines(runs: Sequence[PlacedRun], unfinished: Sequence[Unfinished]) -> list[L
     labels = label_runs([run.result for run in runs])
     asked: dict[str, str | None] = {}
     found = [_ended(run, *label, asked) for run, label in zip(runs, labels, strict=True)]
-    found += [_unfinished(run) for run in unfinished]
+    # A run that has not ended is called as the other seeds of its configuration are.
+    called = {(run.result.task, run.result.hash): label for run, label in zip(runs, labels, strict=True)}
+    found += [
+        _unfinished(run, *called.get((run.task, run.hash), (run.task, run.model))) for run in unfinished
+    ]
     wrong = ("failed", "diverged", "orphan", "stopped", "running")
 
     def place(line: Line) -> tuple[int, str, int, str, int]:
@@ -104,17 +103,27 @@ def lines(runs: Sequence[PlacedRun], unfinished: Sequence[Unfinished]) -> list[L
     return sorted(found, key=place)
 
 
-def short_cells(comparison: Comparison) -> list[str]:
-    """Return a sentence on each cell at its training length that has fewer runs than most of its task."""
+def lacking(comparison: Comparison) -> list[str]:
+    """Return a sentence on each model that at a training length has fewer runs than most cells of the task.
+
+    `gru on adding: 3 of 5 runs at 50, none at 100.`
+    """
     said = []
-    for _, frame in comparison.frame.groupby("task", sort=False):
-        rows = records(frame)
-        # A note begins with the number of runs where it is not that of most cells.
-        usual = next(row["runs"] for row in rows if not re.match(r"\d+ seed", row["note"]))
-        for row in rows:
-            if row["length"] == row["train_length"] and row["runs"] < usual:
-                at = f" at {row['length']}" if row["length"] else ""
-                said.append(f"{row['model']} on {row['task']}{at} has {row['runs']} of {usual} runs.")
+    for task, frame in comparison.frame.groupby("task", sort=False):
+        rows = [row for row in records(frame) if row["length"] == row["train_length"]]
+        counts = Counter(int(row["runs"]) for row in rows)
+        usual = max(counts, key=lambda runs: (counts[runs], runs))
+        lengths = sorted({row["length"] for row in rows})
+        runs = {(row["model"], row["length"]): int(row["runs"]) for row in rows}
+        for model in sorted({row["model"] for row in rows}):
+            few = [
+                f"{runs[model, length]} of {usual} runs" + (f" at {length}" if length else "")
+                for length in lengths
+                if runs.get((model, length), usual) < usual
+            ]
+            none = [str(length) for length in lengths if (model, length) not in runs]
+            few += [f"none at {', '.join(none)}"] if none else []
+            said += [f"{model} on {task}: {', '.join(few)}."] if few else []
     return said
 
 
@@ -138,7 +147,7 @@ def _ended(run: PlacedRun, task: str, model: str, asked: dict[str, str | None]) 
     }
     commit = (its.commit or "")[:9] + (its.commit or "")[40:41]
     return Line(
-        state=its.status,
+        state="unsolved" if its.status == "finished" and its.solved_when else its.status,
         task=printable(task),
         length=str(length or ""),
         model=printable(model),
@@ -159,19 +168,18 @@ def _ended(run: PlacedRun, task: str, model: str, asked: dict[str, str | None]) 
     )
 
 
-def _unfinished(run: Unfinished) -> Line:
+def _unfinished(run: Unfinished, task: str, model: str) -> Line:
     more = {
-        "command": command(run.config) or "",
+        "command": _command(run.config, {}),
         "why": run.why,
         "configuration": _configuration(run.config),
         "place": str(run.folder),
     }
-    length = run.config.get("task", {}).get("length")
     return Line(
         state=run.status,
-        task=printable(run.task),
-        length=str(length) if isinstance(length, int) else "",
-        model=printable(run.model),
+        task=printable(task),
+        length=str(run.config.get("task", {}).get("length") or ""),
+        model=printable(model),
         seed=run.seed,
         value=MISSING,
         solved_at=MISSING,
@@ -190,7 +198,7 @@ def _command(config: Mapping[str, Any], asked: dict[str, str | None]) -> str:
     if text not in asked:
         asked[text] = command({**config, "seed": 0})
     found = asked[text]
-    return "" if found is None else found.removesuffix("seed=0") + f"seed={config.get('seed', 0)}"
+    return UNKNOWN if found is None else found.removesuffix("seed=0") + f"seed={config.get('seed', 0)}"
 
 
 def _configuration(config: Mapping[str, Any]) -> str:

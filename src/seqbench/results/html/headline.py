@@ -99,7 +99,9 @@ def headline(
         spans: task and model, to the span at which half of the runs solve the task, with its interval.
         ranked: whether models are ranked by what solves the task best, and not as the comparison has them.
     """
-    tables = []
+    known = {*comparison.frame["task"]}
+    others = dict.fromkeys(task for task, _ in spans if task not in known)
+    tables = [_of_spans(task, spans) for task in others]
     for task, frame in comparison.frame.groupby("task", sort=False):
         rows = records(frame)
         first = rows[0]
@@ -129,6 +131,12 @@ def headline(
     return tables
 
 
+def _of_spans(task: str, spans: Mapping[tuple[str, str], str]) -> Table:
+    """Return the table of a task whose span is not its length: the spans of its models alone."""
+    lines = [Line(model, span, {}, "–", "–") for (of, model), span in spans.items() if of == task]
+    return Table(task, "", "", "", "", [], lines, {}, [])
+
+
 def ranking(rows: Sequence[Row], solvable: bool) -> list[str]:
     """Return the models of a task, the best first.
 
@@ -156,7 +164,7 @@ def ranking(rows: Sequence[Row], solvable: bool) -> list[str]:
 
 
 def _line(model: str, rows: Sequence[Row], span: str, solvable: bool) -> Line:
-    times = [row["wall_time_s"] for row in rows if row["length"] == row["train_length"]]
+    times = [row["page.wall_time_s"] for row in rows if row["length"] == row["train_length"]]
     known = [time for time in times if not pd.isna(time)]
     ends = dict.fromkeys([duration(min(known)), duration(max(known))]) if known else {"–": None}
     return Line(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from seqbench.results.rendering.rows import duration, size
 from seqbench.results.summaries import Row, Summary
 from seqbench.results.summaries.metric_median import MetricMedian
 from seqbench.results.summaries.solve_rate import SolveRate
+from seqbench.results.summaries.solved_metric import SolvedMetric
 from seqbench.results.summaries.steps_to_solve import StepsToSolve
 
 
@@ -75,17 +77,18 @@ def _entries(row: Row, solvable: bool) -> dict[str, Entry]:
         text = SolveRate().text(row).replace("\n", ", ")
         ends = (float(row[name]) for name in ("solve_rate", "solve_low", "solve_high"))
         solved = Entry(text, key(ORDERS["solve_rate"](row)), *ends)
+    metrics = "; ".join(filter(None, [MetricMedian().text(row), SolvedMetric().text(row)]))
     steps, *_ = StepsToSolve().text(row).split("\n")
     return {
         "length": Entry(column_of(row), key(row["train_length"] + row["length"] / 1e7)),
         "solved": solved,
-        "metric": Entry(MetricMedian().text(row) or MISSING, key(ORDERS["metric"](row))),
+        "metric": Entry(metrics or MISSING, key(ORDERS["metric"](row))),
         "steps": Entry(
             steps.removesuffix(" steps") if solvable and steps else MISSING, key(ORDERS["steps"](row))
         ),
         "parameters": Entry(count(row["parameters"]), key(row["parameters"])),
-        "time": _measured(row["wall_time_s"], duration),
-        "memory": _measured(row["peak_memory_bytes"], size),
+        "time": _measured(row["page.wall_time_s"], duration),
+        "memory": _measured(row["page.peak_memory_bytes"], size),
         "note": Entry(str(row["note"]), str(row["note"])),
     }
 
@@ -127,4 +130,5 @@ def _named(summaries: Sequence[Summary]) -> Iterator[tuple[str, Summary]]:
 
 def _more(summary: Summary, row: Row) -> Entry:
     text = (summary.side_text([row]) if summary.heading else summary.text(row)) or MISSING
-    return Entry(text.replace("\n", ", "), text)
+    first = row[summary.columns[0]]  # what it is sorted by, where that is a number
+    return Entry(text.replace("\n", ", "), key(first) if isinstance(first, Real) else text)

@@ -15,16 +15,17 @@ from seqbench.results.summaries import Row
 
 #: The most evaluations of a curve that are drawn, of few runs and of many; how many points all may have.
 MOST, FEWEST, ALL_POINTS = 200, 20, 60_000
-#: The most runs of a panel that have a line each; of more there are the medians alone.
+#: The most runs of a panel that have a line each; of more those alone whose model has no median.
 MOST_LINES = 300
 
 
-def learning_panels(curves: pd.DataFrame, metrics: Mapping[str, Row]) -> list[Panel]:
+def learning_panels(curves: pd.DataFrame, metrics: Mapping[str, Row], models: Sequence[str]) -> list[Panel]:
     """Return a panel for each task and training length.
 
     Args:
         curves: of one metric of each task, see `curves.of_metrics`.
         metrics: which metric that is, see `curves.shown_metrics`.
+        models: those of the whole page.
     """
     shown = _thinned(curves)
     middle = over_seeds(shown, metrics)
@@ -32,12 +33,13 @@ def learning_panels(curves: pd.DataFrame, metrics: Mapping[str, Row]) -> list[Pa
     for (task, length), its in shown.groupby(["task", "length"], sort=True):
         here = middle[(middle["task"] == task) & (middle["length"] == length)]
         metric = metrics[str(task)]
-        models = sorted(its["model"].unique())
         data: list[Trace] = []
-        if its.groupby(["model", "seed"]).ngroups <= MOST_LINES:
-            for (model, seed), of_seed in its.groupby(["model", "seed"]):
-                data.append(_seed(str(model), str(seed), of_seed, models, metric))
-        for model, rows in here[here["n"] >= LEAST_SEEDS].groupby("model"):
+        medians = here[here["n"] >= LEAST_SEEDS]
+        crowded = its.groupby(["model", "seed"]).ngroups > MOST_LINES
+        lines = its[~its["model"].isin(medians["model"])] if crowded else its
+        for (model, seed), of_seed in lines.groupby(["model", "seed"]):
+            data.append(_seed(str(model), str(seed), of_seed, models, metric))
+        for model, rows in medians.groupby("model"):
             data += _median(str(model), rows, models, metric)
         values = [value for value in its["value"] if np.isfinite(value)]
         layout = {

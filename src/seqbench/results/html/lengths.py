@@ -30,9 +30,6 @@ from seqbench.results.summaries import Row
 from seqbench.results.summaries.metric_median import MetricMedian
 from seqbench.results.summaries.solve_rate import SolveRate
 
-#: The height of a row of models, and of what is about them, in pixels.
-ROW, ABOUT = 26, 90
-
 
 def length_panels(comparison: Comparison) -> list[Panel]:
     """Return two panels for each task: runs solved against training length, and the test metric.
@@ -40,10 +37,10 @@ def length_panels(comparison: Comparison) -> list[Panel]:
     The metric is shown against the test length where all runs of the task were trained at one length, as in
     `figures.draw`. A panel with a single length has a row for each model instead.
     """
+    models = sorted(comparison.frame["model"].unique())
     panels = []
     for task, frame in comparison.frame.groupby("task", sort=False):
         rows = records(frame)
-        models = sorted({row["model"] for row in rows})
         trained = [row for row in rows if row["length"] == row["train_length"]]
         one_length = len({row["train_length"] for row in rows}) == 1
         if any(row["solved_when"] for row in rows):
@@ -64,7 +61,7 @@ def _solve_rates(task: str, rows: Sequence[Row], models: Sequence[str]) -> Panel
     marks = _Marks("solve_rate", "solve_low", "solve_high", text)
     data, layout, height = _against_length(rows, models, marks, share_axis("runs solved"), "training length")
     title = f"{task}: runs solved"
-    label = f"Share of runs that solved {task} against the training length, for {_listed(models)}."
+    label = f"Share of runs that solved {task} against the training length, for {_listed(rows)}."
     return Panel(task, title, label, data, layout, height)
 
 
@@ -86,8 +83,9 @@ def _metrics(task: str, rows: Sequence[Row], models: Sequence[str]) -> Panel | N
     axis = metric_axis(first, shown)
     data, layout, height = _against_length(rows, models, marks, axis, title_of_lengths)
     title = f"{task}: {first['metric']}"
-    label = f"Test {first['metric']} on {task} against the length, for {_listed(models)}."
-    baseline = _baseline(baselines, sorted({row["length"] for row in rows}), len(models), first["unit"])
+    label = f"Test {first['metric']} on {task} against the length, for {_listed(rows)}."
+    present = len({row["model"] for row in rows})
+    baseline = _baseline(baselines, sorted({row["length"] for row in rows}), present, first["unit"])
     return Panel(task, title, label, [*baseline, *data], layout, height)
 
 
@@ -124,8 +122,8 @@ def _against_length(
         data.append(said(trace, map(marks.text, mine)))
     if len(lengths) > 1:
         return data, {"xaxis": length_axis(f"{title} (steps)", lengths), "yaxis": axis}, Panel.height
-    layout = {"xaxis": axis, "yaxis": model_axis(present)}
-    return data, layout, ROW * len(present) + ABOUT
+    of_models, height = model_axis(present)
+    return data, {"xaxis": axis, "yaxis": of_models}, height
 
 
 def _seeds(trace: Trace, rows: Sequence[Row], places: Sequence[Any], axis: str) -> list[Trace]:
@@ -135,7 +133,7 @@ def _seeds(trace: Trace, rows: Sequence[Row], places: Sequence[Any], axis: str) 
     texts = [
         f"{_named(row)}<br>seed {seed}: {plain(measured(value, row['unit']))}"
         for row in rows
-        for value, seed in zip(row["values"], row["value_seeds"], strict=True)
+        for value, seed in zip(row["values"], row["page.value_seeds"], strict=True)
     ]
     x, y = (values, at) if axis == "x" else (at, values)
     look = {"color": trace["marker"]["color"], "size": 5, "opacity": 0.45}
@@ -166,5 +164,6 @@ def _named(row: Row) -> str:
     return f"<b>{plain(row['model'])}</b> {at}"
 
 
-def _listed(models: Sequence[str]) -> str:
+def _listed(rows: Sequence[Row]) -> str:
+    models = sorted({row["model"] for row in rows})
     return ", ".join(models) if len(models) <= 12 else f"{len(models)} models"

@@ -75,17 +75,21 @@ def matrices(results: Sequence[Result]) -> list[Matrices]:
     when they count as solved, else in the test metric.
     """
     of_task: dict[str, list[Result]] = defaultdict(list)
-    for result, (task, _) in zip(results, label_runs(results), strict=True):
-        if result.status != "failed":
-            of_task[task].append(result)
-    models = {task: sorted({model for _, model in label_runs(its)}) for task, its in of_task.items()}
-    return [_of_task(printable(t), of_task[t], its) for t, its in sorted(models.items()) if len(its) > 1]
+    models: dict[str, set[str]] = defaultdict(set)
+    for result, (task, model) in zip(results, label_runs(results), strict=True):
+        of_task[task].append(result)  # those that failed too: labels are those of all runs
+        models[task] |= {model} if result.status != "failed" else set()
+    return [_of_task(printable(t), of_task[t], sorted(m)) for t, m in sorted(models.items()) if len(m) > 1]
 
 
 def _of_task(task: str, results: Sequence[Result], models: Sequence[str]) -> Matrices:
     if len(models) > MOST_MODELS:
-        return Matrices(task, (), (f"{len(models)} models are too many to compare each with each.",))
-    solvable = all(result.solved_when for result in results)
+        told = (
+            f"{len(models)} models are too many to compare each with each; --model and --where choose some, "
+            "and `seqbench compare --models` compares those that it names."
+        )
+        return Matrices(task, (), (told,))
+    solvable = all(result.solved_when for result in results if result.status != "failed")
     try:
         found = compare_models(results, models, of=["solved"] if solvable else ["metric"])
     except SeqbenchError as error:

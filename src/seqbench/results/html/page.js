@@ -167,10 +167,12 @@ function described([name, text]) {
     const copy = document.createElement("button");
     copy.type = "button";
     copy.textContent = "Copy";
-    copy.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(text);
-      copy.textContent = "Copied";
-    });
+    copy.addEventListener("click", () =>
+      navigator.clipboard.writeText(text).then(
+        () => (copy.textContent = "Copied"),
+        () => getSelection().selectAllChildren(inner), // it may not be copied to, so that the reader does
+      ),
+    );
     what.append(copy);
   }
   return [term, what];

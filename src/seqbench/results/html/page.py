@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from seqbench.errors import printable
-from seqbench.results import styles
 from seqbench.results.frame import Comparison
 from seqbench.results.html.cost import cost_panels
-from seqbench.results.html.every_run import STATES, Unfinished, lines, short_cells
+from seqbench.results.html.every_run import STATES, Unfinished, lacking, lines
 from seqbench.results.html.headline import headline
 from seqbench.results.html.leaderboard import columns, leaderboard
 from seqbench.results.html.learning import learning_panels
@@ -55,6 +54,13 @@ MARKS = {
 STROKES = {"-": "none", "--": "5 3", "-.": "6 2 1.5 2", ":": "1.5 2.5"}
 
 
+#: The most rows of a table that are laid out before a reader asks for all: those of 2,000 runs would be most
+#: of the time that the page takes to open.
+LIMITS = {"board": 40, "every": 60}
+#: The longest list of tasks in the title, in letters.
+LONGEST_LIST = 60
+
+
 @dataclass(frozen=True)
 class Content:
     """What a page is made of.
@@ -63,7 +69,8 @@ class Content:
         comparison: of the runs, with the columns of `detail.Detail`.
         runs: those that have ended.
         unfinished: those that have not.
-        spans: task and model, to the span at which half of the runs solve the task, with its interval.
+        spans: task and model, to the span at which half of the runs solve the task, with its interval. A task
+            whose span is not its length has one name here and a name for each span in the comparison.
         curves: of the runs, of one metric of each task, see `curves.of_metrics`; None where there are none.
         metrics: which metric the curves of each task show, see `curves.shown_metrics`.
         summaries: the statistics that were asked for beside the default ones.
@@ -104,7 +111,9 @@ def to_html(content: Content) -> str:
     models = sorted(comparison.frame["model"].unique())
     figures = {
         "lengths": length_panels(comparison),
-        "learning": [] if content.curves is None else learning_panels(content.curves, content.metrics),
+        "learning": []
+        if content.curves is None
+        else learning_panels(content.curves, content.metrics, models),
         "steps": step_panels(comparison),
         "cost": cost_panels(comparison),
     }
@@ -129,17 +138,18 @@ def to_html(content: Content) -> str:
         made_with=printable(made_with(results)),
         tasks=[*comparison.frame["task"].unique()],
         models=models,
-        keys={model: _key(model, models) for model in models},
+        keys={model: _key(model, models) for model in {*models, *(model for _, model in content.spans)}},
         headline=headline(comparison, content.spans, content.ranked),
+        limits=LIMITS,
         columns=columns(board, content.summaries),
         leaderboard=board,
-        legend=legend(replace(comparison, published={})),
+        legend=legend(replace(comparison, published={}, notes={})),
         figures=figures,
         matrices=matrices(results),
         published=_published(comparison.published),
         states=Counter(line.state for line in every),
         meanings=STATES,
-        short=short_cells(comparison),
+        lacking=lacking(comparison),
         runs=every,
         notes=[printable(note) for note in content.notes],
         commands=[printable(command) for command in content.commands],
@@ -191,7 +201,8 @@ def _data(figures: Mapping[str, Sequence[Panel]], every: Sequence[Any]) -> dict[
 def _title(models: Sequence[str], tasks: Sequence[str]) -> str:
     """Return `7 models on temporal_order`."""
     what = f"{len(models)} models" if len(models) > 1 else models[0]
-    return f"{what} on {', '.join(tasks) if len(tasks) <= 3 else f'{len(tasks)} tasks'}"
+    listed = ", ".join(tasks)
+    return f"{what} on {f'{len(tasks)} tasks' if len(tasks) > 1 and len(listed) > LONGEST_LIST else listed}"
 
 
 def _key(model: str, models: Sequence[str]) -> dict[str, Any]:
@@ -202,7 +213,7 @@ def _key(model: str, models: Sequence[str]) -> dict[str, Any]:
         "dark": DARK.get(look["color"], look["color"]),
         "mark": MARKS[look["marker"]],
         "stroke": STROKES[look["linestyle"]],
-        "filled": look["fillstyle"] != styles.FILLS[1],
+        "filled": look["fillstyle"],
     }
 
 

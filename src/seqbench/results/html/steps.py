@@ -17,7 +17,8 @@ def step_panels(comparison: Comparison) -> list[Panel]:
     numbers are those of `progress.solved_shares`.
     """
     frame = comparison.frame
-    trained = [row for row in records(frame) if row["length"] == row["train_length"] and row["seeds"]]
+    models = sorted(frame["model"].unique())
+    trained = [row for row in records(frame) if row["seeds"] and isinstance(row["solved_at"], list)]
     if not trained:
         return []
     shares: dict[tuple[str, int, str], list[Row]] = {}
@@ -28,7 +29,6 @@ def step_panels(comparison: Comparison) -> list[Panel]:
         rows = [row for row in trained if (row["task"], row["length"]) == (task, length)]
         if not any(row["solved_at"] for row in rows):
             continue
-        models = sorted({row["model"] for row in rows})
         data = [
             trace
             for row in rows
@@ -57,7 +57,7 @@ def _curve(row: Row, shares: Sequence[Row], models: Sequence[str]) -> list[Trace
         for its in shares:
             seeds = [
                 seed
-                for seed, step in zip(row["solved_seeds"], row["solved_at"], strict=True)
+                for seed, step in zip(row["page.solved_seeds"], row["solved_at"], strict=True)
                 if step == its["step"]
             ]
             texts.append(
@@ -69,7 +69,7 @@ def _curve(row: Row, shares: Sequence[Row], models: Sequence[str]) -> list[Trace
         at = [share[sum(step <= budget for step in steps) - 1] for budget in row["censored_at"]]
         crosses = points(row["model"], models, row["censored_at"], at, joined=False)
         crosses["marker"] = crosses["marker"] | {"symbol": "x-thin", "size": 8}
-        unsolved = zip(row["censored_seeds"], row["censored_at"], strict=True)
+        unsolved = zip(row["page.censored_seeds"], row["censored_at"], strict=True)
         texts = [f"{named}<br>seed {seed} did not solve it in {budget:,} steps" for seed, budget in unsolved]
         traces.append(said(crosses, texts))
     return traces

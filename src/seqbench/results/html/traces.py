@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 
 from seqbench.errors import printable
 from seqbench.results import styles
-from seqbench.results.figures import is_loss
+from seqbench.results.figures import is_loss, with_unit
 from seqbench.results.numbers import number as written
 from seqbench.results.summaries import Row
 
 #: A trace or an axis of Plotly.
 Trace = dict[str, Any]
-#: A marker, a line and a filling of `results.styles`, as Plotly calls it.
+#: A marker and a line of `results.styles`, as Plotly calls it.
 SYMBOLS = dict(
     zip(
         styles.MARKERS,
@@ -29,7 +32,10 @@ SYMBOLS = dict(
     )
 )
 DASHES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
-FILLED = dict(zip(styles.FILLS, ("", "-open", "-dot", "-open-dot"), strict=True))
+#: The halves that are filled of markers: where the colour of a marker fades.
+FADES = {"left": "horizontal", "bottom": "vertical"}
+#: A colour that is not seen.
+CLEAR = "rgba(255,255,255,0)"
 #: The colours of `results.styles` on a dark page.
 DARK = {
     styles.BLACK: "#F0F0EC",
@@ -40,8 +46,13 @@ DARK = {
     styles.ORANGE: "#F2B93B",
     styles.SKY: "#8ACBF2",
 }
-#: The longest label of a model beside its row; the whole of it stands where it is pointed at.
+#: The longest line of a label beside its row, in letters.
 LONGEST = 26
+#: The height of a row of a model by the lines of its label, and of what is about the rows, in pixels.
+LINE, BETWEEN, ABOUT = 14, 12, 90
+#: How far apart intervals of two models at one length are drawn, as a share of the axis; and the most of the
+#: way to the next length that those of all take.
+APART, MOST_APART = 0.016, 0.6
 #: The colour of a baseline, on any page.
 GREY = "#8A8A86"
 
@@ -78,6 +89,8 @@ def number(value: Any) -> float | None:
     if pd.isna(value) or math.isinf(value):
         return None
     rounded = float(f"{float(value):.5g}")
+    if math.isinf(rounded):  # of the largest of all numbers
+        return float(value)
     return int(rounded) if rounded.is_integer() else rounded
 
 
@@ -87,8 +100,17 @@ def numbers(values: Iterable[Any]) -> list[float | None]:
 
 
 def points(model: str, models: Sequence[str], x: Sequence[Any], y: Sequence[Any], joined: bool) -> Trace:
-    """Return the summaries of a model: its marker and colour, joined by its line where they are a curve."""
-    look = styles.model_style(model, models)
+    """Return the summaries of a model: its marker and colour, joined by its line where they are a curve.
+
+    Args:
+        model: its label.
+        models: those of the whole page, among which it has one look.
+        x, y: the points.
+        joined: whether they are a curve.
+    """
+    look = styles.model_style(printable(model), models)
+    filling, colour = look["fillstyle"], look["color"]
+    fade = {"gradient": {"type": FADES[filling], "color": CLEAR}} if filling in FADES else {}
     return {
         "type": "scatter",
         "mode": "lines+markers" if joined else "markers",
@@ -96,12 +118,13 @@ def points(model: str, models: Sequence[str], x: Sequence[Any], y: Sequence[Any]
         "meta": printable(model),
         "x": [*x],
         "y": [*y],
-        "line": {"color": look["color"], "dash": DASHES[look["linestyle"]], "width": 1.8},
+        "line": {"color": colour, "dash": DASHES[look["linestyle"]], "width": 1.8},
         "marker": {
-            "color": look["color"],
-            "symbol": SYMBOLS[look["marker"]] + FILLED[look["fillstyle"]],
+            "color": colour,
+            "symbol": SYMBOLS[look["marker"]] + ("-open" if filling == "none" else ""),
             "size": 8,
-            "line": {"color": look["color"], "width": 1.2},
+            "line": {"color": colour, "width": 1.2},
+            **fade,
         },
     }
 
@@ -117,8 +140,8 @@ def with_interval(trace: Trace, axis: str, low: Sequence[Any], high: Sequence[An
     bars = {
         "type": "data",
         "symmetric": False,
-        "array": [None if None in (at, b) else b - at for at, _, b in ends],
-        "arrayminus": [None if None in (at, a) else at - a for at, a, _ in ends],
+        "array": [None if None in (at, b) else number(b - at) for at, _, b in ends],
+        "arrayminus": [None if None in (at, a) else number(at - a) for at, a, _ in ends],
         "thickness": 1.1,
         "width": 3,
         "color": trace["marker"]["color"],
@@ -135,7 +158,7 @@ def share_axis(title: str) -> Trace:
 def metric_axis(metric: Row, values: Sequence[float], kind: str = "test") -> Trace:
     """Return the axis of a metric that has these values: of a loss logarithmic, of a share in per cent."""
     unit = metric["unit"]
-    named = plain(f"{kind} {metric['metric']}" + (f" ({unit})" if unit not in ("", "share") else ""))
+    named = plain(f"{kind} {with_unit(metric)}")
     low, high = metric["metric_low"], metric["metric_high"]
     if unit == "share" and (low, high) == (0, 1):
         return share_axis(named)
@@ -163,7 +186,8 @@ def log_ticks(low: float, high: float, written: Callable[[float], str]) -> Trace
         high: the largest.
         written: a value to the text of its tick.
     """
-    first, last = math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1
+    first = max(math.floor(math.log10(low)) - 1, sys.float_info.min_10_exp)
+    last = min(math.ceil(math.log10(high)) + 1, sys.float_info.max_10_exp)
     decades = range(first, last + 1, max(1, (last - first) // 6))
     parts = (1, 2, 5) if high < 300 * low else (1,)
     ticks = [part * 10.0**power for power in decades for part in parts]
@@ -176,19 +200,34 @@ def length_axis(title: str, lengths: Sequence[int]) -> Trace:
     return axis | {"type": "log" if by_factors(lengths) else "linear"}
 
 
-def model_axis(models: Sequence[str]) -> Trace:
-    """Return an axis of models, the first on top."""
-    short = [model if len(model) <= LONGEST else f"{model[: LONGEST - 1]}…" for model in models]
-    ticks = {"tickvals": [*range(len(models))], "ticktext": [*map(plain, short)]}
-    return {**ticks, "range": [len(models) - 0.4, -0.6], "automargin": True, "zeroline": False}
+def model_axis(models: Sequence[str]) -> tuple[Trace, int]:
+    """Return an axis of models, the first on top, and the height of its panel in pixels."""
+    labels = [textwrap.wrap(model, LONGEST) for model in models]
+    ticks = {
+        "tickvals": [*range(len(models))],
+        "ticktext": ["<br>".join(map(plain, label)) for label in labels],
+    }
+    row = LINE * max(map(len, labels)) + BETWEEN
+    axis = {**ticks, "range": [len(models) - 0.4, -0.6], "automargin": True, "zeroline": False}
+    return axis, row * len(models) + ABOUT
 
 
 def apart(length: float, place: int, of: int, lengths: Sequence[int]) -> float:
-    """Return a length, moved a little so that the intervals of so many models at it do not coincide."""
-    step = place - (of - 1) / 2
-    if by_factors(lengths):
-        return float(length * (max(lengths) / min(lengths)) ** (0.016 * step))
-    return length + 0.016 * step * (max(lengths) - min(lengths))
+    """Return a length, moved a little so that the intervals of models at it do not coincide.
+
+    Args:
+        length: one of the lengths.
+        place: that of the model among those with a value, from 0.
+        of: how many these are.
+        lengths: all of the axis, two or more, ascending. However many models there are, those at one stay
+            clear of those at the next.
+    """
+    by_factor = by_factors(lengths)
+    places = [math.log(each) if by_factor else each for each in lengths]
+    step = APART * (places[-1] - places[0])
+    step = min(step, MOST_APART * min(b - a for a, b in pairwise(places)) / of)
+    moved = (math.log(length) if by_factor else length) + step * (place - (of - 1) / 2)
+    return math.exp(moved) if by_factor else moved
 
 
 def by_factors(lengths: Sequence[int]) -> bool:

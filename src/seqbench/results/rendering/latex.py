@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection
 from itertools import chain, count
 from math import isnan
@@ -13,22 +14,48 @@ from seqbench.results.statistics.metrics import LEAST_SEEDS
 from seqbench.results.summaries import Row
 
 #: Characters that have a meaning of their own in LaTeX, or that its standard fonts lack.
+GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ",
+        (
+            *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"),
+            *("lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi"),
+            *("omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega"),
+        ),
+        strict=True,
+    )
+)
+SIGNS = {
+    "±": r"\pm",
+    "×": r"\times",
+    "∞": r"\infty",
+    "→": r"\to",
+    "≤": r"\leq",
+    "≥": r"\geq",
+    "≈": r"\approx",
+}
+SIGNS |= {"·": r"\cdot", "√": r"\surd", "∂": r"\partial", "‖": r"\|", "²": "^2", "³": "^3", "½": r"\frac12"}
+SIGNS |= {"†": r"\dagger", "‡": r"\ddagger", "−": "-", "µ": r"\mu"} | {char: char for char in "<>|"}
 ESCAPES = str.maketrans(
     {char: f"\\{char}" for char in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
     | {
-        "±": r"$\pm$",
-        "×": r"$\times$",
-        "∞": r"$\infty$",
-        "→": r"$\to$",
-        "<": "$<$",
-        ">": "$>$",
-        "≤": r"$\leq$",
-        "≥": r"$\geq$",
-        "−": "$-$",
-        "Ω": r"$\Omega$",
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "–": "--",
+        "—": "---",
     }
+    | {"…": r"\ldots{}", "‘": "`", "’": "'", "“": "``", "”": "''"}
+    | {char: f"${sign}$" for char, sign in SIGNS.items()}
+    | {char: rf"$\{name}$" for char, name in GREEK.items()}
 )
+#: The accents that LaTeX sets on letters of its standard fonts, and the other letters which these have.
+ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"
+LETTERS = "ßæœøłÆŒØŁı"
+#: The most characters of a task in the name of a file or of a label.
+LONGEST_STEM = 100
+#: What makes a table no wider than the text.
+FITTED = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
 #: What the caption of a table says of bold type.
 BOLD = (
     "Bold: at each length the best median of the test metric, "
@@ -39,9 +66,11 @@ BOLD = (
 def to_latex(comparison: Comparison) -> str:
     r"""Return the comparison as one LaTeX table for every task, with its legend in its caption.
 
-    The preamble needs \usepackage{booktabs}. The table of a task has the label `tab:` and its name,
-    `tab:adding`, where characters other than letters and digits read `-`; a number follows where two tasks
-    would have the same. Bold type marks the best median at each length, see `best`; the caption says so.
+    The preamble needs \usepackage{booktabs,graphicx}. A table is as wide as the text, over both columns where
+    there are two, and is made smaller where its lengths do not fit. That of a task has the label `tab:` and
+    its name, `tab:adding`, where characters other than letters and digits read `-`; a number follows where
+    two tasks would have the same. Bold type marks the best median at each length, see `best`; the caption
+    says so.
     """
     parts = []
     used: set[str] = set()
@@ -50,7 +79,7 @@ def to_latex(comparison: Comparison) -> str:
         bold = best([row for row in records(comparison.frame) if row["task"] == block.task])
         for model, column in bold:
             table.loc[model, column] = _cell(str(block.table.loc[model, column]), bold=True)
-        table = table.rename(index=_escape, columns=_escape)
+        table = table.rename(index=escape, columns=escape)
         stem = label_stem(block.task, used)
         used.add(stem)
         columns = "l" + "c" * (table.shape[1] - len(block.side)) + "r" * len(block.side)
@@ -58,13 +87,17 @@ def to_latex(comparison: Comparison) -> str:
         latex = table.style.to_latex(
             hrules=True,
             column_format=columns,
-            caption=_escape(caption),
+            caption=escape(caption),
             label=f"tab:{stem}",
             position_float="centering",
+            environment="table*",
         )
         head, rule, body = latex.partition("\\midrule\n")
         rows = body.replace(" \\\\\n", " \\\\ \\addlinespace\n")
-        parts.append(head + rule + rows.replace(" \\addlinespace\n\\bottomrule", "\n\\bottomrule"))
+        whole = head + rule + rows.replace(" \\addlinespace\n\\bottomrule", "\n\\bottomrule")
+        before, tabular, after = whole.partition("\\begin{tabular}")
+        inside, end, below = after.rpartition("\\end{tabular}")  # cells have tables too
+        parts.append(f"{before}{FITTED}{tabular}{inside}{end}}}{below}")
     return "\n".join(parts)
 
 
@@ -91,21 +124,34 @@ def best(rows: Collection[Row]) -> set[tuple[str, str]]:
 
 
 def label_stem(task: str, used: Collection[str]) -> str:
-    """Return a name for what is of a task, of letters, digits and `-` alone, which nothing before it has."""
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", task).strip("-")
+    """Return a name for what is of a task, of letters, digits and `-` alone, which nothing before it has.
+
+    It names files too, and is no longer than `LONGEST_STEM` and a number.
+    """
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", task)[:LONGEST_STEM].strip("-") or "task"
     numbered = (f"{stem}-{n}" for n in count(2))
     return next(name for name in chain([stem], numbered) if name not in used)
 
 
 def _cell(text: str, bold: bool = False) -> str:
     """Return the text of a cell, the first line bold or not; several lines are a table of their own."""
-    first, *others = _escape(text).split("\n")
+    first, *others = escape(text).split("\n")
     lines = [rf"\textbf{{{first}}}" if bold else first, *others]
     if len(lines) == 1:
         return lines[0]
     return r"\begin{tabular}[t]{@{}c@{}}" + r" \\ ".join(lines) + r"\end{tabular}"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Return a text that LaTeX prints as it is; of a character that its fonts lack the code, U+65E5."""
+    plain = unicodedata.normalize("NFC", text).translate(ESCAPES)
+    plain = "".join(char if _is_there(char) else rf"\texttt{{U+{ord(char):04X}}}" for char in plain)
     # After the end of a row LaTeX takes what is in brackets for a length.
-    return re.sub(r"^\[", "{[}", text.translate(ESCAPES), flags=re.MULTILINE)
+    return re.sub(r"^\[", "{[}", plain, flags=re.MULTILINE)
+
+
+def _is_there(char: str) -> bool:
+    """Return whether the standard fonts have a character, perhaps as a letter and an accent."""
+    parts = unicodedata.normalize("NFD", char)
+    accented = ord(char) < 0x180 and parts[0].isascii() and parts[1:] in ACCENTS
+    return char.isascii() or char in LETTERS or accented

@@ -126,9 +126,15 @@ def safe_text(text: str, style: str = "") -> Text:
     return Text("\n".join(map(printable, text.split("\n"))), style=style)
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `reader_may_leave`: of itself rich ends the process with code 1, without a word."""
+        raise BrokenPipeError
+
+
 def standard_output() -> Console:
     """Return the standard output; one that is no terminal is at least `LEAST_WIDTH` wide."""
-    found = Console()
+    found = _Output()
     if not found.is_terminal:
         found.width = max(found.width, LEAST_WIDTH)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 import pandas as pd
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 
@@ -12,8 +13,8 @@ from seqbench.results.frame import Comparison
 from seqbench.results.rendering.blocks import Block, blocks, legend
 from seqbench.results.rendering.rows import empty_table, safe_text, standard_output
 
-#: The spaces between two columns.
-PADDING = 2
+#: The spaces between two columns, and how many less there are about a whole table.
+BETWEEN, LESS_ABOUT = 3, 1
 
 
 def print_table(
@@ -63,9 +64,9 @@ def _side_by_side(block: Block, width: int) -> list[list[str]]:
     """Return the columns of lengths in groups that fit beside the names, the first also beside the side."""
 
     def wide(texts: Iterable[str]) -> int:
-        return max(len(line) for text in texts for line in text.split("\n")) + PADDING
+        return max(cell_len(line) for text in texts for line in text.split("\n")) + BETWEEN
 
-    room = width - wide(name.replace(" (", "\n(") for name in block.table.index)
+    room = width + LESS_ABOUT - wide(name.replace(" (", "\n(") for name in block.table.index)
     groups: list[list[str]] = [[]]
     left = room - sum(wide([name, *block.table[name]]) for name in block.side)
     for name in (column for column in block.table.columns if column not in block.side):

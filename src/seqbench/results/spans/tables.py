@@ -12,7 +12,7 @@ from tabulate import tabulate
 
 from seqbench.results.comparing.problems import size_remark
 from seqbench.results.numbers import MISSING, count, counts
-from seqbench.results.rendering.latex import ESCAPES
+from seqbench.results.rendering import latex
 from seqbench.results.rendering.markdown import escape
 from seqbench.results.rendering.rows import rows_to_csv
 from seqbench.results.spans.measured import AtSpan, Measured, Protocol
@@ -261,9 +261,9 @@ def _table(rows: Sequence[Row]) -> str:
 
 def _latex(measured: Sequence[Measured]) -> str:
     r"""Return the table of spans in LaTeX, with what must be known in its caption (needs booktabs)."""
-    rows = [[cell.translate(ESCAPES) for cell in row.values()] for row in span_rows(measured)]
-    heads = [head.translate(ESCAPES) for head in span_rows(measured)[0]]
-    caption = " ".join([LEGEND, *protocol_lines(measured)]).translate(ESCAPES)
+    rows = [[latex.escape(cell) for cell in row.values()] for row in span_rows(measured)]
+    heads = [latex.escape(head) for head in span_rows(measured)[0]]
+    caption = latex.escape(" ".join([LEGEND, *protocol_lines(measured)]))
     body = [" & ".join(row) + r" \\" for row in rows]
     return "\n".join(
         [

@@ -30,8 +30,13 @@ class Cell:
 
     @property
     def at_train_length(self) -> bool:
-        """Whether the test length is the training length. Only there do runs count as solved."""
+        """Whether the test length is the training length."""
         return self.length == self.train_length
+
+    @property
+    def solvable(self) -> bool:
+        """Whether its runs count as solved or not: at the training length, if the task says when."""
+        return self.at_train_length and any(run.solved_when for run in self.runs)
 
     @property
     def seeds(self) -> list[Result]:

@@ -14,19 +14,18 @@ from seqbench.results.summaries.base import Cell, Row, Summary
 class SolveRate(Summary):
     """`4/5 [38–96]%`: solved seeds of all seeds, and the 95 % interval of the proportion.
 
-    It applies at the training length only. A diverged run is not solved. A run is solved at the first of many
-    looks at the validation set; where the test set says otherwise of a seed, its number is given too,
-    `3 on test`.
-    Columns: `solved`, a number of seeds; `solve_rate`; `solve_low` and `solve_high`; `solved_on_test`, a
-    number of seeds; `test_differs`, that of the seeds for which the two differ.
-    """
+    It applies at the training length only, and where the task says when it is solved. A diverged run is
+    not solved. A run is solved at the first of many looks at the validation set; where the test set says
+    otherwise of a seed, its number is given too, `3 on test`. Columns: `solved`, a number of seeds;
+    `solve_rate`; `solve_low` and `solve_high`; `solved_on_test`, a number of seeds; `test_differs`, that
+    of the seeds for which the two differ."""
 
     columns = ("solved", "solve_rate", "solve_low", "solve_high", "solved_on_test", "test_differs")
     counts = ("solved", "solved_on_test", "test_differs")
 
     def compute(self, cell: Cell) -> Row:
         """Return the number of solved seeds, their proportion and its interval."""
-        if not cell.at_train_length:
+        if not cell.solvable:
             return {}
         n, solved = len(cell.seeds), sum(step is not None for step in cell.solved_at)
         low, high = wilson_interval(solved, n)

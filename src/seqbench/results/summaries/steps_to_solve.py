@@ -14,13 +14,14 @@ from seqbench.results.summaries.base import Cell, Row, Summary
 class StepsToSolve(Summary):
     """`500 [200–∞] steps`: the median of Kaplan and Meier, and an interval that holds it in 93.75 % or more.
 
-    It applies at the training length only. A run that did not solve the task is censored at its budget,
-    `trainer.max_steps`, also where it diverged or its patience ended it before; see `Result.budget`. A line
-    says how many are, and where: `2 censored at 3k`. A median that was not reached reads `>3k`. The interval
-    lies between two of the runs, and covers what that of a metric does, see `MetricMedian`; it is open
-    upwards (∞) where unsolved runs count in it. Three and four runs have no interval: the least and the
-    largest number of steps stand in parentheses, `500 (200–3k+) steps`. One or two runs have no summary:
-    `200, 3k+ steps`. Where no run solved the task there is `none in 3k steps`.
+    It applies at the training length only, and where the task says when it is solved. A run that did not
+    solve the task is censored at its budget, `trainer.max_steps`, also where it diverged or its patience
+    ended it before; see `Result.budget`. A line says how many are, and where: `2 censored at 3k`. A
+    median that was not reached reads `>3k`. The interval lies between two of the runs, and covers what
+    that of a metric does, see `MetricMedian`; it is open upwards (∞) where unsolved runs count in it.
+    Three and four runs have no interval: the least and the largest number of steps stand in parentheses,
+    `500 (200–3k+) steps`. One or two runs have no summary: `200, 3k+ steps`. Where no run solved the task
+    there is `none in 3k steps`.
 
     Columns: `median_steps`, infinite where it was not reached, missing under three runs; `steps_low` and
     `steps_high`, the interval, missing under five; `solved_at`, a list of the steps of the solved runs, and
@@ -31,7 +32,7 @@ class StepsToSolve(Summary):
 
     def compute(self, cell: Cell) -> Row:
         """Return the steps of the runs, their median and its interval."""
-        if not cell.at_train_length:
+        if not cell.solvable:
             return {}
         runs = list(zip(cell.solved_at, cell.budgets, strict=True))
         row: Row = {

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seqbench.errors import ConfigError
+from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Measures, Metric, share
@@ -121,6 +121,16 @@ class StoryTask(Task):
     inputs: Text
     #: The names of the types.
     types: tuple[str, ...]
+
+    def read(self, sequences: Sequence[Any]) -> dict[str, Any]:
+        """Return new stories, each with its question, as `inputs` and `lengths`."""
+        given = super().read(sequences)
+        inputs = given["inputs"]
+        last = given.get("lengths", torch.full((len(inputs),), inputs.shape[1])) - 1
+        if (inputs[torch.arange(len(inputs)), last] == self.inputs.period).any():
+            period = self.token_names()[0][self.inputs.period]
+            raise DataError(f"A story must end with a question, after the last {period!r}.")
+        return given
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -84,13 +84,16 @@ class DataTask(Task):
         if batch_size > size:
             raise ConfigError(f"batch_size={batch_size} is more than the {size} training examples there are.")
 
+    def epoch_steps(self, batch_size: int) -> int:
+        return len(self.train.inputs) // batch_size
+
     def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
         self.prepare(batch_size)
-        size = len(self.train.inputs)
-        epoch, skip = divmod(start, size // batch_size)
+        size, steps = len(self.train.inputs), self.epoch_steps(batch_size)
+        epoch, skip = divmod(start, steps)
         while True:
             order = torch.randperm(size, generator=generator("train", seed, epoch))
-            for i in range(skip, size // batch_size):
+            for i in range(skip, steps):
                 yield self.train.select(order[i * batch_size : (i + 1) * batch_size])
             epoch, skip = epoch + 1, 0
 

@@ -1,0 +1,203 @@
+"""Tables in files: CSV, JSON lines or Parquet, read as a frame; where a row stands, for messages."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seqbench.errors import ConfigError, DataError, nearest, one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The separator of the columns, by the end of a file's name.
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+JSON_LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet", ".pq")
+FORMATS = (*SEPARATORS, *JSON_LINES, *PARQUET)
+#: What stands for a missing number in files of R, NumPy, pandas and databases.
+MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
+#: What stands for a missing name or label: `NA` may be Namibia.
+NO_NAME = ["", "NaN", "nan"]
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A table in a file.
+
+    Attributes:
+        path: its name ends with .csv, .tsv, .txt, .jsonl, .ndjson, .parquet or .pq.
+        separator: of the columns of a text file; None takes the one that its name says.
+        header: the names of the columns of a text file that has none of its own; None: its first line.
+    """
+
+    path: Path
+    separator: str | None = None
+    header: Sequence[str] | None = None
+
+    def read(self, names: Iterable[str], labels: Iterable[str]) -> pd.DataFrame:
+        """Return the rows, in their order.
+
+        Args:
+            names: columns that are read as text, whatever they hold: ids.
+            labels: columns that may hold names: no `NA` of theirs is a missing number.
+
+        Raises:
+            ConfigError: the name says nothing of the format, or the separator or header is of no use.
+            DataError: the file is missing, is not UTF-8, or is no such table.
+        """
+        path = self.path
+        self._check()
+        if not path.is_file():
+            there = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
+            raise DataError(f"There is no file {path}.{nearest(path.name, there)}")
+        try:
+            if self._ends in PARQUET:
+                frame = _parquet(path)
+            elif self._ends in JSON_LINES:
+                frame = _json_lines(path)
+            else:
+                frame = self._text(list(names), list(labels))
+        except UnicodeDecodeError as error:
+            raise DataError(f"{_not_utf8(path)}; save it as UTF-8.") from error
+        except (OSError, MemoryError) as error:
+            raise DataError(f"{path} cannot be read: {one_line(error)}.") from error
+        if not len(frame):
+            raise DataError(f"{path} holds no rows.")
+        return frame
+
+    def where(self, row: int) -> str:
+        """Return where a row stands, in words: `data.csv line 7`.
+
+        Args:
+            row: its number, from 0, without the header.
+        """
+        if self._ends in PARQUET:
+            return f"{self.path} row {row}"
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            if self._ends in JSON_LINES:
+                filled = (number for number, line in enumerate(file, 1) if line.strip())
+                return f"{self.path} line {next(n for i, n in enumerate(filled) if i == row)}"
+            reader = csv.reader(file, delimiter=self._separator)
+            before, records = 0, -1 if self.header else -2  # a record may have several lines
+            for record in reader:
+                records += bool(record)
+                if records == row:
+                    return f"{self.path} line {before + 1}"
+                before = reader.line_num
+        return f"{self.path} row {row}"
+
+    @property
+    def _ends(self) -> str:
+        return self.path.suffix.lower()
+
+    @property
+    def _separator(self) -> str:
+        return self.separator or SEPARATORS[self._ends]
+
+    def _check(self) -> None:
+        """Raise a ConfigError where the name says no format, or a setting does not apply to it."""
+        if self._ends not in FORMATS:
+            raise ConfigError(
+                f"{self.path}: the end of its name says no format; give a file in {', '.join(FORMATS)}."
+            )
+        for key, value in (("separator", self.separator), ("header", self.header)):
+            if value is not None and self._ends not in SEPARATORS:
+                raise ConfigError(f"task.{key}={value} has no effect on {self.path.name}.")
+        if self.separator is not None and len(self.separator) != 1:
+            raise ConfigError(f"task.separator={self.separator!r} is not one character.")
+
+    def _text(self, names: list[str], labels: list[str]) -> pd.DataFrame:
+        import pandas as pd
+
+        path, separator = self.path, self._separator
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = next(csv.reader(file, delimiter=separator), [])
+        header = first if self.header is None else list(self.header)
+        if len(header) != len(first):
+            raise DataError(f"task.header names {len(header)} columns, and {path} has {len(first)}.")
+        if len({*header}) < len(header):
+            twice = next(name for name in header if header.count(name) > 1)
+            raise DataError(f"{path} has two columns {twice!r}; rename one.")
+        others = [mark for mark in ",;\t|" if mark != separator and len(first) == 1 and mark in first[0]]
+        if others:
+            raise DataError(
+                f"{path} has one column, {first[0]!r}; if its columns are separated by {others[0]!r}, give "
+                f"task.separator={others[0]!r}."
+            )
+        none = {name: NO_NAME if name in (*names, *labels) else MISSING for name in header}
+        try:
+            frame = pd.read_csv(
+                path,
+                sep=separator,
+                encoding="utf-8-sig",
+                header=0 if self.header is None else None,
+                names=header,
+                dtype={name: str for name in names if name in header},
+                na_values=none,
+                keep_default_na=False,
+                low_memory=False,
+            )
+        except pd.errors.EmptyDataError:
+            return pd.DataFrame(columns=header)
+        except (pd.errors.ParserError, ValueError) as error:
+            if isinstance(error, UnicodeDecodeError):
+                raise
+            raise DataError(f"{path} is no table: {one_line(error)}.") from error
+        if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the first fields for names of the rows
+            raise DataError(f"{path}: the rows have more fields than the header, which names {len(header)}.")
+        return frame
+
+
+def column(frame: pd.DataFrame, name: str, key: str, path: Path | str) -> str:
+    """Return the name of a column that is there.
+
+    Raises:
+        DataError: it is not; the message names those there are.
+    """
+    if name not in frame:
+        names = [str(each) for each in frame]
+        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+        raise DataError(f"task.{key}: {path} has no column {name!r}, but {shown}.{nearest(name, names)}")
+    return name
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path)
+    except (pa.ArrowException, ValueError) as error:
+        raise DataError(f"{path} is no Parquet file: {one_line(error)}.") from error
+
+
+def _json_lines(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    records = []
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{path} line {number} is no JSON: {one_line(error)}.") from error
+            if not isinstance(record, dict):
+                raise DataError(f"{path} line {number} is no object of JSON, column to value.")
+            records.append(record)
+    return pd.DataFrame.from_records(records)
+
+
+def _not_utf8(path: Path) -> str:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return f"{path} line {number} is not UTF-8: it has the byte 0x{line[error.start]:02x}"
+    return f"{path} is not UTF-8"

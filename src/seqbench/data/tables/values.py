@@ -1,0 +1,134 @@
+"""Single columns of a table, read as numbers, texts, times or lists; what cannot be is named with its row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seqbench.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Where = Callable[[int], str]
+
+
+def is_text(column: pd.Series[Any]) -> bool:
+    """Return whether a column may hold texts, and not numbers or dates alone."""
+    return column.dtype == object or str(column.dtype) in ("string", "str", "category")
+
+
+def entries(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
+    """Return a column as numbers (N,) of float64, or as texts (N,); NaN or None where one is missing.
+
+    Raises:
+        DataError: it holds something else, or numbers and texts.
+    """
+    if is_text(column):
+        return _texts(column, name, where)
+    if column.dtype.kind == "M":
+        raise DataError(f"{name} holds dates, which are neither numbers nor names; task.time takes them.")
+    return numbers(column, name, where)
+
+
+def numbers(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
+    """Return a column as numbers (N,) of float64, NaN where one is missing.
+
+    Raises:
+        DataError: an entry is no number, or is infinite.
+    """
+    import pandas as pd
+
+    found = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    if len(wrong := np.flatnonzero(np.isnan(found) & column.notna().to_numpy())):
+        row = int(wrong[0])
+        raise DataError(f"{where(row)}: {name} is {_shown(column.iloc[row])}, which is no number.")
+    if len(wrong := np.flatnonzero(np.isinf(found))):
+        raise DataError(f"{where(int(wrong[0]))}: {name} is infinite.")
+    return found
+
+
+def words(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
+    """Return a column as texts (N,), none of which is missing; numbers as they are written.
+
+    Raises:
+        DataError: one is missing.
+    """
+    if len(wrong := np.flatnonzero(column.isna().to_numpy())):
+        raise DataError(f"{where(int(wrong[0]))}: {name} is missing.")
+    if column.dtype.kind == "f" and (column % 1 == 0).all():
+        column = column.astype("int64")
+    return column.astype(str).to_numpy(dtype=object)
+
+
+def seconds(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
+    """Return times (N,): numbers as they are, dates in seconds.
+
+    Raises:
+        DataError: one is missing, or is neither.
+    """
+    import pandas as pd
+
+    if is_text(column):
+        column = pd.Series(pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")).where(
+            column.notna()
+        )
+    if column.dtype.kind == "M":
+        missing = column.isna().to_numpy()
+        found = (column - pd.Timestamp(0, tz=column.dt.tz)).dt.total_seconds().to_numpy()
+    else:
+        found = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        missing = ~np.isfinite(found)
+    if len(wrong := np.flatnonzero(missing)):
+        raise DataError(
+            f"{where(int(wrong[0]))}: {name} is missing, or neither a number nor a date such as "
+            "2026-01-31T12:00."
+        )
+    return found
+
+
+def lists(column: pd.Series[Any], name: str, where: Where) -> tuple[np.ndarray, np.ndarray]:
+    """Return the length of each list of a column (S,), and the entries of all of them (N,).
+
+    Raises:
+        DataError: an entry is no list, or its entries are neither numbers nor texts.
+    """
+    import pandas as pd
+
+    for row, entry in enumerate(column):
+        if not isinstance(entry, list | tuple | np.ndarray):
+            raise DataError(f"{where(row)}: {name} is {_shown(entry)}, where the other rows have a list.")
+    lengths = np.array([len(entry) for entry in column])
+    rows = np.repeat(np.arange(len(column)), lengths)
+    flat = pd.Series([value for entry in column for value in entry]).infer_objects()
+    return lengths, entries(flat, name, lambda step: where(int(rows[step])))
+
+
+def _texts(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
+    import pandas as pd
+
+    missing = column.isna().to_numpy()
+    text = np.array([isinstance(entry, str) for entry in column])
+    if not text.any():
+        return numbers(column, name, where)
+    if len(strange := np.flatnonzero(~text & ~missing)):
+        row, other = int(strange[0]), int(np.flatnonzero(text)[0])
+        raise DataError(
+            f"{name} has numbers and texts: {_shown(column.iloc[row])} in {where(row)}, "
+            f"{_shown(column.iloc[other])} in {where(other)}."
+        )
+    is_number = pd.to_numeric(column, errors="coerce").notna().to_numpy()
+    others = np.flatnonzero(~is_number & ~missing)
+    if len(others) and 2 * is_number.sum() > text.sum():  # a column of numbers, with something else in it
+        row = int(others[0])
+        raise DataError(f"{where(row)}: {name} is {_shown(column.iloc[row])}, where most rows have a number.")
+    found = column.to_numpy(dtype=object, copy=True)
+    found[missing] = None
+    return found
+
+
+def _shown(entry: object) -> str:
+    text = repr(entry) if isinstance(entry, str) else str(entry)
+    return text if len(text) <= 40 else f"{text[:40]}…"

@@ -1,0 +1,1 @@
+"""Sequences in tables: a file of one's own, or a data set of the hub by its columns."""

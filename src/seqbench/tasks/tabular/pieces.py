@@ -1,0 +1,110 @@
+"""The examples of a table: sequences, or stretches of them, each in one split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from seqbench.data.tables.sequences import Sequences
+from seqbench.data.tables.splits import by_time
+from seqbench.errors import DataError
+
+
+class Pieces(NamedTuple):
+    """Stretches of sequences: P examples.
+
+    Attributes:
+        start: the first step of each, P, among all steps of the table.
+        stop: the step after its last.
+        sequence: the number of the sequence that it is of.
+        split: 0 for training, 1 for validation, 2 for the test.
+        ahead: steps from an input to its target.
+    """
+
+    start: np.ndarray
+    stop: np.ndarray
+    sequence: np.ndarray
+    split: np.ndarray
+    ahead: int
+
+    def of(self, split: int) -> Pieces:
+        """Return those of one split."""
+        here = self.split == split
+        return Pieces(self.start[here], self.stop[here], self.sequence[here], self.split[here], self.ahead)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The steps of each."""
+        lengths: np.ndarray = self.stop - self.start
+        return lengths
+
+
+def cut(
+    its: Sequences,
+    splits: np.ndarray | None,
+    ahead: int,
+    window: int | None,
+    title: str,
+    shares: Sequence[float],
+) -> Pieces:
+    """Return the examples of sequences.
+
+    The one sequence of a table is first cut into three, in the order of time. The last `ahead` steps of each
+    part have no target in it, and are left out: no example reaches into another split.
+
+    Args:
+        its: the sequences.
+        splits: of each, (S,); None for the only one.
+        ahead: steps from an input to its target.
+        window: the most steps of an example; None for whole sequences.
+        title: of the table, in messages.
+        shares: of validation and test, for the only sequence.
+
+    Raises:
+        DataError: a sequence is too short.
+    """
+    if splits is None:
+        if not its.per_step:
+            raise DataError(f"{title} holds one sequence with one target; there is nothing to learn it from.")
+        steps = int(its.ends[0])
+        first, second = by_time(steps, shares)
+        starts, stops = np.array([0, first, second]), np.array([first, second, steps])
+        numbers, splits = np.zeros(3, dtype=np.int64), np.arange(3)
+    else:
+        starts, stops, numbers = its.starts, its.ends, np.arange(len(its.ids))
+    stops = stops - ahead
+    if len(short := np.flatnonzero(stops <= starts)):
+        number, steps = int(numbers[short[0]]), int(stops[short[0]] + ahead - starts[short[0]])
+        more = f", and so are {len(short) - 1} others" if len(short) > 1 else ""
+        raise DataError(
+            f"{title}: the sequence {str(its.ids[number])!r} of {steps} steps is too short for "
+            f"task.ahead={ahead}{more}."
+        )
+    if window is None:
+        return Pieces(starts, stops, numbers, splits, ahead)
+    if not its.per_step:
+        raise DataError(f"{title} has one target a sequence, which cannot be cut by task.window={window}.")
+    counts = -(-(stops - starts) // window)
+    offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    begin = np.repeat(starts, counts) + offsets * window
+    end = np.minimum(begin + window, np.repeat(stops, counts))
+    return Pieces(begin, end, np.repeat(numbers, counts), np.repeat(splits, counts), ahead)
+
+
+def steps_of(pieces: Pieces, count: int, split: int | None, later: int = 0) -> np.ndarray:
+    """Return (N,), true at the steps of a split's examples, or of all.
+
+    Args:
+        pieces: the examples.
+        count: steps of the table.
+        split: None for all.
+        later: steps by which to shift, to those of the targets.
+    """
+    its = pieces if split is None else pieces.of(split)
+    change = np.zeros(count + 1, dtype=np.int64)
+    np.add.at(change, its.start + later, 1)
+    np.add.at(change, its.stop + later, -1)
+    inside: np.ndarray = np.cumsum(change)[:-1] > 0
+    return inside

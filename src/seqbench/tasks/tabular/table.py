@@ -1,0 +1,368 @@
+"""A task over a table: rows become sequences, sequences become splits, splits become batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from seqbench.data.tables import source
+from seqbench.data.tables import splits as dividing
+from seqbench.data.tables.file import TableFile
+from seqbench.data.tables.sequences import Columns, Sequences, Unit, of_rows, of_steps
+from seqbench.data.tables.source import Rows
+from seqbench.errors import ConfigError, DataError
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.reading import NewSequences
+from seqbench.tasks.specs import Input, Target, Tokens, Vectors
+from seqbench.tasks.streams.bucketed import BucketTask
+from seqbench.tasks.streams.fixed import LazyTask
+from seqbench.tasks.tabular.about import about
+from seqbench.tasks.tabular.encoding import InputCode, as_labels, input_code
+from seqbench.tasks.tabular.pieces import Pieces, cut, steps_of
+from seqbench.tasks.tabular.targets import Labels, Numbers, frequencies, roots
+from seqbench.tasks.tabular.wanted import NONE, holds_labels, labels_of, numbers_of
+
+
+class Prepared(NamedTuple):
+    """The sequences of a table, ready to be batched.
+
+    Attributes:
+        its: all of them.
+        inputs_of: the columns that are inputs.
+        pieces: the examples, each a stretch of a sequence.
+        code: how the inputs are written.
+        inputs: of all steps: (N, F) of float32, or (N,) of int64.
+        target: their spec.
+        wanted: the targets of all steps, or sequences, in the form of the spec; a missing one is NaN or −1.
+    """
+
+    its: Sequences
+    inputs_of: tuple[str, ...]
+    pieces: Pieces
+    code: InputCode
+    inputs: np.ndarray
+    target: Labels | Numbers
+    wanted: np.ndarray
+
+
+class Table(LazyTask, BucketTask):
+    """Sequences of a table of one's own, or of a data set of the hub, by its columns.
+
+        patient  t   hr    bp   outcome          task.id=patient task.time=t task.inputs=[hr,bp]
+        a        0   71.0  120  home             task.target=outcome
+        a        1   74.0  118  home
+        b        0   93.0   90  ward             two sequences, of two steps and of one; the target of each
+                                                 is a label, read after the last step
+
+    With `id` or `time` a row is a step, without both a sequence: its columns of numbers are the steps in
+    their order (empty ones at the end: a shorter sequence), or columns of lists have an entry a step, or a
+    column of texts is cut into words or characters.
+
+    Numbers are standardised by the training sequences, which alone also say which labels, categories and
+    tokens there are. Splits follow from a column, from the source, or from the hash of the ids. Sequences of
+    similar lengths share a batch. `seqbench show task=table task.path=…` says what was made of a table.
+
+    Args:
+        path: a file (CSV, TSV, JSON lines, Parquet), a data set's id on the hub, or a folder in the hub's
+            layout.
+        name: of the data set's configuration on the hub.
+        revision: of the data set on the hub.
+        separator: of the columns of a text file; null: by its name.
+        header: the names of the columns of a text file that has none of its own; null: its first line.
+        id: the column that names the sequence of a row. null: each row is a sequence, or, if `time` is given,
+            all rows are one.
+        time: the column by which the rows of a sequence are ordered: numbers, or dates as in ISO 8601.
+        inputs: the columns that a model reads; null for all that nothing else is said of.
+        target: the column that it puts out, or several of numbers.
+        group: the column of what must not be divided between splits.
+        split: the column that says train, validation or test.
+        shares: of validation and test, where no column says it.
+        each: what has a target, `step` or `sequence`; null: a sequence, if its rows agree in it.
+        classes: whether the target is a label, and not a number; null: texts are, and whole numbers of which
+            there are at most 20.
+        class_weights: `balanced` lets each class count alike in the loss.
+        ahead: steps from the last input to the target: forecasting.
+        window: sequences are cut into stretches of at most so many steps.
+        missing: `refuse` missing values. `ffill`: inputs are those of the step before; `mask`: they are the
+            mean, and an input more says so. With both, steps without a target do not count.
+        delta: whether the time since the step before is an input.
+        unit: of a text: `word` or `char`.
+        solved_at: the accuracy that counts as solved, or the root of the mean squared error; null: none.
+        dataset: in place of `path` the folder of a data set in `data_dir`.
+        hub_id: the name on the hub of the data set in `dataset`.
+        data_dir: the folder of the data sets.
+
+    Raises:
+        ConfigError: a setting is out of range, or has no effect.
+        DataError: on first use, if the data are missing or are not what the settings say.
+    """
+
+    contents = "sequences of up to {} steps"
+
+    def __init__(
+        self,
+        path: str | None = None,
+        name: str | None = None,
+        revision: str | None = None,
+        separator: str | None = None,
+        header: Sequence[str] | None = None,
+        id: str | None = None,
+        time: str | None = None,
+        inputs: str | Sequence[str] | None = None,
+        target: str | Sequence[str] | None = None,
+        group: str | None = None,
+        split: str | None = None,
+        shares: Sequence[float] = (0.15, 0.15),
+        each: Literal["step", "sequence"] | None = None,
+        classes: bool | None = None,
+        class_weights: Literal["balanced"] | None = None,
+        ahead: int = 0,
+        window: int | None = None,
+        missing: Literal["refuse", "ffill", "mask"] = "refuse",
+        delta: bool = False,
+        unit: Unit = "word",
+        solved_at: float | None = None,
+        dataset: str | None = None,
+        hub_id: str | None = None,
+        data_dir: str | Path = "data",
+    ) -> None:
+        source.check(
+            path,
+            dataset,
+            {"name": name, "revision": revision},
+            {"separator": separator, "header": header},
+        )
+        for key, value, choices in (
+            ("each", each, (None, "step", "sequence")),
+            ("class_weights", class_weights, (None, "balanced")),
+            ("missing", missing, ("refuse", "ffill", "mask")),
+            ("unit", unit, ("word", "char")),
+        ):
+            if value not in choices:
+                allowed = ", ".join("null" if choice is None else choice for choice in choices)
+                raise ConfigError(f"task.{key}={value} must be one of {allowed}.")
+        if ahead < 0:
+            raise ConfigError(f"task.ahead={ahead} must be at least 0; 1 predicts the next step.")
+        if window is not None and window < 1:
+            raise ConfigError(f"task.window={window} must be at least 1.")
+        if delta and time is None:
+            raise ConfigError("task.delta=true needs the column of the times: task.time=….")
+        if ahead and each is not None:
+            raise ConfigError(
+                f"task.each={each} has no effect with task.ahead={ahead}, whose targets are steps'."
+            )
+        if ahead and id is None and time is None:
+            raise ConfigError("task.ahead needs rows that are steps: give task.time, or task.id, or both.")
+        if solved_at is not None and solved_at <= 0:
+            raise ConfigError(f"task.solved_at={solved_at} must be above 0.")
+        self.path, self.name, self.revision = path, name, revision
+        self.separator, self.header = separator, None if header is None else tuple(header)
+        self.dataset, self.hub_id, self.data_dir = dataset, hub_id, data_dir
+        self.variant = self.title = str(dataset or path or "no table yet")
+        self.columns = Columns(id, time, _names(inputs), _names(target) or (), group, split, ahead, unit)
+        self.shares = dividing.check_shares(shares)
+        self.each = each
+        self.classes = classes
+        self.class_weights = class_weights
+        self.window = window
+        self.missing = missing
+        self.delta = delta
+        self.solved_at = solved_at
+
+    # What the table turns out to be
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The rows of the table."""
+        if self.dataset is not None:
+            return source.of_mirror(self.dataset, self.hub_id, self.data_dir)
+        if self.path is None:
+            raise DataError(f"task.path is missing: give {source.PLACES}.")
+        if not self.columns.target:
+            raise DataError("task.target is missing: give the column that a model is to put out.")
+        if not source.is_file(self.path):
+            return source.of_data_set(self.path, self.name, self.revision)
+        its = self.columns
+        names = [name for name in (its.id, its.group, its.split) if name is not None]
+        return source.of_file(self._file(self.path), names, list(its.target))
+
+    def _file(self, path: str | Path) -> TableFile:
+        return TableFile(Path(path).expanduser(), self.separator, self.header)
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The sequences of the table."""
+        frame, where = self.rows.frame, self.rows.where
+        columns = self.columns.check(frame, self.title, self.rows.split)
+        read = of_steps if columns.row_is_a_step else of_rows
+        its = read(frame, columns, self.each, where)
+        pieces = cut(its, self._splits(its), columns.ahead, self.window, self.title, self.shares)
+        trained = steps_of(pieces, len(its.rows), dividing.TRAIN)
+        code = input_code(its, trained, self.missing, self.delta)
+        inputs = code.encode(its, where)
+        make = labels_of if holds_labels(its, self.classes, columns.ahead) else numbers_of
+        balanced, optional = self.class_weights is not None, self.missing != "refuse"
+        target, wanted = make(its, pieces, balanced, optional, where)
+        return Prepared(its, columns.inputs or (), pieces, code, inputs, target, wanted)
+
+    def _splits(self, its: Sequences) -> np.ndarray | None:
+        """Return the split of each sequence; None where the only one is to be cut."""
+        labels = None
+        if not its.per_step and holds_labels(its, self.classes, self.columns.ahead):
+            labels = [str(label) for label in as_labels(next(iter(its.targets.values())))]
+        if its.splits is not None:
+            return dividing.by_column(its, str(self.columns.split or self.rows.split), self.shares[0], labels)
+        return None if len(its.ids) == 1 else dividing.by_hash(its, self.shares, labels)
+
+    @property
+    def inputs(self) -> Input:  # type: ignore[override]  # elsewhere a plain attribute
+        its = self.prepared
+        return Vectors(its.inputs.shape[1]) if its.code.tokens is None else Tokens(len(its.code.tokens))
+
+    @property
+    def targets(self) -> Target:  # type: ignore[override]
+        return self.prepared.target
+
+    @property
+    def metric(self) -> str:  # type: ignore[override]
+        if isinstance(self.prepared.target, Labels):
+            return "accuracy"
+        return "rmse" if len(self.prepared.target.names) == 1 else "loss"
+
+    @property
+    def solved_when(self) -> str | None:  # type: ignore[override]
+        if self.solved_at is None:
+            return None
+        right, off = f"{100 * self.solved_at:g} % right", f"an error of at most {self.solved_at:g}"
+        mark = {True: right, False: off, None: f"{right}, or of numbers {off}"}[self.classes]
+        return f"{mark}, the mark of task.solved_at"
+
+    def solved(self, metrics: Mapping[str, float]) -> bool:
+        if self.solved_at is None:
+            return False
+        value = metrics[self.metric]
+        return value >= self.solved_at if self.metric == "accuracy" else value <= self.solved_at
+
+    def summary(self, metrics: dict[str, float]) -> dict[str, float]:
+        return roots(metrics)
+
+    def longest(self) -> int:
+        """Return the steps of the longest example."""
+        return int(self.prepared.pieces.lengths.max())
+
+    @property
+    def steps(self) -> int:
+        return int(self.prepared.pieces.of(dividing.TRAIN).lengths.max())
+
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        its = self.prepared
+        inputs = its.code.names if its.code.tokens is None else its.code.tokens
+        return inputs, its.target.names
+
+    # Batches
+
+    def read_split(self, split: str) -> Batch:
+        prepared = self.prepared
+        pieces = prepared.pieces.of(dividing.SPLITS.index(split))
+        lengths = torch.from_numpy(pieces.lengths)
+        longest = int(lengths.max())
+        inputs = _padded(prepared.inputs, pieces.start, pieces.lengths, longest)
+        if not prepared.its.per_step:
+            return Batch(inputs, torch.from_numpy(prepared.wanted[pieces.sequence]), lengths=lengths)
+        wanted = _padded(prepared.wanted, pieces.start + pieces.ahead, pieces.lengths, longest)
+        mask = torch.arange(longest) < lengths[:, None]
+        if isinstance(prepared.target, Labels):
+            mask &= wanted != NONE
+            wanted = wanted.clamp(min=0)
+        else:
+            mask &= ~wanted.isnan().any(-1)
+            wanted = wanted.nan_to_num(0.0)
+        return Batch(inputs, wanted, mask, lengths)
+
+    @property
+    def sizes(self) -> Int[Tensor, "N 1"]:
+        assert self.train.lengths is not None
+        return self.train.lengths[:, None]
+
+    def cut(self, batch: Batch, *size: int) -> Batch:
+        return batch.time_slice(0, size[0], self.prepared.its.per_step)
+
+    def read_file(self, path: Path) -> NewSequences:
+        """Return the sequences of another file with the same inputs; what else it holds is not read."""
+        prepared, its = self.prepared, self.columns
+        columns = replace(its, inputs=prepared.inputs_of, target=(), group=None, split=None)
+        names = [name for name in (its.id,) if name is not None]
+        table = source.of_file(self._file(path), names, [])
+        columns = columns.check(table.frame, table.title, None)
+        read = of_steps if columns.row_is_a_step else of_rows
+        found = read(table.frame, columns, None, table.where)
+        inputs = prepared.code.encode(found, table.where)
+        lengths = torch.from_numpy(found.lengths)
+        given = {
+            "inputs": _padded(inputs, found.starts, found.lengths, int(lengths.max())),
+            "lengths": lengths,
+        }
+        if its.time is None:
+            steps = [list(map(str, range(length))) for length in found.lengths]
+        else:
+            times = table.frame[its.time].astype(str).to_numpy()[found.rows]
+            steps = [list(times[a:b]) for a, b in zip(found.starts, found.ends, strict=True)]
+        return NewSequences(
+            given, list(map(str, found.ids)), steps, (its.id or "sequence", its.time or "step")
+        )
+
+    # What a predictor without input can do
+
+    def baseline_loss(self, length: int) -> float:
+        """Return the loss on the test set of what is best without the input, by the training set.
+
+        Of labels these are their frequencies, each counted once more than it occurs; of numbers the means.
+        """
+        self.check_length(length)
+        target, trained, tested = self.prepared.target, self.counting("train"), self.counting("test")
+        if isinstance(target, Numbers):
+            return float(tested.double().square().mean())
+        weights = torch.tensor(target.class_weights or [1.0] * target.size, dtype=torch.float64)
+        known = weights * (frequencies(trained, target.size) + 1)
+        losses = weights * -(known / known.sum()).log()
+        return float(losses[tested].mean())
+
+    def chance(self, length: int) -> dict[str, float]:
+        """Return what the most frequent label, or the means of the training set have on the test set."""
+        self.check_length(length)
+        target, trained, tested = self.prepared.target, self.counting("train"), self.counting("test")
+        if isinstance(target, Labels):
+            return {"accuracy": float((tested == frequencies(trained, target.size).argmax()).double().mean())}
+        errors = tested.double() * torch.tensor(target.scale, dtype=torch.float64)
+        return roots(target.errors(errors.square().mean(0).tolist(), errors.abs().mean(0).tolist()))
+
+    def counting(self, split: str) -> Tensor:
+        """Return the targets of a split that count."""
+        batch = self.train if split == "train" else self.read_split(split)
+        return batch.targets if batch.mask is None else batch.targets[batch.mask]
+
+    def about(self) -> dict[str, str]:
+        return about(self)
+
+
+def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    return (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
+
+
+def _padded(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray, longest: int) -> Tensor:
+    """Return stretches of an array (N, …) side by side, (P, T, …), with zeros after the shorter ones."""
+    found = np.zeros((len(starts), longest, *flat.shape[1:]), dtype=flat.dtype)
+    inside = np.arange(longest) < lengths[:, None]
+    places = (starts[:, None] + np.arange(longest))[inside]
+    found[inside] = flat[places]
+    return torch.from_numpy(found)

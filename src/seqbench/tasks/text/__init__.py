@@ -1,0 +1,1 @@
+"""Texts as streams of characters, bytes or words, of which the next one is predicted."""

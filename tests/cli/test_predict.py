@@ -1,0 +1,109 @@
+"""`seqbench predict`: rows of CSV that are those of the model, by hand, and faults in one sentence."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import seqbench as package
+from tests.cli.conftest import Said
+
+DATA = Path(__file__).parents[2] / "docs" / "example" / "data"
+SMALL = ["trainer.max_steps=2", "trainer.eval_every=1", "logger=none", "model.hidden_size=4"]
+TABLE = ["task=table", f"task.path={DATA / 'patients.csv'}", "task.id=patient", "task.time=hour"]
+Run = Callable[..., Said]
+
+
+def trained(*typed: str) -> str:
+    (run,) = package.train(
+        package.compose(["model=gru", *typed, *SMALL, "batch_size=8", "trainer.progress=false"])
+    )
+    return f"runs/{run.task}/{run.model}-{run.hash}/seed-0"
+
+
+def rows(said: Said) -> list[dict[str, str]]:
+    assert said.code == 0, said.err
+    return list(csv.DictReader(io.StringIO(said.out)))
+
+
+def test_new_rows_of_a_table_have_a_label_and_its_probability(seqbench: Run) -> None:
+    folder = trained(*TABLE, "task.target=outcome")
+    found = rows(seqbench("predict", folder, str(DATA / "new.csv"), "--probabilities"))
+    assert [row["patient"] for row in found] == ["new03", "new04"]
+    assert list(found[0]) == ["patient", "prediction", "home", "ward"]
+    run = package.load_run(folder)
+    scales = run.task.prepared.code.scales
+    with (DATA / "new.csv").open() as file:
+        first = [row for row in csv.DictReader(file) if row["patient"] == "new03"]
+    steps = [
+        [
+            *((float(row[name]) - scales[name].mean) / scales[name].std for name in ("hr", "bp")),
+            row["sex"] == "f",
+            row["sex"] == "m",
+        ]
+        for row in first
+    ]
+    (expected,) = run.predict([torch.tensor(steps)])
+    assert [float(found[0][name]) for name in ("home", "ward")] == pytest.approx(expected.tolist(), abs=1e-5)
+    assert found[0]["prediction"] == ("home", "ward")[int(expected.argmax())]
+
+
+def test_each_step_has_a_row_with_its_time_and_numbers_are_in_their_unit(seqbench: Run) -> None:
+    folder = trained(*TABLE, "task.inputs=[hr,bp]", "task.target=hr", "task.ahead=1")
+    found = rows(seqbench("predict", folder, str(DATA / "new.csv")))
+    with (DATA / "new.csv").open() as file:
+        given = list(csv.DictReader(file))
+    assert [(row["patient"], row["hour"]) for row in found] == [
+        (row["patient"], row["hour"]) for row in given
+    ]
+    assert all(40 < float(row["prediction"]) < 160 for row in found)
+    assert seqbench("predict", folder, str(DATA / "new.csv"), "--out", "out.csv").out == ""
+    assert list(csv.DictReader(io.StringIO(Path("out.csv").read_text()))) == found
+
+
+def test_other_tasks_take_a_sequence_a_line(seqbench: Run) -> None:
+    folder = trained("task=latch", "task.length=4", "task.eval_size=8")
+    Path("new.jsonl").write_text("[1.0, 0.5, 0.1, 0.2]\n\n[-1.0, 0.5, 0.1]\n")
+    found = rows(seqbench("predict", folder, "new.jsonl"))
+    assert [row["sequence"] for row in found] == ["0", "1"] and {*found[0]} == {"sequence", "prediction"}
+
+
+def test_an_answer_that_is_a_sequence_is_one_row(seqbench: Run) -> None:
+    folder = trained(
+        "task=reverse", "model=seq2seq", "task.length=3", "task.eval_lengths=[3]", "task.eval_size=4"
+    )
+    Path("new.txt").write_text("3 0 7\n[1, 2]\n")
+    found = rows(seqbench("predict", folder, "new.txt"))
+    answers = package.load_run(folder).answer(["3 0 7", [1, 2]])
+    assert found == [{"sequence": str(i), "prediction": answer} for i, answer in enumerate(answers)]
+    said = seqbench("predict", folder, "new.txt", "--probabilities")
+    assert said.code == 2 and said.err.startswith("seqbench: --probabilities are of classes, and")
+
+
+def test_faults_are_one_sentence(seqbench: Run) -> None:
+    folder = trained(*TABLE, "task.target=outcome")
+    Path("few.csv").write_text("patient,hour,hr,sex\na,0,70,m\n")
+    Path("gap.csv").write_text("patient,hour,hr,bp,sex\na,0,70,100,m\na,2,,100,m\n")
+    for file, sentence in (
+        ("few.csv", "task.inputs: few.csv has no column 'bp', but patient, hour, hr, sex."),
+        ("gap.csv", "gap.csv line 3: hr is missing"),
+        ("none.csv", "There is no file none.csv."),
+    ):
+        said = seqbench("predict", folder, file)
+        assert said.code == 2 and sentence in said.err and said.err.count("\n") == 1, said.err
+    latch = trained("task=latch", "task.length=4", "task.eval_size=8")
+    Path("words.txt").write_text("a b c\n")
+    Path("deep.txt").write_text("[" * 100_000)
+    for file, sentence in (
+        ("words.txt", "words.txt line 1 is no list of JSON, such as"),
+        ("deep.txt", "deep.txt line 1 is no list of JSON: maximum recursion depth"),
+        ("none.txt", "none.txt cannot be read: No such file or directory."),
+    ):
+        said = seqbench("predict", latch, file)
+        assert said.code == 2 and sentence in said.err and said.err.count("\n") == 1, said.err
+    assert seqbench("predict", "runs", "words.txt").code == 2

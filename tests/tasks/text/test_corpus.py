@@ -1,0 +1,94 @@
+"""Corpora: splits, vocabularies, and a cache that never serves what is out of date."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seqbench.data.texts import FileText
+from seqbench.errors import DataError
+from seqbench.tasks.text import corpus as module
+from seqbench.tasks.text.corpus import SPLITS, Recipe, corpus
+
+CACHE = Path("cache")
+
+
+def made(*contents: str, unit="char", vocabulary=None, shares=(0.5, 0.25, 0.25), name="text"):
+    texts = []
+    for i, content in enumerate(contents):
+        path = Path(f"{name}{i}.txt")
+        path.write_text(content)
+        texts.append(FileText(path, "task.path"))
+    return corpus(Recipe(texts, unit, vocabulary, shares), CACHE)
+
+
+def words_of(found, split: str) -> list[str]:
+    return [found.symbols[token] for token in found.splits[split]]
+
+
+def test_one_text_is_cut_where_the_shares_say():
+    found = made("abcdabcdaabb")
+    assert ["".join(words_of(found, split)) for split in SPLITS] == ["abcdab", "cda", "abb"]
+    assert found.symbols == ("a", "b", "c", "d")  # the most frequent first, then in order
+    assert found.splits["train"].dtype == np.uint8
+
+
+def test_the_vocabulary_is_that_of_training():
+    found = made("aab", "ab", "azb")
+    assert found.symbols == ("a", "b", "<unk>")
+    assert words_of(found, "test") == ["a", "<unk>", "b"]
+
+
+def test_a_vocabulary_that_is_cut_has_a_token_for_the_rest():
+    found = made("a a a b b c", "a c", "b d", unit="word", vocabulary=3)
+    assert found.symbols == ("a", "b", "<unk>") or found.symbols == ("a", "<eos>", "<unk>")
+    assert len(found.symbols) == 3
+    whole = made("a a a b b c", "a c", "b c", unit="word", vocabulary=4)
+    assert set(whole.symbols) == {"a", "b", "c", "<eos>"}  # nothing is unknown
+    text_has_one = made("<unk> <unk> a a a b", "a a", "b a", unit="word", vocabulary=3)
+    assert text_has_one.symbols.count("<unk>") == 1 and len(text_has_one.symbols) == 3
+
+
+def test_a_split_with_nothing_to_predict_is_refused():
+    with pytest.raises(DataError, match="has 1 characters for its validation set"):
+        made("abcd", shares=(0.5, 0.25, 0.25))
+
+
+def test_the_cache_is_by_content(monkeypatch):
+    first = made("abcdabcdaabb")
+    folders = {*CACHE.iterdir()}
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_make", None)  # nothing is made again
+        assert made("abcdabcdaabb", name="elsewhere").digest == first.digest
+    changed = made("abcdabcdaabc")
+    assert changed.digest != first.digest
+    assert len({*CACHE.iterdir()} - folders) == 1
+    assert made("abcdabcdaabb", unit="byte").digest != first.digest
+
+
+def test_an_edited_tokeniser_makes_a_corpus_anew(monkeypatch):
+    before = made("abcdabcdaabb")
+    edited = Path("edited.py")
+    edited.write_text(Path(module.units.__file__).read_text() + "# edited\n")
+    monkeypatch.setattr(module.units, "__file__", str(edited))
+    recipe = Recipe([FileText(Path("text0.txt"), "task.path")], "char", None, (0.5, 0.25, 0.25))
+    assert not (CACHE / f"text-{recipe.key()}").exists()
+    assert corpus(recipe, CACHE).digest == before.digest  # that the tokens are the same makes it the same run
+
+
+def test_a_damaged_cache_is_made_anew():
+    before = made("abcdabcdaabb")
+    (folder,) = CACHE.iterdir()
+    (folder / "train.npy").write_bytes(b"nonsense")
+    after = made("abcdabcdaabb")
+    assert after.digest == before.digest and words_of(after, "train") == list("abcdab")
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone():
+    CACHE.write_text("a file")
+    assert words_of(made("abcdabcdaabb"), "validation") == list("cda")
+
+
+def test_tokens_are_mapped_and_not_read():
+    found = made("abcdabcdaabb" * 100)
+    assert all(isinstance(tokens, np.memmap) for tokens in found.splits.values())
