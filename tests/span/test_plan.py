@@ -19,7 +19,7 @@ def test_a_part_for_each_model_on_each_task() -> None:
         *[("latch", "rnn"), ("latch", "gru"), ("adding", "rnn"), ("adding", "gru")]
     ]
     its = found.parts[0].protocol
-    assert (its.key, its.least, its.most, its.n_seeds, its.most_seeds) == ("length", 10, 100, 8, 10)
+    assert (its.key, its.least, its.most, its.n_seeds, its.most_seeds) == ("length", 10, 100, 8, 8)
     assert (its.max_steps, its.eval_every, its.batch_size) == (2000, 100, 64)
     assert found.launcher.n_jobs == 1
     assert found.folder.parent == Path("runs/.spans") and found.folder.name.startswith("latch+adding-")

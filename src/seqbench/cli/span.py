@@ -24,7 +24,8 @@ KEYS = """\
 keys of its own, beside those of a run:
   n_seeds=5       runs at each span; each starts from fresh weights and data
   most_seeds=10   where the rate falls, if both ends of the interval lie among the spans
-                  tried, more than a factor of two apart; an open interval gets no more
+                  tried, more than a factor of two apart; an open interval gets no more;
+                  as many as n_seeds where that is typed
   least=10        the least span; else 10, or the task's least
   max=400         the largest that may be tried
   hydra.launcher.n_jobs=2

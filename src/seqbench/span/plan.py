@@ -213,7 +213,8 @@ def _protocol(task: str, span: Span, own: dict[str, int], cfg: DictConfig) -> Pr
     least = own.get("least", math.ceil(max(span.least, LEAST) / unit) * unit)
     most = own.get("max", MOST - MOST % unit)
     n_seeds = own.get("n_seeds", N_SEEDS)
-    most_seeds = own.get("most_seeds", max(n_seeds, MOST_SEEDS))
+    # Who types how many runs a span has gets so many.
+    most_seeds = own.get("most_seeds", n_seeds if "n_seeds" in own else MOST_SEEDS)
     if least < span.least:
         raise ConfigError(f"least={least} is below the least span of {task}, {key}={span.least}.")
     if most < least:
