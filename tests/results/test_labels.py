@@ -1,5 +1,6 @@
 """Labels name the settings that tell namesakes apart, and no others."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -154,3 +155,22 @@ def test_the_key_that_stands_beside_a_label_is_not_named() -> None:
         "adding (length=20)",
         "adding (length=40)",
     ]
+
+
+def test_data_are_called_by_their_name_where_each_has_one_of_its_own() -> None:
+    def of(name: str, data: str, **more: object) -> Result:
+        return replace(run("ucr", task__name=name, task__data_dir="d", **more), data=data)
+
+    assert tasks([of("Coffee", "a1"), of("FordA", "b2"), of("FordA", "b2", seed=1)]) == [
+        *("ucr (name=Coffee)", "ucr (name=FordA)", "ucr (name=FordA)")
+    ]
+    assert tasks([of("Coffee", "a1"), of("Coffee", "a1", model__x=2)]) == ["ucr", "ucr"]
+    # The same name for other data, or other names for the same: no name tells them apart.
+    assert tasks([of("Coffee", "a1"), of("Coffee", "b2")]) == ["ucr (data=a1)", "ucr (data=b2)"]
+    mixed = [of("x.csv", "a1"), of("y.csv", "a1", seed=1), of("z.csv", "b2")]
+    assert tasks(mixed) == ["ucr (data=a1)", "ucr (data=a1)", "ucr (data=b2)"]
+    # One that has been read from elsewhere has its name all the same.
+    paths = [
+        replace(run("table", task__path=path), data=data) for path, data in (("p.csv", "a1"), ("q.csv", "b2"))
+    ]
+    assert tasks(paths) == ["table (path=p.csv)", "table (path=q.csv)"]

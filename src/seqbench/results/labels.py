@@ -13,6 +13,8 @@ from seqbench.runs.result import Result
 
 #: The end of the key that says which class a part is.
 TARGET = "._target_"
+#: The keys that say which data a run is on; the first by which data can be told apart names them.
+NAMES_OF_DATA = ("task.name", "task.path", "task.dataset", "task.folder")
 #: The parts of a configuration that no label names.
 UNNAMED = {
     *(key for key in (*INCIDENTAL, *PLACES) if key not in ("preset", "model.param_budget")),
@@ -35,10 +37,31 @@ def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[t
     """
     configs = list(_settings_of(results))
     of_task = [{k: text for k, text in c.items() if k.startswith("task.") and k != beside} for c in configs]
+    _name_data(results, of_task)
     tasks = _distinguish([r.task for r in results], of_task, [""] * len(results), [0] * len(results))
     lengths = _lengths(results, beside)
     models = _distinguish([r.model for r in results], list(map(_of_model, configs)), tasks, lengths)
     return list(zip(tasks, models, strict=True))
+
+
+def _name_data(results: Sequence[Result], of_task: Sequence[dict[str, str]]) -> None:
+    """Put the names of data into the place of their fingerprints, where each has one of its own.
+
+    A name alone makes no other task: the same file may lie at two places.
+    """
+    runs: dict[str, list[int]] = defaultdict(list)
+    for i, result in enumerate(results):
+        if result.data is not None:
+            runs[result.task].append(i)
+    for its in runs.values():
+        for key in NAMES_OF_DATA:
+            named = {i: results[i].config.get("task", {}).get(_last(key)) for i in its}
+            pairs = {(name, results[i].data) for i, name in named.items()}
+            if None not in named.values() and len(pairs) == len({*dict(pairs)}) == len({d for _, d in pairs}):
+                for i, name in named.items():
+                    del of_task[i]["task.data"]
+                    of_task[i][key] = printable(str(name))
+                break
 
 
 def with_length(

@@ -212,4 +212,4 @@ def verdict(ended: Sequence[Ended], show_test: bool = True) -> str:
         name = next(run.metric for run in ended if run.value is not None)
         parts.append(f"test {name} {statistics.median(values):.3g}{span}")
     parts += [f"{len(found)} {kind}" for kind, found in (("diverged", diverged), ("failed", failed)) if found]
-    return ", ".join(parts) or "nothing measured"
+    return ", ".join(parts) or f"{len(ended)} ended"

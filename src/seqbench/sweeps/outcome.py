@@ -24,15 +24,20 @@ NO_MEMORY = (
 
 
 def ended(result: Result, folder: Path | str) -> Ended:
-    """Return how the run in a folder ended."""
-    length = result.config.get("task", {}).get("length")
+    """Return how the run in a folder ended, with its metric at the length that it was trained on.
+
+    Real data have the one length that they are tested at.
+    """
+    lengths = list(result.test)
+    own = str(result.config.get("task", {}).get("length"))
+    tested = lengths[0] if len(lengths) == 1 else own
     return Ended(
         seed=result.seed,
         folder=str(folder),
         status=result.status,
         solved_at_step=result.solved_at_step,
         metric=result.metric,
-        value=result.test.get(str(length), {}).get(result.metric or ""),
+        value=result.test.get(tested, {}).get(result.metric or ""),
         solvable=result.solved_when is not None,
         error=failure(result.error) if result.error is not None else None,
     )
