@@ -24,6 +24,7 @@ from seqbench.results.rendering.terminal import print_comparison, print_table
 from seqbench.results.report import WRITERS
 from seqbench.results.summaries import DEFAULT
 from seqbench.results.summaries.throughput import Throughput
+from seqbench.runs.result import Result
 from seqbench.tasks.metrics import share
 
 
@@ -78,6 +79,28 @@ def test_what_goes_with_the_length_is_in_the_legend_of_every_format() -> None:
     assert note.format("&#124;") in to_markdown(compare(results))
     latex = to_latex(compare(results))
     assert latex.count("lstm has chrono=50") == 1 and "On adding" not in latex
+
+
+def test_data_sets_of_one_length_each_are_columns_of_one_table() -> None:
+    def of(name: str, data: str, length: int, model: str, value: float, seed: int) -> Result:
+        known = {"metric": "accuracy", "metrics": {"accuracy": share("accuracy")}, "solved_when": None}
+        tested = {str(length): {"accuracy": value}}
+        return run("ucr", model, length, seed, task__name=name, data=data, test=tested, **known)
+
+    results = [
+        of(name, name.lower(), length, model, value, seed)
+        for name, length, value in (("FordA", 500, 0.75), ("Coffee", 286, 0.5))
+        for model in ("gru", "lstm")
+        for seed in range(3)
+    ]
+    (block,) = blocks(compare(results))
+    assert block.task == "ucr" and block.heading == "ucr: accuracy (higher is better)"
+    assert block.table.columns.tolist()[:2] == ["Coffee", "FordA"]
+    assert block.table.loc["gru", "FordA"].split("\n")[0] == "75.0 (75.0–75.0) %"
+    assert "Coffee & FordA" in to_latex(compare(results))
+    # One of two lengths has a table of its own, and so has what differs in more.
+    longer = [*results, of("Coffee", "coffee", 100, "gru", 0.5, 0)]
+    assert [block.task for block in blocks(compare(longer))] == ["ucr (name=Coffee)", "ucr (name=FordA)"]
 
 
 def test_terminal_table_fits() -> None:

@@ -7,11 +7,13 @@
             2.4k [1.1k–3.5k] steps                         steps to solve: median, its interval
 
 A column 50→200 was trained at length 50 and tested at 200. Whether a run is solved is decided at its training
-length, so that such a column has no solved runs.
+length, so that such a column has no solved runs. Data sets of a task that have one length each, such as those
+of an archive, are the columns of one block.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,25 +22,28 @@ import pandas as pd
 
 from seqbench.errors import printable
 from seqbench.results.frame import Comparison, records
+from seqbench.results.labels import NAMES_OF_DATA
 from seqbench.results.published import BESIDE
 from seqbench.results.summaries import Row
 
 
 @dataclass(frozen=True)
 class Block:
-    """The table of one task.
+    """The table of one task, or of its data sets.
 
     Attributes:
         task: the label of the task.
+        rows: of the frame.
         heading: the task, its metric, and when a run counts as solved.
         table: text in every cell. Rows are models, then the best predictor that ignores the input, where the
             task knows what it has, and what the literature reports. Columns are lengths, then those of
-            `side`.
+            `side`; or data sets in their place.
         side: the headings of the columns beside the lengths.
         legend: what the cells of the table hold.
     """
 
     task: str
+    rows: list[Row]
     heading: str
     table: pd.DataFrame
     side: list[str]
@@ -49,14 +54,11 @@ def blocks(comparison: Comparison) -> Iterator[Block]:
     """Yield the block of every task of a comparison. Models are in the order of the frame."""
     side = [summary for summary in comparison.summaries if summary.heading]
     cells = [summary for summary in comparison.summaries if not summary.heading]
-    of_task: dict[str, list[Row]] = defaultdict(list)
-    for row in records(comparison.frame):
-        of_task[row["task"]].append(row)
-    for task, its in of_task.items():
+    for task, its in _tables(records(comparison.frame)):
         of_model: dict[str, list[Row]] = defaultdict(list)
         for row in its:
             of_model[row["model"]].append(row)
-        lengths = dict.fromkeys(column_of(row) for row in sorted(its, key=_lengths))
+        lengths = dict.fromkeys(column_of(row) for row in sorted(its, key=_place))
         table = {
             model: dict.fromkeys(lengths, "")
             | {column_of(row): _lines(each.text(row) for each in cells) for row in rows}
@@ -71,7 +73,30 @@ def blocks(comparison: Comparison) -> Iterator[Block]:
             table["published"] = published
         texts = pd.DataFrame.from_dict(table, orient="index").fillna("")
         headings = [summary.heading for summary in side]
-        yield Block(task, _heading(task, its[0]), texts, headings, _legend(comparison, its, task))
+        tasks = dict.fromkeys(row["task"] for row in its)
+        yield Block(task, its, _heading(task, its[0]), texts, headings, _legend(comparison, its, *tasks))
+
+
+#: The label of a task with the name of its data: `ucr (name=FordA)`.
+WITH_DATA = re.compile(rf"(.*) \((?:{'|'.join(key.rpartition('.')[2] for key in NAMES_OF_DATA)})=(.*)\)")
+
+
+def _tables(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """Return the task of each table, and its rows; those of data sets with one length each share a table."""
+    of_task: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        of_task[row["task"]].append(row)
+    shared: dict[tuple[str, ...], list[tuple[str, str]]] = defaultdict(list)
+    for task, its in of_task.items():
+        label = WITH_DATA.fullmatch(task)
+        if label and len({_lengths(row) for row in its}) == 1:
+            facts = (its[0][name] for name in ("metric", "direction", "unit", "solved_when"))
+            shared[label[1], *facts].append((task, label[2]))
+    for (name, *_), tasks in shared.items():
+        if len(tasks) > 1:
+            together = [row | {"column": data} for task, data in tasks for row in of_task.pop(task)]
+            of_task[name] += together
+    return sorted(of_task.items())
 
 
 def _published(comparison: Comparison, row: Row) -> list[str]:
@@ -94,8 +119,14 @@ def _lengths(row: Row) -> tuple[int, int]:
     return row["train_length"], row["length"]
 
 
+def _place(row: Row) -> tuple[str, int, int]:
+    return row.get("column", ""), *_lengths(row)
+
+
 def column_of(row: Row) -> str:
-    """Return the heading of the column that a row of the frame is in."""
+    """Return the heading of the column that a row of the frame is in, or what its block calls it."""
+    if "column" in row:
+        return str(row["column"])
     trained, length = _lengths(row)
     return f"{length or '–'}" if trained == length else f"{trained}→{length}"
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from itertools import chain, count
 from math import isnan
 
-from seqbench.results.frame import Comparison, records
+from seqbench.results.frame import Comparison
 from seqbench.results.rendering.blocks import blocks, column_of
 from seqbench.results.statistics.metrics import LEAST_SEEDS
 from seqbench.results.summaries import Row
@@ -58,7 +58,7 @@ LONGEST_STEM = 100
 FITTED = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
 #: What the caption of a table says of bold type.
 BOLD = (
-    "Bold: at each length the best median of the test metric, "
+    "Bold: in each column the best median of the test metric, "
     "and every other whose interval or range holds it."
 )
 
@@ -69,14 +69,14 @@ def to_latex(comparison: Comparison) -> str:
     The preamble needs \usepackage{booktabs,graphicx}. A table is as wide as the text, over both columns where
     there are two, and is made smaller where its lengths do not fit. That of a task has the label `tab:` and
     its name, `tab:adding`, where characters other than letters and digits read `-`; a number follows where
-    two tasks would have the same. Bold type marks the best median at each length, see `best`; the caption
+    two tasks would have the same. Bold type marks the best median in each column, see `best`; the caption
     says so.
     """
     parts = []
     used: set[str] = set()
     for block in blocks(comparison):
         table = block.table.map(_cell)
-        bold = best([row for row in records(comparison.frame) if row["task"] == block.task])
+        bold = best(block.rows)
         for model, column in bold:
             table.loc[model, column] = _cell(str(block.table.loc[model, column]), bold=True)
         table = table.rename(index=escape, columns=escape)
@@ -108,7 +108,7 @@ def best(rows: Collection[Row]) -> set[tuple[str, str]]:
     Under three seeds a model has no median. A column in which one model alone has a median has no best.
 
     Args:
-        rows: of a comparison's frame, those of one task.
+        rows: of a block.
     """
     found = set()
     for column in {column_of(row) for row in rows}:
