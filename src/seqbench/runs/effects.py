@@ -15,6 +15,7 @@ from seqbench.config.presets import default_preset, preset_node
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model
 from seqbench.runs.devices import accelerator
+from seqbench.runs.epochs import epoch_steps
 from seqbench.tasks.base import Task
 from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.settings import TrainerSettings
@@ -103,13 +104,7 @@ def _check_epochs(cfg: DictConfig, settings: TrainerSettings, optimizer: Optimiz
     """Refuse a learning rate by epochs where there are none, or too few."""
     if optimizer.schedule != "step":
         return
-    steps = task.epoch_steps(cfg.batch_size)
-    if steps is None:
-        raise ConfigError(
-            f"optim.schedule=step counts epochs, and task={cfg.preset.task} draws its sequences afresh; give "
-            "optim.schedule=linear or cosine."
-        )
-    task.prepare(cfg.batch_size)
+    steps = epoch_steps(cfg, task, "optim.schedule=step", "optim.schedule=linear or cosine")
     assert optimizer.decay_after
     if settings.max_steps <= steps * optimizer.decay_after:
         raise ConfigError(
