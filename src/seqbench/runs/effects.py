@@ -88,6 +88,7 @@ def _check_steps(settings: TrainerSettings, optimizer: OptimizerConfig) -> None:
             f"trainer.patience={settings.patience} has no effect: trainer.max_steps={steps} has no more than "
             f"{evaluations} evaluation{'s' * (evaluations > 1)}; give null, or more steps."
         )
+    _check_plateau(settings, optimizer, evaluations)
     if warmup == 1 and optimizer.schedule == "constant":
         raise ConfigError(
             "optim.warmup_steps=1 has no effect: a warm-up of one step takes it at the rate optim.lr; give "
@@ -97,6 +98,22 @@ def _check_steps(settings: TrainerSettings, optimizer: OptimizerConfig) -> None:
         raise ConfigError(
             f"optim.schedule={optimizer.schedule} has no effect: trainer.max_steps={steps} leaves no second "
             "step after the warm-up, at which the rate has fallen; give constant, or more steps."
+        )
+
+
+def _check_plateau(settings: TrainerSettings, optimizer: OptimizerConfig, evaluations: int) -> None:
+    """Refuse a rate that would fall after the run has ended."""
+    if optimizer.patience is None:
+        return
+    named = f"optim.schedule=plateau has no effect: optim.patience={optimizer.patience}"
+    if optimizer.patience + 1 >= evaluations:
+        raise ConfigError(
+            f"{named} is not over before the last of {evaluations} evaluation{'s' * (evaluations > 1)}; give "
+            "less, or more steps."
+        )
+    if settings.patience is not None and settings.patience <= optimizer.patience:
+        raise ConfigError(
+            f"{named} is no less than trainer.patience={settings.patience}, which ends the run; give less."
         )
 
 
