@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -94,6 +95,14 @@ def saved_step(runs_dir: str) -> int:
     return int(load_sealed(folder(runs_dir) / "checkpoints" / "last.pt")["record"]["step"])
 
 
+def stream_args(*more: str) -> list[str]:
+    """Return a run on streams of a text, in seven rows, so that the shares of two processes differ."""
+    Path("book.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 20)
+    args = ["task=text", "task.path=book.txt", "task.length=6", "task.validation_streams=3", "model=lstm"]
+    args += ["batch_size=7", "model.hidden_size=6", "logger=none", "trainer=ddp_cpu", "trainer.eval_every=10"]
+    return [*args, "trainer.stop_when_solved=false", *more]
+
+
 #: What a run with several devices prints before it ends.
 SIZE = "156 parameters, at most 100 steps\n"
 
@@ -170,3 +179,31 @@ def test_five_steps_of_two_processes_are_those_of_one(name: str) -> None:
     torch.testing.assert_close(shared, alone, rtol=1e-10, atol=1e-10)
     results = [seqbench.load_results(name).iloc[0] for name in ("1", "2")]
     assert results[0]["hash"] != results[1]["hash"] and results[1]["device"].startswith("2 × ")
+
+
+@pytest.mark.slow
+def test_streams_of_two_processes_carry_the_state_of_one() -> None:
+    args = stream_args("trainer.precision=64-true", "trainer.max_steps=20")
+    found = []
+    for devices in (1, 2):
+        said = run(STEPS, f"{devices}.pt", *args, f"trainer.devices={devices}", f"runs_dir={devices}")
+        assert said.returncode == 0, said.stderr
+        found.append(torch.load(f"{devices}.pt"))
+    alone, shared = found
+    assert len(alone) == 20, "more than an epoch, of 18 steps"
+    torch.testing.assert_close(shared, alone, rtol=1e-10, atol=1e-10)
+    states = [load_sealed(folder(name) / "checkpoints" / "last.pt")["carried"] for name in ("1", "2")]
+    assert [len(leaf) for leaf in states[1]] == [7, 7]  # of all rows, whichever process has them
+    torch.testing.assert_close(states[1], states[0], rtol=1e-10, atol=1e-10)
+    tested = [json.loads((folder(name) / "result.json").read_text())["test"]["6"] for name in ("1", "2")]
+    assert tested[0] == pytest.approx(tested[1], rel=1e-10)
+
+
+@pytest.mark.slow
+def test_killed_in_mid_epoch_they_go_on_with_the_state_of_each_row() -> None:
+    args = stream_args("trainer.max_steps=100", "trainer.checkpoint_every=20")
+    assert run(SENDER.replace("RANK", "9"), *args, "runs_dir=whole").returncode == 0
+    assert send(signal.SIGKILL, 1, *args).returncode == 1
+    assert saved_step("runs") == 60
+    assert run(SENDER.replace("RANK", "9"), *args).returncode == 0
+    assert differences(folder("whole"), folder("runs")) == []

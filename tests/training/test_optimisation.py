@@ -84,12 +84,36 @@ def test_the_rate_falls_by_steps_at_the_start_of_epochs() -> None:
     assert falls == [2, 5, 8]
 
 
+def test_the_rate_falls_at_each_plateau() -> None:
+    config = OptimizerConfig(torch.optim.SGD, 1.0, schedule="plateau", decay=0.25, patience=2, warmup_steps=2)
+    assert [config.lr_at(step, 9, plateaus=step // 3) for step in (0, 1, 2, 3, 8)] == [
+        0.5,
+        1,
+        1,
+        0.25,
+        0.0625,
+    ]
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
         ({"decay": 0.5}, r"optim\.decay=0\.5 has no effect with optim\.schedule=constant"),
         ({"schedule": "cosine", "decay_every": 2}, r"optim\.decay_every=2 has no effect"),
         ({"schedule": "step", "decay": 0.5}, r"needs optim\.decay_after"),
+        ({"schedule": "step", "decay": 0.5, "decay_after": 1, "decay_every": 0}, r"decay_every=0 must be"),
+        (
+            {"schedule": "step", "decay": 0.5, "decay_after": 1, "patience": 1},
+            r"give optim\.schedule=plateau",
+        ),
+        ({"schedule": "plateau", "decay": 0.5}, r"optim\.schedule=plateau needs optim\.patience"),
+        ({"schedule": "plateau", "patience": 2}, r"optim\.schedule=plateau needs optim\.decay"),
+        ({"schedule": "plateau", "decay": 0.5, "patience": 0}, r"optim\.patience=0 must be at least"),
+        ({"schedule": "plateau", "decay": 1.0, "patience": 1}, r"optim\.decay=1\.0 must lie between"),
+        (
+            {"schedule": "plateau", "decay": 0.5, "patience": 1, "decay_after": 1},
+            r"give optim\.schedule=step",
+        ),
         ({"schedule": "step", "decay": 1.5, "decay_after": 1}, "between 0 and 1"),
         ({"schedule": "step", "decay": 0.5, "decay_after": 0}, r"optim\.decay_after=0 must be at least 1"),
     ],

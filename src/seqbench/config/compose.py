@@ -67,6 +67,7 @@ def named(cfg: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str])
             group: list(cfg[group]) if group in LISTS and choices.get(group) is None else choices.get(group)
             for group in GROUPS
         }
+        _drop_budget(cfg, overrides)
         for key in {*main_config()} - {"defaults", "hydra", *GROUPS, *cfg}:
             cfg[key] = main_config()[key]  # `~seed` means the default
         cfg.allowed_packages = typed(overrides)
@@ -95,6 +96,17 @@ def named(cfg: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str])
     for group in LISTS:
         _check_names(group, cfg[group])
     return cfg
+
+
+def _drop_budget(cfg: DictConfig, overrides: Sequence[str]) -> None:
+    """Of the two keys for a run's budget drop the one that a preset gives, where the other one is typed."""
+    trainer, typed = cfg.get("trainer"), {override.partition("=")[0].lstrip("+") for override in overrides}
+    if not isinstance(trainer, DictConfig) or trainer.get("max_epochs") is None:
+        return
+    if "trainer.max_epochs" not in typed and "trainer.max_steps" in typed:
+        trainer.max_epochs = None
+    elif "trainer.max_epochs" in typed and "trainer.max_steps" not in typed:
+        trainer.pop("max_steps", None)
 
 
 def fitted(cfg: DictConfig) -> DictConfig:

@@ -87,7 +87,7 @@ def _obstacle(job: Plan, result: Result) -> str:
     first, last = job.settings.teacher_rates
     if result.steps < _steps_asked(result) or result.status in ("diverged", "failed"):
         return "that one ended early"
-    if job.optimizer.schedule != "constant":
+    if job.optimizer.schedule in ("linear", "cosine"):
         return "the learning rate follows a schedule over all steps"
     if job.optimizer.warmup_steps > result.steps:
         return "its warm-up was not over"

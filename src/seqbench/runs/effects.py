@@ -15,6 +15,7 @@ from seqbench.config.presets import default_preset, preset_node
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model
 from seqbench.runs.devices import accelerator
+from seqbench.runs.epochs import epoch_steps
 from seqbench.tasks.base import Task
 from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.settings import TrainerSettings
@@ -87,6 +88,7 @@ def _check_steps(settings: TrainerSettings, optimizer: OptimizerConfig) -> None:
             f"trainer.patience={settings.patience} has no effect: trainer.max_steps={steps} has no more than "
             f"{evaluations} evaluation{'s' * (evaluations > 1)}; give null, or more steps."
         )
+    _check_plateau(settings, optimizer, evaluations)
     if warmup == 1 and optimizer.schedule == "constant":
         raise ConfigError(
             "optim.warmup_steps=1 has no effect: a warm-up of one step takes it at the rate optim.lr; give "
@@ -99,17 +101,27 @@ def _check_steps(settings: TrainerSettings, optimizer: OptimizerConfig) -> None:
         )
 
 
+def _check_plateau(settings: TrainerSettings, optimizer: OptimizerConfig, evaluations: int) -> None:
+    """Refuse a rate that would fall after the run has ended."""
+    if optimizer.patience is None:
+        return
+    named = f"optim.schedule=plateau has no effect: optim.patience={optimizer.patience}"
+    if optimizer.patience + 1 >= evaluations:
+        raise ConfigError(
+            f"{named} is not over before the last of {evaluations} evaluation{'s' * (evaluations > 1)}; give "
+            "less, or more steps."
+        )
+    if settings.patience is not None and settings.patience <= optimizer.patience:
+        raise ConfigError(
+            f"{named} is no less than trainer.patience={settings.patience}, which ends the run; give less."
+        )
+
+
 def _check_epochs(cfg: DictConfig, settings: TrainerSettings, optimizer: OptimizerConfig, task: Task) -> None:
     """Refuse a learning rate by epochs where there are none, or too few."""
     if optimizer.schedule != "step":
         return
-    steps = task.epoch_steps(cfg.batch_size)
-    if steps is None:
-        raise ConfigError(
-            f"optim.schedule=step counts epochs, and task={cfg.preset.task} draws its sequences afresh; give "
-            "optim.schedule=linear or cosine."
-        )
-    task.prepare(cfg.batch_size)
+    steps = epoch_steps(cfg, task, "optim.schedule=step", "optim.schedule=linear or cosine")
     assert optimizer.decay_after
     if settings.max_steps <= steps * optimizer.decay_after:
         raise ConfigError(

@@ -36,6 +36,7 @@ from seqbench.models.unfold.fused import is_tested
 from seqbench.processes import one_thread
 from seqbench.runs.devices import accelerator, world_size
 from seqbench.runs.effects import check_effects
+from seqbench.runs.epochs import in_steps
 from seqbench.runs.memory import seeds_at_once
 from seqbench.runs.store import run_folder
 from seqbench.runs.trial import check_shapes
@@ -168,6 +169,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = (), label: st
     _check_parts(cfg.batch_size, processes, settings.accumulate)
     optimizer = build_optimizer_config(cfg)
     task = build_task(cfg)
+    cfg, settings = in_steps(cfg, settings, task)
     make_model = ModelFactory(cfg, task)
     cfg = resolve(cfg, make_model)
     with torch.device("meta"):

@@ -36,6 +36,7 @@ class Record:
     the step: a run that was killed continues from there bit for bit, alone or among others.
 
     Attributes:
+        plateau: evaluations without a new best one at which the learning rate falls; None where it does not.
         step: optimisation steps taken, as of the last evaluation or checkpoint.
         status: `solved`, `diverged` or `finished`, as of now.
         solved_at_step: the first evaluation at which the task was solved.
@@ -60,12 +61,14 @@ class Record:
         stop_when_solved: bool = True,
         patience: int | None = None,
         logger_id: str = "",
+        plateau: int | None = None,
     ) -> None:
         self.task = task
         self.folder = folder
         self.run = run
         self.stop_when_solved = stop_when_solved
         self.patience = patience
+        self.plateau = plateau
         self.logger_id = logger_id
         self.loggers: list[Logger] = []
         self.step = 0
@@ -91,6 +94,18 @@ class Record:
             return True
         waited = sum(row["step"] > (self.best_step or 0) for row in self.rows)
         return self.patience is not None and waited >= self.patience
+
+    @property
+    def plateaus(self) -> int:
+        """How often `plateau` evaluations in a row were no new best one; each time they are counted anew."""
+        found, waited = 0, 0
+        best: tuple[float, float] | None = None
+        for row in self.rows if self.plateau is not None else ():
+            rank = self._rank(row)
+            best, waited = (rank, 0) if best is None or rank > best else (best, waited + 1)
+            if waited == self.plateau:
+                found, waited = found + 1, 0
+        return found
 
     # Evaluations
 

@@ -50,6 +50,7 @@ class Recorder(L.Callback):
         for record in self.active:
             record.checkpoint = None
         assert isinstance(pl_module, SequenceLearner)
+        self._pass_on_plateaus(pl_module)
         # Lightning counts the steps from here, and tells loggers at which step a callback has logged.
         trainer.fit_loop.epoch_loop._batches_that_stepped = pl_module.step
         self._mark = time.perf_counter()
@@ -77,10 +78,10 @@ class Recorder(L.Callback):
         self._lap()
         over = learner.step >= learner.max_steps
         validation: Any = trainer.val_dataloaders
-        for record, means, metrics, model in zip(
-            self.active, self._means, learner.evaluation, learner.models, strict=True
+        for record, means, lr, metrics, model in zip(
+            self.active, self._means, learner.rates, learner.evaluation, learner.models, strict=True
         ):
-            row = {"step": learner.step, **means, "lr": learner.lr, **metrics}
+            row = {"step": learner.step, **means, "lr": lr, **metrics}
             if self.log_spectrum:
                 row |= largest(model)
             record.add(row | {"seconds": round(record.wall_seconds, 3)}, metrics, model)
@@ -107,6 +108,14 @@ class Recorder(L.Callback):
         if leaving and training:
             learner.select(training)
             self.active = [self.active[k] for k in training]
+        self._pass_on_plateaus(learner)
+
+    def _pass_on_plateaus(self, learner: SequenceLearner) -> None:
+        """Tell each pass how often its rate has fallen; seeds share none where they may differ in it."""
+        first = 0
+        for its in learner.passes:
+            its.plateaus = self.active[first].plateaus
+            first += len(its.models)
 
     def _save(self) -> None:
         for record, checkpoint in list(self._unsaved.items()):

@@ -24,7 +24,7 @@ from seqbench.sweeps.sweep import Settings
 #: The keys of Hydra's that say how runs are launched.
 LAUNCHER = "hydra.launcher."
 #: Keys with a dot that a search sets itself, beside the key of the task's span.
-FIXED = ("task.length", "trainer.max_steps", "trainer.eval_every")
+FIXED = ("task.length", "trainer.max_steps", "trainer.max_epochs", "trainer.eval_every")
 #: Keys that decide no number of a search.
 INCIDENTAL = (
     *("seed", "n_seeds", "runs_dir", "data_dir", "callbacks", "logger", "allowed_packages", "preset"),
@@ -170,6 +170,11 @@ def _part(
         )
     if not space:
         raise ConfigError(f"search.space of {model} is empty: every key of it is typed.")
+    if config.trainer.get("max_epochs") is not None:
+        raise ConfigError(
+            f"trainer.max_epochs={config.trainer.max_epochs}: a search compares its trials at so many steps; "
+            "give trainer.max_steps."
+        )
     max_steps = count(config.trainer.max_steps, "trainer.max_steps", 1, LARGEST)
     eval_every = count(config.trainer.eval_every, "trainer.eval_every", 1, LARGEST)
     steps = settings.steps(max_steps, eval_every)

@@ -222,6 +222,11 @@ def _protocol(task: str, span: Span, own: dict[str, int], cfg: DictConfig) -> Pr
         raise ConfigError(f"max={most} is below {whose}{least}.")
     if most_seeds < n_seeds:
         raise ConfigError(f"most_seeds={most_seeds} is below n_seeds={n_seeds}.")
+    if cfg.trainer.get("max_epochs") is not None:
+        raise ConfigError(
+            f"trainer.max_epochs={cfg.trainer.max_epochs}: every span has the same budget of steps; give "
+            "trainer.max_steps."
+        )
     patience = cfg.trainer.get("patience")
     return Protocol(
         task=task,

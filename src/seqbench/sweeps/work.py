@@ -173,6 +173,7 @@ def _seconds_per_step(job: Job) -> float | None:
             cfg = _configuration(job)
             cfg.n_seeds, cfg.runs_dir, cfg.logger = 1, folder, {}
             cfg.trainer.max_steps = cfg.trainer.eval_every = STEPS
+            cfg.trainer.max_epochs = None
             if "eval_size" in cfg.task:
                 cfg.task.eval_size = 1
             (result,) = train_seeds(cfg)

@@ -98,6 +98,7 @@ def execution_mode(
         f"{name} cannot be vectorised over seeds": not model.vectorizable,
         "the optimiser does not treat each number by itself": not elementwise,
         "optim.omega takes every model by itself": optimizer.omega > 0,
+        "optim.schedule=plateau gives each seed a rate of its own": optimizer.schedule == "plateau",
         f"{name} solves for its readout": model.solves_readout,
         "vmap has no rule for model.engine=native": "native" in given,
         "on a CPU each seed has a pass of its own": device == "cpu",

@@ -118,9 +118,9 @@ class SequenceLearner(L.LightningModule):
         return [leaves for each in self.passes for leaves in each.carried.states()]
 
     @property
-    def lr(self) -> float:
-        """The learning rate of the last step."""
-        return float(self.passes[0].optimizer.param_groups[0]["lr"])
+    def rates(self) -> list[float]:
+        """The learning rate of the last step, for each model."""
+        return [float(each.optimizer.param_groups[0]["lr"]) for each in self.passes for _ in each.models]
 
     def select(self, seeds: Sequence[int]) -> None:
         """Continue with these of the seeds alone."""

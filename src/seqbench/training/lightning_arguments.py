@@ -39,7 +39,7 @@ INSTEAD = {
     "logger": "choose loggers with logger=[…]",
     "callbacks": "choose callbacks with callbacks=[…]",
     "fast_dev_run": _STEPS,
-    "max_epochs": _STEPS,
+    "max_epochs": "trainer.max_epochs sets how many epochs a run has",
     "min_epochs": _STEPS,
     "max_steps": _STEPS,
     "min_steps": f"{_STEPS}, and trainer.stop_when_solved=false keeps it from ending sooner",

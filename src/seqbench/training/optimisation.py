@@ -28,10 +28,13 @@ class OptimizerConfig:
             None does not clip.
         clip_value: the largest absolute value of a component, clipped before `clip_norm`. None does not clip.
         schedule: after the warm-up the learning rate is constant, or falls to zero at the last step, linearly
-            or by half a cosine; or it falls by steps, at the start of epochs.
-        decay: with schedule=step what the rate is multiplied by.
+            or by half a cosine; or it falls by steps, at the start of epochs; or at a plateau, where
+            evaluations stop to improve.
+        decay: with schedule=step or plateau what the rate is multiplied by.
         decay_after: with schedule=step the epochs before it falls for the first time.
         decay_every: with schedule=step the epochs from then on before it falls again.
+        patience: with schedule=plateau the evaluations in a row without a new best one before it falls; they
+            are counted anew after each fall.
         warmup_steps: steps over which the learning rate grows from zero.
         omega: weight of the regulariser Ω, which penalises steps that change the norm of the gradient, on
             average over steps and rows (Pascanu et al., 2013; see `seqbench.training.omega`).
@@ -53,13 +56,14 @@ class OptimizerConfig:
         weight_decay: float = 0.0,
         clip_norm: float | None = 1.0,
         clip_value: float | None = None,
-        schedule: Literal["constant", "linear", "cosine", "step"] = "constant",
+        schedule: Literal["constant", "linear", "cosine", "step", "plateau"] = "constant",
         warmup_steps: int = 0,
         omega: float = 0.0,
         truncate: int | None = None,
         decay: float | None = None,
         decay_after: int | None = None,
         decay_every: int = 1,
+        patience: int | None = None,
     ) -> None:
         if not lr > 0:
             raise ConfigError(f"optim.lr={lr} must be above 0.")
@@ -88,30 +92,32 @@ class OptimizerConfig:
         self.clip_value = clip_value
         self.schedule = schedule
         self.decay, self.decay_after, self.decay_every = decay, decay_after, decay_every
+        self.patience = patience
         self._check_decay()
         self.warmup_steps = warmup_steps
 
     def _check_decay(self) -> None:
-        """Raise a ConfigError where the keys of schedule=step are missing, out of range or without effect."""
-        given = {"decay": self.decay, "decay_after": self.decay_after}
-        if self.schedule != "step":
-            given |= {"decay_every": None if self.decay_every == 1 else self.decay_every}
-            for key, value in given.items():
+        """Raise a ConfigError where a key of a falling rate is missing, out of range or without effect."""
+        every = None if self.decay_every == 1 else self.decay_every
+        for key, value, schedules, unit in (
+            ("decay", self.decay, ("step", "plateau"), ""),
+            ("decay_after", self.decay_after, ("step",), "epoch"),
+            ("decay_every", every, ("step",), "epoch"),
+            ("patience", self.patience, ("plateau",), "evaluation"),
+        ):
+            if self.schedule not in schedules:
                 if value is not None:
                     raise ConfigError(
                         f"optim.{key}={value} has no effect with optim.schedule={self.schedule}; give "
-                        "optim.schedule=step."
+                        f"optim.schedule={' or '.join(schedules)}."
                     )
-            return
-        for key, value in given.items():
-            if value is None:
-                raise ConfigError(f"optim.schedule=step needs optim.{key}, which is null.")
-        assert self.decay is not None and self.decay_after is not None
-        if not 0 < self.decay < 1:
-            raise ConfigError(f"optim.decay={self.decay} must lie between 0 and 1.")
-        for key, value in {"decay_after": self.decay_after, "decay_every": self.decay_every}.items():
-            if value < 1:
-                raise ConfigError(f"optim.{key}={value} must be at least 1 epoch.")
+            elif value is None:
+                if key != "decay_every":
+                    raise ConfigError(f"optim.schedule={self.schedule} needs optim.{key}, which is null.")
+            elif unit and value < 1:
+                raise ConfigError(f"optim.{key}={value} must be at least 1 {unit}.")
+            elif not unit and not 0 < value < 1:
+                raise ConfigError(f"optim.{key}={value} must lie between 0 and 1.")
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimiser of a model's parameters.
@@ -164,13 +170,14 @@ class OptimizerConfig:
                 torch._foreach_mul_(gradients, scale)
         return norm
 
-    def lr_at(self, step: int, max_steps: int, epoch_steps: int | None = None) -> float:
+    def lr_at(self, step: int, max_steps: int, epoch_steps: int | None = None, plateaus: int = 0) -> float:
         """Return the learning rate of an optimisation step, counted from 0.
 
         Args:
             step: its number.
             max_steps: steps of the run.
             epoch_steps: steps of an epoch, which schedule=step needs.
+            plateaus: those of the evaluations so far, at which schedule=plateau has fallen.
         """
         if step < self.warmup_steps:
             return self.lr * (step + 1) / self.warmup_steps
@@ -178,6 +185,9 @@ class OptimizerConfig:
             assert epoch_steps and self.decay and self.decay_after
             falls = (step // epoch_steps - self.decay_after) // self.decay_every + 1
             return self.lr * float(self.decay) ** max(0, falls)
+        if self.schedule == "plateau":
+            assert self.decay
+            return self.lr * float(self.decay) ** plateaus
         if self.schedule == "constant":
             return self.lr
         done = (step - self.warmup_steps) / max(1, max_steps - self.warmup_steps)

@@ -39,6 +39,7 @@ class Pass:
         models: of the seeds, in order.
         optimizer: of the pass.
         carried: the state that goes on from one step to the next, if the task has streams.
+        plateaus: how often evaluations have stopped to improve, for a learning rate that falls then.
         last: loss and norm of the gradient of the last step, (2,) or (2, W).
         sums: what was measured, for each set.
     """
@@ -61,6 +62,7 @@ class Pass:
         self.update = update_for(self.together, task.targets, config, accumulate)
         # An optimiser has at least one parameter, and a model may have none to train.
         self.optimizer = config.build(self.together.parameters() or [nn.Parameter(torch.zeros(()))])
+        self.plateaus = 0
         self.last: Tensor | None = None
         self.sums: list[Sums] = []
         self.carried = CarriedState(self.update, task)
@@ -89,7 +91,7 @@ class Pass:
         for batch in batches:
             # Autocast keeps its casts of weights until it ends, and the last step has changed the weights.
             torch.clear_autocast_cache()
-            lr = self.config.lr_at(step, self.max_steps, self._epoch_steps(batch))
+            lr = self.config.lr_at(step, self.max_steps, self._epoch_steps(batch), self.plateaus)
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             if self.task.streams:

@@ -14,6 +14,8 @@ PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true", "16-true")
 #: How several devices share batches: DDP, also for models with parameters that a step does not use.
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 
+#: The budget of a run for which none is given.
+MAX_STEPS = 2000
 #: More threads than any machine has cores.
 MOST_THREADS = 1024
 
@@ -24,6 +26,8 @@ class TrainerSettings:
 
     Attributes:
         max_steps: optimisation steps, at most.
+        max_epochs: the budget in passes over the training data, in the place of `max_steps`, for a task whose
+            data are finite. The plan counts it in steps; None leaves it to `max_steps`.
         eval_every: steps between evaluations on the validation set.
         stop_when_solved: end at the first evaluation at which the task is solved.
         patience: end after so many evaluations in a row without a new best one; None goes on.
@@ -54,7 +58,8 @@ class TrainerSettings:
     #: with those of up to twenty steps before.
     revisions: ClassVar[dict[str, int]] = {"teacher_forcing": 2, "precision=bf16-mixed": 2}
 
-    max_steps: int = 2000
+    max_steps: int = MAX_STEPS
+    max_epochs: int | None = None
     eval_every: int = 100
     stop_when_solved: bool = True
     patience: int | None = None
@@ -89,6 +94,14 @@ class TrainerSettings:
         for name in ("max_steps", "eval_every", "checkpoint_every", "accumulate"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"trainer.{name}={getattr(self, name)} must be at least 1.")
+        if self.max_epochs is not None:
+            if self.max_epochs < 1:
+                raise ConfigError(f"trainer.max_epochs={self.max_epochs} must be at least 1, or null.")
+            if self.max_steps != MAX_STEPS:
+                raise ConfigError(
+                    f"trainer.max_epochs={self.max_epochs} and trainer.max_steps={self.max_steps} are two "
+                    "budgets; give one of them."
+                )
         if self.patience is not None and self.patience < 1:
             raise ConfigError(f"trainer.patience={self.patience} must be at least 1, or null.")
         if self.num_threads is not None and not 1 <= self.num_threads <= MOST_THREADS:
