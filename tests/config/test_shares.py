@@ -20,6 +20,7 @@ def test_a_share_means_as_much_as_the_length_says(length):
     u = 0.3 * length
     leaky = composed(at, "model=leaky_rnn", "model.cell.alpha=[0.0,${seqbench.alpha:0.3}]")
     assert leaky.model.cell.alpha == [0.0, u / (1 + u)]
+    assert composed(at, "model=lem", "model.cell.dt=${seqbench.rate:0.3}").model.cell.dt == 1 / (1 + u)
     assert composed(at, "model.cell.chrono=${seqbench.steps:0.3}").model.cell.chrono == round(u)
     assert composed(at, "model.cell.chrono=${seqbench.steps:0.001,1,2}").model.cell.chrono == 2
     periods = composed(at, "model=clockwork_rnn", "model.cell.periods=[1,${seqbench.steps:0.3,0.5}]")

@@ -9,6 +9,7 @@ tasks, `task.warp` of `time_warp` (see `Task.span_key`).
     ${seqbench.steps:share,1,2}    the same as the first, but at least 2
     ${seqbench.alpha:share}        u / (1 + u): what a unit keeps of its state at a step, so that the inputs
                                    which its state holds are u steps old in the mean
+    ${seqbench.rate:share}         1 / (1 + u): what it takes in, such as a time step that is at most 1
     ${seqbench.keep_bias:share}    log u, for the bias of a gate that keeps the state: σ(log u) = u / (1 + u)
     ${seqbench.take_bias:share}    −log u, for that of a gate that replaces it
 """
@@ -38,13 +39,16 @@ def register() -> None:
         u = _steps("alpha", share, _root_)
         return u / (1 + u)
 
+    def rate(share: Any, *, _root_: DictConfig) -> float:
+        return 1 / (1 + _steps("rate", share, _root_))
+
     def keep_bias(share: Any, *, _root_: DictConfig) -> float:
         return math.log(_steps("keep_bias", share, _root_))
 
     def take_bias(share: Any, *, _root_: DictConfig) -> float:
         return -math.log(_steps("take_bias", share, _root_))
 
-    for resolver in (steps, alpha, keep_bias, take_bias):
+    for resolver in (steps, alpha, rate, keep_bias, take_bias):
         OmegaConf.register_new_resolver(f"seqbench.{resolver.__name__}", resolver, replace=True)
 
 

@@ -145,7 +145,11 @@ class SequenceModel(Model):
     def time_scales(self) -> list[str]:
         delays = ", ".join(map(str, self.body.dilations))
         dilated = [f"states of {delays} steps before, layer by layer"] if self.body.dilations[-1] > 1 else []
-        return [*dilated, *super().time_scales()]
+        reaches = [cell.reach for cell in self.body.cells]
+        field = 1 + sum(d * (r or 0) for d, r in zip(self.body.dilations, reaches, strict=True))
+        bounded = None not in reaches and not self.feedback.beside
+        seen = [f"a receptive field of {field} steps"] if bounded else []
+        return [*dilated, *seen, *super().time_scales()]
 
     def explained_by(self) -> list[type[nn.Module]]:
         readout = type(self.readout)

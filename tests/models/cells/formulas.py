@@ -1,10 +1,12 @@
-"""What tests of cells share: numpy's sigmoid, random parameters, and one step compared with its formula."""
+"""What tests of cells share: a step compared with its formula, and a sequence with another implementation."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from torch import nn
+
+from seqbench.models import unfold
 
 
 def sigmoid(z):
@@ -38,3 +40,41 @@ def check_step(cell, formula):
 
 def close(found, expected):
     np.testing.assert_allclose(found.detach(), expected, rtol=0, atol=1e-14)
+
+
+def check_against(cell, other, engines=("auto", "loop")):
+    """Compare whole sequences with another implementation, in float64: outputs, and all gradients to 1e-10.
+
+    Args:
+        cell: whose parameters are drawn anew.
+        other: `other(weights, x)` returns the outputs (B, T, H) for the cell's parameters by name and inputs
+            (B, T, F), all of which have gradients.
+        engines: that are compared.
+    """
+    for parameter in cell.double().parameters():
+        nn.init.normal_(parameter, std=0.5)
+    weights = dict(cell.named_parameters())
+    x = torch.randn(3, 9, cell.input_size, dtype=torch.float64, requires_grad=True)
+    towards = torch.randn(3, 9, cell.output_size, dtype=torch.float64)
+
+    def passes(outputs):
+        return outputs, *torch.autograd.grad((outputs * towards).sum(), [x, *weights.values()])
+
+    expected = passes(other(weights, x))
+    for engine in engines:
+        found = passes(unfold(cell, x, engine=engine)[0])
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+def stepped(step, x, *state):
+    """Return what `step(x_t, *state)` makes of a sequence (B, T, F): the first part of each state."""
+    outputs = []
+    for x_t in x.unbind(1):
+        state = step(x_t, *state)
+        outputs.append(state[0])
+    return torch.stack(outputs, dim=1)
+
+
+def zeros(x, *sizes):
+    """Return states of zeros, (B, size) each."""
+    return [x.new_zeros(len(x), size) for size in sizes]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -9,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.init import RecurrentInit, init_recurrent, init_uniform
-from seqbench.models.unfold import Cell, State
+from seqbench.models.unfold import Cell, State, Step
 from seqbench.models.unfold.tokens import affine
 
 
@@ -96,3 +98,24 @@ class AffineCell(Cell):
             return {}
         names = [f"W[{block}]" if block else "W" for block in self.recurrent_blocks]
         return dict(zip(names, self.W.chunk(len(names)), strict=True))
+
+
+class MadeMatrixCell(AffineCell):
+    """An affine cell whose recurrent matrix is made of its weights, once for all steps of a sequence."""
+
+    @property
+    @abstractmethod
+    def recurrent_matrix(self) -> Float[Tensor, "H H"]:
+        """The matrix that multiplies the state."""
+
+    @abstractmethod
+    def step_with(
+        self, matrix: Tensor, projected: Tensor, state: State
+    ) -> tuple[Float[Tensor, "B H"], State]:
+        """Take one step with that matrix."""
+
+    def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
+        return self.step_with(self.recurrent_matrix, projected, state)
+
+    def stepper(self) -> Step:
+        return partial(self.step_with, self.recurrent_matrix)

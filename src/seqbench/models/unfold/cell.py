@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 from jaxtyping import Bool, Float, Int
@@ -14,6 +15,8 @@ from seqbench.models.observations import Observation
 
 #: A pytree of tensors (B, …): a tuple, a named tuple, or these nested.
 State = Any
+#: From the projected input (B, …) and the state to the output and the next state.
+Step = Callable[[Any, State], tuple[Any, State]]
 Engine = Literal["auto", "fused", "native", "scan", "loop"]
 
 
@@ -62,6 +65,10 @@ class Cell(nn.Module, ABC):
     def step(self, projected: Any, state: State) -> tuple[Float[Tensor, "B H"], State]:
         """Take one step: from the projected input (B, …) and the state to the output and the next state."""
 
+    def stepper(self) -> Step:
+        """Return the step for one sequence, with what depends on weights alone computed once for all steps."""
+        return self.step
+
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
         """Return the state before the first step."""
@@ -89,6 +96,11 @@ class Cell(nn.Module, ABC):
             projected: the step's projected input; None for a state that no step has made, such as the first.
             state: after the step.
         """
+        return None
+
+    @property
+    def reach(self) -> int | None:
+        """How many steps back an input has an effect on the output; None if there is no bound."""
         return None
 
     def check_length(self, steps: int) -> None:

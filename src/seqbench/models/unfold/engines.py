@@ -76,7 +76,7 @@ def unfold(
     if x is None:
         if state is None or steps is None:
             raise ValueError("A system without input needs its first state and the number of steps.")
-        outputs, state = loop(cell, None, state, None, steps=steps)
+        outputs, state = loop(cell.stepper(), None, state, None, steps=steps)
         return outputs[-1] if last else outputs.transpose(0, 1), state
     if cell.reads_tokens and is_tokens(x):
         x = _swapped(cell.project(_swapped(x)))
@@ -117,7 +117,8 @@ def unfold(
         outputs = outputs.transpose(0, 1)
         return last_valid(outputs, lengths) if last else outputs, state
     before = like_x.new_zeros(rows, cell.output_size) if last else None
-    outputs, state = loop(cell, projected, state, valid, last=before, checkpoint_steps=checkpoint_steps)
+    step = cell.stepper()
+    outputs, state = loop(step, projected, state, valid, last=before, checkpoint_steps=checkpoint_steps)
     return outputs if last else _swapped(outputs), state
 
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from torch.utils.checkpoint import checkpoint
 
-from seqbench.models.unfold.cell import Cell, State
+from seqbench.models.unfold.cell import State, Step
 from seqbench.models.unfold.valid import like
 
 
 def loop(
-    cell: Cell,
+    step: Step,
     projected: Any,
     state: State,
     valid: Tensor | None,
@@ -28,7 +28,7 @@ def loop(
     """Run steps one after another.
 
     Args:
-        cell: the step f.
+        step: the step f.
         projected: the projected input, tensors (T, B, …); None for `steps` steps without one.
         state: the state before the first step.
         valid: (T, B), true where a row has a step; elsewhere its state does not change. None: everywhere.
@@ -40,13 +40,13 @@ def loop(
         The outputs (T, B, …), or the last valid one (B, H); and the state.
     """
     if checkpoint_steps is not None and torch.is_grad_enabled():
-        return _in_pieces(cell, projected, state, valid, last, checkpoint_steps)
+        return _in_pieces(step, projected, state, valid, last, checkpoint_steps)
     inputs = [None] * steps if projected is None else per_step(projected)
     valids = None if valid is None else valid.unbind(0)
     outputs = []
     kept = tree_leaves(state)
     for t, projected_t in enumerate(inputs):
-        output, state = cell.step(projected_t, state)
+        output, state = step(projected_t, state)
         if valids is not None:
             leaves, structure = tree_flatten(state)
             kept = [torch.where(like(valids[t], n), n, o) for n, o in zip(leaves, kept, strict=True)]
@@ -62,14 +62,14 @@ def loop(
 
 
 def _in_pieces(
-    cell: Cell, projected: Any, state: State, valid: Tensor | None, last: Tensor | None, size: int
+    step: Step, projected: Any, state: State, valid: Tensor | None, last: Tensor | None, size: int
 ) -> tuple[Any, State]:
     """Run pieces of `size` steps, of each of which only the first state is kept for the way back."""
     outputs = []
     for start in range(0, len(tree_leaves(projected)[0]), size):
         piece = tree_map(lambda part, at=slice(start, start + size): part[at], projected)
         now = None if valid is None else valid[start : start + size]
-        run = partial(loop, cell, piece, valid=now)
+        run = partial(loop, step, piece, valid=now)
         output, state = checkpoint(
             lambda state, last, run=run: run(state=state, last=last), state, last, use_reentrant=False
         )

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from seqbench.models.unfold.cell import Cell, State
+from seqbench.models.unfold.cell import Cell, State, Step
 
 #: Symbols from which on tokens are looked up. Of fewer the compiled product is as fast as a lookup; so their
 #: rounding stays what it was.
@@ -64,6 +64,9 @@ class Projected(Cell):
 
     def step(self, projected: Any, state: State) -> tuple[Any, State]:
         return self.cell.step(projected, state)
+
+    def stepper(self) -> Step:
+        return self.cell.stepper()
 
     def initial_state(self, batch_size: int) -> State:
         return self.cell.initial_state(batch_size)

@@ -71,7 +71,7 @@ def _pass(cell: Cell, made: Kernel, x: Any, state: State, fused: bool) -> list[T
         outputs, end = run_fused(made, cell, x, state, None, False)
     else:
         turned = tree_map(lambda part: part.transpose(0, 1), x)
-        outputs, end = loop(cell, cell.project(turned), state, None)
+        outputs, end = loop(cell.step, cell.project(turned), state, None)
         outputs = tree_map(lambda part: part.transpose(0, 1), outputs)
     found = [part for part in (*tree_leaves(outputs), *tree_leaves(end)) if part.is_floating_point()]
     every = (*tree_leaves(x), *tree_leaves(state), *cell.parameters())
