@@ -11,6 +11,7 @@ tasks, `task.warp` of `time_warp` (see `Task.span_key`).
                                    which its state holds are u steps old in the mean
     ${seqbench.keep_bias:share}    log u, for the bias of a gate that keeps the state: σ(log u) = u / (1 + u)
     ${seqbench.take_bias:share}    −log u, for that of a gate that replaces it
+    ${seqbench.rate:share}         1 / u, for the step size of a state-space model
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ def register() -> None:
     def take_bias(share: Any, *, _root_: DictConfig) -> float:
         return -math.log(_steps("take_bias", share, _root_))
 
-    for resolver in (steps, alpha, keep_bias, take_bias):
+    def rate(share: Any, *, _root_: DictConfig) -> float:
+        return 1 / _steps("rate", share, _root_)
+
+    for resolver in (steps, alpha, keep_bias, take_bias, rate):
         OmegaConf.register_new_resolver(f"seqbench.{resolver.__name__}", resolver, replace=True)
 
 
