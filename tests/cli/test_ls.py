@@ -25,7 +25,7 @@ def test_groups_are_named_in_singular_or_plural(capsys):
     assert headings == ["task=", "callbacks=", "logger="]
     with pytest.raises(ConfigError, match=r"There is no group 'modles'\. Did you mean 'model'\?"):
         main(["modles"])
-    with pytest.raises(ConfigError, match=r"experiment, model/readout, search\.$"):
+    with pytest.raises(ConfigError, match=r"experiment, model/readout, model/block, search\.$"):
         main(["nothing"])
 
 

@@ -42,6 +42,14 @@ def deciding(config: dict[str, Any]) -> dict[str, Any]:
             "batch_size=8 seed=0",
         ),
         (
+            ["model=gru", "model/block=pre_norm", "model.block.norm=layer"],
+            "seqbench task=adding model=gru model/block=pre_norm model.block.norm=layer seed=0",
+        ),
+        (
+            ["task=narma10", "model=echo_state", "model/readout=linear"],
+            "seqbench task=narma10 model=echo_state model/readout=linear seed=0",
+        ),
+        (
             ["model=leaky_rnn", "model.cell.alpha=[0.0,0.5]", "task.eval_lengths=[50,100]"],
             "seqbench task=adding model=leaky_rnn 'task.eval_lengths=[50,100]' "
             "'model.cell.alpha=[0.0,0.5]' seed=0",

@@ -45,7 +45,7 @@ LEFT_OUT = ("logger=mlflow", "logger=tensorboard", "logger=trackio", "trainer=dd
 def bases() -> Iterator[tuple[str, DictConfig, list[str]]]:
     """Yield every preset, a configuration with it, and the keys that are its own."""
     yield "", seqbench.compose(["task=latch", "model=gru", "logger=none"]), TOP_LEVEL
-    for group in ("task", "model", "model/readout", "optim", "trainer", "logger"):
+    for group in ("task", "model", "model/readout", "model/block", "optim", "trainer", "logger"):
         for name in preset_names(group):
             chosen = f"{group}={name}"
             if chosen in LEFT_OUT:

@@ -22,7 +22,13 @@ accepts = model_accepts
 
 PRESETS = [preset for preset in preset_names("model") if "sequence" in accepts(preset)]
 #: Options that make a preset's model small, besides its width.
-SMALL = {"ntm": ("model.cell.memory_size=4", "model.cell.word_size=2")}
+SMALL = {
+    "ntm": ("model.cell.memory_size=4", "model.cell.word_size=2"),
+    "s4d": ("model.cell.state_width=3",),
+}
+#: Presets whose output is a function of the state and the input, and those where it is none of these.
+READ_INPUTS = ("lru", "s5", "s4d")
+READ_MORE = ("output_rnn",)
 #: Small tasks, one for each way in which inputs and targets come.
 TASKS = {
     "tokens-steps": ("task=copy_memory", "task.length=3", "task.symbols=2", "task.alphabet=3"),
@@ -101,7 +107,7 @@ def test_there_are_presets():
 @pytest.mark.parametrize("layers", [1, 2])
 def test_unfolding_is_stepping(small, preset, task_overrides, layers):
     model, inputs = small(preset, task_overrides, layers=layers)
-    x = model.encode(inputs)
+    x, body = model.encode(inputs), model.body
     # For each layer the states of the steps to come, which lie as far back as its dilation.
     coming = [
         [layer.initial_state(len(x))] * d for layer, d in zip(model.layers, model.body.dilations, strict=True)
@@ -112,10 +118,13 @@ def test_unfolding_is_stepping(small, preset, task_overrides, layers):
     for h in x.unbind(1):
         if model.feedback.beside:
             h = torch.cat([h, own], dim=1)
-        for states, layer in zip(coming, model.layers, strict=True):
-            h, state = layer.step(layer.project(h), states.pop(0))
+        h = body.entry(h) if body.entry else h
+        for i, (states, layer) in enumerate(zip(coming, model.layers, strict=True)):
+            read = body.blocks[i].before(h) if body.blocks else h
+            output, state = layer.step(layer.project(read), states.pop(0))
+            h = body.blocks[i].after(h, output) if body.blocks else output
             states.append(state)
-        steps.append(model.readout(h))
+        steps.append(model.readout(body.norm(h) if body.norm else h))
         own = steps[-1].softmax(-1) if model.classes else steps[-1]
     by_hand = torch.stack(steps, dim=1) if model.per_step else steps[-1]
     end = [
@@ -134,9 +143,9 @@ def test_a_cell_says_how_its_output_follows_from_its_state(small, preset):
         x = torch.randn(4, layer.input_size).double()
         output, state = layer.step(layer.project(x), layer.initial_state(4))
         found = layer.output_of(layer.project(x), state)
-        assert (found is None) == (preset == "output_rnn")
+        assert (found is None) == (preset in READ_MORE)
         close(output if found is None else found, output)
-        if preset not in ("output_rnn", "lru"):
+        if preset not in READ_INPUTS + READ_MORE:
             close(layer.output_of(None, state), output)
 
 

@@ -12,14 +12,19 @@ from omegaconf import OmegaConf
 
 from seqbench.config.identity import INCIDENTAL, public_name, with_defaults
 from seqbench.config.overrides import quoted
-from seqbench.config.presets import default_preset, main_config, preset_names, preset_node
+from seqbench.config.presets import (
+    SUBGROUPS,
+    default_preset,
+    main_config,
+    part_of,
+    preset_names,
+    preset_node,
+)
 
 #: The groups whose presets decide a run's numbers.
 NAMED = ("task", "model", "optim", "trainer")
 #: Top-level keys that a command names where they are not at their default.
 TOP = ("batch_size", "allowed_packages")
-#: The group of a part of a model, and the key at which it lies.
-READOUT, READOUT_KEY = "model/readout", "readout"
 #: A text that Hydra reads as itself. One that reads as a number, or as true or null, is quoted.
 PLAIN = re.compile(r"(?!(?:true|false|null|nan|inf)$)[A-Za-z_][\w./-]*")
 
@@ -44,10 +49,13 @@ def command(config: Mapping[str, Any]) -> str | None:
     ]
     for group in NAMED:
         base, its = dict(_preset(group, names[group])), dict(config.get(group) or {})
-        if group == "model" and isinstance(its.get(READOUT_KEY), Mapping):
-            readout = _readout(its[READOUT_KEY])
-            words += [f"{READOUT}={readout}"] if readout != "linear" else []
-            base[READOUT_KEY] = _preset(READOUT, readout)
+        for part in SUBGROUPS if group == "model" else ():
+            key, usual = part.rpartition("/")[2], part_of(names[group], part)
+            if usual is None:
+                continue
+            chosen_part = _part(part, its.get(key), usual)
+            words += [f"{part}={chosen_part}"] if chosen_part != usual else []
+            base[key] = _preset(part, chosen_part) if isinstance(its.get(key), Mapping) else None
         if its.get("param_budget") is not None:
             its.pop("hidden_size", None)  # it follows from the budget
             base.pop("hidden_size", None)
@@ -65,10 +73,11 @@ def _preset(group: str, name: str) -> dict[str, Any]:
     return dict(found)
 
 
-def _readout(node: Mapping[str, Any]) -> str:
-    """Return the preset of a readout."""
-    target = node.get("_target_")
-    return next((n for n in preset_names(READOUT) if _preset(READOUT, n)["_target_"] == target), "linear")
+def _part(group: str, node: Any, usual: str) -> str:
+    """Return the preset of a part of a model, a readout or a block; the usual one where none is like it."""
+    target = node.get("_target_") if isinstance(node, Mapping) else None
+    names = preset_names(group)
+    return next((name for name in names if _preset(group, name).get("_target_") == target), usual)
 
 
 def _differing(base: Mapping[str, Any], its: Mapping[str, Any], group: str) -> Iterator[str]:

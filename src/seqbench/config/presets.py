@@ -25,7 +25,7 @@ GROUPS = ("task", "model", "optim", "trainer", "callbacks", "logger", "experimen
 #: The groups of which a run may have several presets, `logger=[wandb,csv]`. Each preset holds a named node.
 LISTS = ("callbacks", "logger")
 #: Groups of a part of a preset: `model/readout=deep` beside `model=lstm`.
-SUBGROUPS = ("model/readout",)
+SUBGROUPS = ("model/readout", "model/block")
 #: Groups of which no run is composed: `seqbench search search=gru`.
 OTHER_GROUPS = ("search",)
 #: A comment of a preset that says something under a word: `# Solved: the accuracy of the IRNN.`
@@ -124,6 +124,16 @@ def lineage(group: str, name: str) -> list[str]:
         parts = _own(group, each).get("defaults") or ()
         found += [part for part in parts if isinstance(part, str) and part != "_self_" and part not in found]
     return found
+
+
+def part_of(model: str, group: str) -> str | None:
+    """Return the preset of a part, such as `model/readout`, that a model's preset has; None if it has none."""
+    name = group.rpartition("/")[2]
+    for each in lineage("model", model):
+        entries = [entry for entry in _own("model", each).get("defaults") or () if isinstance(entry, DictConfig)]
+        if said := [entry[key] for entry in entries for key in (name, f"override {name}") if key in entry]:
+            return str(said[0])
+    return None
 
 
 def model_accepts(name: str, allowed: Sequence[str] = ()) -> tuple[str, ...]:

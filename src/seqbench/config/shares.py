@@ -9,7 +9,7 @@ tasks, `task.warp` of `time_warp` (see `Task.span_key`).
     ${seqbench.steps:share,1,2}    the same as the first, but at least 2
     ${seqbench.alpha:share}        u / (1 + u): what a unit keeps of its state at a step, so that the inputs
                                    which its state holds are u steps old in the mean
-    ${seqbench.rate:share}         1 / (1 + u): what it takes in, such as a time step that is at most 1
+    ${seqbench.rate:share}         1 / (1 + u): what it takes in, such as a time step of at most 1
     ${seqbench.keep_bias:share}    log u, for the bias of a gate that keeps the state: σ(log u) = u / (1 + u)
     ${seqbench.take_bias:share}    −log u, for that of a gate that replaces it
 """

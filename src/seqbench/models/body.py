@@ -10,8 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from seqbench.models.block import EPSILON, NORMS, Entry, PreNorm
 from seqbench.models.sizes import at_least_one, not_too_many
-from seqbench.models.unfold import Cell, Engine, State, check_engine, unfold
+from seqbench.models.unfold import Cell, Engine, State, check_engine, last_valid, unfold
 from seqbench.models.unfold.cell import as_cell
 
 #: The states of the layers, first to last. In a bidirectional body each is a pair, forward and backward.
@@ -23,6 +24,10 @@ class Stack(nn.Module):
 
         x ──▶ layer 1 ──▶ … ──▶ layer L ──▶ h
 
+    With a block each layer reads the residual stream, H numbers, and adds to it, see `PreNorm`:
+
+        x ──▶ E ──▶ block 1 ──▶ … ──▶ block L ──▶ norm ──▶ h
+
     Args:
         cell: makes one layer: `cell(input_size, hidden_size)`.
         input_size: F, numbers per step.
@@ -32,6 +37,8 @@ class Stack(nn.Module):
         dilation: the state of layer i comes from `dilation`^(i−1) steps before (Chang et al., 2017).
         engine: how layers unfold, see `unfold`.
         checkpoint_steps: steps between states that are kept for the backward pass, see `unfold`.
+        block: makes what is around each layer: `block(hidden_size, numbers in an output of the layer)`; None
+            for nothing.
 
     Raises:
         ValueError: a size below 1, a dilation that has no effect, or an engine that the cell does not have.
@@ -47,6 +54,7 @@ class Stack(nn.Module):
         dilation: int = 1,
         engine: Engine = "auto",
         checkpoint_steps: int | None = None,
+        block: Callable[[int, int], PreNorm] | None = None,
     ) -> None:
         super().__init__()
         at_least_one(
@@ -57,9 +65,11 @@ class Stack(nn.Module):
         )
         not_too_many(num_layers=num_layers)
 
+        self.entry = None if block is None else Entry(input_size, hidden_size)
+
         def layers() -> list[Cell]:
-            first = as_cell(cell(input_size, hidden_size), "cell")
-            width = first.output_size * (1 + bidirectional)
+            first = as_cell(cell(input_size if block is None else hidden_size, hidden_size), "cell")
+            width = first.output_size * (1 + bidirectional) if block is None else hidden_size
             return [first, *(cell(width, hidden_size) for _ in range(num_layers - 1))]
 
         if dilation > 1 and num_layers == 1:
@@ -69,6 +79,13 @@ class Stack(nn.Module):
             )
         self.layers = nn.ModuleList(layers())
         self.backward_layers = nn.ModuleList(layers() if bidirectional else [])
+        self.blocks = nn.ModuleList()
+        self.norm: nn.Module | None = None
+        if block is not None:
+            sizes = [layer.output_size * (1 + bidirectional) for layer in self.cells]
+            self.blocks.extend(block(hidden_size, size) for size in sizes)
+            self.norm = NORMS[self.blocks[0].norm](hidden_size, eps=EPSILON)
+        self.hidden_size = hidden_size
         self.bidirectional = bidirectional
         self.dilations = [dilation**i for i in range(num_layers)]
         self.engine: Engine = engine
@@ -92,13 +109,17 @@ class Stack(nn.Module):
         return [cast(Cell, layer) for layer in self.layers]
 
     @property
-    def first_cells(self) -> list[Cell]:
-        """The cells that read the input: one in each direction."""
+    def first(self) -> list[Cell | Entry]:
+        """What reads the input: with a block its entry, else the first cell in each direction."""
+        if self.entry is not None:
+            return [self.entry]
         return [cast(Cell, layers[0]) for layers in (self.layers, self.backward_layers) if len(layers)]
 
     @property
     def output_size(self) -> int:
         """Numbers in the output of one step."""
+        if self.norm is not None:
+            return self.hidden_size
         return self.cells[-1].output_size * (1 + self.bidirectional)
 
     @property
@@ -147,6 +168,7 @@ class Stack(nn.Module):
             The last layer's outputs (B, T, H), or the last one (B, H), and the last states.
         """
         ends: list[State] = []
+        x = x if self.entry is None else self.entry(x)
         for i, (cell, dilation) in enumerate(zip(self.cells, self.dilations, strict=True)):
             options: dict[str, Any] = {
                 "lengths": lengths,
@@ -155,25 +177,37 @@ class Stack(nn.Module):
                 "engine": self.engine,
                 "checkpoint_steps": self.checkpoint_steps,
             }
-            h, end = unfold(cell, x, None if states is None else states[i], **options)
+            read = self._before(i, x)
+            h, end = unfold(cell, read, None if states is None else states[i], **options)
             if self.bidirectional:
-                back, other_end = unfold(cast(Cell, self.backward_layers[i]), x, reverse=True, **options)
+                back, other_end = unfold(cast(Cell, self.backward_layers[i]), read, reverse=True, **options)
                 h, end = torch.cat([h, back], dim=-1), (end, other_end)
-            x = h
+            x = self._after(i, last_valid(x, lengths) if options["last"] and len(self.blocks) else x, h)
             ends.append(end)
-        return x, tuple(ends)
+        return x if self.norm is None else self.norm(x), tuple(ends)
+
+    def _before(self, layer: int, x: Tensor) -> Tensor:
+        """Return what a layer reads, from the output of the one below."""
+        return cast(PreNorm, self.blocks[layer]).before(x) if len(self.blocks) else x
+
+    def _after(self, layer: int, x: Tensor, h: Tensor) -> Tensor:
+        """Return what the next layer gets, from what this one got and its cell's output."""
+        return cast(PreNorm, self.blocks[layer]).after(x, h) if len(self.blocks) else h
 
     def step(self, x: Float[Tensor, "B F"], states: States) -> tuple[Float[Tensor, "B H"], States]:
         """Take one step of all layers, in one direction."""
         new: list[State] = []
-        for cell, dilation, state in zip(self.cells, self.dilations, states, strict=True):
+        x = x if self.entry is None else self.entry(x)
+        for i, (cell, dilation, state) in enumerate(zip(self.cells, self.dilations, states, strict=True)):
+            projected = cell.project(self._before(i, x))
             if dilation == 1:
-                x, after = cell.step(cell.project(x), state)
+                h, after = cell.step(projected, state)
             else:  # the oldest of the last `dilation` states is used, and dropped
-                x, latest = cell.step(cell.project(x), tree_map(lambda part: part[:, 0], state))
+                h, latest = cell.step(projected, tree_map(lambda part: part[:, 0], state))
                 after = tree_map(lambda old, now: torch.cat([old[:, 1:], now[:, None]], 1), state, latest)
+            x = self._after(i, x, h)
             new.append(after)
-        return x, tuple(new)
+        return x if self.norm is None else self.norm(x), tuple(new)
 
     def initial_state(self, batch_size: int) -> States:
         """Return the states before the first step, in one direction."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from seqbench.models.block import PreNorm
 from seqbench.models.body import Stack, States
 from seqbench.models.feedback import Fed, OutputFeedback
 from seqbench.models.model import Model, cell_classes
@@ -39,7 +40,8 @@ class SequenceModel(Model):
         per_step: an output at every step (Fig. 10.3), or one after the last valid step (Fig. 10.5).
         classes: whether outputs are unnormalised log-probabilities, ŷ = softmax o, or numbers, ŷ = o.
         predicts: whether the target of a step is the input of the next one.
-        hidden_size, num_layers, bidirectional, dilation, engine, checkpoint_steps: of the body, see `Stack`.
+        hidden_size, num_layers, bidirectional, dilation, engine, checkpoint_steps, block: of the body, see
+            `Stack`.
         readout: makes the readout: `readout(body.output_size, output_size)`.
         feedback: the output of a step is an input of the next, in training the true one (Figs. 10.4, 10.6).
         embedding_size: numbers of a token's embedding; None for one-hot tokens.
@@ -70,6 +72,7 @@ class SequenceModel(Model):
         engine: Engine = "auto",
         checkpoint_steps: int | None = None,
         embedding_size: int | None = None,
+        block: Callable[[int, int], PreNorm] | None = None,
     ) -> None:
         super().__init__()
         if embedding_size is not None:
@@ -90,7 +93,7 @@ class SequenceModel(Model):
             raise ValueError(f"Outputs of {output_size} numbers cannot be the next inputs of {input_size}.")
         width = (embedding_size or input_size) + output_size * feedback
         layers = hidden_size, num_layers, bidirectional, dilation, engine, checkpoint_steps
-        self.body = Stack(cell, width, *layers)
+        self.body = Stack(cell, width, *layers, block)
         self.readout = readout(self.body.output_size, output_size)
         self.feedback = OutputFeedback(
             output_size, beside=feedback, in_place=predicts, classes=classes, tokens=tokens
@@ -101,7 +104,7 @@ class SequenceModel(Model):
         self.feeds_back = feedback and per_step  # one target per sequence is no output of a step
         self.vectorizable = self.body.vectorizable
         self.carries_state = not bidirectional
-        first = self.body.first_cells
+        first = self.body.first
         self.looks_up = (
             tokens
             and input_size >= LOOKUP_FROM
@@ -162,6 +165,8 @@ class SequenceModel(Model):
             return f"{name}=true makes states that are not those of a plain stack; give {name}=false."
         if self.body.dilations[-1] > 1:
             return "dilation above 1 makes states of several steps; give dilation=1."
+        if len(self.body.blocks):
+            return "a block puts norms and residuals between the layers; give model/block=none."
         return None
 
     def forward(
