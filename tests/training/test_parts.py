@@ -33,6 +33,7 @@ COPY = (
 RAGGED = {
     "plain": (*REBER, "model=lstm"),
     "truncated": (*REBER, "model=lstm", "optim.truncate=5"),
+    "dropout": (*REBER, "model=gru", "model.num_layers=2", "model.dropout=0.3", "optim.truncate=7"),
     "omega": (*REBER, "model=rnn", "optim.omega=2", "model.num_layers=2"),
     "characters": (*REVERSE, "model=gru", "optim.clip_value=0.01"),
     "one target": ("task=temporal_order", "task.length=22", "model=rnn", "optim.truncate=8"),
@@ -47,7 +48,7 @@ class Case:
 
     def __init__(self, overrides: tuple[str, ...], stacked: bool = False) -> None:
         from seqbench.config.build import build_optimizer_config, build_settings
-        from seqbench.training.batches import batches_with_teacher
+        from seqbench.training.batches import training_batches
 
         self.cfg = seqbench.compose([*overrides, "optim=sgd", "optim.lr=0.5", "optim.clip_norm=0.1"])
         self.task = seqbench.build_task(self.cfg)
@@ -55,9 +56,10 @@ class Case:
         self.stacked = stacked
         self.seeds = range(1 + stacked)
         rate = build_settings(self.cfg).teacher_rate_at
-        streams = [batches_with_teacher(self.task, seed, SIZE, rate_at=rate) for seed in self.seeds]
-        drawn = [[next(stream) for stream in streams] for _ in range(2)]
-        steps = [stack_batches(batches) if stacked else batches[0] for batches in drawn]
+        drawn = {"rate_at": rate, "dropout": seqbench.build_model(self.cfg, self.task).dropout_masks}
+        streams = [training_batches(self.task, seed, SIZE, **drawn) for seed in self.seeds]
+        found = [[next(stream) for stream in streams] for _ in range(2)]
+        steps = [stack_batches(batches) if stacked else batches[0] for batches in found]
         self.batches = [
             batch.map(lambda part: part.double() if part.is_floating_point() else part) for batch in steps
         ]

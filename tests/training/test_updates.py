@@ -16,7 +16,7 @@ from seqbench.errors import ConfigError
 from seqbench.tasks.base import generator
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Classes, Target, Values
-from seqbench.training.batches import batches_with_teacher
+from seqbench.training.batches import training_batches
 from seqbench.training.omega import Omega
 from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.seed_stack import OneModel, SeedStack, stack_batches
@@ -72,7 +72,7 @@ def test_seeds_of_a_solved_readout_are_each_alone():
 
 def coins(rate: float, seed: int = 0, start: int = 0) -> list[Batch]:
     task = seqbench.build_task(seqbench.compose(["task=mackey_glass", "task.length=100"]))
-    return list(islice(batches_with_teacher(task, seed, 4, start, rate_at=lambda step: rate), 5))
+    return list(islice(training_batches(task, seed, 4, start, rate_at=lambda step: rate), 5))
 
 
 def test_the_truth_is_fed_at_the_rate_and_follows_from_seed_and_step():

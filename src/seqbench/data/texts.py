@@ -26,9 +26,11 @@ class Text(ABC):
 
     Attributes:
         name: for messages.
+        place: where it lies, whatever its contents.
     """
 
     name: str
+    place: str
 
     @abstractmethod
     def blocks(self) -> Iterator[bytes]:
@@ -62,6 +64,10 @@ class FileText(Text):
     @property
     def name(self) -> str:  # type: ignore[override]  # elsewhere an attribute
         return str(self.path)
+
+    @property
+    def place(self) -> str:  # type: ignore[override]
+        return str(self.path.resolve())
 
     def blocks(self) -> Iterator[bytes]:
         empty = True
@@ -107,6 +113,10 @@ class ColumnText(Text):
     @property
     def name(self) -> str:  # type: ignore[override]  # elsewhere an attribute
         return f"the {self.split} set of {self.dataset}"
+
+    @property
+    def place(self) -> str:  # type: ignore[override]
+        return f"{self.dataset} {self.hub_id} {self.split} {self.column}"
 
     @cached_property
     def _rows(self) -> datasets.Dataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -155,6 +155,7 @@ class Stack(nn.Module):
         lengths: Int[Tensor, " B"] | None = None,
         states: States | None = None,
         last: bool = False,
+        scales: Sequence[Float[Tensor, "B T H"]] = (),
     ) -> tuple[Float[Tensor, "B *T H"], States]:
         """Run all layers over all steps.
 
@@ -163,6 +164,7 @@ class Stack(nn.Module):
             lengths: valid steps of each row; None if all are.
             states: to continue from; None for the initial ones.
             last: return only the last valid output.
+            scales: what the outputs of each layer are multiplied by, as dropout does; empty for nothing.
 
         Returns:
             The last layer's outputs (B, T, H), or the last one (B, H), and the last states.
@@ -182,6 +184,8 @@ class Stack(nn.Module):
             if self.bidirectional:
                 back, other_end = unfold(cast(Cell, self.backward_layers[i]), read, reverse=True, **options)
                 h, end = torch.cat([h, back], dim=-1), (end, other_end)
+            if scales:
+                h = h * (scales[i][:, -1] if options["last"] else scales[i])
             x = self._after(i, last_valid(x, lengths) if options["last"] and len(self.blocks) else x, h)
             ends.append(end)
         return x if self.norm is None else self.norm(x), tuple(ends)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -120,6 +121,7 @@ class OutputFeedback(nn.Module):
         state: Any,
         targets: Tensor | None,
         last: bool,
+        scales: Sequence[Tensor] = (),
     ) -> tuple[Tensor, Any]:
         """Run a model if no step waits for the output of another: only true outputs are fed.
 
@@ -130,13 +132,14 @@ class OutputFeedback(nn.Module):
             state: to continue from; None to begin.
             targets: the true outputs; None feeds zeros.
             last: return only the last valid output.
+            scales: see `Stack.forward`; only where no output is ever fed.
 
         Returns:
             The outputs; and the state: `Carried`, or those of the layers if no output is ever fed.
         """
         body, readout = cast(Stack, network.body), cast(Any, network.readout)
         if not (self.beside or self.in_place):
-            h, states = body(x, lengths, state, last)
+            h, states = body(x, lengths, state, last, scales)
             return readout(h), states
         before = self._start(x) if state is None else state
         given, truth = self.with_truth(x, targets, lengths, before.truth)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from seqbench.models.dropout import Dropout
 from seqbench.models.observations import Observation
 from seqbench.models.unfold import Cell
 
@@ -32,6 +33,9 @@ class Model(nn.Module):
     #: Whether `forward` has a parameter `state` and continues from what an earlier call returned beside the
     #: outputs, so that gradients can be truncated.
     carries_state: bool = False
+
+    #: The dropout of training, whose masks `forward` takes as `dropout_mask`; None without.
+    dropout_masks: Dropout | None = None
 
     #: Whether the first layer looks its tokens up, and does not multiply with one-hot vectors.
     looks_up: bool = False

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from seqbench.models.block import PreNorm
 from seqbench.models.body import Stack, States
+from seqbench.models.dropout import Dropout
 from seqbench.models.feedback import Fed, OutputFeedback
 from seqbench.models.model import Model, cell_classes
 from seqbench.models.observations import Observation
@@ -32,6 +33,9 @@ class SequenceModel(Model):
     `embedding_size` tokens enter as vectors of that size, which are learnt: rows of a matrix E, drawn from
     U(−0.1, 0.1) as in Zaremba et al. (2014), of which one is looked up.
 
+    With `dropout` training sets that share of the embeddings and of the outputs of each layer to zero, as in
+    Zaremba et al. (2014): between layers and before the readout, and nothing that goes on to the next step.
+
     Args:
         cell: makes one layer: `cell(input_size, hidden_size)`.
         input_size: symbols of the alphabet if `tokens`, else numbers per step.
@@ -45,10 +49,11 @@ class SequenceModel(Model):
         readout: makes the readout: `readout(body.output_size, output_size)`.
         feedback: the output of a step is an input of the next, in training the true one (Figs. 10.4, 10.6).
         embedding_size: numbers of a token's embedding; None for one-hot tokens.
+        dropout: the share that training sets to zero.
 
     Raises:
         ValueError: a size below 1, an engine that the cell does not have, a bidirectional body in a closed
-            loop, or an embedding of what is no token.
+            loop, an embedding of what is no token, or dropout that is out of range or not trained with.
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("sequence", "story", "tree")
@@ -72,6 +77,7 @@ class SequenceModel(Model):
         engine: Engine = "auto",
         checkpoint_steps: int | None = None,
         embedding_size: int | None = None,
+        dropout: float = 0.0,
         block: Callable[[int, int], PreNorm] | None = None,
     ) -> None:
         super().__init__()
@@ -119,10 +125,23 @@ class SequenceModel(Model):
         one_hot = tokens and not (self.looks_up or embedding_size)
         codes = torch.eye(input_size) if one_hot else None
         self.register_buffer("one_hot", codes, persistent=False)
+        if dropout:
+            self.dropout_masks = self._dropout(dropout, embedding_size)
         self.embedding = None
         if embedding_size:
             self.embedding = nn.Embedding(input_size, embedding_size)
             nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+
+    def _dropout(self, rate: float, embedding_size: int | None) -> Dropout:
+        """Return the dropout of the embeddings and of the layers; a ValueError where it cannot be."""
+        if not 0 < rate < 1:
+            raise ValueError(f"dropout={rate} must lie in [0, 1).")
+        if self.feedback.beside or self.feedback.in_place:
+            raise ValueError(f"dropout={rate} is for models that are not fed their outputs; give dropout=0.")
+        if self.solves_readout:
+            raise ValueError(f"dropout={rate} has no effect on a readout that is solved for; give dropout=0.")
+        widths = [cell.output_size * (1 + self.body.bidirectional) for cell in self.body.cells]
+        return Dropout(rate, (*([embedding_size] if embedding_size else []), *widths))
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -176,6 +195,7 @@ class SequenceModel(Model):
         state: Any = None,
         targets: Tensor | None = None,
         teacher_mask: Bool[Tensor, "B T"] | None = None,
+        dropout_mask: Bool[Tensor, "B T D"] | None = None,
     ) -> tuple[Float[Tensor, "B *T O"], Any]:
         """Run over a batch of sequences.
 
@@ -186,6 +206,8 @@ class SequenceModel(Model):
             targets: the true outputs, which a model with `feedback` is fed; without them it is fed its own.
             teacher_mask: true where the true output of the step before is fed, false where the model's own:
                 as feedback, and if the model `predicts`, as the input. None: the truth everywhere.
+
+            dropout_mask: what is kept, see `Dropout`; None keeps all.
 
             Targets and teacher mask have an effect only on a model that is fed an output of each step.
 
@@ -205,7 +227,12 @@ class SequenceModel(Model):
             teacher_mask = None
         if teacher_mask is not None or (self.feedback.beside and targets is None):
             return self.feedback.closed_loop(self, x, lengths, state, targets, teacher_mask, last)
-        return self.feedback.open_loop(self, x, lengths, state, targets, last)
+        scales: tuple[Tensor, ...] = ()
+        if self.dropout_masks is not None and dropout_mask is not None:
+            scales = self.dropout_masks.scales(dropout_mask, next(self.parameters()).dtype)
+            if self.embedding is not None:
+                x, scales = x * scales[0], scales[1:]
+        return self.feedback.open_loop(self, x, lengths, state, targets, last, scales)
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "B T F"]:
         """Return the inputs as vectors: tokens one-hot, or as their embeddings."""

@@ -35,6 +35,11 @@ def check_effects(
     """
     if model.solves_readout:
         _check_nothing_optimised(cfg)
+    if optimizer.omega and model.dropout_masks is not None:
+        raise ConfigError(
+            f"optim.omega={optimizer.omega} is of the whole network, and with model.dropout="
+            f"{model.dropout_masks.rate} a step trains a part of it; give one of them."
+        )
     _check_steps(settings, optimizer)
     _check_epochs(cfg, settings, optimizer, task)
     _check_streams(cfg, optimizer, task, model)

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import cast
 
 import lightning as L
 import torch
@@ -159,6 +160,7 @@ def _trainer(
         # Lightning moves batches to a GPU, and converts them; and data are drawn in single precision.
         drawn=devices.accelerator(settings) != "cpu" or settings.precision != "32-true",
         teacher_forcing=settings.teacher_rate_at,
+        dropout=cast(Model, learner.models[0]).dropout_masks,
     )
     return trainer, TaskData(job.task, learner.stream)
 

@@ -12,6 +12,8 @@ from torch import Tensor
 #: The extra that training adds: (B, T), true where a model with output feedback receives the true previous
 #: output, false where it receives its own (teacher forcing, Fig. 10.6). Without it all are true.
 TEACHER_MASK = "teacher_mask"
+#: The extra that training adds for a model with dropout: (B, T, D), true for what is kept.
+DROPOUT_MASK = "dropout_mask"
 
 
 class Batch(NamedTuple):
@@ -67,7 +69,7 @@ class Batch(NamedTuple):
         return [self.rows(i, i + size) for i in range(0, len(self.inputs), size)]
 
     def time_slice(self, start: int, stop: int, per_step: bool, dim: int = 1) -> Batch:
-        """Return steps `start` to `stop`. Of the extras only the teacher mask is cut.
+        """Return steps `start` to `stop`. Of the extras those that training adds are cut.
 
         Args:
             start: first step.
@@ -79,11 +81,11 @@ class Batch(NamedTuple):
         def cut(part: Tensor) -> Tensor:
             return part.narrow(dim, start, stop - start)
 
-        teacher = self.extras.get(TEACHER_MASK)
+        added = {name: cut(self.extras[name]) for name in (TEACHER_MASK, DROPOUT_MASK) if name in self.extras}
         return self._replace(
             inputs=cut(self.inputs),
             targets=cut(self.targets) if per_step else self.targets,
             mask=None if self.mask is None else cut(self.mask),
             lengths=None if self.lengths is None else (self.lengths - start).clamp(0, stop - start),
-            extras=self.extras | ({} if teacher is None else {TEACHER_MASK: cut(teacher)}),
+            extras=self.extras | added,
         )

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import lightning as L
 import torch
 
+from seqbench.models.dropout import Dropout
 from seqbench.tasks.base import Task, generator
-from seqbench.tasks.batch import Batch
+from seqbench.tasks.batch import DROPOUT_MASK, TEACHER_MASK, Batch
 from seqbench.training.seed_stack import stack_batches
 
 #: Optimisation steps per call of Lightning, so that its overhead per batch is shared among them.
@@ -35,6 +36,7 @@ class TrainingStream:
         drawn: whether lists are yielded, of batches that are drawn, and not iterators that draw them when
             they are asked for.
         teacher_forcing: returns the rate of teacher forcing at a step, for models that are fed their outputs.
+        dropout: of the models.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class TrainingStream:
         observed: bool = False,
         drawn: bool = False,
         teacher_forcing: Callable[[int], float] | None = None,
+        dropout: Dropout | None = None,
     ) -> None:
         self.step = start
         self.eval_every = eval_every
@@ -58,7 +61,10 @@ class TrainingStream:
         self.drawn = drawn
         rate_at = teacher_forcing or (lambda step: 1.0)
         self._streams = [
-            [batches_with_teacher(task, seed, batch_size, start, rate_at=rate_at) for seed in its]
+            [
+                training_batches(task, seed, batch_size, start, rate_at=rate_at, dropout=dropout)
+                for seed in its
+            ]
             for its in seeds
         ]
 
@@ -84,18 +90,26 @@ class TrainingStream:
             yield stack_batches(batches) if self.stacked else batches[0]
 
 
-def batches_with_teacher(
-    task: Task, seed: int, batch_size: int, start: int = 0, *, rate_at: Callable[[int], float]
+def training_batches(
+    task: Task,
+    seed: int,
+    batch_size: int,
+    start: int = 0,
+    *,
+    rate_at: Callable[[int], float],
+    dropout: Dropout | None = None,
 ) -> Iterator[Batch]:
-    """Yield a run's training batches; a stream of the run's own draws where the truth is fed."""
+    """Yield a run's training batches; streams of its own draw where the truth is fed, and what is dropped."""
     for step, batch in enumerate(task.train_batches(seed, batch_size, start), start):
-        rate = rate_at(step)
-        if rate == 1:
-            yield batch
-        else:
+        rate, extras = rate_at(step), {}
+        if rate != 1:
             steps = batch.targets if task.targets.per_step else batch.inputs
             coins = torch.rand(steps.shape[:2], generator=generator("train", seed, step, 1))
-            yield batch.with_extras(teacher_mask=coins < rate)
+            extras[TEACHER_MASK] = coins < rate
+        if dropout is not None:
+            rows, length = batch.inputs.shape[:2]
+            extras[DROPOUT_MASK] = dropout.draw(rows, length, generator("train", seed, step, 2))
+        yield batch.with_extras(**extras) if extras else batch
 
 
 class EvaluationSet:

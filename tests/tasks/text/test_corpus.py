@@ -76,6 +76,20 @@ def test_an_edited_tokeniser_makes_a_corpus_anew(monkeypatch):
     assert corpus(recipe, CACHE).digest == before.digest  # that the tokens are the same makes it the same run
 
 
+def test_what_a_text_held_before_is_removed_and_who_reads_it_keeps_it():
+    other = made("xyxyxyxy", name="other")
+    before = made("abcdabcdaabb")
+    made("abcdabcdaabb", unit="byte")
+    assert len([*CACHE.iterdir()]) == 3
+    after = made("abcdabcdaabc")  # by characters; what was made by bytes is of the text before too
+    assert len([*CACHE.iterdir()]) == 2
+    assert "".join(words_of(before, "train")) == "abcdab" and before.digest != after.digest
+    made("abcdabcdaabc", unit="byte")
+    made("abcdabcdaabc", shares=(0.25, 0.5, 0.25))  # the same contents: none supersedes another
+    assert len([*CACHE.iterdir()]) == 4
+    assert made("xyxyxyxy", name="other").digest == other.digest
+
+
 def test_a_damaged_cache_is_made_anew():
     before = made("abcdabcdaabb")
     (folder,) = CACHE.iterdir()

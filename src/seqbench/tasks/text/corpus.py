@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +47,22 @@ class Recipe:
     vocabulary: int | None
     shares: Sequence[float]
 
+    @property
+    def places(self) -> list[str]:
+        """Where the texts lie, whatever their contents."""
+        return [text.place for text in self.texts]
+
+    @cached_property
+    def version(self) -> str:
+        """A hash of the texts' contents and of the code that makes a corpus."""
+        sources = [Path(str(module.__file__)) for module in (reading, units)] + [Path(__file__)]
+        code = [hashlib.sha256(source.read_bytes()).hexdigest() for source in sources]
+        return _hash([*code, *(text.digest() for text in self.texts)])
+
     def key(self) -> str:
         """Return a hash of the texts' contents, the settings, and the code that makes a corpus."""
-        sources = [Path(str(module.__file__)) for module in (reading, units)] + [Path(__file__)]
-        made_of = [
-            *([hashlib.sha256(source.read_bytes()).hexdigest() for source in sources]),
-            *([text.digest() for text in self.texts]),
-            *(self.unit, self.vocabulary, list(self.shares) if len(self.texts) == 1 else None),
-        ]
-        return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
+        shares = list(self.shares) if len(self.texts) == 1 else None
+        return _hash([self.version, self.unit, self.vocabulary, shares])
 
 
 @dataclass(frozen=True)
@@ -75,13 +83,14 @@ class Corpus:
 def corpus(recipe: Recipe, cache: Path) -> Corpus:
     """Return the corpus of a recipe, from a folder below `cache` if it is there; a damaged one is made anew.
 
-    A cache that cannot be written only costs time and memory.
+    Where one is made, those that were made of what the texts held before are removed. A cache that cannot be
+    written only costs time and memory.
 
     Raises:
         DataError: a text is missing, empty, not UTF-8, or too short to be split.
     """
     folder = cache / f"text-{recipe.key()}"
-    with suppress(OSError, ValueError, KeyError):
+    with suppress(OSError, ValueError, KeyError, TypeError):
         return _read(folder)
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -92,14 +101,32 @@ def corpus(recipe: Recipe, cache: Path) -> Corpus:
         return _make(recipe, None)
     try:
         made = _make(recipe, draft)
-        facts = {"symbols": made.symbols, "digest": made.digest}
+        of = {"places": recipe.places, "version": recipe.version}
+        facts = {"symbols": made.symbols, "digest": made.digest, **of}
         (draft / "corpus.json").write_text(json.dumps(facts), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # another process was faster
             draft.rename(folder)
+        _remove_superseded(cache, recipe)
         return _read(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _remove_superseded(cache: Path, recipe: Recipe) -> None:
+    """Remove what was made of the same texts when they held something else, or by other code.
+
+    Who has mapped it keeps it. Who is about to read it finds a damaged one, and makes it anew.
+    """
+    for folder in cache.glob("text-*"):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            facts = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+            if facts["places"] == recipe.places and facts["version"] != recipe.version:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hash(parts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def _read(folder: Path) -> Corpus:
