@@ -25,10 +25,13 @@ PRESETS = [preset for preset in preset_names("model") if "sequence" in accepts(p
 SMALL = {
     "ntm": ("model.cell.memory_size=4", "model.cell.word_size=2"),
     "s4d": ("model.cell.state_width=3",),
+    "stack_rnn": ("model.cell.stack_size=3", "model.cell.word_size=2"),
+    "tape_rnn": ("model.cell.tape_size=4", "model.cell.word_size=2", "model.cell.jump=2"),
+    "tcn": ("model.cell.kernel_size=3",),
 }
 #: Presets whose output is a function of the state and the input, and those where it is none of these.
 READ_INPUTS = ("lru", "s5", "s4d")
-READ_MORE = ("output_rnn",)
+READ_MORE = ("output_rnn", "tcn")
 #: Small tasks, one for each way in which inputs and targets come.
 TASKS = {
     "tokens-steps": ("task=copy_memory", "task.length=3", "task.symbols=2", "task.alphabet=3"),
@@ -41,7 +44,7 @@ every_task = pytest.mark.parametrize("task_overrides", TASKS.values(), ids=TASKS
 
 def stacked(preset: str, layers: int) -> list[str]:
     """Overrides for so many layers; a single one has no layer that a dilation could act on."""
-    undilated = ["model.dilation=1"] if (preset, layers) == ("dilated_rnn", 1) else []
+    undilated = ["model.dilation=1"] if preset in ("dilated_rnn", "tcn") and layers == 1 else []
     return [f"model.num_layers={layers}", *undilated]
 
 

@@ -50,6 +50,16 @@ MODELS = {
     "seq2seq_attention": (ORANGE, ">", ":"),
     "recursive_net": (PURPLE, "h", ":"),
     "tree_lstm": (SKY, "*", ":"),
+    "indrnn": (BLACK, "D", "-"),
+    "orthogonal_rnn": (BLACK, "v", "--"),
+    "antisymmetric_rnn": (BLACK, "P", ":"),
+    "lem": (GREEN, "D", "-"),
+    "cornn": (PURPLE, "o", "-"),
+    "unicornn": (PURPLE, "D", "--"),
+    "min_lstm": (SKY, "^", "--"),
+    "stack_rnn": (ORANGE, "o", "--"),
+    "tape_rnn": (ORANGE, "D", ":"),
+    "tcn": (PURPLE, "*", "-"),
 }
 #: What is left for models of others.
 OTHERS = [style for style in product(COLOURS, MARKERS, LINES) if style not in MODELS.values()]

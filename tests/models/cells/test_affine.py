@@ -6,20 +6,27 @@ import pytest
 import torch
 
 from seqbench.models.cells.affine import AffineCell
+from seqbench.models.cells.antisymmetric import AntisymmetricRNN
 from seqbench.models.cells.clockwork import ClockworkRNN
+from seqbench.models.cells.cornn import CoRNN
 from seqbench.models.cells.deep_transition import DeepTransitionRNN
 from seqbench.models.cells.echo_state import EchoState
 from seqbench.models.cells.feed_forward import FeedForward
 from seqbench.models.cells.gru import GRU
+from seqbench.models.cells.indrnn import IndRNN
 from seqbench.models.cells.leaky import LeakyRNN
+from seqbench.models.cells.lem import LEM
 from seqbench.models.cells.lru import LRU
 from seqbench.models.cells.lstm import LSTM
 from seqbench.models.cells.lstm_variants import LSTMVariant
 from seqbench.models.cells.mgu import MGU
 from seqbench.models.cells.min_gru import MinGRU
+from seqbench.models.cells.min_lstm import MinLSTM
 from seqbench.models.cells.mut1 import MUT1
+from seqbench.models.cells.orthogonal import OrthogonalRNN
 from seqbench.models.cells.rnn import RNN
 from seqbench.models.cells.skip import SkipRNN
+from seqbench.models.cells.unicornn import UnICORNN
 
 MATRICES = [
     (RNN, ["W"]),
@@ -36,6 +43,13 @@ MATRICES = [
     (lambda i, h: DeepTransitionRNN(i, h, depth=3, skip=True), ["W[1]", "W[2]", "W[3]", "S"]),
     (LRU, ["λ"]),
     (MinGRU, []),
+    (MinLSTM, []),
+    (IndRNN, ["u"]),
+    (AntisymmetricRNN, ["A"]),
+    (LEM, ["W[1]", "W[2]", "W[z]", "W[y]"]),
+    (CoRNN, ["W", "Z"]),
+    (UnICORNN, ["w"]),
+    (OrthogonalRNN, ["W"]),
     (FeedForward, []),
 ]
 

@@ -26,8 +26,8 @@ class AntisymmetricRNN(MadeMatrixCell):
     The eigenvalues of W − Wᵀ are imaginary, so that the undamped equation neither forgets nor explodes. Steps
     of size ε make it grow a little; the diffusion γ holds against that. Gate and candidate share A.
 
-    Parameters U (H, F), W (H, H), b (H); with `gated` U and b stack z, candidate. Of W the diagonal and what is
-    below it are not used. The state is h.
+    Parameters U (H, F), W (H, H), b (H); with `gated` U and b stack z, candidate. Of W the diagonal and what
+    is below it are not used. The state is h.
 
     Args:
         input_size: F.
@@ -57,8 +57,8 @@ class AntisymmetricRNN(MadeMatrixCell):
             raise ValueError(f"epsilon={epsilon} must be a step above 0 and at most 1.")
         if not 0 <= gamma <= 1 / epsilon:
             raise ValueError(
-                f"gamma={gamma} must be 0 or more, and at most 1/epsilon={1 / epsilon:.3g}: beyond that a step "
-                "overshoots zero."
+                f"gamma={gamma} must be 0 or more, and at most 1/epsilon={1 / epsilon:.3g}: beyond that a "
+                "step overshoots zero."
             )
         self.epsilon = epsilon
         self.gamma = gamma

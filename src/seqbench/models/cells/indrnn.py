@@ -38,9 +38,9 @@ class IndRNN(AffineCell):
     Raises:
         ValueError: a range that is not 0 ≤ min < max ≤ 2.
 
-    Source: Li, Li, Cook, Zhu & Gao (2018), "Independently recurrent neural network (IndRNN): building a longer
-    and deeper RNN", section 3. For sequences of T steps the paper starts u in (0, 2^(1/T)), which is near
-    (0, 1), and after each update cuts |u| at 2^(1/T). Here training sets u freely.
+    Source: Li, Li, Cook, Zhu & Gao (2018), "Independently recurrent neural network (IndRNN): building a
+    longer and deeper RNN", section 3. For sequences of T steps the paper starts u in (0, 2^(1/T)), which is
+    near (0, 1), and after each update cuts |u| at 2^(1/T). Here training sets u freely.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class IndRNN(AffineCell):
         super().__init__(input_size, hidden_size, recurrent_blocks=())
         if len(recurrent_range) != 2 or not 0 <= recurrent_range[0] < recurrent_range[1] <= 2:
             raise ValueError(
-                f"recurrent_range={list(recurrent_range)} must be two numbers, 0 ≤ min < max ≤ 2: a unit above "
-                "1 grows at every step."
+                f"recurrent_range={list(recurrent_range)} must be two numbers, 0 ≤ min < max ≤ 2: a unit "
+                "above 1 grows at every step."
             )
         self.activation = activation
         init_uniform(self.U, hidden_size)

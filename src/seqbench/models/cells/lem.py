@@ -37,7 +37,8 @@ class LEM(AffineCell):
     Raises:
         ValueError: Δt outside (0, 1].
 
-    Source: Rusch, Mishra, Erichson & Mahoney (2022), "Long expressive memory for sequence modeling", section 2.
+    Source: Rusch, Mishra, Erichson & Mahoney (2022), "Long expressive memory for sequence modeling",
+    section 2. Its time steps Δt are τ¹ and τ² here.
     """
 
     state_vectors = 2

@@ -66,7 +66,7 @@ class Cell(nn.Module, ABC):
         """Take one step: from the projected input (B, …) and the state to the output and the next state."""
 
     def stepper(self) -> Step:
-        """Return the step for one sequence, with what depends on weights alone computed once for all steps."""
+        """Return the step for one sequence; what depends on weights alone is computed once for all steps."""
         return self.step
 
     @abstractmethod
