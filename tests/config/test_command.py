@@ -45,6 +45,8 @@ def deciding(config: dict[str, Any]) -> dict[str, Any]:
             ["model=gru", "model/block=pre_norm", "model.block.norm=layer"],
             "seqbench task=adding model=gru model/block=pre_norm model.block.norm=layer seed=0",
         ),
+        (["model=mamba"], "seqbench task=adding model=mamba seed=0"),
+        (["model=mamba", "model/block=none"], "seqbench task=adding model=mamba model/block=none seed=0"),
         (
             ["task=narma10", "model=echo_state", "model/readout=linear"],
             "seqbench task=narma10 model=echo_state model/readout=linear seed=0",

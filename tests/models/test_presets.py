@@ -24,14 +24,15 @@ PRESETS = [preset for preset in preset_names("model") if "sequence" in accepts(p
 #: Options that make a preset's model small, besides its width.
 SMALL = {
     "ntm": ("model.cell.memory_size=4", "model.cell.word_size=2"),
-    "s4d": ("model.cell.state_width=3",),
+    **dict.fromkeys(("s4d", "mamba", "mamba2"), ("model.cell.state_width=3",)),
+    "gla": ("model.cell.gate_rank=2",),
     "stack_rnn": ("model.cell.stack_size=3", "model.cell.word_size=2"),
     "tape_rnn": ("model.cell.tape_size=4", "model.cell.word_size=2", "model.cell.jump=2"),
     "tcn": ("model.cell.kernel_size=3",),
 }
 #: Presets whose output is a function of the state and the input, and those where it is none of these.
-READ_INPUTS = ("lru", "s5", "s4d")
-READ_MORE = ("output_rnn", "tcn")
+READ_INPUTS = ("lru", "s5", "s4d", "gla")
+READ_MORE = ("output_rnn", "tcn", "mamba", "mamba2", "delta_net", "gated_delta_net")
 #: Small tasks, one for each way in which inputs and targets come.
 TASKS = {
     "tokens-steps": ("task=copy_memory", "task.length=3", "task.symbols=2", "task.alphabet=3"),

@@ -76,7 +76,7 @@ def _preset(group: str, name: str) -> dict[str, Any]:
 def _part(group: str, node: Any, usual: str) -> str:
     """Return the preset of a part of a model, a readout or a block; the usual one where none is like it."""
     target = node.get("_target_") if isinstance(node, Mapping) else None
-    names = preset_names(group)
+    names = sorted(preset_names(group), key=lambda name: name != usual)
     return next((name for name in names if _preset(group, name).get("_target_") == target), usual)
 
 

@@ -130,7 +130,9 @@ def part_of(model: str, group: str) -> str | None:
     """Return the preset of a part, such as `model/readout`, that a model's preset has; None if it has none."""
     name = group.rpartition("/")[2]
     for each in lineage("model", model):
-        entries = [entry for entry in _own("model", each).get("defaults") or () if isinstance(entry, DictConfig)]
+        entries = [
+            entry for entry in _own("model", each).get("defaults") or () if isinstance(entry, DictConfig)
+        ]
         if said := [entry[key] for entry in entries for key in (name, f"override {name}") if key in entry]:
             return str(said[0])
     return None

@@ -105,7 +105,7 @@ class S5(LinearCell):
 
 
 def hippo_basis(n: int) -> tuple[Float[Tensor, " N"], Tensor]:
-    """Return the frequencies ω (N) above 0 of the normal part of HiPPO-LegS of size 2N, and eigenvectors (2N, N).
+    """Return the frequencies ω (N) above 0 of the normal part of HiPPO-LegS, 2N × 2N, and its eigenvectors.
 
     The matrix −½ − S, S skew-symmetric with entries ½ √((2i+1)(2j+1)) below the diagonal, is normal: its
     eigenvalues −½ ± iω come in pairs.

@@ -1,0 +1,199 @@
+"""The models that have a public implementation to be held against, and how its weights follow from theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from agreements.compare import Case, drawn, file_of
+from seqbench.models.cells.delta_net import DeltaNet, GatedDeltaNet
+from seqbench.models.cells.gla import GLA
+from seqbench.models.cells.mamba import Mamba
+from seqbench.models.cells.mamba2 import Mamba2
+from seqbench.models.cells.matrix_state import EPSILON, MatrixCell
+from seqbench.models.cells.s4d import S4D
+from seqbench.models.cells.s5 import S5
+
+#: The width of models and of their inputs, which references have alike.
+H = 8
+
+
+def s5() -> Case:
+    from s5.s5_model import apply_ssm, discretize_zoh
+
+    cell = drawn(S5(H, H, state_width=5))
+
+    def reference(x: Tensor) -> Tensor:
+        eigenvalues = torch.complex(-torch.exp(cell.nu), cell.omega)
+        kept, B = discretize_zoh(eigenvalues, torch.complex(*cell.B), torch.exp(cell.log_step))
+        # The reference's D is a vector: that part of the output is ours.
+        none = x.new_zeros(H)
+        y = torch.stack([apply_ssm(kept, B, torch.complex(*cell.C), none, row)[0] for row in x])
+        v = nn.functional.gelu(y + x @ cell.D.t())
+        return v * torch.sigmoid(v @ cell.G.t())
+
+    return Case("s5-pytorch", "`apply_ssm`", cell, reference)
+
+
+def s4d() -> Case:
+    from s5.s5_model import apply_ssm, discretize_zoh
+
+    cell = drawn(S4D(H, H, state_width=3))
+
+    def reference(x: Tensor) -> Tensor:
+        eigenvalues = torch.complex(-torch.exp(cell.nu), cell.omega).flatten()
+        units = torch.block_diag(*[torch.ones(3, 1)] * H)  # the states of each unit see its input alone
+        kept, B = discretize_zoh(eigenvalues, units + 0j, torch.exp(cell.log_step).repeat_interleave(3))
+        C = torch.block_diag(*(2 * torch.complex(*cell.C)).split(1))
+        y = torch.stack([apply_ssm(kept, B, C, cell.D, row)[0] for row in x])
+        return nn.functional.glu(cell.mix(nn.functional.gelu(y)), dim=-1)
+
+    return Case("s5-pytorch", "`apply_ssm`", cell, reference)
+
+
+def mamba() -> Case:
+    from transformers import MambaConfig
+    from transformers.models.mamba.modeling_mamba import MambaMixer
+
+    cell = drawn(Mamba(H, H, state_width=5))
+    mixer = MambaMixer(MambaConfig(hidden_size=H, state_size=5, num_hidden_layers=1), 0).double()
+
+    def reference(x: Tensor) -> Tensor:
+        assert cell.convolution is not None
+        weights = {
+            "in_proj.weight": cell.U,
+            "conv1d.weight": cell.convolution.w.t()[:, None],
+            "conv1d.bias": cell.convolution.b,
+            "x_proj.weight": cell.X,
+            "dt_proj.weight": cell.W_step,
+            "dt_proj.bias": cell.b_step,
+            "A_log": cell.a,
+            "D": cell.D,
+            "out_proj.weight": cell.W,
+        }
+        return called(mixer, weights, x)
+
+    return Case("transformers", "`MambaMixer`", cell, reference)
+
+
+def mamba2() -> Case:
+    from transformers import Mamba2Config
+    from transformers.models.mamba2.modeling_mamba2 import Mamba2Mixer
+
+    cell = drawn(Mamba2(H, H, heads=4, state_width=5, chunk_size=8))
+    config = Mamba2Config(
+        hidden_size=H, num_heads=4, head_dim=4, expand=2, state_size=5, n_groups=1, chunk_size=16,
+        layer_norm_epsilon=EPSILON, num_hidden_layers=1,
+    )  # fmt: skip
+    mixer = Mamba2Mixer(config, 0).double()
+
+    def reference(x: Tensor) -> Tensor:
+        assert cell.convolution is not None
+        mixed, z, step = cell.U.split([26, 16, 4])
+        weights = {
+            "in_proj.weight": torch.cat([z, mixed, step]),
+            "conv1d.weight": cell.convolution.w.t()[:, None],
+            "conv1d.bias": cell.convolution.b,
+            "dt_bias": cell.b_step,
+            "A_log": cell.a,
+            "D": cell.D,
+            "norm.weight": cell.g,
+            "out_proj.weight": cell.W,
+        }
+        return called(mixer, weights, x)
+
+    return Case("transformers", "`Mamba2Mixer`", cell, reference)
+
+
+def gated_delta_net() -> Case:
+    from transformers import Qwen3NextConfig
+    from transformers.models.qwen3_next.modeling_qwen3_next import Qwen3NextGatedDeltaNet
+
+    cell = drawn(GatedDeltaNet(H, H, heads=2, chunk_size=8))
+    config = Qwen3NextConfig(
+        hidden_size=H, linear_num_value_heads=2, linear_num_key_heads=2, linear_key_head_dim=4,
+        linear_value_head_dim=4, linear_conv_kernel_dim=4, rms_norm_eps=EPSILON, num_hidden_layers=1,
+    )  # fmt: skip
+    layer = Qwen3NextGatedDeltaNet(config, 0).double()
+
+    def reference(x: Tensor) -> Tensor:
+        assert cell.convolution is not None
+        qkvz, step, beta = cell.U.split([4 * H, 2, 2])
+        weights = {
+            # The reference's rows are head by head.
+            "in_proj_qkvz.weight": qkvz.view(4, 2, 4, H).transpose(0, 1).reshape(4 * H, H),
+            "in_proj_ba.weight": torch.stack([beta, step], dim=1).flatten(0, 1),
+            "conv1d.weight": cell.convolution.w.t()[:, None],
+            "dt_bias": cell.b_step,
+            "A_log": cell.a,
+            "norm.weight": cell.g,
+            "out_proj.weight": cell.W,
+        }
+        return called(layer, weights, x)
+
+    return Case("transformers", "`Qwen3NextGatedDeltaNet`", cell, reference)
+
+
+def called(module: nn.Module, weights: dict[str, Tensor], x: Tensor) -> Tensor:
+    """Return the output of a module with other weights; all of its weights must be given."""
+    assert {*weights} == {name for name, _ in module.named_parameters()}
+    outputs: Tensor = functional_call(module.eval(), weights, (x,))
+    return outputs
+
+
+def around(cell: MatrixCell, recurrence: Callable[..., Tensor], x: Tensor) -> Tensor:
+    """Return what a cell makes of a recurrence (B, T, A, …) that is not its own."""
+    projected, convolved = cell.project(x.transpose(0, 1)), None
+    if cell.convolution is not None:
+        inputs = projected[..., : cell.convolution.w.shape[1]]
+        convolved = cell.convolution.scan(inputs, cell.convolution.initial_state(len(x)), None)[0]
+    given = cell.enter(projected, convolved)
+    output = recurrence(**{name: part.transpose(0, 1) for name, part in given.items()})
+    return (cell.leave(projected, given, output.transpose(0, 1)) @ cell.W.t()).transpose(0, 1)
+
+
+def gla() -> Case:
+    theirs = file_of("fla", "ops/gla/naive.py")
+    cell = drawn(GLA(H, H, heads=2, gate_rank=3, chunk_size=8))
+
+    def recurrence(q: Tensor, k: Tensor, v: Tensor, log_a: Tensor) -> Tensor:
+        return theirs.naive_recurrent_gla(q * 2**0.5, k, v, log_a)[0]  # it scales queries itself
+
+    return Case("fla-core", "`naive_recurrent_gla`", cell, lambda x: around(cell, recurrence, x))
+
+
+def delta_net() -> Case:
+    theirs = file_of("fla", "ops/delta_rule/naive.py")
+    cell = drawn(DeltaNet(H, H, heads=2, chunk_size=8))
+
+    def recurrence(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_a: Tensor) -> Tensor:
+        q, k, v, beta = (part.transpose(1, 2) for part in (q * 2, k, v, beta))
+        return theirs.delta_rule_recurrence(q, k, v, beta)[0].transpose(1, 2)
+
+    return Case("fla-core", "`delta_rule_recurrence`", cell, lambda x: around(cell, recurrence, x))
+
+
+def gated_delta_rule() -> Case:
+    theirs = file_of("fla", "ops/gated_delta_rule/naive.py")
+    cell = drawn(GatedDeltaNet(H, H, heads=2, chunk_size=8))
+
+    def recurrence(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_a: Tensor) -> Tensor:
+        return theirs.naive_recurrent_gated_delta_rule(q * 2, k, v, beta[..., 0], log_a[..., 0])[0]
+
+    part = "`naive_recurrent_gated_delta_rule`"
+    return Case("fla-core", part, cell, lambda x: around(cell, recurrence, x))
+
+
+#: By the name of a preset, the references of its cell.
+CASES: dict[str, tuple[Callable[[], Case], ...]] = {
+    "s5": (s5,),
+    "s4d": (s4d,),
+    "mamba": (mamba,),
+    "mamba2": (mamba2,),
+    "gla": (gla,),
+    "delta_net": (delta_net,),
+    "gated_delta_net": (gated_delta_net, gated_delta_rule),
+}

@@ -1,0 +1,155 @@
+"""DeltaNet, plain and gated: a matrix as state that is corrected, and not only added to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from seqbench.models.cells.matrix_state import (
+    Given,
+    MatrixCell,
+    ShortConvolution,
+    check_heads,
+    rms_norm,
+    unit_norm,
+)
+from seqbench.models.cells.state_space import TIME_STEP, draw_log_steps, inverse_softplus
+from seqbench.models.chunk import delta
+from seqbench.models.init import time_constants
+from seqbench.models.unfold import State
+
+
+class DeltaNet(MatrixCell):
+    """Linear attention whose state is corrected by the delta rule, in A heads of H/A numbers.
+
+        q′, k′, v′ = U x(t);   q″, k″, v = silu(conv(q′, k′, v′)(t))         H numbers each
+        q = q″/‖q″‖ /√(H/A),   k = k″/‖k″‖              for each head
+        β(t) = σ(Uᵝ x(t))                               for each head
+        S(t) = S(t−1) + β(t) k(t) (v(t) − S(t−1)ᵀ k(t))ᵀ
+        o(t) = S(t)ᵀ q(t)
+        h(t) = W (g ⊙ norm(o(t)))                       root mean square over each head
+
+    What S held under the key k is replaced by v to the share β. Nothing else is forgotten.
+
+    Parameters U (3H + A, F), which ends with Uᵝ; the convolution's w (K, 3H); g (H/A), W (H, H). The state is
+    the last K − 1 values of q′, k′, v′, and S (A, H/A, H/A).
+
+    Args:
+        input_size: F.
+        hidden_size: H.
+        heads: A, a divisor of H.
+        conv_width: K, steps of the convolution.
+        chunk_size: steps that are taken at once; None for 64, or a whole shorter sequence.
+
+    Raises:
+        ValueError: a size below 1, or heads that do not divide H; or, from `check_length`, a chunk that is
+            longer than the sequence.
+
+    Source: Yang, Wang, Zhang, Shen & Kim (2024), "Parallelizing linear transformers with the delta rule over
+    sequence length", sections 2.2, 3.2 and 3.4.
+    """
+
+    #: Numbers of the projected input for each head, beside those of the convolution, and for each unit.
+    extra: tuple[int, int] = (1, 0)
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        heads: int = 1,
+        conv_width: int = 4,
+        chunk_size: int | None = None,
+    ) -> None:
+        check_heads(heads, hidden_size=hidden_size)
+        super().__init__(
+            input_size,
+            hidden_size,
+            projected_size=(3 + self.extra[1]) * hidden_size + self.extra[0] * heads,
+            inner_size=hidden_size,
+            chunk_size=chunk_size,
+            convolution=ShortConvolution(3 * hidden_size, conv_width, bias=False),
+        )
+        self.heads = heads
+        self.g = nn.Parameter(torch.ones(hidden_size // heads))
+
+    def time_scales(self) -> str | None:
+        return "a state that is replaced key by key, and not forgotten"
+
+    def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
+        assert convolved is not None
+        q, k, v = nn.functional.silu(convolved).unflatten(-1, (3, self.heads, -1)).unbind(-3)
+        beta = torch.sigmoid(projected[..., -self.heads :])[..., None]
+        q, k = unit_norm(q) * (self.hidden_size // self.heads) ** -0.5, unit_norm(k)
+        return {"q": q, "k": k, "v": v, "beta": beta, "log_a": torch.zeros_like(beta)}
+
+    def recur(self, given: Given, memory: State) -> tuple[Tensor, State]:
+        q, k, v, beta, log_a = (given[name][..., None] for name in ("q", "k", "v", "beta", "log_a"))
+        S = torch.exp(log_a) * memory[0]
+        S = S + beta * k * (v - S.mT @ k).mT
+        return (S.mT @ q)[..., 0], (S,)
+
+    def recur_all(self, given: Given, memory: State, chunk: int) -> tuple[Tensor, State]:
+        outputs, S = delta(*(given[n] for n in ("q", "k", "v", "beta", "log_a")), memory[0], chunk)
+        return outputs, (S,)
+
+    def leave(self, projected: Tensor, given: Given, output: Tensor) -> Tensor:
+        return (self.g * rms_norm(output)).flatten(-2)
+
+    def initial_memory(self, batch_size: int) -> State:
+        size = self.hidden_size // self.heads
+        return (self.g.new_zeros(batch_size, self.heads, size, size),)
+
+
+class GatedDeltaNet(DeltaNet):
+    """DeltaNet with a forget gate for each head, and a gate on its output.
+
+        Δ(t) = softplus(bᐃ + Uᐃ x(t)),   α(t) = exp(−exp(a) Δ(t))            for each head
+        S(t) = α(t) S(t−1) + β(t) k(t) (v(t) − α(t) S(t−1)ᵀ k(t))ᵀ           (10)
+        h(t) = W (silu(z(t)) ⊙ g ⊙ norm(o(t))),  z(t) = Uᶻ x(t)
+
+    The rest is that of `DeltaNet`. Parameters U (4H + 2A, F), which ends with Uᶻ, Uᐃ, Uᵝ; the convolution's
+    w (K, 3H); a, bᐃ (A), g (H/A), W (H, H).
+
+    Args:
+        input_size: F.
+        hidden_size: H.
+        heads: A, a divisor of H.
+        conv_width: K, steps of the convolution.
+        chunk_size: steps that are taken at once; None for 64, or a whole shorter sequence.
+        time_step: the smallest and the largest Δ at the start. Head i of A keeps its state for 1/(iΔ) steps.
+
+    Raises:
+        ValueError: as for `DeltaNet`, or step sizes that are none.
+
+    Source: Yang, Kautz & Hatamizadeh (2025), "Gated delta networks: improving Mamba2 with delta rule",
+    sections 3.1 and 3.4.
+    """
+
+    extra = (2, 1)
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        heads: int = 1,
+        conv_width: int = 4,
+        chunk_size: int | None = None,
+        time_step: Sequence[float] = TIME_STEP,
+    ) -> None:
+        super().__init__(input_size, hidden_size, heads, conv_width, chunk_size)
+        self.a = nn.Parameter(torch.arange(1.0, heads + 1).log())
+        self.b_step = nn.Parameter(inverse_softplus(draw_log_steps(heads, time_step).exp()))
+
+    def time_scales(self) -> str | None:
+        return time_constants(torch.exp(-torch.exp(self.a) * nn.functional.softplus(self.b_step)))
+
+    def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
+        given = super().enter(projected, convolved)
+        step = nn.functional.softplus(projected[..., -2 * self.heads : -self.heads] + self.b_step)
+        return given | {"log_a": (-torch.exp(self.a) * step)[..., None]}
+
+    def leave(self, projected: Tensor, given: Given, output: Tensor) -> Tensor:
+        z = projected[..., 3 * self.hidden_size : 4 * self.hidden_size]
+        return nn.functional.silu(z) * super().leave(projected, given, output)

@@ -1,0 +1,201 @@
+"""What cells with a matrix as their state have in common: a short convolution, heads, steps and chunks."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seqbench.models.sizes import at_least_one
+from seqbench.models.unfold import Cell, State
+from seqbench.models.unfold.tokens import affine
+from seqbench.models.unfold.valid import like
+
+#: Added to a mean of squares, or a sum of them, before its root is taken.
+EPSILON = 1e-6
+#: The parameters of a recurrence at each step, by the letters of the docstrings.
+Given = dict[str, Tensor]
+
+
+class ShortConvolution(nn.Module):
+    """A causal convolution over the last K steps, each channel by itself; its state is the last K − 1 inputs.
+
+    y(t) = b + Σⱼ wⱼ ⊙ u(t − K + 1 + j),   j = 0, …, K − 1
+    """
+
+    def __init__(self, channels: int, width: int, bias: bool) -> None:
+        super().__init__()
+        if width < 2:
+            raise ValueError(f"conv_width={width} is no convolution over steps; give at least 2.")
+        at_least_one(conv_width=(width, "step"))
+        self.w = nn.Parameter((2 * torch.rand(width, channels) - 1) / math.sqrt(width))
+        self.b = nn.Parameter(torch.zeros(channels)) if bias else None
+
+    def initial_state(self, batch_size: int) -> Float[Tensor, "B K-1 C"]:
+        return self.w.new_zeros(batch_size, len(self.w) - 1, self.w.shape[1])
+
+    def step(self, u: Float[Tensor, "B C"], window: Tensor) -> tuple[Float[Tensor, "B C"], Tensor]:
+        seen = torch.cat([window, u[:, None]], dim=1)
+        return self._with_bias((seen * self.w).sum(1)), seen[:, 1:]
+
+    def scan(
+        self, u: Float[Tensor, "T B C"], window: Tensor, valid: Tensor | None
+    ) -> tuple[Float[Tensor, "T B C"], Tensor]:
+        """Go through all steps; `valid` (T, B, 1) is true for the first steps of a row."""
+        seen = torch.cat([window.transpose(0, 1), u])
+        y = sum(w * seen[j : j + len(u)] for j, w in enumerate(self.w))
+        if valid is None:
+            last = seen[len(u) :]
+        else:
+            at = torch.arange(len(self.w) - 1, device=u.device)[:, None] + valid[..., 0].sum(0)
+            last = seen.gather(0, at[..., None].expand(-1, -1, u.shape[-1]))
+        return self._with_bias(y), last.transpose(0, 1)
+
+    def _with_bias(self, y: Any) -> Tensor:
+        return y if self.b is None else y + self.b
+
+
+class MatrixCell(Cell):
+    """A cell whose state is a matrix for each head, with a recurrence that can be run in chunks.
+
+        x(t) ──U──▶ projected ──(convolution)──▶ q, k, v, gates ──▶ recurrence ──▶ norm, gate, Wᵒ ──▶ h(t)
+
+    A subclass says what the recurrence is given at a step (`enter`), goes one step (`recur`) or all
+    (`recur_all`), and makes the output (`leave`). The state is the window of the convolution, if any,
+    and the memory.
+
+    Args:
+        input_size: F.
+        hidden_size: H.
+        projected_size: rows of U.
+        inner_size: numbers that W reads.
+        chunk_size: steps of a chunk; None for `usual_chunk`, or the whole of a shorter sequence.
+        convolution: of the first of the projected numbers; None for none.
+
+    Raises:
+        ValueError: a chunk without a step; or, from `check_length`, one that is longer than the sequence.
+    """
+
+    has_scan: ClassVar[bool] = True
+    vectorizable = True
+    reads_tokens = True
+    #: Steps of a chunk where none are given.
+    usual_chunk: ClassVar[int] = 64
+    #: What leaves the state as it is, where that is not 0.
+    idle: ClassVar[dict[str, float]] = {}
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        projected_size: int,
+        inner_size: int,
+        chunk_size: int | None = None,
+        convolution: ShortConvolution | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        if chunk_size is not None:
+            at_least_one(chunk_size=(chunk_size, "step"))
+        self.chunk_size = chunk_size
+        self.U = nn.Parameter(draw(projected_size, input_size))
+        self.convolution = convolution
+        self.W = nn.Parameter(draw(hidden_size, inner_size))
+
+    @abstractmethod
+    def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
+        """Return what the recurrence is given at each step (*steps, …)."""
+
+    @abstractmethod
+    def recur(self, given: Given, memory: State) -> tuple[Tensor, State]:
+        """Go one step (B, …): return the output of the recurrence and the memory."""
+
+    @abstractmethod
+    def recur_all(self, given: Given, memory: State, chunk: int) -> tuple[Tensor, State]:
+        """Go all steps (T, B, …)."""
+
+    @abstractmethod
+    def leave(self, projected: Tensor, given: Given, output: Tensor) -> Float[Tensor, "*steps I"]:
+        """Return what W reads, from the output of the recurrence."""
+
+    @abstractmethod
+    def initial_memory(self, batch_size: int) -> State:
+        """Return the memory before the first step."""
+
+    def project(self, x: Float[Tensor, "*steps F"] | Int[Tensor, "*steps"]) -> Float[Tensor, "*steps G"]:
+        return affine(x, self.U)
+
+    def store_by_token(self) -> None:
+        self.U.data = self.U.data.t().contiguous().t()
+
+    def initial_state(self, batch_size: int) -> State:
+        window = () if self.convolution is None else (self.convolution.initial_state(batch_size),)
+        return *window, *self.initial_memory(batch_size)
+
+    def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
+        convolved, window = None, ()
+        if self.convolution is not None:
+            first, *state = state
+            convolved, first = self.convolution.step(projected[..., : self.convolution.w.shape[1]], first)
+            window = (first,)
+        given = self.enter(projected, convolved)
+        output, memory = self.recur(given, tuple(state))
+        return nn.functional.linear(self.leave(projected, given, output), self.W), (*window, *memory)
+
+    def scan(
+        self, projected: Float[Tensor, "T B G"], state: State, valid: Tensor | None
+    ) -> tuple[Tensor, State]:
+        convolved, window = None, ()
+        if self.convolution is not None:
+            first, *state = state
+            inputs = projected[..., : self.convolution.w.shape[1]]
+            convolved, first = self.convolution.scan(inputs, first, valid)
+            window = (first,)
+        given = self.enter(projected, convolved)
+        if valid is not None:  # after a row's last valid step its state does not change
+            given = {
+                name: torch.where(like(valid[..., 0], part), part, self.idle.get(name, 0.0))
+                for name, part in given.items()
+            }
+        chunk = min(self.chunk_size or self.usual_chunk, len(projected))
+        output, memory = self.recur_all(given, tuple(state), chunk)
+        outputs = nn.functional.linear(self.leave(projected, given, output), self.W)
+        if valid is not None:
+            outputs = torch.where(valid, outputs, torch.zeros_like(outputs))
+        return outputs, (*window, *memory)
+
+    def check_length(self, steps: int) -> None:
+        if self.chunk_size is not None and self.chunk_size > steps:
+            raise ValueError(
+                f"chunk_size={self.chunk_size} is longer than a sequence of {steps} steps; give at most "
+                "that, or null."
+            )
+
+
+def draw(rows: int, columns: int) -> Tensor:
+    """Draw a matrix from U(−1/√columns, 1/√columns)."""
+    return (2 * torch.rand(rows, columns) - 1) / math.sqrt(columns)
+
+
+def check_heads(heads: int, **widths: int) -> None:
+    """Raise a ValueError if heads do not divide a width."""
+    at_least_one(heads=(heads, "head"))
+    for name, width in widths.items():
+        if width % heads:
+            raise ValueError(
+                f"heads={heads} do not divide the {width} numbers of {name}; give heads that do, or another "
+                "hidden_size (a param_budget tries every width, and so wants heads=1)."
+            )
+
+
+def rms_norm(x: Tensor) -> Tensor:
+    """Return x over the root of the mean of its squares."""
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPSILON)
+
+
+def unit_norm(x: Tensor) -> Tensor:
+    """Return x over its length."""
+    return x * torch.rsqrt(x.square().sum(-1, keepdim=True) + EPSILON)

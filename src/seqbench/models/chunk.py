@@ -1,0 +1,109 @@
+"""Recurrences of matrices, run in chunks of steps.
+
+Within a chunk of C steps all outputs follow from products of matrices (C, C); from chunk to chunk goes the
+state alone. So T steps take T/C products of matrices, where step by step they take T updates of a state.
+
+Shapes: T steps, B rows, A heads; q, k (T, B, A, K), v (T, B, A, V), numbers for a head (T, B, A, 1), states
+(B, A, K, V). A step with k = 0, v = 0, β = 0, log α = 0 leaves the state as it is, and fills up the last
+chunk.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from seqbench.models.scan import linear_scan
+
+
+def decayed(
+    q: Tensor, k: Tensor, v: Tensor, log_a: Tensor, state: Float[Tensor, "B A K V"], size: int
+) -> tuple[Float[Tensor, "T B A V"], Float[Tensor, "B A K V"]]:
+    """Return the outputs and the last state of a linear recurrence of matrices.
+
+        S(t) = diag(α(t)) S(t−1) + k(t) v(t)ᵀ,   o(t) = S(t)ᵀ q(t)
+
+    Args:
+        q, k, v: of each step.
+        log_a: log α ≤ 0, one for each of the K rows of the state, or one for all (T, B, A, 1).
+        state: before the first step.
+        size: C.
+
+    Source: Yang, Wang, Shen, Panda & Kim (2024), "Gated linear attention transformers with hardware-efficient
+    training", equations 4 and 5; with one α for all rows Dao & Gu (2024), "Transformers are SSMs", section 6.
+    Exponents are differences of sums from a later to an earlier step, and so never above 0.
+    """
+    steps = len(q)
+    q, k, v, log_a = (_chunks(part, size) for part in (q, k, v, log_a))
+    total = log_a.cumsum(-2)
+    if total.shape[-1] == 1:
+        scores = (q @ k.mT) * decays(total[..., 0])
+    else:
+        scores = (q[..., :, None, :] * k[..., None, :, :] * decays(total.mT).movedim(-3, -1)).sum(-1)
+    end = total[..., -1:, :]
+    added = (k * torch.exp(end - total)).mT @ v
+    states = linear_scan(torch.exp(end).mT.expand_as(added), added, state)
+    before = torch.cat([state[None], states[:-1]])
+    return _steps(scores @ v + (q * torch.exp(total)) @ before, steps), states[-1]
+
+
+def delta(
+    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_a: Tensor, state: Float[Tensor, "B A K V"], size: int
+) -> tuple[Float[Tensor, "T B A V"], Float[Tensor, "B A K V"]]:
+    """Return the outputs and the last state of the gated delta rule.
+
+        S(t) = α(t) S(t−1) + β(t) k(t) (v(t) − α(t) S(t−1)ᵀ k(t))ᵀ,   o(t) = S(t)ᵀ q(t)
+
+    The values that are written, one for each step, depend on one another through a triangular matrix; solving
+    for them makes the product of the matrices I − β k kᵀ one of low rank (the WY representation).
+
+    Args:
+        q, k, v: of each step.
+        beta: β, one for each head.
+        log_a: log α ≤ 0, one for each head.
+        state: before the first step.
+        size: C.
+
+    Source: Yang, Kautz & Hatamizadeh (2025), "Gated delta networks", section 3.3; with α = 1 Yang, Wang,
+    Zhang, Shen & Kim (2024), "Parallelizing linear transformers with the delta rule", section 3.
+    """
+    steps = len(q)
+    q, k, v, beta, log_a = (_chunks(part, size) for part in (q, k, v, beta, log_a))
+    total = log_a.cumsum(-2)
+    weights, end = decays(total[..., 0]), total[..., -1:, :]
+    depends = (beta * (k @ k.mT) * weights).tril(-1)
+    wanted = torch.cat([beta * v, beta * torch.exp(total) * k], dim=-1)
+    solved = torch.linalg.solve_triangular(depends, wanted, upper=False, unitriangular=True)
+    u, w = solved.split([v.shape[-1], k.shape[-1]], dim=-1)
+    scores, seen = (q @ k.mT) * weights, q * torch.exp(total)
+    kept, written = torch.exp(end), (k * torch.exp(end - total)).mT
+    outputs = []
+    for n in range(len(q)):
+        new = u[n] - w[n] @ state
+        outputs.append(seen[n] @ state + scores[n] @ new)
+        state = kept[n] * state + written[n] @ new
+    return _steps(torch.stack(outputs), steps), state
+
+
+def decays(total: Float[Tensor, "... C"]) -> Float[Tensor, "... C C"]:
+    """Return exp(total(i) − total(j)) for j ≤ i, and zero elsewhere."""
+    return torch.exp(causal(total[..., :, None] - total[..., None, :]))
+
+
+def causal(scores: Float[Tensor, "... C C"]) -> Float[Tensor, "... C C"]:
+    """Return scores with −∞ where the second step comes after the first."""
+    later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+    return scores.masked_fill(later, -torch.inf)
+
+
+def _chunks(part: Float[Tensor, "T B A D"], size: int, fill: float = 0.0) -> Float[Tensor, "N B A C D"]:
+    """Cut steps into chunks; steps that change nothing fill the last."""
+    missing = -len(part) % size
+    padded = nn.functional.pad(part, (0, 0) * (part.ndim - 1) + (0, missing), value=fill)
+    return padded.unflatten(0, (-1, size)).movedim(1, 3)
+
+
+def _steps(part: Float[Tensor, "N B A C D"], steps: int) -> Float[Tensor, "T B A D"]:
+    """Put chunks one after another."""
+    return part.movedim(3, 1).flatten(0, 1)[:steps]

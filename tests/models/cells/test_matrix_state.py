@@ -1,0 +1,138 @@
+"""Cells with a matrix as state are their formulas, in chunks as step by step, and say what cannot be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from seqbench.errors import ConfigError
+from seqbench.models import unfold
+from seqbench.models.cells.delta_net import DeltaNet, GatedDeltaNet
+from seqbench.models.cells.gla import GLA
+from seqbench.models.cells.mamba import Mamba
+from seqbench.models.cells.mamba2 import Mamba2
+from seqbench.models.cells.matrix_state import MatrixCell
+from tests.models.cells.recurrences import convolved, decayed, delta, norm, sigmoid, silu, softplus, unit
+
+T, F = 11, 3
+CELLS = {
+    "mamba": lambda chunk: Mamba(F, 4, state_width=3),
+    "mamba2": lambda chunk: Mamba2(F, 4, heads=2, state_width=3, chunk_size=chunk),
+    "gla": lambda chunk: GLA(F, 4, heads=2, gate_rank=2, chunk_size=chunk),
+    "delta_net": lambda chunk: DeltaNet(F, 4, heads=2, chunk_size=chunk),
+    "gated_delta_net": lambda chunk: GatedDeltaNet(F, 4, heads=2, chunk_size=chunk),
+}
+every_cell = pytest.mark.parametrize("make", CELLS.values(), ids=CELLS)
+
+
+def drawn(cell: MatrixCell) -> MatrixCell:
+    """Give a cell weights that are all random, in float64."""
+    for parameter in cell.parameters():
+        nn.init.normal_(parameter, std=0.7)
+    return cell.double()
+
+
+def by_the_paper(cell: MatrixCell, x: np.ndarray) -> np.ndarray:
+    """The outputs (T, H) for one sequence (T, F)."""
+    p = {name: parameter.detach().numpy() for name, parameter in cell.named_parameters()}
+    projected = x @ p["U"].T
+    if isinstance(cell, Mamba):
+        u, z = np.split(projected, 2, axis=1)
+        v = silu(convolved(u, p["convolution.w"], p["convolution.b"]))
+        step, B, C = np.split(v @ p["X"].T, [1, 4], axis=1)
+        step = softplus(step @ p["W_step"].T + p["b_step"])
+        S, y = np.zeros((8, 3)), []
+        for t in range(len(x)):
+            S = np.exp(step[t][:, None] * -np.exp(p["a"])) * S + np.outer(step[t] * v[t], B[t])
+            y.append(S @ C[t] + p["D"] * v[t])
+        return (np.stack(y) * silu(z)) @ p["W"].T
+    if isinstance(cell, Mamba2):
+        mixed, z, step = np.split(projected, [14, 22], axis=1)
+        mixed = silu(convolved(mixed, p["convolution.w"], p["convolution.b"]))
+        u, B, C = np.split(mixed, [8, 11], axis=1)
+        step = softplus(step + p["b_step"])
+        y = []
+        for head in range(2):
+            v, d = u[:, 4 * head : 4 * head + 4], step[:, head : head + 1]
+            a = np.exp(-np.exp(p["a"][head]) * d) * np.ones((1, 3))
+            y.append(decayed(C, B, d * v, a) + p["D"][head] * v)
+        return (p["g"] * norm(np.concatenate(y, 1) * silu(z))) @ p["W"].T
+    if isinstance(cell, GLA):
+        q, k, v, r, c = np.split(projected, [2, 4, 8, 12], axis=1)
+        a = sigmoid(c @ p["W_gate"].T + p["b_gate"]) ** (1 / 16)
+        heads = [decayed(*(part[:, i : i + 1] for part in (q, k)), v[:, 2 * i : 2 * i + 2], a[:, i : i + 1])
+                 for i in range(2)]  # fmt: skip
+        return (silu(r) * np.concatenate([p["g"] * norm(o) for o in heads], 1)) @ p["W"].T
+    mixed = silu(convolved(projected[:, :12], p["convolution.w"]))
+    gated = isinstance(cell, GatedDeltaNet)
+    heads = []
+    for i in range(2):
+        q, k, v = (mixed[:, 4 * j + 2 * i : 4 * j + 2 * i + 2] for j in range(3))
+        beta = sigmoid(projected[:, -2 + i])
+        a = np.exp(-np.exp(p["a"][i]) * softplus(projected[:, -4 + i] + p["b_step"][i])) if gated else beta**0
+        heads.append(p["g"] * norm(delta(unit(q) / np.sqrt(2), unit(k), v, beta, a)))
+    outputs = np.concatenate(heads, 1)
+    return (silu(projected[:, 12:16]) * outputs if gated else outputs) @ p["W"].T
+
+
+@every_cell
+@pytest.mark.parametrize("chunk", [None, 4, 11])
+def test_it_is_the_formula_of_the_paper(make, chunk):
+    cell = drawn(make(chunk))
+    x = torch.randn(2, T, F).double()
+    expected = np.stack([by_the_paper(cell, row) for row in x.numpy()])
+    for engine in ("scan", "loop"):
+        np.testing.assert_allclose(
+            unfold(cell, x, engine=engine)[0].detach(), expected, rtol=1e-10, atol=1e-12
+        )
+
+
+@every_cell
+@pytest.mark.parametrize("chunk", [None, 4])
+def test_chunks_and_their_gradients_are_those_of_steps(make, chunk):
+    cell = drawn(make(chunk))
+    x, lengths = torch.randn(4, T, F).double(), torch.tensor([T, 1, 4, 0])
+    state = unfold(cell, torch.randn(4, 5, F).double())[1]
+    found = []
+    for engine in ("scan", "loop"):
+        h, end = unfold(cell, x, state, lengths=lengths, engine=engine)
+        loss = (h * torch.linspace(-1, 1, h.numel()).view_as(h)).sum() + sum((s**2).sum() for s in end)
+        found.append([h, *end, *torch.autograd.grad(loss, list(cell.parameters()), retain_graph=True)])
+    for scanned, stepped in zip(*found, strict=True):
+        torch.testing.assert_close(scanned, stepped, rtol=1e-10, atol=1e-10)
+    for before, after in zip(state, end, strict=True):
+        assert torch.equal(before[3], after[3])  # of a row without a step
+
+
+@every_cell
+def test_large_gates_overflow_nowhere(make):
+    """Decays from nothing to all within a chunk, in single precision."""
+    cell = make(None)
+    x = 100 * torch.randn(2, 64, F)
+    h, end = unfold(cell, x, engine="scan")
+    h.sum().backward()
+    grads = [parameter.grad for parameter in cell.parameters()]
+    assert all(part.isfinite().all() for part in (h, *end, *grads))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (
+            ("model=gla", "model.cell.heads=3"),
+            r"model.cell.heads=3 do not divide the 8 numbers of hidden_size",
+        ),
+        (("model=gla", "model.cell.heads=4", "model.cell.key_size=6"), "do not divide the 6 numbers of"),
+        (("model=mamba2", "model.cell.heads=3"), "heads=3 do not divide the 16 numbers of expansion times"),
+        (("model=delta_net", "model.cell.heads=0"), "heads=0 leaves no head"),
+        (("model=gated_delta_net", "model.cell.chunk_size=8"), "chunk_size=8 is longer than a sequence of 7"),
+        (("model=mamba2", "model.cell.chunk_size=0"), "chunk_size=0 leaves no step"),
+        (("model=mamba", "model.cell.conv_width=1"), "conv_width=1 is no convolution over steps"),
+        (("model=gla", "model.cell.tau=0"), "tau=0.0 divides the logarithm of a gate"),
+    ],
+)
+def test_what_cannot_be_is_refused(make_model, overrides, said):
+    with pytest.raises(ConfigError, match=said):
+        make_model(*overrides, "model.hidden_size=8", "task=adding", "task.length=7")
