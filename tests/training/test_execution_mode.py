@@ -96,7 +96,7 @@ def test_a_mode_is_named() -> None:
     assert str(ExecutionMode()) == "eager"
 
 
-def test_a_lookup_of_tokens_is_part_of_the_mode():
+def test_what_is_looked_up_and_what_is_computed_is_part_of_the_mode():
     large, small = ("task=mqar", "model=lstm"), ("task=mqar", "task.vocabulary=64", "model=lstm")
-    assert mode_of(*large, device="cuda").canonical == {"engine": "native", "lookup": True}
+    assert mode_of(*large, device="cuda").canonical == {"engine": "native", "lookup": True, "counted": True}
     assert mode_of(*small, device="cuda").canonical == {"engine": "native"}

@@ -31,4 +31,5 @@ class Dropout(NamedTuple):
 
     def scales(self, mask: Bool[Tensor, "B T D"], dtype: torch.dtype) -> tuple[Float[Tensor, "B T H"], ...]:
         """Return what each of the tensors is multiplied by."""
-        return (mask.to(dtype) / (1 - self.rate)).split(self.sizes, dim=-1)
+        scales: tuple[Tensor, ...] = torch.split(mask.to(dtype) / (1 - self.rate), list(self.sizes), dim=-1)
+        return scales

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from seqbench.models.body import Stack
@@ -116,31 +115,26 @@ class OutputFeedback(nn.Module):
     def open_loop(
         self,
         network: nn.Module,
-        x: Float[Tensor, "B T F"] | Int[Tensor, "B T"],
+        x: Float[Tensor, "B T F"],
         lengths: Tensor | None,
         state: Any,
         targets: Tensor | None,
         last: bool,
-        scales: Sequence[Tensor] = (),
-    ) -> tuple[Tensor, Any]:
+    ) -> tuple[Tensor, Carried]:
         """Run a model if no step waits for the output of another: only true outputs are fed.
 
         Args:
             network: the model: it has a `body` and a `readout`.
-            x: the inputs of the task; tokens only where no output is ever fed.
+            x: the inputs of the task.
             lengths: valid steps of each row; None if all are.
             state: to continue from; None to begin.
             targets: the true outputs; None feeds zeros.
             last: return only the last valid output.
-            scales: see `Stack.forward`; only where no output is ever fed.
 
         Returns:
-            The outputs; and the state: `Carried`, or those of the layers if no output is ever fed.
+            The outputs; and the state.
         """
         body, readout = cast(Stack, network.body), cast(Any, network.readout)
-        if not (self.beside or self.in_place):
-            h, states = body(x, lengths, state, last, scales)
-            return readout(h), states
         before = self._start(x) if state is None else state
         given, truth = self.with_truth(x, targets, lengths, before.truth)
         h, states = body(given, lengths, before.states, last)

@@ -40,6 +40,10 @@ class Model(nn.Module):
     #: Whether the first layer looks its tokens up, and does not multiply with one-hot vectors.
     looks_up: bool = False
 
+    #: The most steps of a sequence that count, where outputs are computed at these alone: `forward` takes
+    #: the extra `steps`. None: at all.
+    counted: int | None = None
+
     @property
     def state_size(self) -> int | None:
         """Numbers carried from step to step for one sequence; None if that has no meaning."""

@@ -9,6 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+#: Outputs from which on those that no loss reads are not computed. Fewer cost little; so their rounding stays
+#: what it was.
+COUNTED_FROM = 256
+
 
 class LinearReadout(nn.Linear):
     """The linear readout o = c + V h, [7]; V is `weight`, c is `bias`."""

@@ -15,7 +15,7 @@ from seqbench.models.dropout import Dropout
 from seqbench.models.feedback import Fed, OutputFeedback
 from seqbench.models.model import Model, cell_classes
 from seqbench.models.observations import Observation
-from seqbench.models.readouts import LinearReadout, SolvedReadout
+from seqbench.models.readouts import COUNTED_FROM, LinearReadout, SolvedReadout
 from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import Cell, Engine, StateOf, unfold
 from seqbench.models.unfold.tokens import LOOKUP_FROM
@@ -50,6 +50,8 @@ class SequenceModel(Model):
         feedback: the output of a step is an input of the next, in training the true one (Figs. 10.4, 10.6).
         embedding_size: numbers of a token's embedding; None for one-hot tokens.
         dropout: the share that training sets to zero.
+        counted: the most steps of a sequence that count; None for any. Of `COUNTED_FROM` outputs or more
+            those of other steps are not computed, where the batch says which steps these are.
 
     Raises:
         ValueError: a size below 1, an engine that the cell does not have, a bidirectional body in a closed
@@ -78,6 +80,7 @@ class SequenceModel(Model):
         checkpoint_steps: int | None = None,
         embedding_size: int | None = None,
         dropout: float = 0.0,
+        counted: int | None = None,
         block: Callable[[int, int], PreNorm] | None = None,
     ) -> None:
         super().__init__()
@@ -108,6 +111,8 @@ class SequenceModel(Model):
         self.per_step = per_step
         self.classes = classes
         self.feeds_back = feedback and per_step  # one target per sequence is no output of a step
+        if output_size >= COUNTED_FROM and per_step and not (feedback or predicts):
+            self.counted = counted
         self.vectorizable = self.body.vectorizable
         self.carries_state = not bidirectional
         first = self.body.first
@@ -196,6 +201,7 @@ class SequenceModel(Model):
         targets: Tensor | None = None,
         teacher_mask: Bool[Tensor, "B T"] | None = None,
         dropout_mask: Bool[Tensor, "B T D"] | None = None,
+        steps: Int[Tensor, "B K"] | None = None,
     ) -> tuple[Float[Tensor, "B *T O"], Any]:
         """Run over a batch of sequences.
 
@@ -208,12 +214,14 @@ class SequenceModel(Model):
                 as feedback, and if the model `predicts`, as the input. None: the truth everywhere.
 
             dropout_mask: what is kept, see `Dropout`; None keeps all.
+            steps: those at which outputs are wanted, of a model that is not fed any; None for all.
 
             Targets and teacher mask have an effect only on a model that is fed an output of each step.
 
         Returns:
-            Outputs (B, T, O), or (B, O) if there is one per sequence; and the state: that of each layer. A
-            model that is fed outputs has `Carried` for its state: these and what it is fed next.
+            Outputs (B, T, O), (B, K, O) at the wanted steps, or (B, O) if there is one per sequence; and the
+            state: that of each layer. A model that is fed outputs has `Carried` for its state: these and what
+            it is fed next.
 
         Raises:
             ValueError: a state is given to a bidirectional model.
@@ -221,18 +229,35 @@ class SequenceModel(Model):
         if self.body.bidirectional and state is not None:
             raise ValueError("A bidirectional model has no state to continue from.")
         x, last = self.enter(inputs), not self.per_step
+        if not (self.feedback.beside or self.feedback.in_place):
+            return self._without_feedback(x, lengths, state, last, dropout_mask, steps)
         if not self.feeds_back:
             targets = None
         if not (self.feeds_back or self.feedback.in_place):
             teacher_mask = None
         if teacher_mask is not None or (self.feedback.beside and targets is None):
             return self.feedback.closed_loop(self, x, lengths, state, targets, teacher_mask, last)
+        return self.feedback.open_loop(self, x, lengths, state, targets, last)
+
+    def _without_feedback(
+        self,
+        x: Tensor,
+        lengths: Tensor | None,
+        state: Any,
+        last: bool,
+        dropout_mask: Tensor | None,
+        steps: Tensor | None,
+    ) -> tuple[Tensor, Any]:
+        """Return what `forward` does where no output is ever fed; arguments are those of it and the body."""
         scales: tuple[Tensor, ...] = ()
         if self.dropout_masks is not None and dropout_mask is not None:
             scales = self.dropout_masks.scales(dropout_mask, next(self.parameters()).dtype)
             if self.embedding is not None:
                 x, scales = x * scales[0], scales[1:]
-        return self.feedback.open_loop(self, x, lengths, state, targets, last, scales)
+        h, states = self.body(x, lengths, state, last, scales)
+        if steps is not None:
+            h = torch.take_along_dim(h, steps[..., None], 1)
+        return self.readout(h), states
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "B T F"]:
         """Return the inputs as vectors: tokens one-hot, or as their embeddings."""

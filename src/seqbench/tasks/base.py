@@ -65,6 +65,9 @@ class Task(ABC):
     #: the next input. Above 0 only where the target of a step is the input of the next one.
     horizon: int = 0
 
+    #: The most steps of a sequence whose targets count, where these are few; None where they are many.
+    counted: int | None = None
+
     @property
     def steps(self) -> int:
         """Steps of the longest training sequence: `length`, unless that counts something else."""
@@ -213,7 +216,14 @@ class Task(ABC):
 
     def model_arguments(self) -> dict[str, Any]:
         """Return the arguments that a model's constructor may ask for, by name."""
-        return self.inputs.arguments() | self.targets.arguments() | {"predicts": self.horizon > 0}
+        return (
+            self.inputs.arguments()
+            | self.targets.arguments()
+            | {
+                "predicts": self.horizon > 0,
+                "counted": self.counted,
+            }
+        )
 
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         """Return the measures of each target; subclasses add their own."""

@@ -14,6 +14,8 @@ from torch import Tensor
 TEACHER_MASK = "teacher_mask"
 #: The extra that training adds for a model with dropout: (B, T, D), true for what is kept.
 DROPOUT_MASK = "dropout_mask"
+#: The extra of a batch whose targets are of some steps alone: (B, K), which these are.
+STEPS = "steps"
 
 
 class Batch(NamedTuple):
@@ -67,6 +69,20 @@ class Batch(NamedTuple):
     def split(self, size: int) -> list[Batch]:
         """Return the batch in parts of `size` rows; the last may be smaller."""
         return [self.rows(i, i + size) for i in range(0, len(self.inputs), size)]
+
+    def at_counted(self, most: int) -> Batch:
+        """Return the targets of the first `most` steps that count in each row, and the extra `steps`, these.
+
+        A row of fewer has others beside them, which do not count: shapes do not depend on the data.
+        """
+        assert self.mask is not None
+        steps = (~self.mask).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
+        places = steps if self.targets.ndim == 2 else steps[..., None]
+        return self._replace(
+            targets=torch.take_along_dim(self.targets, places, 1),
+            mask=self.mask.gather(1, steps),
+            extras=self.extras | {STEPS: steps},
+        )
 
     def time_slice(self, start: int, stop: int, per_step: bool, dim: int = 1) -> Batch:
         """Return steps `start` to `stop`. Of the extras those that training adds are cut.

@@ -31,6 +31,7 @@ class ExecutionMode(NamedTuple):
     threads: of one process.
     devices: processes that share each batch, one for each device.
     lookup: whether tokens are looked up, and not multiplied with as one-hot vectors.
+    counted: whether outputs are computed at the steps alone that count.
     """
 
     engine: str | None = None
@@ -38,6 +39,7 @@ class ExecutionMode(NamedTuple):
     threads: int = 1
     devices: int = 1
     lookup: bool = False
+    counted: bool = False
 
     @property
     def canonical(self) -> dict[str, Any]:
@@ -49,6 +51,7 @@ class ExecutionMode(NamedTuple):
             "seeds vectorized" if self.vectorized else "",
             f"engine {self.engine}" if self.engine else "",
             "tokens looked up" if self.lookup else "",
+            "outputs at counted steps" if self.counted else "",
             f"{self.threads} threads" if self.threads > 1 else "",
             f"{self.devices} devices" if self.devices > 1 else "",
         ]
@@ -118,6 +121,7 @@ def execution_mode(
         threads=settings.num_threads or torch.get_num_threads(),
         devices=processes,
         lookup=model.looks_up,
+        counted=model.counted is not None,
     )
 
 

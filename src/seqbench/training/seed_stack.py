@@ -47,6 +47,7 @@ class OneModel:
         self, function: Function, batch: Batch, state: Any = None, *more: Tensor, shared: bool = False
     ) -> Any:
         """Return `function(outputs, state, batch, *more)` of the model's outputs and its state after them."""
+        batch = _counted(self.model, batch)
         return function(*run(self.model, batch, state), batch, *more)
 
 
@@ -110,6 +111,7 @@ class SeedStack:
             def call(**arguments: Any) -> Any:
                 return functional_call(self.models[0], mine, (), arguments)
 
+            batch = _counted(self.models[0], batch)
             return function(*run(self.models[0], batch, state, call), batch, *more)
 
         every = (0, self._buffer_dims, dims, None if state is None else 0, *[0] * len(more))
@@ -121,6 +123,12 @@ def stack_batches(batches: Sequence[Batch]) -> Batch:
     filled = [*batches, *[batches[-1]] * (WIDTH - len(batches))]
     stacked: Batch = tree_map(lambda *parts: None if parts[0] is None else torch.stack(parts), *filled)
     return stacked
+
+
+def _counted(model: nn.Module, batch: Batch) -> Batch:
+    """Return a batch with the steps alone that count, where the model computes outputs at these alone."""
+    most = getattr(model, "counted", None)
+    return batch if most is None or batch.mask is None else batch.at_counted(most)
 
 
 @cache

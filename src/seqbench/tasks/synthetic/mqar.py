@@ -42,8 +42,7 @@ class MQAR(SyntheticTask):
         pairs: pairs of a key and a value. Each takes two steps, and two more for its query.
         eval_lengths: lengths to test at, all with as many pairs: the span grows and the memory load does not.
         eval_size: sequences to evaluate on.
-        vocabulary: the number of tokens. Models read and output one of them at every step, so that a large
-            vocabulary is expensive.
+        vocabulary: the number of tokens. Models read one of them at every step, and output one at each query.
         power: the exponent a of the gaps, in (0, 1]; at 1 all gaps are equally likely.
         variant: see above.
     """
@@ -78,7 +77,7 @@ class MQAR(SyntheticTask):
                 f"give at least {2 * pairs + 2}."
             )
         self.variant = variant
-        self.pairs = pairs
+        self.pairs = self.counted = pairs
         self.vocabulary = vocabulary
         self.power = power
         self.inputs = Tokens(vocabulary)

@@ -362,7 +362,7 @@ def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
 def _padded(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray, longest: int) -> Tensor:
     """Return stretches of an array (N, …) side by side, (P, T, …), with zeros after the shorter ones."""
     found = np.zeros((len(starts), longest, *flat.shape[1:]), dtype=flat.dtype)
-    # Of each step that there is, its row and its place in that: a grid of all would be larger than the result.
+    # The row of each step that there is, and its place there: a grid of all would be larger than the result.
     rows = np.repeat(np.arange(len(starts)), lengths)
     steps = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     found[rows, steps] = flat[starts[rows] + steps]
