@@ -174,7 +174,7 @@ class SequenceModel(Model):
         dilated = [f"states of {delays} steps before, layer by layer"] if self.body.dilations[-1] > 1 else []
         reaches = [cell.reach for cell in self.body.cells]
         field = 1 + sum(d * (r or 0) for d, r in zip(self.body.dilations, reaches, strict=True))
-        bounded = None not in reaches and not self.feedback.beside
+        bounded = not (None in reaches or self.feedback.beside or self.body.bidirectional)
         seen = [f"a receptive field of {field} steps"] if bounded else []
         return [*dilated, *seen, *super().time_scales()]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from pytorch_tcn import TCN
-from torch.func import functional_call
+from torch.func import functional_call, stack_module_state, vmap
+from torch.utils._pytree import tree_map
 
 from seqbench.errors import ConfigError
+from seqbench.models import unfold
 from seqbench.models.body import Stack
 from seqbench.models.cells.tcn import TCNBlock
 from seqbench.models.sequence import SequenceModel
@@ -63,6 +65,31 @@ def test_its_receptive_field_is_what_an_output_depends_on():
         x = torch.randn(8, 60, 3, dtype=torch.float64, requires_grad=True)
         seen += torch.autograd.grad(model(x)[0][:, -1].square().sum(), x)[0].abs().sum((0, 2))
     assert seen[-field:].all() and not seen[:-field].any()
+
+
+def test_a_scan_under_vmap_is_each_alone():
+    blocks = [TCNBlock(3, 4, 3).double() for _ in range(2)]
+    x, lengths = torch.randn(2, 5, 9, 3).double(), torch.tensor([9, 0, 1, 4, 8])
+    parameters, _ = stack_module_state(blocks)
+
+    def run(weights, x):
+        return functional_call(
+            Unfolding(blocks[0]), {f"cell.{k}": w for k, w in weights.items()}, (x, lengths)
+        )
+
+    found = vmap(run)(parameters, x)
+    for i, block in enumerate(blocks):
+        expected = unfold(block, x[i], lengths=lengths, engine="loop")
+        torch.testing.assert_close(tree_map(lambda part, i=i: part[i], found), expected, rtol=0, atol=1e-12)
+
+
+class Unfolding(torch.nn.Module):
+    def __init__(self, cell):
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x, lengths):
+        return unfold(self.cell, x, lengths=lengths, engine="scan")
 
 
 def test_weights_start_as_those_of_a_convolution():

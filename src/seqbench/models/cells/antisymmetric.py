@@ -23,8 +23,8 @@ class AntisymmetricRNN(MadeMatrixCell):
                            ▲
           x(t) ─────U──────┘
 
-    The eigenvalues of W − Wᵀ are imaginary, so that the undamped equation neither forgets nor explodes. Steps
-    of size ε make it grow a little; the diffusion γ holds against that. Gate and candidate share A.
+    The eigenvalues of W − Wᵀ are imaginary, so that the equation without γ neither forgets nor explodes.
+    Steps of size ε make it grow a little; the diffusion γ holds against that. Gate and candidate share A.
 
     Parameters U (H, F), W (H, H), b (H); with `gated` U and b stack z, candidate. Of W the diagonal and what
     is below it are not used. The state is h.
@@ -32,8 +32,7 @@ class AntisymmetricRNN(MadeMatrixCell):
     Args:
         input_size: F.
         hidden_size: H.
-        epsilon: ε, the size of a step. Without input a state moves by at most ε, so that 1/ε steps are the
-            fastest that it can turn around in.
+        epsilon: ε, the size of a step: no unit moves by more at once.
         gamma: γ.
         gated: whether there is z.
 

@@ -21,7 +21,7 @@ class CoRNN(AffineCell):
                                ▲                    ▲
           b + U x + W y + Z z ──tanh, − γ y − ε z   y(t−1)
 
-    Whatever the input, states stay bounded, and gradients neither vanish nor explode in Δt.
+    The paper bounds states and their gradients, where Δt is small.
 
     Parameters U (H, F), W (H, H), Z (H, H), b (H). The state is y and z.
 
@@ -37,7 +37,7 @@ class CoRNN(AffineCell):
 
     Source: Rusch & Mishra (2021), "Coupled oscillatory recurrent neural network (coRNN): an accurate and
     (gradient) stable architecture for learning long time dependencies", section 2. Of the two forms of (3) it
-    is the explicit one, which the authors' code has. Defaults are near those of the paper for images by
+    is the explicit one, which the authors' code has. Defaults are near those of that code for images by
     pixels.
     """
 
@@ -71,7 +71,8 @@ class CoRNN(AffineCell):
         """Return what is kept at a step of the two modes of one oscillator without weights."""
         dt, damped = self.dt, 1 - self.dt * self.epsilon
         one = [[1 - dt * dt * self.gamma, dt * damped], [-dt * self.gamma, damped]]
-        return torch.linalg.eigvals(torch.tensor(one, dtype=torch.float64, device="cpu")).abs()
+        kept: Tensor = torch.linalg.eigvals(torch.tensor(one, dtype=torch.float64, device="cpu")).abs()
+        return kept
 
     def time_scales(self) -> str | None:
         return time_constants(self._kept().clamp(max=1))

@@ -19,11 +19,9 @@ class LEM(AffineCell):
         z(t)  = (1 − τ¹(t)) ⊙ z(t−1) + τ¹(t) ⊙ tanh(bᶻ + Uᶻ x(t) + Wᶻ y(t−1))
         y(t)  = (1 − τ²(t)) ⊙ y(t−1) + τ²(t) ⊙ tanh(bʸ + Uʸ x(t) + Wʸ z(t))
 
-          z(t−1) ──(⊙ 1−τ¹)──▶(+)──▶ z(t) ──Wʸ──▶(+)──tanh──(⊙ τ²)──▶(+)──▶ y(t) ──▶ output
-                               ▲                  ▲                   ▲
-          x(t) ──Uᶻ──▶(+)──tanh──(⊙ τ¹)           Uʸ x(t)             (⊙ 1−τ²)
-                       ▲                                              ▲
-          y(t−1) ──Wᶻ──┘                                     y(t−1) ──┘
+          y(t−1) ──Wᶻ──▶(+)──tanh──(⊙ τ¹)──▶(+)──▶ z(t) ──Wʸ──▶(+)──tanh──(⊙ τ²)──▶(+)──▶ y(t) ──▶ output
+                         ▲                   ▲                  ▲                   ▲
+                      Uᶻ x(t)     (1 − τ¹) ⊙ z(t−1)          Uʸ x(t)     (1 − τ²) ⊙ y(t−1)
 
     With Δt = 1 it is much like an LSTM whose gates are coupled.
 

@@ -79,9 +79,11 @@ class OrthogonalRNN(MadeMatrixCell):
         upper = torch.triu(self.A, 1)
         skew = upper - upper.t()
         if self.parametrisation == "exponential":
-            return torch.linalg.matrix_exp(skew)
-        one = torch.eye(len(skew), dtype=skew.dtype, device=skew.device)
-        return torch.linalg.solve(one + skew, one - skew)
+            W: Tensor = torch.linalg.matrix_exp(skew)
+        else:
+            one = torch.eye(len(skew), dtype=skew.dtype, device=skew.device)
+            W = torch.linalg.solve(one + skew, one - skew)
+        return W
 
     def step_with(
         self, matrix: Tensor, projected: Tensor, state: State

@@ -134,7 +134,10 @@ class TCNBlock(Cell):
         if valid is not None:
             added = torch.where(valid, added, torch.zeros_like(added))
         steps, more = len(added), self.kernel_size - 1
-        parts = [known.unflatten(1, (more, -1)).transpose(0, 1), *added.split(self.hidden_size, dim=-1)]
+        parts = [
+            known.unflatten(1, (more, -1)).transpose(0, 1),
+            *torch.split(added, self.hidden_size, dim=-1),
+        ]
         places = [(0, steps), *((k, more - k) for k in range(self.kernel_size))]
         sums = torch.stack(
             [nn.functional.pad(part, (0, 0, 0, 0, *place)) for part, place in zip(parts, places, strict=True)]

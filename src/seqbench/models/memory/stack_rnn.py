@@ -60,7 +60,12 @@ class StackRNN(Cell):
         word_size: int = 8,
     ) -> None:
         super().__init__(input_size, hidden_size)
-        at_least_one(stacks=(stacks, "stack"), word_size=(word_size, "number in a cell"))
+        at_least_one(
+            stacks=(stacks, "stack"),
+            stack_size=(stack_size, "cell"),
+            word_size=(word_size, "number in a cell"),
+        )
+        not_too_many(stacks=stacks)
         if stack_size < 2:
             raise ValueError(f"stack_size={stack_size} leaves nothing to pop to; give at least 2.")
         self._build(controller, stacks, stack_size, word_size)
@@ -69,7 +74,6 @@ class StackRNN(Cell):
         self, controller: Callable[[int, int], Cell], memories: int, memory_size: int, word_size: int
     ) -> None:
         """Make the parts: a controller, and the map from its output to actions and values."""
-        not_too_many(memories=memories)
         self.memories = memories
         self.memory_size = memory_size
         self.word_size = word_size
@@ -94,16 +98,16 @@ class StackRNN(Cell):
         read = [memory[:, : self.word_size].to(projected.dtype) for memory in memories]
         x = self.controller.project(torch.cat([projected, *read], dim=1))
         h, controller = self.controller.step(x, before)
-        heads = torch.addmm(self.c, h, self.V.t()).split(self.actions + self.word_size, dim=1)
+        heads = torch.split(torch.addmm(self.c, h, self.V.t()), self.actions + self.word_size, dim=1)
         new = [self._acted(memory, head) for memory, head in zip(memories, heads, strict=True)]
         return h, (controller, *new)
 
     def _acted(self, memory: Float[Tensor, "B N"], head: Tensor) -> Float[Tensor, "B N"]:
         """Return a memory after a step, from what V h says about it."""
         actions, value = torch.split(head, [self.actions, self.word_size], dim=1)
-        weights = torch.softmax(actions, dim=1).split(1, dim=1)
+        weights = torch.split(torch.softmax(actions, dim=1), 1, dim=1)
         moved = self.moved(memory, value.to(memory.dtype))
-        acted = weights[0] * moved[0]
+        acted: Tensor = weights[0] * moved[0]
         for weight, after in zip(weights[1:], moved[1:], strict=True):
             acted = acted + weight * after
         return acted

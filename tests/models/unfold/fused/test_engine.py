@@ -14,19 +14,29 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.models import Cell, unfold
+from seqbench.models.cells.antisymmetric import AntisymmetricRNN
 from seqbench.models.cells.clockwork import ClockworkRNN
+from seqbench.models.cells.cornn import CoRNN
 from seqbench.models.cells.deep_transition import DeepTransitionRNN
 from seqbench.models.cells.echo_state import EchoState
 from seqbench.models.cells.gru import GRU
+from seqbench.models.cells.indrnn import IndRNN
 from seqbench.models.cells.leaky import LeakyRNN
+from seqbench.models.cells.lem import LEM
 from seqbench.models.cells.lstm import LSTM
 from seqbench.models.cells.lstm_variants import LSTMVariant
 from seqbench.models.cells.mgu import MGU
 from seqbench.models.cells.min_gru import MinGRU
+from seqbench.models.cells.min_lstm import MinLSTM
 from seqbench.models.cells.mut1 import MUT1
+from seqbench.models.cells.orthogonal import OrthogonalRNN
 from seqbench.models.cells.rnn import RNN
 from seqbench.models.cells.skip import SkipRNN
+from seqbench.models.cells.tcn import TCNBlock
+from seqbench.models.cells.unicornn import UnICORNN
 from seqbench.models.feedback import Feedback
+from seqbench.models.memory.stack_rnn import StackRNN
+from seqbench.models.memory.tape_rnn import TapeRNN
 from seqbench.models.sequence import SequenceModel
 from seqbench.models.unfold import chosen_engine
 from seqbench.models.unfold.fused import NotCoveredError, engine, function
@@ -55,6 +65,17 @@ CELLS = {
     "deep": lambda f, h: DeepTransitionRNN(f, h, depth=3, skip=True),
     "min_gru": MinGRU,
     "echo": lambda f, h: EchoState(f, h, alpha=0.3),
+    "indrnn": IndRNN,
+    "antisymmetric": lambda f, h: AntisymmetricRNN(f, h, gated=True),
+    "lem": LEM,
+    "cornn": CoRNN,
+    "unicornn": UnICORNN,
+    "orthogonal": OrthogonalRNN,
+    "orthogonal, exponential": lambda f, h: OrthogonalRNN(f, h, parametrisation="exponential"),
+    "min_lstm": MinLSTM,
+    "tcn": lambda f, h: TCNBlock(f, h, kernel_size=3),
+    "stack": lambda f, h: StackRNN(f, h, stacks=2, stack_size=3, word_size=2),
+    "tape": lambda f, h: TapeRNN(f, h, tape_size=5, word_size=2, jump=2),
 }
 RAGGED = [3, 7, 0, 1, 5]
 
