@@ -45,6 +45,7 @@ class SequenceModel(Model):
         readout: makes the readout: `readout(body.output_size, output_size)`.
         feedback: the output of a step is an input of the next, in training the true one (Figs. 10.4, 10.6).
         embedding_size: numbers of a token's embedding; None for one-hot tokens.
+        steps: of the longest training sequence, for cells that keep their past; None where it is not known.
 
     Raises:
         ValueError: a size below 1, an engine that the cell does not have, a bidirectional body in a closed
@@ -73,6 +74,7 @@ class SequenceModel(Model):
         checkpoint_steps: int | None = None,
         embedding_size: int | None = None,
         block: Callable[[int, int], PreNorm] | None = None,
+        steps: int | None = None,
     ) -> None:
         super().__init__()
         if embedding_size is not None:
@@ -94,6 +96,9 @@ class SequenceModel(Model):
         width = (embedding_size or input_size) + output_size * feedback
         layers = hidden_size, num_layers, bidirectional, dilation, engine, checkpoint_steps
         self.body = Stack(cell, width, *layers, block)
+        for part in self.body.modules() if steps is not None else ():
+            if isinstance(part, Cell):
+                part.expect(steps)
         self.readout = readout(self.body.output_size, output_size)
         self.feedback = OutputFeedback(
             output_size, beside=feedback, in_place=predicts, classes=classes, tokens=tokens

@@ -213,7 +213,14 @@ class Task(ABC):
 
     def model_arguments(self) -> dict[str, Any]:
         """Return the arguments that a model's constructor may ask for, by name."""
-        return self.inputs.arguments() | self.targets.arguments() | {"predicts": self.horizon > 0}
+        return (
+            self.inputs.arguments()
+            | self.targets.arguments()
+            | {
+                "predicts": self.horizon > 0,
+                "steps": self.steps,
+            }
+        )
 
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         """Return the measures of each target; subclasses add their own."""
