@@ -13,9 +13,13 @@ from seqbench.models.cells.delta_net import DeltaNet, GatedDeltaNet
 from seqbench.models.cells.gla import GLA
 from seqbench.models.cells.mamba import Mamba
 from seqbench.models.cells.mamba2 import Mamba2
-from seqbench.models.cells.matrix_state import EPSILON, MatrixCell
+from seqbench.models.cells.matrix_state import MatrixCell
+from seqbench.models.cells.mlstm import MLSTM
 from seqbench.models.cells.s4d import S4D
 from seqbench.models.cells.s5 import S5
+from seqbench.models.cells.slstm import SLSTM
+from seqbench.models.cells.transformer import CausalAttention
+from seqbench.models.chunk import EPSILON
 
 #: The width of models and of their inputs, which references have alike.
 H = 8
@@ -187,6 +191,64 @@ def gated_delta_rule() -> Case:
     return Case("fla-core", part, cell, lambda x: around(cell, recurrence, x))
 
 
+def xlstm() -> Case:
+    from xlstm.blocks.mlstm.backends import recurrent_step_stabilized_simple
+
+    cell = drawn(MLSTM(H, H, heads=2, chunk_size=8))
+
+    def recurrence(q: Tensor, k: Tensor, v: Tensor, i: Tensor, log_f: Tensor) -> Tensor:
+        f = log_f - torch.log(-torch.expm1(log_f))  # before the sigmoid
+        inputs = [part.transpose(1, 2).split(1, dim=2) for part in (q, k * 2, v, i, f)]
+        size = H // 2
+        memory = [q.new_zeros(len(q), 2, *shape) for shape in ((size, size), (size, 1), (1, 1))]
+        outputs = []
+        for step in zip(*inputs, strict=True):
+            h, memory = recurrent_step_stabilized_simple(*memory, *(part.clone() for part in step))
+            outputs.append(h)
+        return torch.cat(outputs, dim=2).transpose(1, 2)
+
+    part = "`recurrent_step_stabilized_simple`"
+    return Case("xlstm", part, cell, lambda x: around(cell, recurrence, x))
+
+
+def slstm() -> Case:
+    from xlstm.blocks.slstm.src.vanilla import slstm_forward, slstm_pointwise_function_registry
+
+    cell = drawn(SLSTM(H, H, heads=2))
+
+    def reference(x: Tensor) -> Tensor:
+        inputs = (x @ cell.U.t()).transpose(0, 1)
+        # Heads, then the four gates of each, as the reference has them, without what is zero between heads.
+        R = torch.stack([W[h : h + 4, h : h + 4] for h in (0, 4) for W in cell.W.chunk(4)])
+        R = R.view(2, 16, 4)
+        start = x.new_zeros(4, len(x), H)
+        pointwise = slstm_pointwise_function_registry["slstm"]
+        states, _, _ = slstm_forward(inputs, start, R, cell.b, pointwise)
+        h = states[0, 1:].transpose(0, 1)
+        return nn.functional.group_norm(h.flatten(0, 1), 2, cell.g, eps=EPSILON).view_as(h)
+
+    return Case("xlstm", "`slstm_forward`, vanilla", cell, reference)
+
+
+def transformer() -> Case:
+    from x_transformers.x_transformers import Attention, RotaryEmbedding
+
+    cell = drawn(CausalAttention(H, H, heads=2, context=64))
+    attention = Attention(H, heads=2, dim_head=4, causal=True, flash=False).double()
+    # Which the reference takes in single precision.
+    attention.attend.attn_fn = lambda scores: scores.softmax(-1)
+    rotary = RotaryEmbedding(4).double()
+
+    def reference(x: Tensor) -> Tensor:
+        q, k, v = cell.U.chunk(3)
+        weights = {"to_q.weight": q, "to_k.weight": k, "to_v.weight": v, "to_out.weight": cell.W}
+        assert {*weights} == {name for name, _ in attention.named_parameters()}
+        given = {"rotary_pos_emb": rotary.forward_from_seq_len(x.shape[1])}
+        return functional_call(attention, weights, (x,), given)
+
+    return Case("x-transformers", "`Attention` with `RotaryEmbedding`", cell, reference)
+
+
 #: By the name of a preset, the references of its cell.
 CASES: dict[str, tuple[Callable[[], Case], ...]] = {
     "s5": (s5,),
@@ -195,5 +257,8 @@ CASES: dict[str, tuple[Callable[[], Case], ...]] = {
     "mamba2": (mamba2,),
     "gla": (gla,),
     "delta_net": (delta_net,),
+    "xlstm": (xlstm,),
+    "slstm": (slstm,),
+    "transformer": (transformer,),
     "gated_delta_net": (gated_delta_net, gated_delta_rule),
 }

@@ -156,8 +156,8 @@ def test_no_block_is_the_default_and_in_no_hash():
     ("overrides", "said"),
     [
         (
-            ("model.block.mlp=none", "model.block.expansion=4"),
-            "expansion=4.0 is of an MLP, and model.block.mlp=none",
+            ("model.block.mlp=none", "model.block.expansion=3"),
+            "expansion=3.0 is of an MLP, and model.block.mlp=none",
         ),
         (("model.block.expansion=0",), "expansion=0.0 leaves no unit of the MLP"),
         (("model.block.norm=batch",), "model.block.norm=batch must be rms or layer"),

@@ -127,14 +127,14 @@ def lineage(group: str, name: str) -> list[str]:
 
 
 def part_of(model: str, group: str) -> str | None:
-    """Return the preset of a part, such as `model/readout`, that a model's preset has; None if it has none."""
+    """Return the preset of a part, as `model/readout`, that a model's preset has; None if it has none."""
     name = group.rpartition("/")[2]
     for each in lineage("model", model):
-        entries = [
-            entry for entry in _own("model", each).get("defaults") or () if isinstance(entry, DictConfig)
-        ]
-        if said := [entry[key] for entry in entries for key in (name, f"override {name}") if key in entry]:
-            return str(said[0])
+        for entry in _own("model", each).get("defaults") or ():
+            parts = entry.items() if isinstance(entry, DictConfig) else ()
+            for part, preset in parts:
+                if str(part).removeprefix("override ") == name:
+                    return str(preset)
     return None
 
 

@@ -11,6 +11,8 @@ from seqbench.models.unfold.tokens import affine
 
 NORMS: dict[str, type[nn.Module]] = {"rms": nn.RMSNorm, "layer": nn.LayerNorm}
 EPSILON = 1e-6
+#: Units of an MLP's hidden layer over the width.
+EXPANSION = 2.0
 
 
 class PreNorm(nn.Module):
@@ -47,10 +49,10 @@ class PreNorm(nn.Module):
         layer_size: int,
         norm: Literal["rms", "layer"] = "rms",
         mlp: Literal["gelu", "swiglu", "none"] = "gelu",
-        expansion: float = 2.0,
+        expansion: float = EXPANSION,
     ) -> None:
         super().__init__()
-        if mlp == "none" and expansion != 2.0:
+        if mlp == "none" and expansion != EXPANSION:
             raise ValueError(f"expansion={expansion} is of an MLP, and mlp=none; leave it out.")
         units = round(expansion * width) if expansion > 0 else 0
         if units < 1:

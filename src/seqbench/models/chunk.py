@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 from seqbench.models.scan import linear_scan
 
+#: Added to what divides.
+EPSILON = 1e-6
+
 
 def decayed(
     q: Tensor, k: Tensor, v: Tensor, log_a: Tensor, state: Float[Tensor, "B A K V"], size: int
@@ -84,6 +87,66 @@ def delta(
         outputs.append(seen[n] @ state + scores[n] @ new)
         state = kept[n] * state + written[n] @ new
     return _steps(torch.stack(outputs), steps), state
+
+
+def stabilised(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    i: Tensor,
+    log_f: Tensor,
+    memory: tuple[Tensor, Tensor, Tensor],
+    size: int,
+) -> tuple[Float[Tensor, "T B A V"], tuple[Tensor, Tensor, Tensor]]:
+    """Return the outputs and the last memory of a recurrence with exponential gates, as the mLSTM's.
+
+        m(t) = max(log f(t) + m(t−1), i(t))                                      the largest exponent so far
+        C(t) = exp(log f(t) + m(t−1) − m(t)) C(t−1) + exp(i(t) − m(t)) k(t) v(t)ᵀ
+        n(t) = exp(log f(t) + m(t−1) − m(t)) n(t−1) + exp(i(t) − m(t)) k(t)
+        o(t) = C(t)ᵀ q(t) / (max(|n(t) · q(t)|, exp(−m(t))) + ε)
+
+    Here a step with i = −∞ leaves the memory as it is.
+
+    Args:
+        q, k, v: of each step.
+        i, log_f: of each step and head (T, B, A, 1).
+        memory: C (B, A, K, V), n (B, A, K) and m (B, A) before the first step.
+        size: of a chunk.
+
+    Source: Beck et al. (2024), "xLSTM: extended long short-term memory", appendix A.3.
+    """
+    steps = len(q)
+    i = _chunks(i, size, fill=-torch.inf)
+    q, k, v, log_f = (_chunks(part, size) for part in (q, k, v, log_f))
+    C, n, m = memory[0], memory[1][..., None], memory[2][..., None, None]
+    total = log_f.cumsum(-2)
+    end = total[..., -1:, :]
+    exponents = i + end - total  # with which a step's values are in the memory at the end of its chunk
+    largest = [m]
+    for last, most in zip(end, exponents.amax(-2, keepdim=True), strict=True):
+        largest.append(torch.maximum(last + largest[-1], most))
+    before, after = torch.stack(largest[:-1]), torch.stack(largest[1:])
+    weighted = (k * torch.exp(exponents - after)).mT
+    # n goes along as one more column of C.
+    added = torch.cat([weighted @ v, weighted.sum(-1, keepdim=True)], dim=-1)
+    start = torch.cat([C, n], dim=-1)
+    states = linear_scan(torch.exp(end + before - after).expand_as(added), added, start)
+    earlier = torch.cat([start[None], states[:-1]])
+
+    logits = causal(total - total.mT + i.mT)
+    m = torch.maximum(logits.amax(-1, keepdim=True), total + before)
+    scores = (q @ k.mT) * torch.exp(logits - m)
+    seen = torch.exp(total + before - m) * (q @ earlier)
+    numerator = scores @ v + seen[..., :-1]
+    denominator = (
+        torch.maximum((scores.sum(-1, keepdim=True) + seen[..., -1:]).abs(), torch.exp(-m)) + EPSILON
+    )
+    end_state = states[-1]
+    return _steps(numerator / denominator, steps), (
+        end_state[..., :-1],
+        end_state[..., -1],
+        after[-1][..., 0, 0],
+    )
 
 
 def decays(total: Float[Tensor, "... C"]) -> Float[Tensor, "... C C"]:

@@ -52,6 +52,7 @@ class SequenceModel(Model):
         dropout: the share that training sets to zero.
         counted: the most steps of a sequence that count; None for any. Of `COUNTED_FROM` outputs or more
             those of other steps are not computed, where the batch says which steps these are.
+        steps: of the longest training sequence, for cells that keep their past; None where it is not known.
 
     Raises:
         ValueError: a size below 1, an engine that the cell does not have, a bidirectional body in a closed
@@ -82,6 +83,7 @@ class SequenceModel(Model):
         dropout: float = 0.0,
         counted: int | None = None,
         block: Callable[[int, int], PreNorm] | None = None,
+        steps: int | None = None,
     ) -> None:
         super().__init__()
         if embedding_size is not None:
@@ -103,6 +105,9 @@ class SequenceModel(Model):
         width = (embedding_size or input_size) + output_size * feedback
         layers = hidden_size, num_layers, bidirectional, dilation, engine, checkpoint_steps
         self.body = Stack(cell, width, *layers, block)
+        for part in self.body.modules() if steps is not None else ():
+            if isinstance(part, Cell):
+                part.expect(steps)
         self.readout = readout(self.body.output_size, output_size)
         self.feedback = OutputFeedback(
             output_size, beside=feedback, in_place=predicts, classes=classes, tokens=tokens

@@ -222,6 +222,7 @@ class Task(ABC):
             | {
                 "predicts": self.horizon > 0,
                 "counted": self.counted,
+                "steps": self.steps,
             }
         )
 

@@ -10,13 +10,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from seqbench.models.chunk import EPSILON
 from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import Cell, State
 from seqbench.models.unfold.tokens import affine
 from seqbench.models.unfold.valid import like
 
-#: Added to a mean of squares, or a sum of them, before its root is taken.
-EPSILON = 1e-6
 #: The parameters of a recurrence at each step, by the letters of the docstrings.
 Given = dict[str, Tensor]
 
@@ -194,6 +193,11 @@ def check_heads(heads: int, **widths: int) -> None:
 def rms_norm(x: Tensor) -> Tensor:
     """Return x over the root of the mean of its squares."""
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPSILON)
+
+
+def layer_norm(x: Tensor) -> Tensor:
+    """Return x less its mean, over the root of the mean of its squares."""
+    return rms_norm(x - x.mean(-1, keepdim=True))
 
 
 def unit_norm(x: Tensor) -> Tensor:

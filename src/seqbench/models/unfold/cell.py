@@ -103,6 +103,13 @@ class Cell(nn.Module, ABC):
         """How many steps back an input has an effect on the output; None if there is no bound."""
         return None
 
+    def expect(self, steps: int) -> None:
+        """Be told the steps of the longest training sequence, where a model knows them, before any call.
+
+        Raises:
+            ValueError: there is no room for what the cell would keep of so many.
+        """
+
     def check_length(self, steps: int) -> None:
         """Raise a ValueError if the cell cannot be used on sequences of `steps` steps."""
 

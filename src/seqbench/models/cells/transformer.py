@@ -1,0 +1,143 @@
+"""Causal attention, the layer of a transformer: its state is its past."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seqbench.models.cells.matrix_state import check_heads, draw
+from seqbench.models.sizes import at_least_one
+from seqbench.models.unfold import Cell, State
+from seqbench.models.unfold.tokens import affine
+
+#: The steps that are seen where neither a configuration nor a task says how many.
+CONTEXT = 1024
+#: The most numbers of a past that one sequence may have.
+MOST_NUMBERS = 10**8
+#: The base of the wavelengths of rotary embeddings.
+BASE = 10_000.0
+
+
+class CausalAttention(Cell):
+    """Attention from each step to the last L steps, itself included, in A heads of d = H/A numbers.
+
+        q(t), k(t), v(t) = U x(t)                       H numbers each
+        w(t, j) = softmax over j of  q(t) · R(t − j)ᵀ k(j) / √d,     t − L < j ≤ t
+        h(t) = W Σⱼ w(t, j) v(j)                        for each head; W reads all
+
+    R(a) turns each pair of numbers (2i, 2i + 1) by the angle a · 10000^(−2i/d), so that the score depends on
+    how far back j lies (RoPE); of an odd d the last number is not turned. With `positions=none` R = 1: the
+    layer sees the order of steps through the causal mask alone.
+
+    Parameters U (3H, F), W (H, H). The state is the keys and values of the last L − 1 steps, 2H (L − 1)
+    numbers, and how many of them there were.
+
+    Args:
+        input_size: F.
+        hidden_size: H.
+        heads: A, a divisor of H.
+        context: L; None for the steps of the task's longest training sequence. Of a longer sequence the last
+            L steps are seen.
+        positions: rope or none.
+
+    Raises:
+        ValueError: heads that do not divide H, no step of context, or a state that is too large.
+
+    Source: Vaswani et al. (2017), "Attention is all you need", section 3.2; Su et al. (2021), "RoFormer",
+    equations 13 to 16.
+    """
+
+    has_scan: ClassVar[bool] = True
+    vectorizable = True
+    reads_tokens = True
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        heads: int = 1,
+        context: int | None = None,
+        positions: Literal["rope", "none"] = "rope",
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        check_heads(heads, hidden_size=hidden_size)
+        self.heads = heads
+        self.positions = positions
+        self.given_context = context
+        self.context = CONTEXT
+        self.expect(CONTEXT)
+        self.U = nn.Parameter(draw(3 * hidden_size, input_size))
+        self.W = nn.Parameter(draw(hidden_size, hidden_size))
+
+    def expect(self, steps: int) -> None:
+        context = steps if self.given_context is None else self.given_context
+        at_least_one(context=(context, "step"))
+        if 2 * self.hidden_size * context > MOST_NUMBERS:
+            raise ValueError(
+                f"context={context} makes a state of {2 * self.hidden_size * context} numbers for each "
+                f"sequence; give at most {MOST_NUMBERS // (2 * self.hidden_size)}."
+            )
+        self.context = context
+
+    def time_scales(self) -> str | None:
+        return f"attention to the last {self.context} steps"
+
+    def project(self, x: Float[Tensor, "*steps F"] | Int[Tensor, "*steps"]) -> Float[Tensor, "*steps G"]:
+        return affine(x, self.U)
+
+    def store_by_token(self) -> None:
+        self.U.data = self.U.data.t().contiguous().t()
+
+    def initial_state(self, batch_size: int) -> State:
+        past = self.U.new_zeros(batch_size, self.context - 1, self.hidden_size)
+        return past, past, self.U.new_zeros(batch_size, 1)
+
+    def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
+        outputs, state = self.scan(projected[None], state, None)
+        return outputs[0], state
+
+    def scan(
+        self, projected: Float[Tensor, "T B G"], state: State, valid: Tensor | None
+    ) -> tuple[Tensor, State]:
+        q, k, v = projected.transpose(0, 1).chunk(3, dim=-1)
+        past, seen = self.context - 1, state[2]
+        k, v = torch.cat([state[0], k], dim=1), torch.cat([state[1], v], dim=1)
+        steps, device = q.shape[1], q.device
+        back = past + torch.arange(steps, device=device)[:, None] - torch.arange(past + steps, device=device)
+        there = torch.arange(past + steps, device=device) >= past - seen  # (B, past + T)
+        visible = ((back >= 0) & (back <= past)) & there[:, None]
+        # Only distances count: positions are those in k.
+        q, keys = self._turned(q, past), self._turned(k, 0)
+        scores = (q @ keys.mT) * (self.hidden_size // self.heads) ** -0.5
+        weights = scores.masked_fill(~visible[:, None], -torch.inf).softmax(-1)
+        outputs = (weights @ self._by_head(v)).transpose(1, 2).flatten(2)
+        outputs = nn.functional.linear(outputs, self.W).transpose(0, 1)
+        if valid is None:
+            return outputs, (k[:, steps:], v[:, steps:], (seen + steps).clamp(max=past))
+        taken = valid[..., 0].sum(0)[:, None]
+        at = (taken + torch.arange(past, device=device))[..., None].expand(-1, -1, self.hidden_size)
+        end = k.gather(1, at), v.gather(1, at), (seen + taken).clamp(max=past)
+        return torch.where(valid, outputs, torch.zeros_like(outputs)), end
+
+    def _by_head(self, x: Float[Tensor, "B T H"]) -> Float[Tensor, "B A T d"]:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _turned(self, x: Float[Tensor, "B T H"], first: int) -> Float[Tensor, "B A T d"]:
+        """Return R of each step's position, from `first` on, times its queries or keys."""
+        x = self._by_head(x)
+        size = x.shape[-1] // 2 * 2
+        if self.positions == "none" or size == 0:
+            return x
+        position = first + torch.arange(x.shape[-2], device=x.device, dtype=x.dtype)
+        rates = BASE ** (-torch.arange(0, size, 2, device=x.device, dtype=x.dtype) / size)
+        angle = position[:, None] * rates
+        even, odd = x[..., 0:size:2], x[..., 1:size:2]
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+        return torch.cat([turned, x[..., size:]], dim=-1)
+
+    def output_of(self, projected: Any, state: State) -> Tensor | None:
+        return None  # the state has lost the oldest step that the output saw

@@ -1,0 +1,78 @@
+"""Causal attention is its formula, and its state is its past."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from seqbench.errors import ConfigError
+from seqbench.models import unfold
+from seqbench.models.cells.transformer import CausalAttention
+
+T, F = 9, 3
+
+
+def turned(x: np.ndarray, position: int) -> np.ndarray:
+    """Rotary embedding of one vector, by complex numbers."""
+    pairs = len(x) // 2
+    numbers = x[: 2 * pairs : 2] + 1j * x[1 : 2 * pairs : 2]
+    numbers = numbers * np.exp(1j * position * 10000.0 ** (-np.arange(pairs) / max(pairs, 1)))
+    return np.concatenate([np.stack([numbers.real, numbers.imag], 1).reshape(-1), x[2 * pairs :]])
+
+
+@pytest.mark.parametrize("positions", ["rope", "none"])
+@pytest.mark.parametrize(("heads", "width"), [(1, 4), (2, 8), (1, 5)])
+@pytest.mark.parametrize("context", [T, 4, 1])
+def test_it_is_the_formula_of_the_papers(positions, heads, width, context):
+    cell = CausalAttention(F, width, heads=heads, context=context, positions=positions).double()
+    x = torch.randn(1, T, F).double()
+    q, k, v = np.split(x[0].numpy() @ cell.U.detach().numpy().T, 3, axis=1)
+    size, outputs = width // heads, np.zeros((T, width))
+    for head in range(heads):
+        of = slice(head * size, head * size + size)
+        for t in range(T):
+            seen = range(max(0, t - context + 1), t + 1)
+            rotate = turned if positions == "rope" else lambda x, _: x
+            scores = np.array([rotate(q[t, of], t) @ rotate(k[j, of], j) for j in seen]) / np.sqrt(size)
+            weights = np.exp(scores - scores.max())
+            outputs[t, of] = weights @ v[seen.start : t + 1, of] / weights.sum()
+    expected = outputs @ cell.W.detach().numpy().T
+    for engine in ("scan", "loop"):
+        found, _ = unfold(cell, x, engine=engine)
+        np.testing.assert_allclose(found[0].detach(), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_the_state_is_the_past():
+    cell = CausalAttention(F, 4, context=5).double()
+    x = torch.randn(2, T, F).double()
+    keys, values, seen = unfold(cell, x, lengths=torch.tensor([T, 2]))[1]
+    projected = cell.project(x)
+    assert seen[:, 0].tolist() == [4, 2] and cell.state_size == 2 * 4 * 4 + 1
+    assert torch.equal(keys[0], projected[0, -4:, 4:8]) and torch.equal(values[0], projected[0, -4:, 8:])
+    assert torch.equal(keys[1, 2:], projected[1, :2, 4:8]) and not keys[1, :2].any()
+
+
+def test_a_model_sees_the_longest_sequence_of_its_task(make_model):
+    overrides = ("model=transformer", "model.hidden_size=4", "model.num_layers=2")
+    model, task = make_model(*overrides, "task=copy_memory", "task.length=5")
+    assert {cell.context for cell in model.layers} == {task.steps}
+    assert model.state_size == 2 * (2 * 4 * (task.steps - 1) + 1)
+    model, _ = make_model(*overrides, "task=copy_memory", "task.length=5", "model.cell.context=7")
+    assert {cell.context for cell in model.layers} == {7}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (("model.cell.heads=3",), "heads=3 do not divide the 8 numbers of hidden_size"),
+        (("model.cell.context=0",), "context=0 leaves no step"),
+        (
+            ("model.cell.context=10000000",),
+            "makes a state of 160000000 numbers for each sequence; give at most",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(make_model, overrides, said):
+    with pytest.raises(ConfigError, match=said):
+        make_model("model=transformer", *overrides, "model.hidden_size=8", "task=adding", "task.length=7")
