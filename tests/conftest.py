@@ -86,6 +86,17 @@ def treebank() -> None:
 
 
 @pytest.fixture
+def tagged() -> None:
+    """Put a few sentences where the Brown corpus's mirror would lie, data/brown."""
+    tags = {"a": "at", "dog": "nn", "runs": "vbz", "far": "rb"}
+    rows = [[*words] for n in (2, 3, 4) for words in itertools.permutations(tags, n)]
+    for split in ("train", "validation", "test"):
+        path = mirror_file("brown", split, "data")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_table({"words": rows, "tags": [[tags[word] for word in row] for row in rows]}, path)
+
+
+@pytest.fixture
 def make_task() -> Callable[..., Task]:
     """Build a task from what one types: `make_task("task=adding", "task.length=20")`."""
     return lambda *overrides: build_task(_configure(overrides))

@@ -69,9 +69,12 @@ def _check_files(source: Source, folder: Path) -> Checked:
         if rows != source.rows[split]:
             faults.append(f"{folder} has {rows:,} rows for {split}, and not {source.rows[split]:,}.")
         counts.append(f"{rows:,} {split}")
-    what = f"rows as pinned ({', '.join(counts)})" if counts else f"{len(found)} files of text"
-    sums = "checksums as kept" if kept is not None else f"no {SUMS} is kept"
-    return Checked(faults, f"{what}, {sums}, fingerprint {fingerprint_of(found)}")
+    if counts:
+        sums = "checksums as kept" if kept is not None else f"no {SUMS} is kept"
+        what = f"rows as pinned ({', '.join(counts)}), {sums}"
+    else:
+        what = f"{len(found)} file{'s' * (len(found) > 1)} of text"
+    return Checked(faults, f"{what}, fingerprint {fingerprint_of(found)}")
 
 
 def _rows(path: Path, whole: bool) -> int:
