@@ -33,9 +33,9 @@ from torch.func import functional_call
 from seqbench import build_model, build_task, compose
 from seqbench.config import trust
 from seqbench.config.presets import GROUPS, SUBGROUPS
-from seqbench.data.cmudict import write_entries
+from seqbench.data.cmudict import columns
 from seqbench.data.source import mirror_file
-from seqbench.data.text_packages import write_texts
+from seqbench.data.table_packages import write_table
 from seqbench.errors import say_once
 from seqbench.models import Cell, unfold
 from seqbench.tasks.base import Task
@@ -72,7 +72,7 @@ def dictionary() -> None:
     for split, its in (("train", entries[::2] + entries[1::4]), ("test", entries[3::4])):
         path = mirror_file("cmudict", split, "data")
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_entries(its, path)
+        write_table(columns(its), path)
 
 
 @pytest.fixture
@@ -82,7 +82,18 @@ def treebank() -> None:
     for split in ("train", "validation", "test"):
         path = mirror_file("ptb", split, "data")
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_texts(rows if split == "train" else rows[:60], "sentence", path)
+        write_table({"sentence": rows if split == "train" else rows[:60]}, path)
+
+
+@pytest.fixture
+def tagged() -> None:
+    """Put a few sentences where the Brown corpus's mirror would lie, data/brown."""
+    tags = {"a": "at", "dog": "nn", "runs": "vbz", "far": "rb"}
+    rows = [[*words] for n in (2, 3, 4) for words in itertools.permutations(tags, n)]
+    for split in ("train", "validation", "test"):
+        path = mirror_file("brown", split, "data")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_table({"words": rows, "tags": [[tags[word] for word in row] for row in rows]}, path)
 
 
 @pytest.fixture

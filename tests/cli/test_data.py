@@ -58,12 +58,12 @@ def test_text_files_are_found_and_asked_for(tmp_path, capsys):
     assert main(["babi", "--data-dir", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "18000 train, 2000 validation, 20000 test" in shown and "CC BY 3.0" in shown
-    assert f"to get it  its text files in {tmp_path / 'babi'}, or a network" in shown
+    assert f"to get it   its text files in {tmp_path / 'babi'}, or a network" in shown
     (tmp_path / "babi").mkdir()
     (tmp_path / "babi" / "qa1_single-supporting-fact_train.txt").touch()
     assert main(["babi", "--data-dir", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
-    assert f"files      {tmp_path / 'babi'}" in shown and "to get it" not in shown
+    assert f"files       {tmp_path / 'babi'}" in shown and "to get it" not in shown
     assert place("babi", tmp_path) == "files"
     with pytest.raises(
         DataError, match=r"there are mnist, fashion_mnist, cmudict, .*babi.*\. Did you mean 'babi'"
@@ -77,7 +77,7 @@ def test_a_treebank_comes_from_its_files_alone(monkeypatch, tmp_path, capsys):
     assert main(["sst", "--data-dir", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "8544 train, 1101 validation, 2210 test" in shown and "trainDevTestTrees_PTB.zip" in shown
-    assert shown.rstrip().endswith(f"to get it  its text files in {tmp_path / 'sst'}")
+    assert shown.rstrip().endswith(f"to get it   its text files in {tmp_path / 'sst'}")
     (tmp_path / "sst").mkdir()
     (tmp_path / "sst" / "train.txt").touch()
     assert place("sst", tmp_path) == "files"
@@ -89,8 +89,8 @@ def test_a_treebank_comes_from_its_files_alone(monkeypatch, tmp_path, capsys):
 def test_details_of_data_that_the_hub_does_not_have(tmp_path, capsys):
     assert main(["cmudict", "--data-dir", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
-    assert "121732 train, 13434 test" in shown and "columns    word, phonemes" in shown
-    assert "hub        –" in shown and shown.rstrip().endswith("(the Python package cmudict 1.1.3)")
+    assert "121732 train, 13434 test" in shown and "columns     word, phonemes" in shown
+    assert "hub         –" in shown and shown.rstrip().endswith("(the Python package cmudict 1.1.3)")
 
 
 def test_getting_what_is_there_fetches_nothing(tmp_path, capsys):

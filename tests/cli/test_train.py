@@ -74,7 +74,7 @@ def test_the_sweep_of_an_experiment_is_narrowed_by_what_is_typed(seqbench: Calla
         for name in preset_names("experiment")
     ],
 )
-@pytest.mark.usefixtures("dictionary", "treebank")
+@pytest.mark.usefixtures("dictionary", "treebank", "tagged")
 def test_every_experiment_takes_two_steps(seqbench: Callable[..., Said], experiment: str) -> None:
     small = ["trainer.max_steps=2", "trainer.eval_every=2", "logger=none", "n_seeds=1"]
     if experiment not in (
@@ -82,11 +82,14 @@ def test_every_experiment_takes_two_steps(seqbench: Callable[..., Said], experim
         "sum_of_sines",
         "ptb_char",
         "ptb_word",
+        "brown_tagging",
     ):  # real data have a fixed size; one waveform is one sequence
         small.append("task.eval_size=4")
     if experiment == "ptb_word":  # the text here is short, and the rate falls after two of its epochs
         small += ["task.length=2", "task.validation_streams=4", "optim.schedule=constant"]
         small += ["optim.decay=null", "optim.decay_after=null"]
+    if experiment == "brown_tagging":  # so few words need no such size
+        small.append("model.param_budget=5000")
     if experiment.startswith("echo_state"):  # 1,000 units take seconds
         small.append("model.hidden_size=20")
     small.append("trainer.stop_when_solved=false")  # an echo state network may solve its task after one step

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from seqbench.data import hub, load, load_images
-from seqbench.data.cmudict import write_entries
+from seqbench.data.cmudict import columns
 from seqbench.data.images import features
 from seqbench.data.loading import place
 from seqbench.data.source import SPLITS, mirror_file
+from seqbench.data.table_packages import write_table
 from seqbench.errors import DataError
 from tests.data.fakes import fake_mirror
 
@@ -84,7 +85,7 @@ def test_a_dictionary_is_loaded_as_it_is_now(tmp_path):
         for split in SPLITS:
             path = mirror_file("cmudict", split, tmp_path)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_entries(entries, path)
+            write_table(columns(entries), path)
         dataset = load("cmudict", None, "train", tmp_path)
         assert list(zip(dataset["word"], dataset["phonemes"], strict=True)) == entries
     assert place("cmudict", tmp_path) == "mirror"

@@ -104,5 +104,9 @@ def test_a_revision_of_a_data_set_on_the_hub_follows_an_at(monkeypatch):
     monkeypatch.setattr(hub, "answers", lambda name: asked.append(name) or True)
     monkeypatch.setattr(datasets, "load_dataset", lambda *args, **kwargs: asked.append((args, kwargs)))
     hub.load_from_hub("owner/name@refs/convert/parquet", "train")
-    assert asked == ["owner/name", (("owner/name",), {"split": "train", "revision": "refs/convert/parquet"})]
+    assert asked == [
+        "owner/name",
+        (("owner/name",), {"split": "train", "data_dir": None, "revision": "refs/convert/parquet"}),
+    ]
     assert hub.cache_folder("owner/name@refs").name == "owner___name"
+    assert hub.parts("owner/name:v0.02@refs") == ("owner/name", "v0.02", "refs")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from seqbench.data import texts
-from seqbench.data.text_packages import write_texts
+from seqbench.data.table_packages import write_table
 from seqbench.data.texts import ColumnText, FileText
 from seqbench.errors import DataError
 
@@ -14,7 +14,7 @@ def column(rows: list[str], name: str = "text") -> ColumnText:
     folder = Path("data/book")
     folder.mkdir(parents=True, exist_ok=True)
     for split in ("train", "test"):
-        write_texts(rows, name, folder / f"{split}.parquet")
+        write_table({name: rows}, folder / f"{split}.parquet")
     return ColumnText("book", None, "train", "data", "text")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from seqbench.data.source import SPLITS, PackageSource, is_mirrored
+from seqbench.data.source import SPLITS, PackageSource, is_mirrored, megabytes
 from seqbench.errors import DataError
 
 #: The splits of a mirror, as the files of archives call them.
@@ -77,9 +77,11 @@ class ArchiveSource(PackageSource):
     def is_in(self, folder: Path) -> bool:
         return all(is_mirrored(f"{folder.name}/{name}", folder.parent) for name in self.names)
 
+    def paths(self, folder: Path) -> dict[str, list[Path]]:
+        return {split: [folder / name / f"{split}.parquet" for name in self.names] for split in SPLITS}
+
     def files(self, folder: Path) -> str:
-        size = sum(path.stat().st_size for path in folder.glob("*/*.parquet"))
-        return f"{folder} ({len(self.names)} data sets, {size / 1e6:.1f} MB)"
+        return f"{folder} ({len(self.names)} data sets, {megabytes(*folder.glob('*/*.parquet'))})"
 
 
 def write_series(series: Sequence[Series], path: Path) -> None:

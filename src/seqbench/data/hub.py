@@ -25,7 +25,8 @@ def load_from_hub(hub_id: str, split: str) -> datasets.Dataset:
     """Return a split of a data set, from the client's cache if the hub is out of reach.
 
     Args:
-        hub_id: its name, and after an @ a revision other than the newest: `owner/name@refs/convert/parquet`.
+        hub_id: its name, after a colon the folder of it that counts, and after an @ a revision other than the
+            newest: `owner/name:v0.02@refs/convert/parquet`.
         split: its name.
 
     Raises:
@@ -33,11 +34,11 @@ def load_from_hub(hub_id: str, split: str) -> datasets.Dataset:
     """
     import datasets
 
-    name, _, revision = hub_id.partition("@")
+    name, folder, revision = parts(hub_id)
     offline = datasets.config.HF_HUB_OFFLINE or not answers(name)
     try:
         with _offline_mode(offline):
-            return datasets.load_dataset(name, split=split, revision=revision or None)
+            return datasets.load_dataset(name, data_dir=folder, split=split, revision=revision)
     except Exception as error:  # the client's errors have no base of their own
         reason = "is out of reach and not cached" if offline else f"cannot be loaded ({type(error).__name__})"
         raise HubError(reason) from error
@@ -66,6 +67,13 @@ def load_splits(path: str, name: str | None, revision: str | None) -> Mapping[st
         reason = "is out of reach and not cached" if missing else f"cannot be loaded: {one_line(error)}"
         raise HubError(reason) from error
     return cast("Mapping[str, datasets.Dataset]", found)
+
+
+def parts(hub_id: str) -> tuple[str, str | None, str | None]:
+    """Return the name of a data set, the folder of it that counts, and the revision; see `load_from_hub`."""
+    place, _, revision = hub_id.partition("@")
+    name, _, folder = place.partition(":")
+    return name, folder or None, revision or None
 
 
 def answers(hub_id: str) -> bool:
@@ -100,7 +108,7 @@ def cache_folder(hub_id: str) -> Path:
     from huggingface_hub.constants import HF_HOME
 
     cache = os.environ.get("HF_DATASETS_CACHE") or Path(HF_HOME) / "datasets"
-    return Path(cache) / hub_id.partition("@")[0].replace("/", "___")
+    return Path(cache) / parts(hub_id)[0].replace("/", "___")
 
 
 def is_cached(hub_id: str) -> bool:

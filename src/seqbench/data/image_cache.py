@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def load_images(name: str, hub_id: str, split: str, data_dir: str | Path) -> Images:
     """Return the images (N, H, W) and labels (N,) of a split, both of uint8.
 
-    The arrays are cached in DATA_DIR/.cache, together with the fingerprint of the data they came from. Data
-    that have changed are decoded again. A folder that cannot be written only costs time.
+    The arrays are cached in DATA_DIR/.cache, together with the fingerprint of the data they came from and of
+    this code. Where either has changed, the data are decoded again. A folder that cannot be written only
+    costs time.
 
     Args:
         name, hub_id, split, data_dir: as for `load`.
@@ -36,6 +37,7 @@ def load_images(name: str, hub_id: str, split: str, data_dir: str | Path) -> Ima
     else:
         dataset = load(name, hub_id, split, data_dir)
         key = dataset._fingerprint
+    key += fingerprint(Path(__file__))  # of this code, which may decode otherwise than before
     cache = Path(data_dir) / ".cache" / f"{name}-{split}.npz"
     images = _read_cache(cache, key)
     if images is None:

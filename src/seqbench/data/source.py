@@ -1,7 +1,8 @@
 """Sources: where a data set comes from, and what its folder in DATA_DIR holds.
 
 A mirror is the folder DATA_DIR/NAME with `train.parquet` and `test.parquet`, in the columns that the hub has
-where it has the data set, and a README.md that says where it came from. It is there whole or not at all.
+where it has the data set, a README.md that says where it came from, and the checksums of its files. It is
+there whole or not at all.
 """
 
 from __future__ import annotations
@@ -47,8 +48,16 @@ class Source(ABC):
         """Return whether a folder holds the data set."""
 
     @abstractmethod
+    def paths(self, folder: Path) -> dict[str, list[Path]]:
+        """Return the files of each split in a folder that holds the data set, whose rows are `rows`.
+
+        Files of text that have no such rows are under "".
+        """
+
     def files(self, folder: Path) -> str:
         """Return in words what the data set's folder holds."""
+        paths = [path for paths in self.paths(folder).values() for path in paths]
+        return ", ".join(f"{path} ({megabytes(path)})" for path in paths)
 
     @abstractmethod
     def to_get_it(self, folder: Path) -> str:
@@ -75,6 +84,9 @@ class TextSource(Source):
     def is_in(self, folder: Path) -> bool:
         return any(folder.glob(self.pattern))
 
+    def paths(self, folder: Path) -> dict[str, list[Path]]:
+        return {"": sorted(path for path in folder.iterdir() if path.suffix == Path(self.pattern).suffix)}
+
     def files(self, folder: Path) -> str:
         return str(folder)
 
@@ -89,7 +101,7 @@ class PackageSource(Source):
     Attributes:
         package: the package and its version, in words.
         command: downloads the package file, and nothing else, into the working folder.
-        sha256: the package file's checksum.
+        sha256: the package file's checksum; of several files that of what `sha256sum *` prints of them.
     """
 
     package: str
@@ -104,7 +116,7 @@ class PackageSource(Source):
 
     @abstractmethod
     def write(self, package: Path, folder: Path, report: Callable[[str], None]) -> None:
-        """Read the package file and write each split's parquet file into a folder.
+        """Read the package file, or the folder of several, and write each split's parquet file into a folder.
 
         Raises:
             DataError: the package does not hold `rows`.
@@ -113,9 +125,8 @@ class PackageSource(Source):
     def is_in(self, folder: Path) -> bool:
         return all((folder / f"{split}.parquet").is_file() for split in self.rows)
 
-    def files(self, folder: Path) -> str:
-        paths = [folder / f"{split}.parquet" for split in self.rows]
-        return ", ".join(f"{path} ({megabytes(path)})" for path in paths)
+    def paths(self, folder: Path) -> dict[str, list[Path]]:
+        return {split: [folder / f"{split}.parquet"] for split in self.rows}
 
     def to_get_it(self, folder: Path) -> str:
         return f"seqbench data --get {folder.name}"
@@ -142,6 +153,7 @@ def is_mirrored(name: str, data_dir: str | Path) -> bool:
     return all(mirror_file(name, split, data_dir).is_file() for split in SPLITS)
 
 
-def megabytes(path: Path) -> str:
-    """Return the size of a file in words."""
-    return f"{path.stat().st_size / 1e6:.1f} MB"
+def megabytes(*paths: Path) -> str:
+    """Return the size of files in words; that of a folder is the size of the files in it."""
+    files = [file for path in paths for file in (path.iterdir() if path.is_dir() else [path])]
+    return f"{sum(file.stat().st_size for file in files) / 1e6:.1f} MB"

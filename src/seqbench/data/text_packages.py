@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqbench.data.source import PackageSource, Source, megabytes
-from seqbench.errors import DataError
+from seqbench.data.source import PackageSource, Source
+from seqbench.data.table_packages import write_splits
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,8 @@ class TextPackage(PackageSource):
         return self.what
 
     def write(self, package: Path, folder: Path, report: Callable[[str], None]) -> None:
-        splits = self.read(package)
-        for split, rows in self.rows.items():
-            if len(splits[split]) != rows:
-                raise DataError(f"{self.package} does not hold {rows} {self.what} as its {split} split.")
-            path = folder / f"{split}.parquet"
-            write_texts(splits[split], self.column, path)
-            report(f"{split}.parquet, {rows} {self.what}, {megabytes(path)}")
-
-
-def write_texts(rows: Sequence[str], column: str, path: Path) -> None:
-    """Write rows of text as a parquet file."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.table({column: rows}, schema=pa.schema([(column, pa.string())])), path)
+        splits = {split: {self.column: rows} for split, rows in self.read(package).items()}
+        write_splits(self, splits, self.what, folder, report)
 
 
 @dataclass(frozen=True)
@@ -68,8 +55,8 @@ class HubSource(Source):
     def is_in(self, folder: Path) -> bool:
         return all((folder / f"{split}.parquet").is_file() for split in self.rows)
 
-    def files(self, folder: Path) -> str:
-        return ", ".join(str(folder / f"{split}.parquet") for split in self.rows)
+    def paths(self, folder: Path) -> dict[str, list[Path]]:
+        return {split: [folder / f"{split}.parquet"] for split in self.rows}
 
     def to_get_it(self, folder: Path) -> str:
-        return f"its Parquet files in {folder}"
+        return f"its Parquet files, {' and '.join(f'{split}.parquet' for split in self.rows)}, in {folder}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqbench.data.loading import fingerprint, load
-from seqbench.data.source import mirror_file
+from seqbench.data.loading import content, fingerprint, load
 from seqbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -151,7 +149,4 @@ class ColumnText(Text):
                 yield memoryview(b"" if buffer is None else buffer)
 
     def digest(self) -> str:
-        path = mirror_file(self.dataset, self.split, self.data_dir)
-        if path.is_file():  # avoids loading, which takes a second
-            return fingerprint(path)
-        return str(hashlib.sha256(self._rows._fingerprint.encode()).hexdigest()[:16])
+        return content(self.dataset, self.hub_id, self.split, self.data_dir)

@@ -156,6 +156,31 @@ class Values(Target):
         return {"loss": (loss, self.weights(loss, batch))}
 
 
+class LabelSet(Target):
+    """Any of `size` labels, each there or not: 1 or 0. The outputs are log-odds; the loss is in nats.
+
+    The loss of a target is the sum over the labels: the code length of the set, if they were independent.
+    """
+
+    @property
+    def one_in_words(self) -> str:
+        return f"any of {self.size} labels"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return (loss("nats"),)
+
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return F.binary_cross_entropy_with_logits(outputs, batch.targets, reduction="none").sum(-1)
+
+    def measure(self, outputs: Tensor, batch: Batch) -> Measures:
+        loss = self.losses(outputs, batch)
+        return {"loss": (loss, self.weights(loss, batch))}
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        return torch.sigmoid(outputs)
+
+
 class Bits(Target):
     """A vector of `size` bits at every step. The outputs are log-odds; the loss is in nats per bit.
 

@@ -413,3 +413,92 @@ def _error_of_the_mean(task: Table) -> float:
     test = task.read_split("test")
     measures = task.measure(torch.zeros_like(test.targets), test)
     return task.summary({name: float((v * w).sum() / w.sum()) for name, (v, w) in measures.items()})["rmse"]
+
+
+def hub_folder(folder: Path, frame: Callable[[int], dict[str, Any]]) -> Path:
+    """Write a folder in the hub's layout, of rows that `frame` makes so many of."""
+    folder.mkdir(parents=True)
+    for split, n in (("train", 30), ("validation", 6), ("test", 10)):
+        pd.DataFrame(frame(n)).to_parquet(folder / f"{split}-00000-of-00001.parquet")
+    return folder
+
+
+HUB: dict[str, tuple[Callable[[int], dict[str, Any]], dict[str, Any], tuple[int, ...], tuple[int, ...]]] = {
+    "text": (
+        lambda n: {
+            "text": [f"{'good' if i % 2 else 'bad'} film" for i in range(n)],
+            "label": [i % 2 for i in range(n)],
+        },
+        {"inputs": "text", "target": "label"},
+        (30, 2),
+        (30,),
+    ),
+    "lists": (
+        lambda n: {
+            "a": [[0.5 * j + i for j in range(1 + i % 3)] for i in range(n)],
+            "b": [[j - i for j in range(1 + i % 3)] for i in range(n)],
+            "kind": ["xyz"[i % 3] for i in range(n)],
+        },
+        {"inputs": ["a", "b"], "target": "kind"},
+        (30, 3, 2),
+        (30,),
+    ),
+    "a label a step": (
+        lambda n: {
+            "words": [["the", "cat", "sat"][: 1 + i % 3] for i in range(n)],
+            "tags": [["at", "nn", "vbd"][: 1 + i % 3] for i in range(n)],
+        },
+        {"inputs": "words", "target": "tags"},
+        (30, 3),
+        (30, 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HUB)
+def test_columns_of_a_folder_of_the_hub_are_read_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Its path changes nothing, and a changed file does."""
+    from seqbench.data import hub
+
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hub, "answers", lambda name: pytest.fail("the hub was asked"))
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    frame, settings, inputs, targets = HUB[kind]
+    task = Table(str(hub_folder(tmp_path / "one", frame)), **settings)
+    train = task.read_split("train")
+    assert tuple(train.inputs.shape) == inputs and tuple(train.targets.shape) == targets
+    assert (train.mask is not None) == (kind == "a label a step")
+    moved = Table(str(hub_folder(tmp_path / "two" / "moved", frame)), **settings)
+    assert moved.fingerprint() == task.fingerprint()
+    changed = hub_folder(tmp_path / "three", frame)
+    path = next(changed.glob("test-*"))
+    pd.read_parquet(path).iloc[1:].to_parquet(path)
+    assert Table(str(changed), **settings).fingerprint() != task.fingerprint()
+
+
+def test_another_unit_or_vocabulary_is_another_run(table: Make) -> None:
+    text = "\n".join(["text,label", *(f"{'ab'[i % 2]}{i % 5} c,{'xy'[i % 2]}" for i in range(60))])
+    settings = {"inputs": "text", "target": "label"}
+    found = [
+        table(text, **settings, **more).fingerprint() for more in ({}, {"unit": "char"}, {"vocabulary": 3})
+    ]
+    assert len({*found}) == 3
+    assert table(text, name="other.csv", **settings).fingerprint() == found[0]
+    assert table(text.replace("a0 c", "a0 d", 1), **settings).fingerprint() != found[0]
+
+
+def test_the_vocabulary_is_of_the_most_frequent_tokens_of_training(table: Make) -> None:
+    rows = ["c b a,x,train", "c b,y,train", "c d,x,train", "d d d d,y,validation", "c a b,x,test"]
+    text = "\n".join(["text,label,part", *rows])
+    settings: dict[str, Any] = {"inputs": "text", "target": "label", "split": "part"}
+    task = table(text, **settings, vocabulary=2)
+    assert task.token_names()[0] == ("<padding>", "<unknown>", "b", "c")
+    assert task.read_split("train").inputs.tolist() == [[3, 2, 1], [3, 2, 0], [3, 1, 0]]
+    assert table(text, **settings, vocabulary=9).token_names()[0] == table(text, **settings).token_names()[0]
+    with pytest.raises(ConfigError, match=r"task\.vocabulary=0 must be at least 1"):
+        table(text, **settings, vocabulary=0)
+    with pytest.raises(ConfigError, match=r"task\.vocabulary=5 is of a column of tokens, and .* on hr"):
+        table(LONG, **OF_LONG, vocabulary=5).prepare(1)

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from seqbench.data.cmudict import write_entries
+from seqbench.data.cmudict import columns
 from seqbench.data.source import mirror_file
 from seqbench.data.splits import hash_fraction
+from seqbench.data.table_packages import write_table
 from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.specs import Tokens
@@ -45,7 +46,7 @@ def spelt(word: str) -> str:
 def folder(data_dir: Path, train: list[tuple[str, str]], test: list[tuple[str, str]]) -> Path:
     (data_dir / "cmudict").mkdir(parents=True)
     for split, entries in (("train", train), ("test", test)):
-        write_entries(entries, mirror_file("cmudict", split, data_dir))
+        write_table(columns(entries), mirror_file("cmudict", split, data_dir))
     return data_dir
 
 

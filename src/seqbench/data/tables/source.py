@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from seqbench.data.hub import HubError, load_splits
+from seqbench.data.hub import HubError, load_splits, parts
 from seqbench.data.source import SPLITS as MIRRORED
 from seqbench.data.source import is_mirrored, mirror_file
 from seqbench.data.tables.file import FORMATS, TableFile
@@ -81,10 +81,15 @@ def of_mirror(dataset: str, hub_id: str | None, data_dir: str | Path) -> Rows:
     Raises:
         DataError: it is not there.
     """
-    from seqbench.data.loading import load
+    from seqbench.data.loading import load, not_found
 
     if hub_id is not None and not is_mirrored(dataset, data_dir):
-        return of_data_set(hub_id, None, None)
+        name, _, revision = parts(hub_id)
+        try:
+            splits = load_splits(name, None, revision)
+        except HubError as error:
+            raise not_found(dataset, hub_id, data_dir, error) from error
+        return _together(dataset, {split: _frame(rows) for split, rows in splits.items()})
     frames = {split: _frame(load(dataset, hub_id, split, data_dir)) for split in MIRRORED}
     validation = mirror_file(dataset, "validation", data_dir)
     if validation.is_file():

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seqbench.data.tables.sequences import Sequences
-from seqbench.errors import DataError
+from seqbench.errors import ConfigError, DataError
 
 Where = Callable[[int], str]
 #: Tokens that no text has: one for the end of shorter sequences, one for what training does not know.
@@ -91,7 +91,9 @@ class InputCode(NamedTuple):
         return np.stack(columns, axis=1).astype(np.float32)
 
 
-def input_code(its: Sequences, trained: np.ndarray, missing: str, delta: bool) -> InputCode:
+def input_code(
+    its: Sequences, trained: np.ndarray, missing: str, delta: bool, vocabulary: int | None
+) -> InputCode:
     """Return how inputs are written, by the steps that train.
 
     Args:
@@ -99,15 +101,23 @@ def input_code(its: Sequences, trained: np.ndarray, missing: str, delta: bool) -
         trained: (N,), true at the steps of training.
         missing: `refuse`, `ffill` or `mask`.
         delta: whether the time since the step before is an input.
+        vocabulary: the most tokens that are known; None for all of training.
 
     Raises:
         DataError: a column has no number in training, or a column of texts has too many different ones.
+        ConfigError: there are no tokens for a vocabulary.
     """
+    if vocabulary is not None and not its.tokens:
+        raise ConfigError(
+            f"task.vocabulary={vocabulary} is of a column of tokens, and has no effect on "
+            f"{', '.join(its.values)}."
+        )
     scales, categories = {}, {}
     for name, values in its.values.items():
         if its.tokens:
-            tokens = sorted({each for each in values[trained] if each is not None})
-            return InputCode({}, {}, (PADDING, UNKNOWN, *tokens), missing, None)
+            counts = Counter(each for each in values[trained] if each is not None)
+            known = sorted(sorted(counts, key=lambda token: (-counts[token], token))[:vocabulary])
+            return InputCode({}, {}, (PADDING, UNKNOWN, *known), missing, None)
         if values.dtype == object:
             known = sorted({each for each in values[trained] if each is not None})
             if len(known) > CATEGORIES:

@@ -95,6 +95,7 @@ class Table(LazyTask, BucketTask):
             mean, and an input more says so. With both, steps without a target do not count.
         delta: whether the time since the step before is an input.
         unit: of a text: `word` or `char`.
+        vocabulary: of tokens: the most that are known, those most frequent in training; null: all of these.
         solved_at: the accuracy that counts as solved, or the root of the mean squared error; null: none.
         dataset: in place of `path` the folder of a data set in `data_dir`.
         hub_id: the name on the hub of the data set in `dataset`.
@@ -129,6 +130,7 @@ class Table(LazyTask, BucketTask):
         missing: Literal["refuse", "ffill", "mask"] = "refuse",
         delta: bool = False,
         unit: Unit = "word",
+        vocabulary: int | None = None,
         solved_at: float | None = None,
         dataset: str | None = None,
         hub_id: str | None = None,
@@ -153,6 +155,8 @@ class Table(LazyTask, BucketTask):
             raise ConfigError(f"task.ahead={ahead} must be at least 0; 1 predicts the next step.")
         if window is not None and window < 1:
             raise ConfigError(f"task.window={window} must be at least 1.")
+        if vocabulary is not None and vocabulary < 1:
+            raise ConfigError(f"task.vocabulary={vocabulary} must be at least 1.")
         if delta and time is None:
             raise ConfigError("task.delta=true needs the column of the times: task.time=….")
         if ahead and each is not None:
@@ -175,6 +179,7 @@ class Table(LazyTask, BucketTask):
         self.window = window
         self.missing = missing
         self.delta = delta
+        self.vocabulary = vocabulary
         self.solved_at = solved_at
 
     # What the table turns out to be
@@ -206,7 +211,7 @@ class Table(LazyTask, BucketTask):
         its = read(frame, columns, self.each, where)
         pieces = cut(its, self._splits(its), columns.ahead, self.window, self.title, self.shares)
         trained = steps_of(pieces, len(its.rows), dividing.TRAIN)
-        code = input_code(its, trained, self.missing, self.delta)
+        code = input_code(its, trained, self.missing, self.delta, self.vocabulary)
         inputs = code.encode(its, where)
         make = labels_of if holds_labels(its, self.classes, columns.ahead) else numbers_of
         balanced, optional = self.class_weights is not None, self.missing != "refuse"
