@@ -47,6 +47,7 @@ TASKS = {
     "listops": (["task=listops"], 3),
     "logic_trees": (["task=logic_trees", "task.length=6", "task.max_tokens=45"], 6),
     "mackey_glass": (["task=mackey_glass"], 100),
+    "memory_capacity": (["task=memory_capacity", "task.delays=3", "task.washout=4"], 10),
     "missing_duplicate": (["task=missing_duplicate"], 30),
     "modular_arithmetic": (["task=modular_arithmetic"], 30),
     "modular_arithmetic_simple": (["task=modular_arithmetic_simple"], 15),
@@ -457,6 +458,8 @@ SOLVED = [
     ("logic_trees", {"accuracy": 0.9899}, False),
     ("mackey_glass", {"closed_nmse84": 0.0088**2 * 0.999}, True),
     ("mackey_glass", {"closed_nmse84": 0.0088**2 * 1.001}, False),
+    ("memory_capacity", {"capacity": 2.97}, True),  # of 3 delays
+    ("memory_capacity", {"capacity": 2.9699}, False),
     ("mqar", {"accuracy": 0.99}, True),
     ("mqar", {"accuracy": 0.9899}, False),
     ("multiplication", {"loss": 7 / 14400 - 1e-7}, True),

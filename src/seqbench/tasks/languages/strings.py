@@ -18,11 +18,11 @@ Length = TypeVar("Length", int, Tensor)
 
 
 class Strings(NamedTuple):
-    """Strings, padded to the longest, and their answers, of which the first `count` symbols are due."""
+    """Strings, padded to the longest, and their answers, of which the first `due` symbols count."""
 
     text: Int[Tensor, "B L"]
     answer: Int[Tensor, "B A"]
-    count: Int[Tensor, " B"]
+    due: Int[Tensor, " B"]
 
 
 class StringTask(ExtrapolationTask):
@@ -50,11 +50,11 @@ class StringTask(ExtrapolationTask):
         """Return how often, in answers to strings of `length`, each symbol is due at each blank."""
 
     def draw(self, generator: torch.Generator, lengths: Tensor, longest: int) -> Batch:
-        text, answer, count = self.write(generator, lengths, longest)
+        text, answer, due = self.write(generator, lengths, longest)
         blanks = self.answer_steps(longest)
         n, t = lengths[:, None], torch.arange(longest + blanks)
         inputs = torch.where(t < n, F.pad(text, (0, blanks)), self.inputs.size - 1)
-        mask = (t >= n) & (t < n + count[:, None])
+        mask = (t >= n) & (t < n + due[:, None])
         targets = answer.gather(1, torch.where(mask, t - n, 0)) * mask
         return Batch(inputs, targets, mask=mask, lengths=lengths + self.answer_steps(lengths))
 
