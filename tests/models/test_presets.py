@@ -26,11 +26,13 @@ SMALL = {
     "ntm": ("model.cell.memory_size=4", "model.cell.word_size=2"),
     **dict.fromkeys(("s4d", "mamba", "mamba2"), ("model.cell.state_width=3",)),
     "gla": ("model.cell.gate_rank=2",),
+    "rwkv7": ("model.cell.rank=2",),
 }
 #: Presets whose output is a function of the state and the input, and those that give none.
 READ_INPUTS = ("lru", "s5", "s4d")
 READ_MORE = (
     *("output_rnn", "mamba", "mamba2", "gla", "delta_net", "gated_delta_net", "xlstm", "transformer"),
+    "rwkv7",
 )
 #: Small tasks, one for each way in which inputs and targets come.
 TASKS = {
