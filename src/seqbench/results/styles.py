@@ -54,6 +54,7 @@ MODELS = {
     "gla": (PURPLE, "^", "-."),
     "delta_net": (PURPLE, "D", "--"),
     "gated_delta_net": (PURPLE, "o", "-"),
+    "rwkv7": (PURPLE, "P", ":"),
     "xlstm": (VERMILION, "v", "-"),
     "slstm": (VERMILION, "s", "-."),
     "seq2seq": (BLUE, "<", ":"),

@@ -98,12 +98,12 @@ class MLSTM(MatrixCell):
         return C, C[..., 0].clone(), C[..., 0, 0].clone()
 
 
-def spread(between: Sequence[float], count: int) -> Tensor:
+def spread(between: Sequence[float], count: int, name: str = "forget_bias") -> Tensor:
     """Return `count` numbers that are evenly spread between two.
 
     Raises:
         ValueError: there are not two.
     """
     if len(between) != 2:
-        raise ValueError(f"forget_bias={list(between)} must be two numbers, between which biases are spread.")
+        raise ValueError(f"{name}={list(between)} must be two numbers, between which biases are spread.")
     return torch.linspace(*between, count)
