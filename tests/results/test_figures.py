@@ -55,19 +55,6 @@ def test_every_seed_is_a_dot_at_the_length_itself() -> None:
     assert lower.get_ylim() == pytest.approx((1e-4, 1))
 
 
-def test_intervals_at_one_length_stand_beside_one_another_in_their_panel() -> None:
-    names = ("gru", "lstm", "rnn", *(f"net_{k:02d}" for k in range(30)))
-    results = [
-        run(model=m, length=n, seed=s, value=0.1 + s) for m in names for n in (20, 50) for s in range(5)
-    ]
-    for panel in draw(compare(results).frame).axes:
-        places = sorted(float(bar.get_segments()[0][0][0]) for bar in panel.collections)
-        assert len(places) == len(set(places)) == 2 * len(names)
-        assert places[len(names) // 2] == pytest.approx(20) and places[len(names) - 1] < places[len(names)]
-        low, high = panel.get_xlim()
-        assert low < places[0] and places[-1] < high
-
-
 def test_a_single_length_has_the_models_side_by_side() -> None:
     upper, lower = draw(
         compare([run(m, "lstm") for m in ("adding",)] + [run(model="gru", seed=1)]).frame

@@ -16,7 +16,7 @@ import pandas as pd
 
 from seqbench.errors import printable, say_once
 from seqbench.results.frame import records
-from seqbench.results.styles import COLUMN, PAPER, STYLE, apart, model_style
+from seqbench.results.styles import COLUMN, PAPER, STYLE, model_style
 from seqbench.results.summaries import Row
 from seqbench.runs.files import write_atomically
 
@@ -60,9 +60,8 @@ def draw(frame: pd.DataFrame, paper: bool = False, among: Sequence[str] = ()) ->
     The upper panel shows the proportion of solved runs against the training length, with 95 % Wilson
     intervals. The lower panel shows the test metric: every seed a dot, their median, and its interval where
     there is one. Its axis is the test length if all runs of the task were trained at one length, so that
-    greater lengths show extrapolation; otherwise it is the training length. Intervals at one length stand
-    beside one another. A panel with a single length has the models side by side instead. The dashed line is
-    what the best predictor that ignores the input has.
+    greater lengths show extrapolation; otherwise it is the training length. A panel with a single length has
+    the models side by side instead. The dashed line is what the best predictor that ignores the input has.
 
     Args:
         frame: with the columns of the summaries `MetricMedian` and `SolveRate`.
@@ -169,7 +168,8 @@ def _solve_rates(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> Non
     for model in models:
         mine = [row for row in rows if row["model"] == model]
         _summaries(panel, model, models, [x_of(row) for row in mine], [row["solve_rate"] for row in mine])
-    _intervals(panel, [(row, row["solve_low"], row["solve_high"]) for row in rows], x_of, lengths)
+        for row in mine:
+            _interval(panel, x_of(row), row["solve_low"], row["solve_high"], model)
 
 
 def _metrics(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
@@ -188,11 +188,13 @@ def _metrics(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
         mine = [row for row in rows if row["model"] == model]
         middles = [median(row["values"]) for row in mine]
         _summaries(panel, model, models, [x_of(row) for row in mine], middles)
-        look = {"color": model_style(model)["color"], "markersize": 6 * enlarged(), "alpha": 0.5}
         for row in mine:
+            _interval(panel, x_of(row), row["low"], row["high"], model)
+            colour = model_style(model)["color"]
             x = [x_of(row)] * len(row["values"])
-            panel.plot(x, row["values"], ".", markeredgewidth=0, **look)
-    _intervals(panel, [(row, row["low"], row["high"]) for row in rows], x_of, lengths)
+            panel.plot(
+                x, row["values"], ".", color=colour, markersize=6 * enlarged(), alpha=0.5, markeredgewidth=0
+            )
     shown = [value for row in rows for value in row["values"]]
     known = sorted((length, level) for length, level in baseline.items() if not pd.isna(level))
     if len({level for _, level in known}) == 1:
@@ -245,10 +247,7 @@ def _length_axis(
         panel.set_xscale("log", base=2)
         turned = 45 if len(lengths) > MANY_LENGTHS else 0
         panel.set_xticks(lengths, [str(length) for length in lengths], rotation=turned)
-        of = len({row["model"] for row in rows}) or 1
-        panel.set_xlim(
-            apart(lengths[0], 0, of, lengths) / 1.15, apart(lengths[-1], of - 1, of, lengths) * 1.15
-        )
+        panel.set_xlim(min(lengths) / 1.15, max(lengths) * 1.15)
         panel.minorticks_off()
         return lambda row: float(row["length"])
     present = [model for model in models if any(row["model"] == model for row in rows)]
@@ -284,18 +283,6 @@ def _summaries(
         panel.plot(x, y, **style | {"linestyle": "none"})
 
 
-def _intervals(
-    panel: Axes,
-    intervals: Sequence[tuple[Row, float, float]],
-    x_of: Callable[[Row], float],
-    lengths: Sequence[int],
-) -> None:
-    """Draw the intervals of rows, those of several models at one length beside one another."""
-    models = sorted({row["model"] for row, _, _ in intervals})
-    for row, low, high in intervals:
-        if math.isnan(low):
-            continue
-        x, place = x_of(row), models.index(row["model"])
-        if len(lengths) > 1:
-            x = apart(x, place, len(models), lengths)
-        panel.vlines(x, low, high, color=model_style(row["model"])["color"], linewidth=1.0, alpha=0.6)
+def _interval(panel: Axes, x: float, low: float, high: float, model: str) -> None:
+    if not math.isnan(low):
+        panel.vlines(x, low, high, color=model_style(model)["color"], linewidth=1.0, alpha=0.6)

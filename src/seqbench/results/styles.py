@@ -1,4 +1,4 @@
-"""How figures look: one colour, marker and line a model, by its name, and intervals beside one another."""
+"""How figures look: one colour, marker and line a model, by its name, the same in every figure."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ OTHERS = [style for style in product(COLOURS, MARKERS, LINES) if style not in MO
 #: How the markers of the variants of a model are filled; further ones have another line.
 FILLS = ("full", "none", "left", "bottom")
 
-#: How far apart intervals of two models at one length are drawn, as a share of the axis; and the most of the
+#: How far apart intervals of two models at one length are drawn where one can point at them, as a share of the
+#: axis; and the most of the
 #: way to the next length that those of all take.
 APART, MOST_APART = 0.016, 0.6
 
