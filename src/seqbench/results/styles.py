@@ -66,10 +66,10 @@ MODELS = {
     "orthogonal_rnn": (BLACK, "v", "--"),
     "antisymmetric_rnn": (BLACK, "P", ":"),
     "lem": (GREEN, "D", "-"),
-    "cornn": (PURPLE, "o", "-"),
-    "unicornn": (PURPLE, "D", "--"),
-    "min_lstm": (SKY, "^", "--"),
-    "stack_rnn": (ORANGE, "o", "--"),
+    "cornn": (PURPLE, ">", "-"),
+    "unicornn": (PURPLE, "<", "--"),
+    "min_lstm": (SKY, "h", "--"),
+    "stack_rnn": (ORANGE, "v", "--"),
     "tape_rnn": (ORANGE, "D", ":"),
     "tcn": (PURPLE, "*", "-"),
 }
@@ -79,8 +79,7 @@ OTHERS = [style for style in product(COLOURS, MARKERS, LINES) if style not in MO
 FILLS = ("full", "none", "left", "bottom")
 
 #: How far apart intervals of two models at one length are drawn where one can point at them, as a share of the
-#: axis; and the most of the
-#: way to the next length that those of all take.
+#: axis; and the most of the way to the next length that those of all take.
 APART, MOST_APART = 0.016, 0.6
 
 #: Parameters of Matplotlib for every figure.
