@@ -97,6 +97,12 @@ class Stack(nn.Module):
             )
         for layer in self.cells:
             check_engine(layer, engine)
+            if layer.chunk_size is not None and (engine == "loop" or checkpoint_steps is not None):
+                by = "engine=loop" if engine == "loop" else f"checkpoint_steps={checkpoint_steps}"
+                raise ValueError(
+                    f"chunk_size={layer.chunk_size} is of steps that are taken at once, and with {by} they "
+                    "are taken one by one; give chunk_size=null."
+                )
         if dilation > 1 and not any(cell.state_size for cell in self.cells):
             raise ValueError(
                 f"dilation={dilation} delays a state, and {type(self.cells[0]).__name__} has none; give "
