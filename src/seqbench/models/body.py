@@ -84,7 +84,7 @@ class Stack(nn.Module):
         if block is not None:
             sizes = [layer.output_size * (1 + bidirectional) for layer in self.cells]
             self.blocks.extend(block(hidden_size, size) for size in sizes)
-            self.norm = NORMS[self.blocks[0].norm](hidden_size, eps=EPSILON)
+            self.norm = NORMS[cast(PreNorm, self.blocks[0]).norm](hidden_size, eps=EPSILON)
         self.hidden_size = hidden_size
         self.bidirectional = bidirectional
         self.dilations = [dilation**i for i in range(num_layers)]
