@@ -13,13 +13,13 @@ from agreements.compare import ROWS, STEPS, Absent, Row, compared
 
 PAGE = """# Agreement with public implementations
 
-What `scripts/agreement --out results/agreement.md` found: each cell beside a public implementation with the same random
-weights, in double precision, {rows} sequences of {steps} steps. The difference is the largest of all outputs, and of all
-gradients (of every weight and of the input), over the largest number there. Cells run in the engine that a CPU gets, in
-chunks of 8 steps where they have chunks; that this equals going step by step is tested for every preset. Where a reference is a
-recurrence alone, such as the files of fla-core, the layer around it is the cell's own, which is tested against numpy.
-References round to single precision within; here they are kept from it. The references serve the check alone:
-seqbench does not need them.
+What `scripts/agreement --out results/agreement.md` found: each cell beside a public implementation with the
+same random weights, in double precision, {rows} sequences of {steps} steps. The difference is the largest of
+all outputs, and of all gradients (of every weight and of the input), over the largest number there. Cells
+run in the engine that a CPU gets, in chunks of 8 steps where they have chunks; that this equals going step by
+step is tested for every preset. Where a reference is a recurrence alone, such as the files of fla-core, the
+layer around it is the cell's own, which is tested against numpy. References round to single precision within;
+here they are kept from it. The references serve the check alone: seqbench does not need them.
 
 Python {python}, torch {torch}.
 

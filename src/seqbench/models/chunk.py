@@ -213,7 +213,7 @@ def _chunks(part: Float[Tensor, "T B A D"], size: int, fill: float = 0.0) -> Flo
     """Cut steps into chunks; steps that change nothing fill the last."""
     missing = -len(part) % size
     padded = nn.functional.pad(part, (0, 0) * (part.ndim - 1) + (0, missing), value=fill)
-    return padded.unflatten(0, (-1, size)).movedim(1, 3)
+    return torch.unflatten(padded, 0, (-1, size)).movedim(1, 3)
 
 
 def _steps(part: Float[Tensor, "N B A C D"], steps: int) -> Float[Tensor, "T B A D"]:

@@ -105,8 +105,8 @@ class SequenceModel(Model):
         width = (embedding_size or input_size) + output_size * feedback
         layers = hidden_size, num_layers, bidirectional, dilation, engine, checkpoint_steps
         self.body = Stack(cell, width, *layers, block)
-        for part in self.body.modules() if steps is not None else ():
-            if isinstance(part, Cell):
+        for part in self.body.modules():
+            if steps is not None and isinstance(part, Cell):
                 part.expect(steps)
         self.readout = readout(self.body.output_size, output_size)
         self.feedback = OutputFeedback(

@@ -153,6 +153,11 @@ def test_large_gates_overflow_nowhere(make):
         (("model=mamba2", "model.cell.heads=3"), "heads=3 do not divide the 16 numbers of expansion times"),
         (("model=delta_net", "model.cell.heads=0"), "heads=0 leaves no head"),
         (("model=gated_delta_net", "model.cell.chunk_size=8"), "chunk_size=8 is longer than a sequence of 7"),
+        (
+            ("model=gla", "model.cell.chunk_size=4", "model.engine=loop"),
+            "with model.engine=loop they are taken one",
+        ),
+        (("model=xlstm", "model.cell.chunk_size=4", "model.checkpoint_steps=2"), "are taken one by one"),
         (("model=mamba2", "model.cell.chunk_size=0"), "chunk_size=0 leaves no step"),
         (("model=mamba", "model.cell.conv_width=1"), "conv_width=1 is no convolution over steps"),
         (("model=rwkv7", "model.cell.heads=3"), "heads=3 do not divide the 8 numbers of hidden_size"),

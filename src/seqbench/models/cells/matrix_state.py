@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -53,7 +53,8 @@ class ShortConvolution(nn.Module):
         return self._with_bias(y), last.transpose(0, 1)
 
     def _with_bias(self, y: Any) -> Tensor:
-        return y if self.b is None else y + self.b
+        biased: Tensor = y if self.b is None else y + self.b
+        return biased
 
 
 class TokenShift(nn.Module):
@@ -162,11 +163,13 @@ class MatrixCell(Cell):
         self.U.data = self.U.data.t().contiguous().t()
 
     def initial_state(self, batch_size: int) -> State:
-        window = () if self.convolution is None else (self.convolution.initial_state(self.U, batch_size),)
+        window: State = (
+            () if self.convolution is None else (self.convolution.initial_state(self.U, batch_size),)
+        )
         return *window, *self.initial_memory(batch_size)
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
-        convolved, window = None, ()
+        convolved, window = None, cast(State, ())
         if self.convolution is not None:
             first, *state = state
             convolved, first = self.convolution.step(projected[..., : self.convolution.channels], first)
@@ -178,7 +181,7 @@ class MatrixCell(Cell):
     def scan(
         self, projected: Float[Tensor, "T B G"], state: State, valid: Tensor | None
     ) -> tuple[Tensor, State]:
-        convolved, window = None, ()
+        convolved, window = None, cast(State, ())
         if self.convolution is not None:
             first, *state = state
             inputs = projected[..., : self.convolution.channels]

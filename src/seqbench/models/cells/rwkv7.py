@@ -100,14 +100,14 @@ class RWKV7(MatrixCell):
 
     def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
         assert convolved is not None
-        r, k, v, d, e, gate = convolved.split(self.rows, dim=-1)
+        r, k, v, d, e, gate = torch.split(convolved, self.rows, dim=-1)
         decay = nn.functional.linear(torch.tanh(d), self.W_decay, self.b_decay)
         removal = torch.sigmoid(nn.functional.linear(e, self.W_removal, self.b_removal))
         key = k * (1 + (removal - 1) * self.eta)
         size = self.hidden_size // self.heads
         log_w = -LARGEST_DECAY * torch.sigmoid(decay)
         r, k, v, key, log_w, removal, bonus = (
-            part.unflatten(-1, (self.heads, size))
+            torch.unflatten(part, -1, (self.heads, size))
             for part in (r, k * self.xi, v, key, log_w, removal, r * self.rho * key)
         )
         out = unit_norm(k)
@@ -120,7 +120,8 @@ class RWKV7(MatrixCell):
         return (q.mT @ S)[..., 0, :], (S,)
 
     def recur_all(self, given: Given, memory: State, chunk: int) -> tuple[Tensor, State]:
-        outputs, S = low_rank(*(given[name] for name in ("q", "k", "v", "a", "b", "log_w")), memory[0], chunk)
+        q, k, v, a, b, log_w = (given[name] for name in ("q", "k", "v", "a", "b", "log_w"))
+        outputs, S = low_rank(q, k, v, a, b, log_w, memory[0], chunk)
         return outputs, (S,)
 
     def leave(self, projected: Tensor, given: Given, output: Tensor) -> Tensor:
