@@ -42,7 +42,7 @@ def test_the_first_special_token_is_anywhere_but_at_the_last_two_steps():
 
 
 def test_bad_values_are_refused():
-    with pytest.raises(ConfigError, match="task.alphabet=1 leaves nothing to tell apart"):
+    with pytest.raises(ConfigError, match=r"task.alphabet=1 leaves nothing to tell apart"):
         InductionHeads(alphabet=1)
     with pytest.raises(ConfigError, match=r"task.length=2 is too short .* at least 3"):
         InductionHeads(length=2)

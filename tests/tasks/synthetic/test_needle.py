@@ -38,7 +38,7 @@ def test_the_answer_is_in_the_fact_of_the_key(length, facts, keys, values):
 
 def test_the_docstrings_example():
     task = Needle(length=5, facts=2, keys=3, values=4)
-    words = "k2 v0 ! k1 v3 v3 k0 ! k2 v1 v2 ? k1".split()
+    words = ["k2", "v0", "!", "k1", "v3", "v3", "k0", "!", "k2", "v1", "v2", "?", "k1"]
     assert len(words) == task.steps and {*words} <= {*task.token_names()[0]}
     told, asked = read(words)
     assert told[asked] == (2, "v3") and set(told) == {"k1", "k2"}
