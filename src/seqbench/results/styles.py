@@ -78,8 +78,8 @@ OTHERS = [style for style in product(COLOURS, MARKERS, LINES) if style not in MO
 #: How the markers of the variants of a model are filled; further ones have another line.
 FILLS = ("full", "none", "left", "bottom")
 
-#: How far apart intervals of two models at one length are drawn where one can point at them, as a share of the
-#: axis; and the most of the way to the next length that those of all take.
+#: How far apart intervals of two models at one length are drawn where one can point at them, as a share of
+#: the axis; and the most of the way to the next length that those of all take.
 APART, MOST_APART = 0.016, 0.6
 
 #: Parameters of Matplotlib for every figure.
