@@ -1,6 +1,7 @@
 """Corpora: splits, vocabularies, and a cache that never serves what is out of date."""
 
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 import pytest
@@ -90,12 +91,61 @@ def test_what_a_text_held_before_is_removed_and_who_reads_it_keeps_it():
     assert made("xyxyxyxy", name="other").digest == other.digest
 
 
-def test_a_damaged_cache_is_made_anew():
+@pytest.mark.parametrize(
+    "damage", ["nonsense", "empty", "cut", "a bit", "another split", "the digest", "none"]
+)
+def test_a_damaged_cache_is_made_anew(damage):
     before = made("abcdabcdaabb")
     (folder,) = CACHE.iterdir()
-    (folder / "train.npy").write_bytes(b"nonsense")
+    train, facts = folder / "train.npy", folder / "corpus.json"
+    whole = train.read_bytes()
+    if damage == "the digest":
+        facts.write_text(facts.read_text().replace(before.digest, "0" * 16))
+    elif damage == "none":
+        train.unlink()
+    else:
+        train.write_bytes(
+            {
+                "nonsense": b"nonsense",
+                "empty": b"",
+                "cut": whole[:-2],
+                "a bit": whole[:-1] + bytes([whole[-1] ^ 1]),
+                "another split": (folder / "test.npy").read_bytes(),
+            }[damage]
+        )
     after = made("abcdabcdaabb")
     assert after.digest == before.digest and words_of(after, "train") == list("abcdab")
+    assert words_of(made("abcdabcdaabb"), "train") == list("abcdab")
+
+
+def test_a_cache_that_another_process_replaces_meanwhile_is_not_needed(monkeypatch):
+    """Between the two processes' removing and renaming there is no folder."""
+    monkeypatch.setattr(
+        module, "_remove_superseded", lambda cache, recipe: [*map(rmtree, CACHE.glob("text-*"))]
+    )
+    found = made("abcdabcdaabb")
+    assert words_of(found, "train") == list("abcdab") and not [*CACHE.glob("text-*")]
+
+
+def test_a_full_disk_costs_memory_alone(monkeypatch):
+    def full(*given):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np.lib.format, "open_memmap", full)
+    assert words_of(made("abcdabcdaabb"), "train") == list("abcdab") and not [*CACHE.iterdir()]
+
+
+def test_one_token_alone_leaves_nothing_to_predict():
+    with pytest.raises(DataError, match=r"text0\.txt has 'a' for all of its characters"):
+        made("a" * 40)
+
+
+@pytest.mark.parametrize("unit", ["char", "word"])
+def test_a_byte_order_mark_is_no_token(unit):
+    text = "ab cd ab cd ab cd ab cd "
+    marked = made("\ufeff" + text, unit=unit, name="marked")
+    assert marked.symbols == made(text, unit=unit).symbols
+    assert marked.digest == made(text, unit=unit).digest
 
 
 def test_a_cache_that_cannot_be_written_costs_time_alone():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 JSON_LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet", ".pq")
 FORMATS = (*SEPARATORS, *JSON_LINES, *PARQUET)
+#: The most characters of a field.
+LONGEST = 2**31 - 1
 #: What stands for a missing number in files of R, NumPy, pandas and databases.
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 #: What stands for a missing name or label: `NA` may be Namibia.
@@ -38,12 +40,13 @@ class TableFile:
     separator: str | None = None
     header: Sequence[str] | None = None
 
-    def read(self, names: Iterable[str], labels: Iterable[str]) -> pd.DataFrame:
+    def read(self, names: Iterable[str], labels: Iterable[str], texts: Iterable[str] = ()) -> pd.DataFrame:
         """Return the rows, in their order.
 
         Args:
             names: columns that are read as text, whatever they hold: ids.
             labels: columns that may hold names: no `NA` of theirs is a missing number.
+            texts: columns that are read as text, and whose `NA` is missing.
 
         Raises:
             ConfigError: the name says nothing of the format, or the separator or header is of no use.
@@ -60,7 +63,7 @@ class TableFile:
             elif self._ends in JSON_LINES:
                 frame = _json_lines(path)
             else:
-                frame = self._text(list(names), list(labels))
+                frame = self._text(list(names), list(labels), list(texts))
         except UnicodeDecodeError as error:
             raise DataError(f"{_not_utf8(path)}; save it as UTF-8.") from error
         except (OSError, MemoryError) as error:
@@ -81,14 +84,21 @@ class TableFile:
             if self._ends in JSON_LINES:
                 filled = (number for number, line in enumerate(file, 1) if line.strip())
                 return f"{self.path} line {next(n for i, n in enumerate(filled) if i == row)}"
-            reader = csv.reader(file, delimiter=self._separator)
-            before, records = 0, -1 if self.header else -2  # a record may have several lines
-            for record in reader:
-                records += bool(record)
-                if records == row:
-                    return f"{self.path} line {before + 1}"
-                before = reader.line_num
-        return f"{self.path} row {row}"
+            first = row + (self.header is None)
+            line = next((line for i, (line, _) in enumerate(self._records(file)) if i == first), None)
+        return f"{self.path} row {row}" if line is None else f"{self.path} line {line}"
+
+    def _records(self, file: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+        """Yield the line that each record of a text file begins in, and its fields, without empty lines.
+
+        A record may have several lines. As pandas does, a line of white space alone is taken for empty.
+        """
+        csv.field_size_limit(LONGEST)
+        reader, before = csv.reader(file, delimiter=self._separator), 0
+        for record in reader:
+            if record and not (len(record) == 1 and record[0] and not record[0].strip(" \t")):
+                yield before + 1, record
+            before = reader.line_num
 
     @property
     def _ends(self) -> str:
@@ -110,12 +120,12 @@ class TableFile:
         if self.separator is not None and len(self.separator) != 1:
             raise ConfigError(f"task.separator={self.separator!r} is not one character.")
 
-    def _text(self, names: list[str], labels: list[str]) -> pd.DataFrame:
+    def _text(self, names: list[str], labels: list[str], texts: list[str]) -> pd.DataFrame:
         import pandas as pd
 
         path, separator = self.path, self._separator
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first = next(csv.reader(file, delimiter=separator), [])
+            first = next(self._records(file), (0, list[str]()))[1]
         header = first if self.header is None else list(self.header)
         if len(header) != len(first):
             raise DataError(f"task.header names {len(header)} columns, and {path} has {len(first)}.")
@@ -136,7 +146,7 @@ class TableFile:
                 encoding="utf-8-sig",
                 header=0 if self.header is None else None,
                 names=header,
-                dtype={name: str for name in names if name in header},
+                dtype={name: str for name in (*names, *texts) if name in header},
                 na_values=none,
                 keep_default_na=False,
                 low_memory=False,
@@ -170,9 +180,14 @@ def _parquet(path: Path) -> pd.DataFrame:
     import pyarrow as pa
 
     try:
-        return pd.read_parquet(path)
+        frame = pd.read_parquet(path)
     except (pa.ArrowException, ValueError) as error:
         raise DataError(f"{path} is no Parquet file: {one_line(error)}.") from error
+    # What pandas wrote as the names of the rows is a column of the file.
+    index = [name for name in frame.index.names if name is not None]
+    frame = frame.reset_index(drop=not index or bool({*index} & {*frame.columns}))
+    frame.columns = frame.columns.map(str)
+    return frame
 
 
 def _json_lines(path: Path) -> pd.DataFrame:
@@ -184,13 +199,20 @@ def _json_lines(path: Path) -> pd.DataFrame:
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
-            except ValueError as error:
+                record = json.loads(line, parse_int=_whole)
+                if "\\u" in line:  # which may be half a pair of UTF-16, and then no text
+                    json.dumps(record, ensure_ascii=False).encode()
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"{path} line {number} is no JSON: {one_line(error)}.") from error
             if not isinstance(record, dict):
                 raise DataError(f"{path} line {number} is no object of JSON, column to value.")
             records.append(record)
     return pd.DataFrame.from_records(records)
+
+
+def _whole(digits: str) -> int | float:
+    """Return a whole number of JSON; one that no float holds is infinite."""
+    return int(digits) if len(digits) < 300 else float(digits)
 
 
 def _not_utf8(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from seqbench.data.tables.file import column
-from seqbench.data.tables.values import entries, is_text, lists, numbers, seconds, words
+from seqbench.data.tables.values import entries, holds_lists, is_text, lists, numbers, seconds, words
 from seqbench.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Columns:
         split: that says train, validation or test.
         ahead: steps from an input to the value of `target` that belongs to it.
         unit: what a text is a sequence of.
+        texts: those whose entries are texts, even where they read as numbers.
     """
 
     id: str | None
@@ -44,6 +45,7 @@ class Columns:
     split: str | None
     ahead: int
     unit: Unit
+    texts: tuple[str, ...] = ()
 
     @property
     def row_is_a_step(self) -> bool:
@@ -71,6 +73,9 @@ class Columns:
             column(frame, name, "inputs", path)
         used = {*given.values(), split, *(() if self.ahead else self.target)}
         inputs = self.inputs or tuple(name for name in frame.columns if name not in used)
+        if self.inputs is None and any(not name.strip() for name in inputs):
+            number = next(i for i, name in enumerate(frame.columns, 1) if not name.strip())
+            raise DataError(f"{path}: column {number} has no name; name it, or the inputs by task.inputs.")
         if not inputs:
             raise DataError(f"{path} has no column that could be an input, besides {', '.join(self.target)}.")
         if both := [name for name in inputs if name in used]:
@@ -131,6 +136,7 @@ def of_steps(frame: pd.DataFrame, its: Columns, each: str | None, where: Where) 
     Raises:
         DataError: rows contradict each other, or a value cannot be read.
     """
+    _refuse_unit(its)
     count = len(frame)
     if its.id is None:
         names, number = np.array(["all rows"]), np.zeros(count, dtype=np.int64)
@@ -150,9 +156,9 @@ def of_steps(frame: pd.DataFrame, its: Columns, each: str | None, where: Where) 
                 f"{where(first)}."
             )
     assert its.inputs is not None
-    values = {name: entries(frame[name], name, where)[order] for name in its.inputs}
+    values = {name: entries(frame[name], name, where, name in its.texts)[order] for name in its.inputs}
     starts = np.concatenate([[0], ends[:-1]])
-    targets = {name: entries(frame[name], name, where)[order] for name in its.target}
+    targets = {name: entries(frame[name], name, where, name in its.texts)[order] for name in its.target}
     constant = not its.ahead and all(_constant(target, ends) for target in targets.values())
     per_step = bool(its.ahead) or each == "step" or (each is None and not constant)
     if not per_step:
@@ -203,9 +209,10 @@ def of_rows(frame: pd.DataFrame, its: Columns, each: str | None, where: Where) -
     assert its.inputs is not None
     columns = [frame[name] for name in its.inputs]
     values: dict[str, np.ndarray]
-    if any(map(_holds_lists, columns)):
-        cut = {name: lists(frame[name], name, where) for name in its.inputs}
+    if any(map(holds_lists, columns)):
+        cut = {name: lists(frame[name], name, where, name in its.texts) for name in its.inputs}
         lengths = next(iter(cut.values()))[0]
+        _refuse_unit(its)
         for name, (theirs, _) in cut.items():
             if len(wrong := np.flatnonzero(theirs != lengths)):
                 row = int(wrong[0])
@@ -213,27 +220,28 @@ def of_rows(frame: pd.DataFrame, its: Columns, each: str | None, where: Where) -
                     f"{where(row)}: {name} has {theirs[row]} steps, and {its.inputs[0]} {lengths[row]}."
                 )
         values = {name: flat for name, (_, flat) in cut.items()}
-    elif len(columns) == 1 and is_text(columns[0]):
+    elif len(columns) == 1 and (is_text(columns[0]) or its.inputs[0] in its.texts):
         texts = words(columns[0], its.inputs[0], where)
         split = [list(text) if its.unit == "char" else text.split() for text in texts]
         lengths = np.array([len(text) for text in split])
         values = {its.inputs[0]: np.array([token for text in split for token in text], dtype=object)}
     else:
+        _refuse_unit(its)
         table = np.stack([numbers(each_, str(each_.name), where) for each_ in columns], axis=1)
         there = ~np.isnan(table)
         lengths = np.where(there.any(1), table.shape[1] - there[:, ::-1].argmax(1), 0)
         values = {"value": table[np.arange(table.shape[1]) < lengths[:, None]]}
     if len(empty := np.flatnonzero(lengths == 0)):
         raise DataError(f"{where(int(empty[0]))} is a sequence of no steps.")
-    per_step = any(_holds_lists(frame[name]) for name in its.target)
+    per_step = any(holds_lists(frame[name]) for name in its.target)
     if each is not None and per_step != (each == "step"):
         raise DataError(f"task.each={each}: {its.target[0]} has one entry a {'step' if per_step else 'row'}.")
     targets = {}
     for name in its.target:
         if not per_step:
-            targets[name] = entries(frame[name], name, where)
+            targets[name] = entries(frame[name], name, where, name in its.texts)
         else:
-            theirs, targets[name] = lists(frame[name], name, where)
+            theirs, targets[name] = lists(frame[name], name, where, name in its.texts)
             if len(wrong := np.flatnonzero(theirs != lengths)):
                 row = int(wrong[0])
                 raise DataError(f"{where(row)}: {name} has {theirs[row]} entries for {lengths[row]} steps.")
@@ -252,9 +260,13 @@ def of_rows(frame: pd.DataFrame, its: Columns, each: str | None, where: Where) -
     )
 
 
-def _holds_lists(column: Any) -> bool:
-    first = next((entry for entry in column if entry is not None), None)
-    return isinstance(first, list | tuple | np.ndarray)
+def _refuse_unit(its: Columns) -> None:
+    """Raise a ConfigError where a unit of texts is given, and there are none to cut."""
+    if its.unit == "char":
+        raise ConfigError(
+            "task.unit=char is of a column with a text a row, and has no effect on "
+            f"{', '.join(its.inputs or ())}."
+        )
 
 
 def _numbered(ids: Any, name: str, where: Where) -> tuple[np.ndarray, np.ndarray]:

@@ -48,13 +48,13 @@ class Rows(NamedTuple):
         return f"{self.title}, {name} row {row - first}"
 
 
-def of_file(file: TableFile, names: list[str], labels: list[str]) -> Rows:
+def of_file(file: TableFile, names: list[str], labels: list[str], texts: Sequence[str] = ()) -> Rows:
     """Return the rows of a file; see `TableFile.read`.
 
     Raises:
         ConfigError, DataError: as there.
     """
-    return Rows(file.read(names, labels), file.path.name, None, file)
+    return Rows(file.read(names, labels, texts), file.path.name, None, file)
 
 
 def of_data_set(path: str, name: str | None, revision: str | None) -> Rows:

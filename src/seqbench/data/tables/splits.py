@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def by_column(its: Sequences, name: str, share: float, labels: Sequence[str] | N
         labels: of the sequences, if they are to be divided alike.
 
     Raises:
-        DataError: it says something else, or one split has no sequence.
+        DataError: it says something else, one split has no sequence, or two have one of the same group.
     """
     assert its.splits is not None
     for split in dict.fromkeys(its.splits):
@@ -38,6 +38,11 @@ def by_column(its: Sequences, name: str, share: float, labels: Sequence[str] | N
                 f"{name} is {split!r} and must be one of {', '.join(NAMES)}.{nearest(split, NAMES)}"
             )
     found = np.array([NAMES[split.lower()] for split in its.splits])
+    of_group: dict[str, int] = {}
+    for group, own, number in zip(its.groups, its.splits, found, strict=True):
+        if of_group.setdefault(str(group), number) != number:
+            other = SPLITS[of_group[str(group)]]
+            raise DataError(f"The group {str(group)!r} has {name}={own}, and elsewhere one for {other}.")
     for number in (TRAIN, TEST):
         if number not in found:
             raise DataError(f"{name} names no sequence for {SPLITS[number]}.")
@@ -49,6 +54,11 @@ def by_column(its: Sequences, name: str, share: float, labels: Sequence[str] | N
                 f"{name} names none for validation, and too few for training to take some of them."
             )
     return found
+
+
+def names_validation(splits: Iterable[str]) -> bool:
+    """Return whether any of some splits, by their names, is that of validation."""
+    return any(NAMES.get(split.lower()) == VALIDATION for split in splits)
 
 
 def by_hash(its: Sequences, shares: Sequence[float], labels: Sequence[str] | None) -> np.ndarray:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Where = Callable[[int], str]
+#: What may be an entry with an entry a step.
+LISTS = (list, tuple, np.ndarray)
+#: A number with a comma in place of its point.
+COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
 
 
 def is_text(column: pd.Series[Any]) -> bool:
@@ -20,12 +24,20 @@ def is_text(column: pd.Series[Any]) -> bool:
     return column.dtype == object or str(column.dtype) in ("string", "str", "category")
 
 
-def entries(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
+def entries(column: pd.Series[Any], name: str, where: Where, as_texts: bool = False) -> np.ndarray:
     """Return a column as numbers (N,) of float64, or as texts (N,); NaN or None where one is missing.
+
+    Args:
+        column: of a table.
+        name: of the column.
+        where: says where a row stands.
+        as_texts: whether its entries are texts, even where they read as numbers.
 
     Raises:
         DataError: it holds something else, or numbers and texts.
     """
+    if as_texts:
+        return _as_written(column)
     if is_text(column):
         return _texts(column, name, where)
     if column.dtype.kind == "M":
@@ -41,6 +53,8 @@ def numbers(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
     """
     import pandas as pd
 
+    if column.dtype.kind == "m":
+        column = column.dt.total_seconds()
     found = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     if len(wrong := np.flatnonzero(np.isnan(found) & column.notna().to_numpy())):
         row = int(wrong[0])
@@ -58,13 +72,11 @@ def words(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
     """
     if len(wrong := np.flatnonzero(column.isna().to_numpy())):
         raise DataError(f"{where(int(wrong[0]))}: {name} is missing.")
-    if column.dtype.kind == "f" and (column % 1 == 0).all():
-        column = column.astype("int64")
-    return column.astype(str).to_numpy(dtype=object)
+    return _as_written(column)
 
 
 def seconds(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
-    """Return times (N,): numbers as they are, dates in seconds.
+    """Return times (N,): numbers as they are, dates and durations in seconds.
 
     Raises:
         DataError: one is missing, or is neither.
@@ -72,9 +84,15 @@ def seconds(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
     import pandas as pd
 
     if is_text(column):
-        column = pd.Series(pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")).where(
-            column.notna()
-        )
+        # Texts that are numbers are those that a file without types would have: in most rows, so that the
+        # one that is neither is the one that is named.
+        read = pd.to_numeric(column, errors="coerce")
+        if 2 * read.notna().sum() <= column.notna().sum():
+            dates = pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
+            read = pd.Series(dates).where(column.notna())
+        column = read
+    if column.dtype.kind == "m":
+        column = column.dt.total_seconds()
     if column.dtype.kind == "M":
         missing = column.isna().to_numpy()
         found = (column - pd.Timestamp(0, tz=column.dt.tz)).dt.total_seconds().to_numpy()
@@ -89,8 +107,15 @@ def seconds(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
     return found
 
 
-def lists(column: pd.Series[Any], name: str, where: Where) -> tuple[np.ndarray, np.ndarray]:
-    """Return the length of each list of a column (S,), and the entries of all of them (N,).
+def holds_lists(column: pd.Series[Any]) -> bool:
+    """Return whether any entry of a column is a list."""
+    return column.dtype == object and any(isinstance(entry, LISTS) for entry in column)
+
+
+def lists(
+    column: pd.Series[Any], name: str, where: Where, as_texts: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the length of each list of a column (S,), and the entries of all of them (N,); see `entries`.
 
     Raises:
         DataError: an entry is no list, or its entries are neither numbers nor texts.
@@ -98,12 +123,22 @@ def lists(column: pd.Series[Any], name: str, where: Where) -> tuple[np.ndarray, 
     import pandas as pd
 
     for row, entry in enumerate(column):
-        if not isinstance(entry, list | tuple | np.ndarray):
-            raise DataError(f"{where(row)}: {name} is {_shown(entry)}, where the other rows have a list.")
+        if not isinstance(entry, LISTS):
+            raise DataError(f"{where(row)}: {name} is {_shown(entry)}, where other rows have a list.")
     lengths = np.array([len(entry) for entry in column])
     rows = np.repeat(np.arange(len(column)), lengths)
     flat = pd.Series([value for entry in column for value in entry]).infer_objects()
-    return lengths, entries(flat, name, lambda step: where(int(rows[step])))
+    return lengths, entries(flat, name, lambda step: where(int(rows[step])), as_texts)
+
+
+def _as_written(column: pd.Series[Any]) -> np.ndarray:
+    """Return a column as texts (N,), whole numbers without a point, None where one is missing."""
+    missing = column.isna().to_numpy()
+    if column.dtype.kind == "f" and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")
+    found = column.astype(str).to_numpy(dtype=object, copy=True)
+    found[missing] = None
+    return found
 
 
 def _texts(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
@@ -123,7 +158,15 @@ def _texts(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
     others = np.flatnonzero(~is_number & ~missing)
     if len(others) and 2 * is_number.sum() > text.sum():  # a column of numbers, with something else in it
         row = int(others[0])
-        raise DataError(f"{where(row)}: {name} is {_shown(column.iloc[row])}, where most rows have a number.")
+        raise DataError(
+            f"{where(row)}: {name} is {_shown(column.iloc[row])}, where most rows have a number"
+            "; task.classes=true takes a target's for labels."
+        )
+    if len(others) and column[~is_number & ~missing].astype(str).str.fullmatch(COMMA).all():
+        row = int(others[0])
+        raise DataError(
+            f"{where(row)}: {name} is {_shown(column.iloc[row])}, with a comma for a point; write a point."
+        )
     found = column.to_numpy(dtype=object, copy=True)
     found[missing] = None
     return found

@@ -63,7 +63,7 @@ def _divided_by(task: Table) -> str:
     by = columns.group or columns.id or "the number of the row"
     if its.splits is not None:
         whose = f"the column {columns.split}" if columns.split else "the data set"
-        lacks = not any(dividing.NAMES[split.lower()] == dividing.VALIDATION for split in {*its.splits})
+        lacks = not dividing.names_validation({*its.splits})
         taken = f"; {100 * task.shares[0]:g} % of its training, by the hash of {by}, validate"
         return whose + taken * lacks
     shares = " and ".join(f"{100 * share:g} %" for share in task.shares)

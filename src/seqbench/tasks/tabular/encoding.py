@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from seqbench.errors import ConfigError, DataError
 Where = Callable[[int], str]
 #: Tokens that no text has: one for the end of shorter sequences, one for what training does not know.
 PADDING, UNKNOWN = "<padding>", "<unknown>"
+#: The most that a float of 32 bits holds.
+LARGEST = float(np.finfo(np.float32).max)
 #: The most categories of a column of texts beside others.
 CATEGORIES = 50
 
@@ -53,42 +56,46 @@ class InputCode(NamedTuple):
         for name in (*self.scales, *self.categories):
             found += [f"{name}={each}" for each in self.categories.get(name, ())] or [name]
         if self.missing == "mask":
-            found += [f"{name} is there" for name in self.scales]
+            found += [f"{name} is there" for name in (*self.scales, *self.categories)]
         return [*found, *(["time since the step before"] if self.delta is not None else [])]
 
     def encode(self, its: Sequences, where: Where) -> np.ndarray:
         """Return the inputs of all steps, (N, F) of float32, or tokens (N,) of int64.
 
         Raises:
-            DataError: a value is missing, and missing ones are refused.
+            DataError: a value is missing, and missing ones are refused; or is so large that it cannot be
+                standardised.
         """
         if self.tokens is not None:
-            (column,) = its.values.values()
-            _refuse_missing(next(iter(its.values)), np.array([each is None for each in column]), its, where)
+            ((name, column),) = its.values.items()
+            column, _ = self._there(name, column, its, where)
             number = {token: i for i, token in enumerate(self.tokens)}
             unknown = number[UNKNOWN]
             return np.array([number.get(token, unknown) for token in column], dtype=np.int64)
         columns: list[np.ndarray] = []
         there: list[np.ndarray] = []
         for name, scale in self.scales.items():
-            values = its.values[name]
-            missing = np.isnan(values)
-            if self.missing == "refuse":
-                _refuse_missing(name, missing, its, where)
-            if self.missing == "ffill":
-                values = _filled(values, its)
-            columns.append(np.nan_to_num(scale.of(values), nan=0.0))
-            there.append(~missing)
-        for name, known in self.categories.items():
-            column = its.values[name]
-            if self.missing == "refuse":
-                _refuse_missing(name, np.array([each is None for each in column]), its, where)
-            columns += [column == category for category in known]
+            values, known = self._there(name, its.values[name], its, where)
+            columns.append(np.nan_to_num(standardised(values, scale, name, its.rows, where), nan=0.0))
+            there.append(known)
+        for name, categories in self.categories.items():
+            values, known = self._there(name, its.values[name], its, where)
+            columns += [values == category for category in categories]
+            there.append(known)
         if self.missing == "mask":
             columns += there
         if self.delta is not None:
             columns.append(self.delta.of(_log_delta(its)))
         return np.stack(columns, axis=1).astype(np.float32)
+
+    def _there(
+        self, name: str, values: np.ndarray, its: Sequences, where: Where
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return a column, filled where that is asked for, and which entries were there, (N,)."""
+        missing = values == None if values.dtype == object else np.isnan(values)  # noqa: E711  # of each entry
+        if self.missing == "refuse":
+            _refuse_missing(name, missing, its, where)
+        return _filled(values, missing, its) if self.missing == "ffill" else values, ~missing
 
 
 def input_code(
@@ -129,26 +136,46 @@ def input_code(
                 raise DataError(f"{name} is missing in all training sequences; leave it out of task.inputs.")
             categories[name] = tuple(known)
         else:
-            scales[name] = _scale(values[trained & ~np.isnan(values)], name)
+            scales[name] = scale_of(values[trained & ~np.isnan(values)], name)
     return InputCode(
-        scales, categories, None, missing, _scale(_log_delta(its)[trained], "") if delta else None
+        scales, categories, None, missing, scale_of(_log_delta(its)[trained], "time") if delta else None
     )
+
+
+def standardised(values: np.ndarray, scale: Scale, name: str, rows: np.ndarray, where: Where) -> np.ndarray:
+    """Return numbers (N,) in standard deviations from the mean, NaN if missing.
+
+    Raises:
+        DataError: one is more than a float of 32 bits holds.
+    """
+    found = scale.of(values)
+    if len(wrong := np.flatnonzero(np.abs(found) > LARGEST)):
+        place = int(wrong[0])
+        raise DataError(
+            f"{where(int(rows[place]))}: {name} is {values[place]:g}, too far from the mean of the training "
+            f"sequences, {scale.mean:g}, to be computed with."
+        )
+    return found
 
 
 def classes_of(labels: Sequence[str]) -> tuple[str, ...]:
     """Return the labels, each once, in the order of their numbers or of the alphabet."""
-    found = set(labels)
+    found = sorted({*labels})
     try:
-        return tuple(sorted(found, key=float))
+        numbers = [float(label) for label in found]
     except ValueError:
-        return tuple(sorted(found))
+        return tuple(found)
+    return tuple(found) if any(map(math.isnan, numbers)) else tuple(sorted(found, key=float))
 
 
 def as_labels(column: np.ndarray) -> list[str | None]:
     """Return the labels that the entries of a column are; whole numbers without a point, None if missing."""
     if column.dtype == object:
         return list(column)
-    return [None if np.isnan(each) else f"{each:g}" for each in column.tolist()]
+    return [
+        None if each != each else str(int(each)) if each.is_integer() else str(each)
+        for each in column.tolist()
+    ]
 
 
 def are_labels(column: np.ndarray, most: int) -> bool:
@@ -160,23 +187,30 @@ def are_labels(column: np.ndarray, most: int) -> bool:
 
 
 def scale_of(values: np.ndarray, name: str) -> Scale:
-    """Return how numbers are standardised, none of which is missing."""
-    return _scale(values, name)
+    """Return how numbers are standardised, none of which is missing.
 
-
-def _scale(values: np.ndarray, name: str) -> Scale:
+    Raises:
+        DataError: there is none, or they are too large.
+    """
     if not len(values):
         raise DataError(f"{name} has no number in the training sequences.")
-    std = float(values.std())
-    return Scale(float(values.mean()), std if std > 0 else 1.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = float(values.mean()), float(values.std())
+    if not math.isfinite(mean) or not math.isfinite(std):
+        raise DataError(f"{name} is up to {np.abs(values).max():g}, too large to be standardised.")
+    if values.min() == values.max():  # whose deviation may be that of rounding
+        return Scale(float(values[0]), 1.0)
+    return Scale(mean, std if std > 0 else 1.0)
 
 
-def _filled(values: np.ndarray, its: Sequences) -> np.ndarray:
-    """Return numbers with the last one before in place of a missing one, in the same sequence."""
-    places = np.where(np.isnan(values), -1, np.arange(len(values)))
+def _filled(values: np.ndarray, missing: np.ndarray, its: Sequences) -> np.ndarray:
+    """Return a column with the last entry before in place of a missing one, in the same sequence."""
+    places = np.where(missing, -1, np.arange(len(values)))
     places = np.maximum.accumulate(places)
     first = np.repeat(its.starts, its.lengths)
-    return np.where(places >= first, values[np.maximum(places, 0)], np.nan)
+    found = values[np.maximum(places, 0)]
+    found[places < first] = None if values.dtype == object else np.nan
+    return found
 
 
 def _log_delta(its: Sequences) -> np.ndarray:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from seqbench.data.tables.sequences import Sequences
 from seqbench.data.tables.splits import by_time
@@ -108,3 +110,13 @@ def steps_of(pieces: Pieces, count: int, split: int | None, later: int = 0) -> n
     np.add.at(change, its.stop + later, -1)
     inside: np.ndarray = np.cumsum(change)[:-1] > 0
     return inside
+
+
+def padded(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray, longest: int) -> Tensor:
+    """Return stretches of an array (N, …) side by side, (P, T, …), with zeros after the shorter ones."""
+    found = np.zeros((len(starts), longest, *flat.shape[1:]), dtype=flat.dtype)
+    # The row of each step that there is, and its place there: a grid of all would be larger than the result.
+    rows = np.repeat(np.arange(len(starts)), lengths)
+    steps = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    found[rows, steps] = flat[starts[rows] + steps]
+    return torch.from_numpy(found)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -25,10 +25,14 @@ from seqbench.tasks.specs import Input, Target, Tokens, Vectors
 from seqbench.tasks.streams.bucketed import BucketTask
 from seqbench.tasks.streams.fixed import LazyTask
 from seqbench.tasks.tabular.about import about
-from seqbench.tasks.tabular.encoding import InputCode, as_labels, input_code
-from seqbench.tasks.tabular.pieces import Pieces, cut, steps_of
+from seqbench.tasks.tabular.encoding import InputCode, Scale, as_labels, input_code
+from seqbench.tasks.tabular.new import new_sequences
+from seqbench.tasks.tabular.pieces import Pieces, cut, padded, steps_of
 from seqbench.tasks.tabular.targets import Labels, Numbers, frequencies, roots
 from seqbench.tasks.tabular.wanted import NONE, holds_labels, labels_of, numbers_of
+
+#: The shares of the sequences that validate and test, where nothing else is said.
+SHARES = (0.15, 0.15)
 
 
 class Prepared(NamedTuple):
@@ -121,7 +125,7 @@ class Table(LazyTask, BucketTask):
         target: str | Sequence[str] | None = None,
         group: str | None = None,
         split: str | None = None,
-        shares: Sequence[float] = (0.15, 0.15),
+        shares: Sequence[float] = SHARES,
         each: Literal["step", "sequence"] | None = None,
         classes: bool | None = None,
         class_weights: Literal["balanced"] | None = None,
@@ -168,10 +172,13 @@ class Table(LazyTask, BucketTask):
         if solved_at is not None and solved_at <= 0:
             raise ConfigError(f"task.solved_at={solved_at} must be above 0.")
         self.path, self.name, self.revision = path, name, revision
-        self.separator, self.header = separator, None if header is None else tuple(header)
+        self.separator, self.header = separator, None if header is None else tuple(map(str, header))
         self.dataset, self.hub_id, self.data_dir = dataset, hub_id, data_dir
         self.variant = self.title = str(dataset or path or "no table yet")
-        self.columns = Columns(id, time, _names(inputs), _names(target) or (), group, split, ahead, unit)
+        self.columns = Columns(
+            *(_name(id), _name(time), _names(inputs), _names(target) or (), _name(group), _name(split)),
+            *(ahead, unit, _names(target) or () if classes else ()),
+        )
         self.shares = dividing.check_shares(shares)
         self.each = each
         self.classes = classes
@@ -197,9 +204,10 @@ class Table(LazyTask, BucketTask):
             return source.of_data_set(self.path, self.name, self.revision)
         its = self.columns
         names = [name for name in (its.id, its.group, its.split) if name is not None]
-        return source.of_file(self._file(self.path), names, list(its.target))
+        return source.of_file(self.file(self.path), names, list(its.target))
 
-    def _file(self, path: str | Path) -> TableFile:
+    def file(self, path: str | Path) -> TableFile:
+        """Return a file that is written as the task's own."""
         return TableFile(Path(path).expanduser(), self.separator, self.header)
 
     @cached_property
@@ -216,6 +224,10 @@ class Table(LazyTask, BucketTask):
         make = labels_of if holds_labels(its, self.classes, columns.ahead) else numbers_of
         balanced, optional = self.class_weights is not None, self.missing != "refuse"
         target, wanted = make(its, pieces, balanced, optional, where)
+        if isinstance(target, Labels) and self.solved_at is not None and self.solved_at > 1:
+            raise ConfigError(
+                f"task.solved_at={self.solved_at} must be at most 1: {columns.target[0]} is a label."
+            )
         return Prepared(its, columns.inputs or (), pieces, code, inputs, target, wanted)
 
     def _splits(self, its: Sequences) -> np.ndarray | None:
@@ -224,8 +236,14 @@ class Table(LazyTask, BucketTask):
         if not its.per_step and holds_labels(its, self.classes, self.columns.ahead):
             labels = [str(label) for label in as_labels(next(iter(its.targets.values())))]
         if its.splits is not None:
+            if self.dataset is None and self.shares != SHARES and dividing.names_validation(its.splits):
+                raise ConfigError(f"task.shares={list(self.shares)} has no effect, as splits are given.")
             return dividing.by_column(its, str(self.columns.split or self.rows.split), self.shares[0], labels)
-        return None if len(its.ids) == 1 else dividing.by_hash(its, self.shares, labels)
+        if len(its.ids) > 1:
+            return dividing.by_hash(its, self.shares, labels)
+        if self.columns.group is not None:
+            raise ConfigError(f"task.group={self.columns.group} has no effect on one single sequence.")
+        return None
 
     @property
     def inputs(self) -> Input:  # type: ignore[override]  # elsewhere a plain attribute
@@ -279,10 +297,10 @@ class Table(LazyTask, BucketTask):
         pieces = prepared.pieces.of(dividing.SPLITS.index(split))
         lengths = torch.from_numpy(pieces.lengths)
         longest = int(lengths.max())
-        inputs = _padded(prepared.inputs, pieces.start, pieces.lengths, longest)
+        inputs = padded(prepared.inputs, pieces.start, pieces.lengths, longest)
         if not prepared.its.per_step:
             return Batch(inputs, torch.from_numpy(prepared.wanted[pieces.sequence]), lengths=lengths)
-        wanted = _padded(prepared.wanted, pieces.start + pieces.ahead, pieces.lengths, longest)
+        wanted = padded(prepared.wanted, pieces.start + pieces.ahead, pieces.lengths, longest)
         mask = torch.arange(longest) < lengths[:, None]
         if isinstance(prepared.target, Labels):
             mask &= wanted != NONE
@@ -300,29 +318,20 @@ class Table(LazyTask, BucketTask):
     def cut(self, batch: Batch, *size: int) -> Batch:
         return batch.time_slice(0, size[0], self.prepared.its.per_step)
 
-    def read_file(self, path: Path) -> NewSequences:
-        """Return the sequences of another file with the same inputs; what else it holds is not read."""
-        prepared, its = self.prepared, self.columns
-        columns = replace(its, inputs=prepared.inputs_of, target=(), group=None, split=None)
-        names = [name for name in (its.id,) if name is not None]
-        table = source.of_file(self._file(path), names, [])
-        columns = columns.check(table.frame, table.title, None)
-        read = of_steps if columns.row_is_a_step else of_rows
-        found = read(table.frame, columns, None, table.where)
-        inputs = prepared.code.encode(found, table.where)
-        lengths = torch.from_numpy(found.lengths)
-        given = {
-            "inputs": _padded(inputs, found.starts, found.lengths, int(lengths.max())),
-            "lengths": lengths,
-        }
-        if its.time is None:
-            steps = [list(map(str, range(length))) for length in found.lengths]
+    def fingerprint(self) -> str:
+        """Return a hash of all examples, and of what their numbers and classes stand for."""
+        prepared = self.prepared
+        names = [[*prepared.code.categories.values()], prepared.code.tokens]
+        scales = [*prepared.code.scales.values(), prepared.code.delta]
+        if isinstance(prepared.target, Numbers):
+            scales += map(Scale, prepared.target.mean, prepared.target.scale)
         else:
-            times = table.frame[its.time].astype(str).to_numpy()[found.rows]
-            steps = [list(times[a:b]) for a, b in zip(found.starts, found.ends, strict=True)]
-        return NewSequences(
-            given, list(map(str, found.ids)), steps, (its.id or "sequence", its.time or "step")
-        )
+            names.append(prepared.target.names)
+        rounded = [[f"{number:.6g}" for number in scale] for scale in scales if scale is not None]
+        return hashlib.sha256(f"{super().fingerprint()} {names} {rounded}".encode()).hexdigest()[:16]
+
+    def read_file(self, path: Path) -> NewSequences:
+        return new_sequences(self, path)
 
     # What a predictor without input can do
 
@@ -358,17 +367,12 @@ class Table(LazyTask, BucketTask):
         return about(self)
 
 
+def _name(given: str | None) -> str | None:
+    return None if given is None else str(given)  # a column called 0 comes as a number
+
+
 def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
     if given is None:
         return None
-    return (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
-
-
-def _padded(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray, longest: int) -> Tensor:
-    """Return stretches of an array (N, …) side by side, (P, T, …), with zeros after the shorter ones."""
-    found = np.zeros((len(starts), longest, *flat.shape[1:]), dtype=flat.dtype)
-    # The row of each step that there is, and its place there: a grid of all would be larger than the result.
-    rows = np.repeat(np.arange(len(starts)), lengths)
-    steps = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    found[rows, steps] = flat[starts[rows] + steps]
-    return torch.from_numpy(found)
+    several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    return tuple(dict.fromkeys(map(str, several)))

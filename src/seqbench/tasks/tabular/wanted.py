@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from seqbench.data.tables.sequences import Sequences
-from seqbench.data.tables.splits import TRAIN
+from seqbench.data.tables.splits import SPLITS, TRAIN
 from seqbench.errors import ConfigError, DataError
-from seqbench.tasks.tabular.encoding import are_labels, as_labels, classes_of, scale_of
+from seqbench.tasks.tabular.encoding import are_labels, as_labels, classes_of, scale_of, standardised
 from seqbench.tasks.tabular.pieces import Pieces, steps_of
 from seqbench.tasks.tabular.targets import Labels, Numbers, frequencies, weights_of
 
@@ -26,7 +26,7 @@ def holds_labels(its: Sequences, classes: bool | None, ahead: int) -> bool:
     columns = list(its.targets.values())
     if classes is not None:
         return classes
-    return not ahead and len(columns) == 1 and are_labels(columns[0], LABELS)
+    return len(columns) == 1 and are_labels(columns[0], 0 if ahead else LABELS)
 
 
 def labels_of(
@@ -42,7 +42,7 @@ def labels_of(
         where: says where a row stands.
 
     Raises:
-        DataError: a label is missing or unknown in training, or there is only one.
+        DataError: a label is missing or unknown in training, there is only one, or a split has none.
         ConfigError: there is more than one column.
     """
     if len(its.targets) > 1:
@@ -52,6 +52,7 @@ def labels_of(
     rows = _rows(its)
     trained, used = _trained(its, pieces), _used(its, pieces)
     _refuse_missing(name, np.array([label is None for label in labels]) & used, rows, its, optional, where)
+    _refuse_empty(name, np.array([label is None for label in labels]), its, pieces)
     known = classes_of([label for label, at in zip(labels, trained, strict=True) if at and label is not None])
     if len(known) < 2:
         raise DataError(
@@ -78,7 +79,8 @@ def numbers_of(
     """Return the spec of targets that are numbers, and these standardised, NaN if missing; see `labels_of`.
 
     Raises:
-        DataError: a number is missing, or a column holds texts.
+        DataError: a number is missing or too large, all of training are equal, a split has none, or a column
+            holds texts.
         ConfigError: there are classes to balance.
     """
     if balanced:
@@ -94,8 +96,12 @@ def numbers_of(
             text = next(each for each in column if each is not None)
             raise DataError(f"{name} holds texts, such as {text!r}, and not numbers.")
         _refuse_missing(name, np.isnan(column) & used, rows, its, optional, where)
-        scales.append(scale_of(column[trained & ~np.isnan(column)], name))
-        found.append(scales[-1].of(column))
+        _refuse_empty(name, np.isnan(column), its, pieces)
+        learnt = column[trained & ~np.isnan(column)]
+        if learnt.min() == learnt.max():
+            raise DataError(f"{name} is {learnt[0]:g} in all training sequences: nothing to learn.")
+        scales.append(scale_of(learnt, name))
+        found.append(standardised(column, scales[-1], name, rows, where))
     means, stds = zip(*scales, strict=True)
     return Numbers(len(scales), its.per_step, tuple(its.targets), means, stds), np.stack(found, axis=1)
 
@@ -117,6 +123,13 @@ def _used(its: Sequences, pieces: Pieces) -> np.ndarray:
     if its.per_step:
         return steps_of(pieces, len(its.rows), None, pieces.ahead)
     return np.isin(np.arange(len(its.ids)), pieces.sequence)
+
+
+def _refuse_empty(name: str, missing: np.ndarray, its: Sequences, pieces: Pieces) -> None:
+    """Raise a DataError where a split has no target: what is measured on it would be no number."""
+    for number, split in enumerate(SPLITS) if its.per_step else ():
+        if missing[steps_of(pieces, len(missing), number, pieces.ahead)].all():
+            raise DataError(f"{name} is missing in all {split} sequences.")
 
 
 def _refuse_missing(

@@ -29,6 +29,8 @@ from seqbench.tasks.text.units import UNITS, Unit
 SPLITS = ("train", "validation", "test")
 #: The token of what is not in the vocabulary.
 UNKNOWN = "<unk>"
+#: What reading a damaged folder of the cache may raise.
+DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError)
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,16 @@ class Corpus:
 def corpus(recipe: Recipe, cache: Path) -> Corpus:
     """Return the corpus of a recipe, from a folder below `cache` if it is there; a damaged one is made anew.
 
+    Which it is its digest says, so that nothing that was changed or cut there is ever read.
+
     Where one is made, those that were made of what the texts held before are removed. A cache that cannot be
     written only costs time and memory.
 
     Raises:
-        DataError: a text is missing, empty, not UTF-8, or too short to be split.
+        DataError: a text is missing, empty, not UTF-8, too short to be split, or one token alone.
     """
     folder = cache / f"text-{recipe.key()}"
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(*DAMAGED):
         return _read(folder)
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -108,7 +112,11 @@ def corpus(recipe: Recipe, cache: Path) -> Corpus:
         with suppress(OSError):  # another process was faster
             draft.rename(folder)
         _remove_superseded(cache, recipe)
-        return _read(folder)
+        with suppress(*DAMAGED):  # another process is just putting its own there
+            return _read(folder)
+        return made
+    except OSError:  # the disk is full
+        return _make(recipe, None)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -119,7 +127,7 @@ def _remove_superseded(cache: Path, recipe: Recipe) -> None:
     Who has mapped it keeps it. Who is about to read it finds a damaged one, and makes it anew.
     """
     for folder in cache.glob("text-*"):
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(*DAMAGED):
             facts = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
             if facts["places"] == recipe.places and facts["version"] != recipe.version:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -132,7 +140,19 @@ def _hash(parts: Sequence[Any]) -> str:
 def _read(folder: Path) -> Corpus:
     facts = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
     splits = {split: np.load(folder / f"{split}.npy", mmap_mode="r") for split in SPLITS}
-    return Corpus(tuple(facts["symbols"]), splits, facts["digest"])
+    digest = _digest(facts["symbols"], splits)
+    if digest != facts["digest"]:
+        raise ValueError(f"{folder} was changed")
+    return Corpus(tuple(facts["symbols"]), splits, digest)
+
+
+def _digest(symbols: Sequence[str], splits: Mapping[str, NDArray[Any]]) -> str:
+    """Return a hash of the tokens, and of what they are called."""
+    digest = hashlib.sha256(json.dumps([*symbols]).encode())
+    for split, tokens in splits.items():
+        digest.update(f"{split} {len(tokens)} ".encode())
+        digest.update(tokens.data)
+    return digest.hexdigest()[:16]
 
 
 def _make(recipe: Recipe, folder: Path | None) -> Corpus:
@@ -149,6 +169,11 @@ def _make(recipe: Recipe, folder: Path | None) -> Corpus:
                 "nothing to predict; give a longer text, or other task.shares."
             )
     numbers, symbols = _vocabulary(counts, recipe.vocabulary, unit)
+    if len(symbols) < 2:
+        raise DataError(
+            f"{recipe.texts[0].name} has {symbols[0]!r} for all of its {unit.tokens}: there is "
+            "nothing to predict."
+        )
     unknown = symbols.index(UNKNOWN) if UNKNOWN in symbols else 0
     dtype = next(kind for kind in (np.uint8, np.uint16, np.int32) if len(symbols) - 1 <= np.iinfo(kind).max)
     arrays: dict[str, NDArray[Any]] = {}
@@ -164,13 +189,10 @@ def _make(recipe: Recipe, folder: Path | None) -> Corpus:
         at = filled[split]
         filled[split] += len(block)
         arrays[split][at : filled[split]] = unit.encode(block, numbers, unknown)
-    digest = hashlib.sha256(json.dumps(symbols).encode())
-    for split, tokens in arrays.items():
-        digest.update(f"{split} {len(tokens)} ".encode())
-        digest.update(tokens.data)
+    for tokens in arrays.values():
         if isinstance(tokens, np.memmap):
             tokens.flush()
-    return Corpus(tuple(symbols), arrays, digest.hexdigest()[:16])
+    return Corpus(tuple(symbols), arrays, _digest(symbols, arrays))
 
 
 def _sizes(recipe: Recipe, unit: Unit) -> list[int] | None:

@@ -115,12 +115,12 @@ UNITS: dict[str, Unit] = {"char": Characters(), "byte": Bytes(), "word": Words()
 
 
 def decoded(text: Text) -> Iterator[str]:
-    """Yield the blocks of a text in UTF-8 as characters.
+    """Yield the blocks of a text in UTF-8 as characters, without a byte-order mark.
 
     Raises:
         DataError: it is not UTF-8; the message names the line.
     """
-    decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
+    decoder, line = codecs.getincrementaldecoder("utf-8-sig")(), 1
     try:
         for block in text.blocks():
             found = decoder.decode(block)

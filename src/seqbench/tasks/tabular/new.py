@@ -1,0 +1,52 @@
+"""New sequences for a trained run: another file with the inputs of its table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from seqbench.data.tables import source
+from seqbench.data.tables.sequences import of_rows, of_steps
+from seqbench.errors import DataError
+from seqbench.tasks.reading import NewSequences
+from seqbench.tasks.tabular.pieces import padded
+
+if TYPE_CHECKING:
+    from seqbench.tasks.tabular.table import Table
+
+
+def new_sequences(task: Table, path: Path) -> NewSequences:
+    """Return the sequences of another file with the inputs of a task's table; what else it holds is not read.
+
+    A column holds texts or numbers as it did in the table, whatever it looks like alone.
+
+    Raises:
+        ConfigError, DataError: it is no such file, or a column that held numbers holds texts.
+    """
+    its, code, inputs = task.columns, task.prepared.code, task.prepared.inputs_of
+    texts = inputs if code.tokens is not None else tuple(name for name in inputs if name in code.categories)
+    columns = replace(its, inputs=inputs, target=(), group=None, split=None, texts=texts)
+    table = source.of_file(task.file(path), [] if its.id is None else [its.id], [], texts)
+    columns = columns.check(table.frame, table.title, None)
+    read = of_steps if columns.row_is_a_step else of_rows
+    found = read(table.frame, columns, None, table.where)
+    for name in code.scales:
+        if found.values[name].dtype == object:
+            step, text = next((i, each) for i, each in enumerate(found.values[name]) if each is not None)
+            raise DataError(
+                f"{table.where(int(found.rows[step]))}: {name} is {text!r}, and was a number in training."
+            )
+    lengths = torch.from_numpy(found.lengths)
+    given = {
+        "inputs": padded(code.encode(found, table.where), found.starts, found.lengths, int(lengths.max())),
+        "lengths": lengths,
+    }
+    if its.time is None:
+        steps = [list(map(str, range(length))) for length in found.lengths]
+    else:
+        times = table.frame[its.time].astype(str).to_numpy()[found.rows]
+        steps = [list(times[a:b]) for a, b in zip(found.starts, found.ends, strict=True)]
+    return NewSequences(given, list(map(str, found.ids)), steps, (its.id or "sequence", its.time or "step"))

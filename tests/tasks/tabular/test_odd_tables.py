@@ -1,0 +1,302 @@
+"""Tables as they come: odd files, odd values, and settings that would have no effect."""
+
+from __future__ import annotations
+
+import decimal
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from seqbench.errors import ConfigError, DataError, SeqbenchError
+from seqbench.tasks.tabular.encoding import classes_of
+from seqbench.tasks.tabular.table import Table
+from seqbench.tasks.tabular.targets import Labels, Numbers
+
+Make = Callable[..., Table]
+#: 40 sequences of two rows: a number, a name, a label and a split of each.
+COLUMNS = ("id", "t", "x", "c", "y", "part")
+OF_ROWS: dict[str, Any] = {"id": "id", "time": "t", "target": "y", "split": "part"}
+
+
+def rows(**changed: Callable[[int, int], Any]) -> list[dict[str, Any]]:
+    """Return the rows of the table, with some columns as functions of the sequence and of the step."""
+    made: dict[str, Callable[[int, int], Any]] = {
+        "id": lambda i, t: f"s{i}",
+        "t": lambda i, t: t,
+        "x": lambda i, t: i,
+        "c": lambda i, t: "uv"[i % 2],
+        "y": lambda i, t: "ab"[i % 2],
+        "part": lambda i, t: ["train", "train", "validation", "test"][i // 10],
+    } | changed
+    return [{name: make(i, t) for name, make in made.items()} for i in range(40) for t in range(2)]
+
+
+def as_csv(table: list[dict[str, Any]]) -> str:
+    return "\n".join(",".join(map(str, row)) for row in [COLUMNS, *(row.values() for row in table)]) + "\n"
+
+
+def as_json(table: list[dict[str, Any]]) -> str:
+    return "\n".join(map(json.dumps, table))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Make:
+    """Return a function that writes a file and makes its task."""
+
+    def make(text: str, name: str = "data.csv", **settings: Any) -> Table:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8", newline="")
+        return Table(str(path), **OF_ROWS | settings)
+
+    return make
+
+
+def test_labels_that_are_long_numbers_stay_apart(table: Make) -> None:
+    task = table(as_csv(rows(y=lambda i, t: 1000001 + i % 2)))
+    assert task.token_names()[1] == ("1000001", "1000002")
+    task = table(as_csv(rows(y=lambda i, t: ["0.12345678", "0.12345679"][i % 2])), classes=True)
+    assert task.token_names()[1] == ("0.12345678", "0.12345679")
+
+
+def test_labels_may_be_numbers_and_names_where_it_is_said(table: Make) -> None:
+    text = as_csv(rows(y=lambda i, t: ["1", "2", "10", "other"][i % 4]))
+    with pytest.raises(DataError, match=r"line 8: y is 'other', where most .* task\.classes=true"):
+        table(text).prepare(1)
+    assert table(text, classes=True).token_names()[1] == ("1", "10", "2", "other")
+
+
+def test_the_order_of_labels_does_not_depend_on_that_of_a_set() -> None:
+    """Of labels that are the same number it did, and so on the seed of the hash of texts."""
+    assert classes_of(["10", "1.0", "01", "1", "9"]) == ("01", "1", "1.0", "9", "10")
+    assert classes_of(["2", "nan", "10"]) == ("10", "2", "nan")
+
+
+def test_a_constant_column_is_not_scaled_by_its_rounding(table: Make) -> None:
+    task = table(as_csv(rows(x=lambda i, t: 0.1 if i < 30 else 0.2)), inputs="x")
+    assert (task.read_split("train").inputs == 0).all()
+    torch.testing.assert_close(task.read_split("test").inputs, torch.full((10, 2, 1), 0.1))
+
+
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_numbers_too_large_to_be_computed_with_are_refused(table: Make, name: str) -> None:
+    settings = {"inputs": "x", "each": "step", "classes": False}
+    number = {"x": lambda i, t: i + t / 2, "y": lambda i, t: i + t / 2}
+    huge = as_csv(rows(**number | {name: lambda i, t: 1e300 * (1 + i)}))
+    with pytest.raises(DataError, match=rf"^{name} is up to .*, too large to be standardised"):
+        table(huge, **settings).prepare(1)
+    one = as_csv(rows(**number | {name: lambda i, t: 1e300 if (i, t) == (35, 1) else i + t / 2}))
+    with pytest.raises(DataError, match=rf"line 73: {name} is 1e\+300, too far from the mean"):
+        table(one, **settings).prepare(1)
+
+
+def test_missing_names_are_carried_on_or_told_as_missing_numbers_are(table: Make) -> None:
+    text = as_csv(rows(c=lambda i, t: "" if t else "uv"[i % 2]))
+    carried = table(text, missing="ffill").read_split("train").inputs
+    assert carried.shape == (20, 2, 3) and (carried[:, 0, 1:] == carried[:, 1, 1:]).all()
+    assert (carried[:, :, 1:].sum(-1) == 1).all()
+    told = table(text, missing="mask")
+    assert told.token_names()[0] == ["x", "c=u", "c=v", "x is there", "c is there"]
+    assert told.read_split("train").inputs[0, :, 1:].tolist() == [[1, 0, 1, 1], [0, 0, 1, 0]]
+    tokens = table(text, missing="ffill", inputs="c").read_split("train").inputs
+    assert tokens.tolist() == [[2 + i % 2] * 2 for i in range(20)]
+    unknown = table(text, missing="mask", inputs="c").read_split("train").inputs
+    assert unknown.tolist() == [[2 + i % 2, 1] for i in range(20)]
+
+
+def test_what_numbers_and_classes_stand_for_makes_it_another_run(table: Make) -> None:
+    """Twice the target is the same target once standardised, and another error in its unit."""
+    of_numbers = {"inputs": "x", "classes": False}
+    once = table(as_csv(rows(y=lambda i, t: i)), **of_numbers)
+    once.prepare(1)
+    twice = table(as_csv(rows(y=lambda i, t: 2 * i)), **of_numbers)
+    assert torch.equal(once.read_split("train").targets, twice.read_split("train").targets)
+    assert once.fingerprint() != twice.fingerprint()
+    found = {
+        table(as_csv(rows(**changed))).fingerprint()
+        for changed in (
+            {},
+            {"y": lambda i, t: "ac"[i % 2]},
+            {"c": lambda i, t: "uw"[i % 2]},
+            {"x": lambda i, t: 2 * i},
+        )
+    }
+    assert len(found) == 4
+
+
+def test_a_line_is_counted_where_it_stands(table: Make) -> None:
+    table_ = rows(x=lambda i, t: "high" if (i, t) == (1, 1) else i)
+    text = as_csv(table_)
+    lines = text.splitlines(keepends=True)
+    for before, line in (("", 5), ("\n\n", 7), ("   \n", 6), ("\r\n", 6)):
+        with pytest.raises(DataError, match=rf"line {line}: x is 'high'"):
+            table("".join([*lines[:2], before, *lines[2:]])).prepare(1)
+    with pytest.raises(DataError, match="line 6: x is 'high'"):
+        table("\n" + text).prepare(1)
+    with pytest.raises(DataError, match="line 6: x is 'high'"):
+        table(text.replace("s0", '"s\n0"', 1).replace("s0", '"s\n0"', 0)).prepare(1)
+    assert (
+        table(as_csv(rows(c=lambda i, t: "uv"[i % 2] * 200_000)).partition("\n")[2], header=COLUMNS).length
+        == 2
+    )
+
+
+def test_files_of_pandas_and_of_typed_formats_are_read_as_their_rows_are(table: Make, tmp_path: Path) -> None:
+    first = table(as_csv(rows())).fingerprint()
+    frame = pd.DataFrame(rows())
+    path = tmp_path / "typed.parquet"
+    typed = {
+        "index": frame.set_index("id"),
+        "filtered": frame[frame.x >= 0].set_index(frame.index + 7),
+        "decimals": frame.assign(x=[decimal.Decimal(x) for x in frame.x], t=frame.t.map(decimal.Decimal)),
+        "categories": frame.astype({"id": "category", "c": "category", "y": "category"}),
+        "dates": frame.assign(t=pd.Timestamp("2026-01-31", tz="Asia/Tokyo") + pd.to_timedelta(frame.t, "D")),
+        "durations": frame.assign(t=pd.to_timedelta(frame.t, "h")),
+    }
+    for kind, its in typed.items():
+        its.to_parquet(path)
+        assert Table(str(path), **OF_ROWS).fingerprint() == first, kind
+    text = as_json(rows(t=lambda i, t: str(t)))
+    assert table(text, name="data.jsonl").fingerprint() == first
+    numbered = pd.DataFrame(rows()).rename(columns={"id": "0", "y": "1"})
+    numbered.to_csv(tmp_path / "numbered.csv", index=False)
+    settings: dict[str, Any] = OF_ROWS | {"id": 0, "target": 1}
+    assert Table(str(tmp_path / "numbered.csv"), **settings).fingerprint() == first
+
+
+def test_durations_are_in_seconds_and_times_in_texts_are_ordered_by_number(
+    table: Make, tmp_path: Path
+) -> None:
+    frame = pd.DataFrame(rows()).assign(t=lambda its: pd.to_timedelta(its.t, "min"))
+    frame.to_parquet(tmp_path / "data.parquet")
+    task = Table(str(tmp_path / "data.parquet"), **OF_ROWS, delta=True)
+    assert task.prepared.its.times is not None and task.prepared.its.times[:2].tolist() == [0, 60]
+    ordered = table(as_json(rows(t=lambda i, t: str(10 - t))), name="data.jsonl")
+    assert ordered.prepared.its.rows[:2].tolist() == [1, 0]
+
+
+SHORT = as_csv(rows())
+FAULTS: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "a time among numbers": (
+        "csv",
+        as_csv(rows(t=lambda i, t: "noon" if (i, t) == (3, 1) else t)),
+        {},
+        r"line 9: t is missing, or neither",
+    ),
+    "decimal commas": ("csv", as_csv(rows(x=lambda i, t: f'"{i},5"')), {}, r"line 2: x is '0,5', .*a comma"),
+    "no name": (
+        "csv",
+        "\n".join(f"{i},{line}" if i else f",{line}" for i, line in enumerate(SHORT.splitlines())),
+        {},
+        r"column 1 has no name; name it",
+    ),
+    "half a character": (
+        "jsonl",
+        as_json(rows(c=lambda i, t: "\ud800")),
+        {},
+        r"line 1 is no JSON: .*surrogates",
+    ),
+    "deep": ("jsonl", "[" * 100_000, {}, r"line 1 is no JSON: maximum recursion"),
+    "a number without end": ("jsonl", as_json(rows(x=lambda i, t: 10**400)), {}, r"line 1: x is infinite"),
+    "no targets to measure": (
+        "csv",
+        as_csv(rows(y=lambda i, t: "" if 20 <= i < 30 else "ab"[t])),
+        {"missing": "mask"},
+        "y is missing in all validation sequences",
+    ),
+    "no numbers to measure": (
+        "csv",
+        as_csv(rows(y=lambda i, t: "" if i >= 30 else i + t / 2)),
+        {"missing": "mask"},
+        "y is missing in all test sequences",
+    ),
+    "a constant target": (
+        "csv",
+        as_csv(rows(y=lambda i, t: 0.1)),
+        {},
+        r"y is 0\.1 in all training sequences",
+    ),
+    "a group in two splits": (
+        "csv",
+        SHORT,
+        {"group": "c"},
+        r"The group 'u' has part=validation, and .* train",
+    ),
+    "shares of given splits": (
+        "csv",
+        SHORT,
+        {"shares": [0.2, 0.2]},
+        r"task\.shares=\[0\.2, 0\.2\] has no effect",
+    ),
+    "a unit of numbers": ("csv", SHORT, {"unit": "char"}, r"task\.unit=char .* no effect on x, c"),
+    "an accuracy of 90": ("csv", SHORT, {"solved_at": 90}, r"task\.solved_at=90 must be at most 1"),
+    "a group of one sequence": (
+        "csv",
+        "t,x,g\n" + "".join(f"{t},{t * t},g\n" for t in range(40)),
+        {"id": None, "split": None, "target": "x", "ahead": 1, "group": "g"},
+        r"task\.group=g has no effect on one single sequence",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_one_sentence(table: Make, fault: str) -> None:
+    ending, text, settings, sentence = FAULTS[fault]
+    with pytest.raises(SeqbenchError, match=sentence) as said:
+        table(text, name=f"data.{ending}", **settings).prepare(1)
+    assert "\n" not in str(said.value)
+
+
+def test_lists_are_found_where_the_first_row_has_none(table: Make) -> None:
+    records = [{"y": "ab"[i % 2]} | ({"x": [1, i]} if i else {}) for i in range(30)]
+    settings = dict.fromkeys(("id", "time", "split"))
+    with pytest.raises(DataError, match=r"line 1: x is nan, where other rows have a list"):
+        table(as_json(records), name="data.jsonl", **settings).prepare(1)
+    with pytest.raises(ConfigError, match=r"task\.unit=char .* no effect on x"):
+        table(as_json(records[1:]), name="data.jsonl", unit="char", **settings).prepare(1)
+
+
+def test_a_text_target_may_be_forecast(table: Make) -> None:
+    task = table(as_csv(rows(y=lambda i, t: "ab"[(i + t) % 2])), ahead=1, inputs="y")
+    train = task.read_split("train")
+    assert isinstance(task.targets, Labels) and task.token_names()[1] == ("a", "b")
+    assert train.targets[:, 0].tolist() == [1 - i % 2 for i in range(20)]
+    assert isinstance(table(as_csv(rows(y=lambda i, t: i + t)), ahead=1).targets, Numbers)
+
+
+def test_new_rows_are_read_as_the_columns_of_the_table_were(table: Make, tmp_path: Path) -> None:
+    """Names that look like numbers in the new file alone are the names that they were."""
+    task = table(as_csv(rows(c=lambda i, t: ["1", "2", "x", "y"][i % 4])))
+    new = tmp_path / "new.csv"
+    new.write_text("c,x,t,id\n2,3,1,007\n1,3,0,007\n9,3,0,7\n")
+    found = task.read_file(new)
+    assert found.names == ["007", "7"] and found.steps == [["0", "1"], ["0"]]
+    names = task.token_names()[0]
+    assert [names[i] for i in found.given["inputs"][0, :, 1:].argmax(-1) + 1] == ["c=1", "c=2"]
+    assert found.given["inputs"][1, 0, 1:].tolist() == [0, 0, 0, 0]  # a name that training does not know
+    pd.read_csv(new, dtype={"id": str}).to_parquet(tmp_path / "new.parquet")
+    other = task.read_file(tmp_path / "new.parquet")
+    assert torch.equal(other.given["inputs"], found.given["inputs"]) and other.names == found.names
+    new.write_text("c,x,t,id\n,3,1,a\n")
+    with pytest.raises(DataError, match=r"line 2: c is missing"):
+        task.read_file(new)
+    new.write_text("c,x,t,id\n1,high,1,a\n")
+    with pytest.raises(DataError, match=r"line 2: x is 'high', and was a number in training"):
+        task.read_file(new)
+    tokens = table(as_csv(rows(c=lambda i, t: ["1", "2", "x", "y"][i % 4])), inputs="c")
+    new.write_text("c,t,id\n2,1,a\n1,0,a\n")
+    assert tokens.read_file(new).given["inputs"].tolist() == [[2, 3]]
+
+
+def test_splits_of_the_table_itself_are_read_again_as_they_were(table: Make, tmp_path: Path) -> None:
+    task = table(as_csv(rows(x=lambda i, t: i + t / 3)))
+    frame = pd.DataFrame(rows(x=lambda i, t: i + t / 3))
+    frame[frame.part == "test"].iloc[::-1].to_csv(tmp_path / "new.csv", index=False)
+    found = task.read_file(tmp_path / "new.csv")
+    assert found.names == [f"s{i}" for i in range(30, 40)]
+    assert np.array_equal(found.given["inputs"], task.read_split("test").inputs)
