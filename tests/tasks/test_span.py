@@ -15,6 +15,7 @@ LEAST = {
     "adding": 2,
     "copy_memory": 1,
     "cycle_navigation": 2,
+    "distracted_stories": 1,
     "even_pairs": 2,
     "induction_heads": 3,
     "latch": 4,
