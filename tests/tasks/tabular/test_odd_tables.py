@@ -300,3 +300,56 @@ def test_splits_of_the_table_itself_are_read_again_as_they_were(table: Make, tmp
     found = task.read_file(tmp_path / "new.csv")
     assert found.names == [f"s{i}" for i in range(30, 40)]
     assert np.array_equal(found.given["inputs"], task.read_split("test").inputs)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return a function that writes columns, of so many rows, as a folder in the hub's layout."""
+    import datasets
+
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+
+    def make(features: dict[str, Any], columns: Callable[[int], dict[str, Any]]) -> Path:
+        folder = tmp_path / "hub"
+        folder.mkdir()
+        for split, n in (("train", 30), ("dev", 6), ("test", 10)):
+            rows = datasets.Dataset.from_dict(columns(n))
+            for name, feature in features.items():
+                rows = rows.cast_column(name, feature)
+            rows.to_parquet(str(folder / f"{split}.parquet"))
+        return folder
+
+    return make
+
+
+def test_labels_of_the_hub_have_their_names_alone_and_in_lists(hub: Callable[..., Path]) -> None:
+    import datasets
+
+    tags, kinds = datasets.ClassLabel(names=["noun", "verb"]), datasets.ClassLabel(names=["x", "y"])
+    folder = hub(
+        {"tags": datasets.List(tags), "kind": kinds},
+        lambda n: {
+            "words": [["a", "b"][: 1 + i % 2] for i in range(n)],
+            "tags": [[1, 0][: 1 + i % 2] for i in range(n)],
+            "kind": [i % 2 for i in range(n)],
+        },
+    )
+    task = Table(str(folder), inputs="words", target="tags")
+    assert task.token_names()[1] == ("noun", "verb") and task.read_split("train").targets[1].tolist() == [
+        1,
+        0,
+    ]
+    assert Table(str(folder), inputs="words", target="kind").token_names()[1] == ("x", "y")
+
+
+def test_sound_is_no_text(hub: Callable[..., Path]) -> None:
+    """It was read as the words of what Python prints of it."""
+    import datasets
+
+    sound = {"bytes": b"RIFF and so on", "path": "a.wav"}
+    folder = hub(
+        {"audio": datasets.Audio(decode=False)},
+        lambda n: {"audio": [sound] * n, "kind": ["xy"[i % 2] for i in range(n)]},
+    )
+    with pytest.raises(DataError, match=r"hub, train row 0: audio is \{'bytes'.*, which is no text"):
+        Table(str(folder), inputs="audio", target="kind").prepare(1)

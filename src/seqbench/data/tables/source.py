@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -132,8 +132,16 @@ def _frame(rows: datasets.Dataset) -> pd.DataFrame:
     assert isinstance(frame, pd.DataFrame)
     for name, feature in rows.features.items():
         if isinstance(feature, datasets.ClassLabel):
-            frame[name] = [None if number < 0 else feature.names[number] for number in frame[name]]
+            frame[name] = _names(frame[name], feature.names)
+        elif isinstance(each := getattr(feature, "feature", None), datasets.ClassLabel):
+            frame[name] = [None if its is None else _names(its, each.names) for its in frame[name]]
     return frame
+
+
+def _names(numbers: Iterable[float | None], names: Sequence[str]) -> list[str | None]:
+    """Return the names of labels by their numbers; a label that is not known is −1, or none."""
+    known = range(len(names))
+    return [names[int(number)] if number in known else None for number in numbers]
 
 
 def check(

@@ -37,7 +37,7 @@ def entries(column: pd.Series[Any], name: str, where: Where, as_texts: bool = Fa
         DataError: it holds something else, or numbers and texts.
     """
     if as_texts:
-        return _as_written(column)
+        return _as_written(column, name, where)
     if is_text(column):
         return _texts(column, name, where)
     if column.dtype.kind == "M":
@@ -68,11 +68,11 @@ def words(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
     """Return a column as texts (N,), none of which is missing; numbers as they are written.
 
     Raises:
-        DataError: one is missing.
+        DataError: one is missing, or is no text.
     """
     if len(wrong := np.flatnonzero(column.isna().to_numpy())):
         raise DataError(f"{where(int(wrong[0]))}: {name} is missing.")
-    return _as_written(column)
+    return _as_written(column, name, where)
 
 
 def seconds(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
@@ -131,9 +131,12 @@ def lists(
     return lengths, entries(flat, name, lambda step: where(int(rows[step])), as_texts)
 
 
-def _as_written(column: pd.Series[Any]) -> np.ndarray:
+def _as_written(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
     """Return a column as texts (N,), whole numbers without a point, None where one is missing."""
     missing = column.isna().to_numpy()
+    for row, entry in enumerate(column if column.dtype == object else ()):
+        if isinstance(entry, (bytes, dict, *LISTS)):  # as sound and pictures are
+            raise DataError(f"{where(row)}: {name} is {_shown(entry)}, which is no text.")
     if column.dtype.kind == "f" and (column.dropna() % 1 == 0).all():
         column = column.astype("Int64")
     found = column.astype(str).to_numpy(dtype=object, copy=True)
