@@ -13,8 +13,9 @@ from seqbench.models.cells.delta_net import DeltaNet, GatedDeltaNet
 from seqbench.models.cells.gla import GLA
 from seqbench.models.cells.mamba import Mamba
 from seqbench.models.cells.mamba2 import Mamba2
-from seqbench.models.cells.matrix_state import MatrixCell
+from seqbench.models.cells.matrix_state import MatrixCell, ShortConvolution
 from seqbench.models.cells.mlstm import MLSTM
+from seqbench.models.cells.rwkv7 import RWKV7
 from seqbench.models.cells.s4d import S4D
 from seqbench.models.cells.s5 import S5
 from seqbench.models.cells.slstm import SLSTM
@@ -66,7 +67,7 @@ def mamba() -> Case:
     mixer = MambaMixer(MambaConfig(hidden_size=H, state_size=5, num_hidden_layers=1), 0).double()
 
     def reference(x: Tensor) -> Tensor:
-        assert cell.convolution is not None
+        assert isinstance(cell.convolution, ShortConvolution)
         weights = {
             "in_proj.weight": cell.U,
             "conv1d.weight": cell.convolution.w.t()[:, None],
@@ -95,7 +96,7 @@ def mamba2() -> Case:
     mixer = Mamba2Mixer(config, 0).double()
 
     def reference(x: Tensor) -> Tensor:
-        assert cell.convolution is not None
+        assert isinstance(cell.convolution, ShortConvolution)
         mixed, z, step = cell.U.split([26, 16, 4])
         weights = {
             "in_proj.weight": torch.cat([z, mixed, step]),
@@ -124,7 +125,7 @@ def gated_delta_net() -> Case:
     layer = Qwen3NextGatedDeltaNet(config, 0).double()
 
     def reference(x: Tensor) -> Tensor:
-        assert cell.convolution is not None
+        assert isinstance(cell.convolution, ShortConvolution)
         qkvz, step, beta = cell.U.split([4 * H, 2, 2])
         weights = {
             # The reference's rows are head by head.
@@ -152,8 +153,8 @@ def around(cell: MatrixCell, recurrence: Callable[..., Tensor], x: Tensor) -> Te
     """Return what a cell makes of a recurrence (B, T, A, …) that is not its own."""
     projected, convolved = cell.project(x.transpose(0, 1)), None
     if cell.convolution is not None:
-        inputs = projected[..., : cell.convolution.w.shape[1]]
-        convolved = cell.convolution.scan(inputs, cell.convolution.initial_state(len(x)), None)[0]
+        inputs, window = projected[..., : cell.convolution.channels], cell.initial_state(len(x))[0]
+        convolved = cell.convolution.scan(inputs, window, None)[0]
     given = cell.enter(projected, convolved)
     output = recurrence(**{name: part.transpose(0, 1) for name, part in given.items()})
     return (cell.leave(projected, given, output.transpose(0, 1)) @ cell.W.t()).transpose(0, 1)
@@ -178,6 +179,19 @@ def delta_net() -> Case:
         return theirs.delta_rule_recurrence(q, k, v, beta)[0].transpose(1, 2)
 
     return Case("fla-core", "`delta_rule_recurrence`", cell, lambda x: around(cell, recurrence, x))
+
+
+def rwkv7() -> Case:
+    theirs = file_of("fla", "ops/generalized_delta_rule/dplr/naive.py")
+    cell = drawn(RWKV7(H, H, heads=2, rank=3, chunk_size=8))
+
+    def recurrence(
+        q: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, log_w: Tensor, **_: Tensor
+    ) -> Tensor:
+        given = (part.transpose(1, 2) for part in (q * 2, k, v, a, b, log_w))
+        return theirs.dplr_recurrence(*given)[0].transpose(1, 2)
+
+    return Case("fla-core", "`dplr_recurrence`", cell, lambda x: around(cell, recurrence, x))
 
 
 def gated_delta_rule() -> Case:
@@ -257,6 +271,7 @@ CASES: dict[str, tuple[Callable[[], Case], ...]] = {
     "mamba2": (mamba2,),
     "gla": (gla,),
     "delta_net": (delta_net,),
+    "rwkv7": (rwkv7,),
     "xlstm": (xlstm,),
     "slstm": (slstm,),
     "transformer": (transformer,),

@@ -29,8 +29,10 @@ TYPED = ("task=latch", "model=rnn,gru", "trainer.max_steps=200", "trainer.eval_e
         (
             "task=stories",
             "task=stories has no span: no key of it sets over how many steps something of a fixed size has "
-            "to be kept. Tasks with one: adding, copy_memory, cycle_navigation, latch, mqar, multiplication, "
-            "noiseless_memory, parity, random_permutation, temporal_order, time_warp.",
+            "to be kept. Tasks with one: adding, copy_memory, cycle_navigation, "
+            "distracted_stories, even_pairs, induction_heads, latch, modular_arithmetic_simple, mqar, "
+            "multiplication, needle, noiseless_memory, parity, random_permutation, selective_copy, "
+            "temporal_order, time_warp.",
         ),
         ("task=ntm_copy", "task=ntm_copy has no span: "),
         ("task=nope", "There is no preset 'nope' in task."),

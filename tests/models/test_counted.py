@@ -33,7 +33,7 @@ def test_a_batch_of_counted_steps_has_them_in_order_and_others_that_do_not_count
     mask = torch.tensor([[0, 1, 0, 1], [0, 0, 0, 1]]).bool()
     targets = torch.arange(8).view(2, 4)
     found = Batch(targets, targets, mask=mask).at_counted(2)
-    assert found.extras["steps"].tolist() == [[1, 3], [3, 0]]
+    assert found.extras["counted_steps"].tolist() == [[1, 3], [3, 0]]
     assert found.targets.tolist() == [[1, 3], [7, 4]] and found.mask.tolist() == [[True, True], [True, False]]
     assert torch.equal(found.inputs, targets)
     vectors = Batch(targets, torch.stack([targets, -targets], -1), mask=mask).at_counted(2)

@@ -26,6 +26,7 @@ SMALL = {
     "ntm": ("model.cell.memory_size=4", "model.cell.word_size=2"),
     **dict.fromkeys(("s4d", "mamba", "mamba2"), ("model.cell.state_width=3",)),
     "gla": ("model.cell.gate_rank=2",),
+    "rwkv7": ("model.cell.rank=2",),
     "stack_rnn": ("model.cell.stack_size=3", "model.cell.word_size=2"),
     "tape_rnn": ("model.cell.tape_size=4", "model.cell.word_size=2", "model.cell.jump=2"),
     "tcn": ("model.cell.kernel_size=3",),
@@ -34,6 +35,7 @@ SMALL = {
 READ_INPUTS = ("lru", "s5", "s4d")
 READ_MORE = (
     *("output_rnn", "tcn", "mamba", "mamba2", "gla", "delta_net", "gated_delta_net", "xlstm", "transformer"),
+    "rwkv7",
 )
 #: Small tasks, one for each way in which inputs and targets come.
 TASKS = {

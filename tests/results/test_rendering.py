@@ -140,6 +140,7 @@ def test_markdown_has_a_row_per_model() -> None:
 
 def test_latex_is_escaped_and_rectangular() -> None:
     text = to_latex(compare(mixed()))
+    assert "\\label{tab:adding}\n\\smallskip\n\\resizebox" in text, "a table is clear of its caption"
     assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 2
     assert r"leaky\_rnn (alpha=0.5)" in text and r"copy\_memory" in text
     assert r"under 1 \% \& published (A\_B, 1997)" in text

@@ -179,7 +179,9 @@ def test_a_legend_says_what_the_table_holds_and_no_more() -> None:
     assert "test metric of each seed; runs" in explained(2) and "steps to solve: each run's." in explained(1)
     assert "a→b" in legend(compare([run(test={"50": {"loss": 0.1}, "100": {"loss": 0.2}})]))
     assert "steps to solve" not in legend(compare([run(solved_at=None)]))
-    assert "censored" in legend(compare([run(solved_at=None), run(seed=1)]))
+    assert "censored at their budget (+)" in legend(compare([run(solved_at=None), run(seed=1)]))
+    many = [run(seed=s, solved_at=None if s else 100) for s in range(5)]
+    assert "censored at their budget. " in legend(compare(many)), "no cell of five seeds has a plus"
     assert legend(compare([failed()])) == ""
 
 

@@ -84,7 +84,7 @@ class Stack(nn.Module):
         if block is not None:
             sizes = [layer.output_size * (1 + bidirectional) for layer in self.cells]
             self.blocks.extend(block(hidden_size, size) for size in sizes)
-            self.norm = NORMS[self.blocks[0].norm](hidden_size, eps=EPSILON)
+            self.norm = NORMS[cast(PreNorm, self.blocks[0]).norm](hidden_size, eps=EPSILON)
         self.hidden_size = hidden_size
         self.bidirectional = bidirectional
         self.dilations = [dilation**i for i in range(num_layers)]
@@ -97,6 +97,12 @@ class Stack(nn.Module):
             )
         for layer in self.cells:
             check_engine(layer, engine)
+            if layer.chunk_size is not None and (engine == "loop" or checkpoint_steps is not None):
+                by = "engine=loop" if engine == "loop" else f"checkpoint_steps={checkpoint_steps}"
+                raise ValueError(
+                    f"chunk_size={layer.chunk_size} is of steps that are taken at once, and with {by} they "
+                    "are taken one by one; give chunk_size=null."
+                )
         if dilation > 1 and not any(cell.state_size for cell in self.cells):
             raise ValueError(
                 f"dilation={dilation} delays a state, and {type(self.cells[0]).__name__} has none; give "

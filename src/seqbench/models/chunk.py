@@ -40,10 +40,8 @@ def decayed(
     steps = len(q)
     q, k, v, log_a = (_chunks(part, size) for part in (q, k, v, log_a))
     total = log_a.cumsum(-2)
-    if total.shape[-1] == 1:
-        scores = (q @ k.mT) * decays(total[..., 0])
-    else:
-        scores = (q[..., :, None, :] * k[..., None, :, :] * decays(total.mT).movedim(-3, -1)).sum(-1)
+    one_for_all = total.shape[-1] == 1
+    scores = (q @ k.mT) * decays(total[..., 0]) if one_for_all else _products(q, k, total, total)
     end = total[..., -1:, :]
     added = (k * torch.exp(end - total)).mT @ v
     states = linear_scan(torch.exp(end).mT.expand_as(added), added, state)
@@ -86,6 +84,47 @@ def delta(
         new = u[n] - w[n] @ state
         outputs.append(seen[n] @ state + scores[n] @ new)
         state = kept[n] * state + written[n] @ new
+    return _steps(torch.stack(outputs), steps), state
+
+
+def low_rank(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    a: Tensor,
+    b: Tensor,
+    log_w: Tensor,
+    state: Float[Tensor, "B A K V"],
+    size: int,
+) -> tuple[Float[Tensor, "T B A V"], Float[Tensor, "B A K V"]]:
+    """Return the outputs and the last state of a recurrence with matrices that are diagonal plus of rank 1.
+
+        S(t) = (diag(w(t)) + b(t) a(t)ᵀ) S(t−1) + k(t) v(t)ᵀ,   o(t) = S(t)ᵀ q(t)
+
+    The rows u(t) = S(t−1)ᵀ a(t), of which each depends on those before, are solved for as in `delta`.
+
+    Args:
+        q, k, v, a, b: of each step; a and b (T, B, A, K).
+        log_w: log w ≤ 0, one for each of the K rows of the state.
+        state: before the first step.
+        size: C.
+    """
+    steps = len(q)
+    q, k, v, a, b, log_w = (_chunks(part, size) for part in (q, k, v, a, b, log_w))
+    total = log_w.cumsum(-2)
+    before, end = total - log_w, total[..., -1:, :]
+    depends = -_products(a, b, before, total, -1)
+    wanted = torch.cat([_products(a, k, before, total, -1) @ v, a * torch.exp(before)], dim=-1)
+    solved = torch.linalg.solve_triangular(depends, wanted, upper=False, unitriangular=True)
+    own, seen = solved.split([v.shape[-1], a.shape[-1]], dim=-1)
+    from_u, from_v = _products(q, b, total, total), _products(q, k, total, total) @ v
+    read, kept = q * torch.exp(total), torch.exp(end).mT
+    left, added = (b * torch.exp(end - total)).mT, (k * torch.exp(end - total)).mT @ v
+    outputs = []
+    for n in range(len(q)):
+        u = own[n] + seen[n] @ state
+        outputs.append(read[n] @ state + from_u[n] @ u + from_v[n])
+        state = kept[n] * state + left[n] @ u + added[n]
     return _steps(torch.stack(outputs), steps), state
 
 
@@ -154,17 +193,27 @@ def decays(total: Float[Tensor, "... C"]) -> Float[Tensor, "... C C"]:
     return torch.exp(causal(total[..., :, None] - total[..., None, :]))
 
 
-def causal(scores: Float[Tensor, "... C C"]) -> Float[Tensor, "... C C"]:
-    """Return scores with −∞ where the second step comes after the first."""
-    later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
-    return scores.masked_fill(later, -torch.inf)
+def causal(exponents: Float[Tensor, "... C C"], diagonal: int = 0) -> Float[Tensor, "... C C"]:
+    """Return exponents with −∞ at j > i + diagonal."""
+    steps = exponents.shape[-2:]
+    later = torch.ones(steps, dtype=torch.bool, device=exponents.device).triu(1 + diagonal)
+    return exponents.masked_fill(later, -torch.inf)
+
+
+def _products(
+    x: Float[Tensor, "... C K"], y: Tensor, later: Tensor, earlier: Tensor, diagonal: int = 0
+) -> Float[Tensor, "... C C"]:
+    """Return Σ x(i) y(j) exp(later(i) − earlier(j)) over K for j ≤ i + diagonal, and zero elsewhere."""
+    exponents = later.mT[..., :, None] - earlier.mT[..., None, :]  # (…, K, C, C)
+    weights = torch.exp(causal(exponents, diagonal)).movedim(-3, -1)
+    return (x[..., :, None, :] * y[..., None, :, :] * weights).sum(-1)
 
 
 def _chunks(part: Float[Tensor, "T B A D"], size: int, fill: float = 0.0) -> Float[Tensor, "N B A C D"]:
     """Cut steps into chunks; steps that change nothing fill the last."""
     missing = -len(part) % size
     padded = nn.functional.pad(part, (0, 0) * (part.ndim - 1) + (0, missing), value=fill)
-    return padded.unflatten(0, (-1, size)).movedim(1, 3)
+    return torch.unflatten(padded, 0, (-1, size)).movedim(1, 3)
 
 
 def _steps(part: Float[Tensor, "N B A C D"], steps: int) -> Float[Tensor, "T B A D"]:

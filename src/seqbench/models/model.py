@@ -41,7 +41,7 @@ class Model(nn.Module):
     looks_up: bool = False
 
     #: The most steps of a sequence that count, where outputs are computed at these alone: `forward` takes
-    #: the extra `steps`. None: at all.
+    #: the extra `counted_steps`. None: at all.
     counted: int | None = None
 
     @property

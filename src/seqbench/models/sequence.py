@@ -105,8 +105,8 @@ class SequenceModel(Model):
         width = (embedding_size or input_size) + output_size * feedback
         layers = hidden_size, num_layers, bidirectional, dilation, engine, checkpoint_steps
         self.body = Stack(cell, width, *layers, block)
-        for part in self.body.modules() if steps is not None else ():
-            if isinstance(part, Cell):
+        for part in self.body.modules():
+            if steps is not None and isinstance(part, Cell):
                 part.expect(steps)
         self.readout = readout(self.body.output_size, output_size)
         self.feedback = OutputFeedback(
@@ -206,7 +206,7 @@ class SequenceModel(Model):
         targets: Tensor | None = None,
         teacher_mask: Bool[Tensor, "B T"] | None = None,
         dropout_mask: Bool[Tensor, "B T D"] | None = None,
-        steps: Int[Tensor, "B K"] | None = None,
+        counted_steps: Int[Tensor, "B K"] | None = None,
     ) -> tuple[Float[Tensor, "B *T O"], Any]:
         """Run over a batch of sequences.
 
@@ -219,7 +219,7 @@ class SequenceModel(Model):
                 as feedback, and if the model `predicts`, as the input. None: the truth everywhere.
 
             dropout_mask: what is kept, see `Dropout`; None keeps all.
-            steps: those at which outputs are wanted, of a model that is not fed any; None for all.
+            counted_steps: those at which outputs are wanted, of a model that is not fed any; None for all.
 
             Targets and teacher mask have an effect only on a model that is fed an output of each step.
 
@@ -235,7 +235,7 @@ class SequenceModel(Model):
             raise ValueError("A bidirectional model has no state to continue from.")
         x, last = self.enter(inputs), not self.per_step
         if not (self.feedback.beside or self.feedback.in_place):
-            return self._without_feedback(x, lengths, state, last, dropout_mask, steps)
+            return self._without_feedback(x, lengths, state, last, dropout_mask, counted_steps)
         if not self.feeds_back:
             targets = None
         if not (self.feeds_back or self.feedback.in_place):
@@ -251,7 +251,7 @@ class SequenceModel(Model):
         state: Any,
         last: bool,
         dropout_mask: Tensor | None,
-        steps: Tensor | None,
+        counted_steps: Tensor | None,
     ) -> tuple[Tensor, Any]:
         """Return what `forward` does where no output is ever fed; arguments are those of it and the body."""
         scales: tuple[Tensor, ...] = ()
@@ -260,8 +260,8 @@ class SequenceModel(Model):
             if self.embedding is not None:
                 x, scales = x * scales[0], scales[1:]
         h, states = self.body(x, lengths, state, last, scales)
-        if steps is not None:
-            h = torch.take_along_dim(h, steps[..., None], 1)
+        if counted_steps is not None:
+            h = torch.take_along_dim(h, counted_steps[..., None], 1)
         return self.readout(h), states
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "B T F"]:

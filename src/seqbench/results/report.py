@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from seqbench.errors import printable
@@ -44,7 +46,8 @@ def write_report(
 def provenance(results: Sequence[Result]) -> str:
     """Return one sentence on what the results were made with: seeds, code, machine, time."""
     seeds = sorted({result.seed for result in results})
-    return f"{len(results)} runs, seeds {', '.join(map(str, seeds))}; {made_with(results)}"
+    many = f"{len(results):,} run{'s' * (len(results) != 1)}, seed{'s' * (len(seeds) != 1)}"
+    return f"{many} {', '.join(map(str, seeds))}; {made_with(results)}"
 
 
 def made_with(results: Sequence[Result]) -> str:
@@ -54,10 +57,15 @@ def made_with(results: Sequence[Result]) -> str:
         return ", ".join(sorted({str(value) for value in values if value})) or "unknown"
 
     commits = listed((result.commit or "")[:9] + (result.commit or "")[40:] for result in results)
-    hours = sum(result.wall_time_s for result in results) / 3600
-    spent = f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"
+    seconds = sum(result.wall_time_s for result in results)
+    spent = f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
+    if seconds < 60:
+        spent = f"{seconds:.0f} s"
+    ended = max(result.finished_at for result in results)
+    with suppress(ValueError, OverflowError):  # what is no time is said as it is
+        ended = f"{datetime.fromisoformat(ended).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return (
         f"commit {commits}; "
         f"torch {listed(r.versions.get('torch') for r in results)} on {listed(r.device for r in results)}; "
-        f"{spent} of training in all, until {max(result.finished_at for result in results)}."
+        f"{spent} of training in all, until {ended}."
     )

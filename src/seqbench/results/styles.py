@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from itertools import product
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise, product
 from typing import Any
 
 from seqbench.results.labels import preset_of
@@ -54,6 +55,7 @@ MODELS = {
     "gla": (PURPLE, "^", "-."),
     "delta_net": (PURPLE, "D", "--"),
     "gated_delta_net": (PURPLE, "o", "-"),
+    "rwkv7": (PURPLE, "P", ":"),
     "xlstm": (VERMILION, "v", "-"),
     "slstm": (VERMILION, "s", "-."),
     "seq2seq": (BLUE, "<", ":"),
@@ -64,10 +66,10 @@ MODELS = {
     "orthogonal_rnn": (BLACK, "v", "--"),
     "antisymmetric_rnn": (BLACK, "P", ":"),
     "lem": (GREEN, "D", "-"),
-    "cornn": (PURPLE, "o", "-"),
-    "unicornn": (PURPLE, "D", "--"),
-    "min_lstm": (SKY, "^", "--"),
-    "stack_rnn": (ORANGE, "o", "--"),
+    "cornn": (PURPLE, ">", "-"),
+    "unicornn": (PURPLE, "<", "--"),
+    "min_lstm": (SKY, "h", "--"),
+    "stack_rnn": (ORANGE, "v", "--"),
     "tape_rnn": (ORANGE, "D", ":"),
     "tcn": (PURPLE, "*", "-"),
 }
@@ -75,6 +77,10 @@ MODELS = {
 OTHERS = [style for style in product(COLOURS, MARKERS, LINES) if style not in MODELS.values()]
 #: How the markers of the variants of a model are filled; further ones have another line.
 FILLS = ("full", "none", "left", "bottom")
+
+#: How far apart intervals of two models at one length are drawn where one can point at them, as a share of
+#: the axis; and the most of the way to the next length that those of all take.
+APART, MOST_APART = 0.016, 0.6
 
 #: Parameters of Matplotlib for every figure.
 STYLE: Any = {
@@ -139,3 +145,26 @@ def model_style(label: str, among: Iterable[str] = ()) -> dict[str, Any]:
         "markeredgecolor": colour,
         "markeredgewidth": 0.9,
     }
+
+
+def apart(length: float, place: int, of: int, lengths: Sequence[int]) -> float:
+    """Return a length, moved a little so that the intervals of models at it do not coincide.
+
+    Args:
+        length: one of the lengths.
+        place: that of the model among those with a value, from 0.
+        of: how many these are.
+        lengths: all of the axis, two or more, ascending. However many models there are, those at one stay
+            clear of those at the next.
+    """
+    by_factor = by_factors(lengths)
+    places = [math.log(each) if by_factor else each for each in lengths]
+    step = APART * (places[-1] - places[0])
+    step = min(step, MOST_APART * min(b - a for a, b in pairwise(places)) / of)
+    moved = (math.log(length) if by_factor else length) + step * (place - (of - 1) / 2)
+    return math.exp(moved) if by_factor else moved
+
+
+def by_factors(lengths: Sequence[int]) -> bool:
+    """Return whether lengths are shown on a logarithmic axis: the largest is twice the least or more."""
+    return min(lengths) > 0 and max(lengths) >= 2 * min(lengths)

@@ -15,7 +15,7 @@ TEACHER_MASK = "teacher_mask"
 #: The extra that training adds for a model with dropout: (B, T, D), true for what is kept.
 DROPOUT_MASK = "dropout_mask"
 #: The extra of a batch whose targets are of some steps alone: (B, K), which these are.
-STEPS = "steps"
+COUNTED_STEPS = "counted_steps"
 
 
 class Batch(NamedTuple):
@@ -71,7 +71,7 @@ class Batch(NamedTuple):
         return [self.rows(i, i + size) for i in range(0, len(self.inputs), size)]
 
     def at_counted(self, most: int) -> Batch:
-        """Return the targets of the first `most` steps that count in each row, and the extra `steps`, these.
+        """Return the targets of the first `most` steps that count in each row, and these as `counted_steps`.
 
         A row of fewer has others beside them, which do not count: shapes do not depend on the data.
         """
@@ -81,7 +81,7 @@ class Batch(NamedTuple):
         return self._replace(
             targets=torch.take_along_dim(self.targets, places, 1),
             mask=self.mask.gather(1, steps),
-            extras=self.extras | {STEPS: steps},
+            extras=self.extras | {COUNTED_STEPS: steps},
         )
 
     def time_slice(self, start: int, stop: int, per_step: bool, dim: int = 1) -> Batch:

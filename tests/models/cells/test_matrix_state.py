@@ -14,6 +14,7 @@ from seqbench.models.cells.gla import GLA
 from seqbench.models.cells.mamba import Mamba
 from seqbench.models.cells.mamba2 import Mamba2
 from seqbench.models.cells.matrix_state import MatrixCell
+from seqbench.models.cells.rwkv7 import RWKV7
 from tests.models.cells.recurrences import convolved, decayed, delta, norm, sigmoid, silu, softplus, unit
 
 T, F = 11, 3
@@ -22,6 +23,7 @@ CELLS = {
     "mamba2": lambda chunk: Mamba2(F, 4, heads=2, state_width=3, chunk_size=chunk),
     "gla": lambda chunk: GLA(F, 4, heads=2, gate_rank=2, chunk_size=chunk),
     "delta_net": lambda chunk: DeltaNet(F, 4, heads=2, chunk_size=chunk),
+    "rwkv7": lambda chunk: RWKV7(F, 4, heads=2, rank=3, chunk_size=chunk),
     "gated_delta_net": lambda chunk: GatedDeltaNet(F, 4, heads=2, chunk_size=chunk),
 }
 every_cell = pytest.mark.parametrize("make", CELLS.values(), ids=CELLS)
@@ -65,6 +67,8 @@ def by_the_paper(cell: MatrixCell, x: np.ndarray) -> np.ndarray:
         heads = [decayed(*(part[:, i : i + 1] for part in (q, k)), v[:, 2 * i : 2 * i + 2], a[:, i : i + 1])
                  for i in range(2)]  # fmt: skip
         return (silu(r) * np.concatenate([p["g"] * norm(o) for o in heads], 1)) @ p["W"].T
+    if isinstance(cell, RWKV7):
+        return goose(p, x)
     mixed = silu(convolved(projected[:, :12], p["convolution.w"]))
     gated = isinstance(cell, GatedDeltaNet)
     heads = []
@@ -75,6 +79,27 @@ def by_the_paper(cell: MatrixCell, x: np.ndarray) -> np.ndarray:
         heads.append(p["g"] * norm(delta(unit(q) / np.sqrt(2), unit(k), v, beta, a)))
     outputs = np.concatenate(heads, 1)
     return (silu(projected[:, 12:16]) * outputs if gated else outputs) @ p["W"].T
+
+
+def goose(p: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """RWKV-7 with the state transposed and vectors as rows, as printed."""
+    before = np.concatenate([np.zeros((1, F)), x[:-1]])
+    parts = np.split(p["U"], [4, 8, 12, 15, 18])
+    r, k, v, d, e, gate = ((x + mu * (before - x)) @ U.T for mu, U in zip(p["mu"], parts, strict=True))
+    w = np.exp(-np.exp(-0.5) * sigmoid(np.tanh(d) @ p["W_decay"].T + p["b_decay"]))
+    a = sigmoid(e @ p["W_removal"].T + p["b_removal"])
+    key = k * (1 + (a - 1) * p["eta"])
+    y = []
+    for head in range(2):
+        of = slice(2 * head, 2 * head + 2)
+        S, outputs, out = np.zeros((2, 2)), [], unit((k * p["xi"])[:, of])
+        for t in range(len(x)):
+            S = S @ (np.diag(w[t, of]) - np.outer(out[t], a[t, of] * out[t])) + np.outer(v[t, of], key[t, of])
+            outputs.append(S @ r[t, of] / np.sqrt(2))
+        o = np.stack(outputs)
+        o = norm(o - o.mean(-1, keepdims=True)) * p["gamma"][of] + p["beta"][of]
+        y.append(o + (r * p["rho"] * key)[:, of].sum(1, keepdims=True) * v[:, of])
+    return (np.concatenate(y, 1) * (sigmoid(gate) @ p["W_gate"].T)) @ p["W"].T
 
 
 @every_cell
@@ -128,8 +153,15 @@ def test_large_gates_overflow_nowhere(make):
         (("model=mamba2", "model.cell.heads=3"), "heads=3 do not divide the 16 numbers of expansion times"),
         (("model=delta_net", "model.cell.heads=0"), "heads=0 leaves no head"),
         (("model=gated_delta_net", "model.cell.chunk_size=8"), "chunk_size=8 is longer than a sequence of 7"),
+        (
+            ("model=gla", "model.cell.chunk_size=4", "model.engine=loop"),
+            "with model.engine=loop they are taken one",
+        ),
+        (("model=xlstm", "model.cell.chunk_size=4", "model.checkpoint_steps=2"), "are taken one by one"),
         (("model=mamba2", "model.cell.chunk_size=0"), "chunk_size=0 leaves no step"),
         (("model=mamba", "model.cell.conv_width=1"), "conv_width=1 is no convolution over steps"),
+        (("model=rwkv7", "model.cell.heads=3"), "heads=3 do not divide the 8 numbers of hidden_size"),
+        (("model=rwkv7", "model.cell.decay_bias=[1]"), r"decay_bias=\[1.0\] must be two numbers"),
         (("model=gla", "model.cell.tau=0"), "tau=0.0 divides the logarithm of a gate"),
     ],
 )

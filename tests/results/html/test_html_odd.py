@@ -22,7 +22,8 @@ from seqbench.results.html.learning import MOST_LINES, learning_panels
 from seqbench.results.html.lengths import length_panels
 from seqbench.results.html.matrix import matrices
 from seqbench.results.html.steps import step_panels
-from seqbench.results.html.traces import apart, log_ticks, model_axis, number
+from seqbench.results.html.traces import log_ticks, model_axis, number
+from seqbench.results.styles import apart
 from seqbench.results.summaries import DEFAULT, Row, Summary
 from seqbench.results.summaries.throughput import Throughput
 from seqbench.runs.exchange import export_runs

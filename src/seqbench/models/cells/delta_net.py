@@ -79,7 +79,7 @@ class DeltaNet(MatrixCell):
 
     def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
         assert convolved is not None
-        q, k, v = nn.functional.silu(convolved).unflatten(-1, (3, self.heads, -1)).unbind(-3)
+        q, k, v = torch.unflatten(nn.functional.silu(convolved), -1, (3, self.heads, -1)).unbind(-3)
         beta = torch.sigmoid(projected[..., -self.heads :])[..., None]
         q, k = unit_norm(q) * (self.hidden_size // self.heads) ** -0.5, unit_norm(k)
         return {"q": q, "k": k, "v": v, "beta": beta, "log_a": torch.zeros_like(beta)}
@@ -91,7 +91,8 @@ class DeltaNet(MatrixCell):
         return (S.mT @ q)[..., 0], (S,)
 
     def recur_all(self, given: Given, memory: State, chunk: int) -> tuple[Tensor, State]:
-        outputs, S = delta(*(given[n] for n in ("q", "k", "v", "beta", "log_a")), memory[0], chunk)
+        q, k, v, beta, log_a = (given[name] for name in ("q", "k", "v", "beta", "log_a"))
+        outputs, S = delta(q, k, v, beta, log_a, memory[0], chunk)
         return outputs, (S,)
 
     def leave(self, projected: Tensor, given: Given, output: Tensor) -> Tensor:

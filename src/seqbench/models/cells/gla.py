@@ -64,7 +64,7 @@ class GLA(MatrixCell):
             inner_size=hidden_size,
             chunk_size=chunk_size,
         )
-        self.sizes = keys, keys, hidden_size, hidden_size, gate_rank
+        self.sizes = [keys, keys, hidden_size, hidden_size, gate_rank]
         self.heads = heads
         self.tau = tau
         self.W_gate = nn.Parameter(draw(keys, gate_rank))
@@ -75,10 +75,10 @@ class GLA(MatrixCell):
         return time_constants(torch.sigmoid(self.b_gate) ** (1 / self.tau))
 
     def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
-        q, k, v, _, c = projected.split(self.sizes, dim=-1)
+        q, k, v, _, c = torch.split(projected, self.sizes, dim=-1)
         log_a = nn.functional.logsigmoid(nn.functional.linear(c, self.W_gate, self.b_gate)) / self.tau
         given = {"q": q * (self.sizes[0] // self.heads) ** -0.5, "k": k, "v": v, "log_a": log_a}
-        return {name: part.unflatten(-1, (self.heads, -1)) for name, part in given.items()}
+        return {name: torch.unflatten(part, -1, (self.heads, -1)) for name, part in given.items()}
 
     def recur(self, given: Given, memory: State) -> tuple[Tensor, State]:
         S = torch.exp(given["log_a"])[..., None] * memory[0]
@@ -86,11 +86,12 @@ class GLA(MatrixCell):
         return (given["q"][..., None] * S).sum(-2), (S,)
 
     def recur_all(self, given: Given, memory: State, chunk: int) -> tuple[Tensor, State]:
-        outputs, S = decayed(*(given[name] for name in ("q", "k", "v", "log_a")), memory[0], chunk)
+        q, k, v, log_a = (given[name] for name in ("q", "k", "v", "log_a"))
+        outputs, S = decayed(q, k, v, log_a, memory[0], chunk)
         return outputs, (S,)
 
     def leave(self, projected: Tensor, given: Given, output: Tensor) -> Tensor:
-        r = projected.split(self.sizes, dim=-1)[3]
+        r = torch.split(projected, self.sizes, dim=-1)[3]
         return nn.functional.silu(r) * (self.g * rms_norm(output)).flatten(-2)
 
     def initial_memory(self, batch_size: int) -> State:

@@ -79,7 +79,7 @@ class Mamba(MatrixCell):
         assert convolved is not None
         v = nn.functional.silu(convolved)
         rank, n = self.W_step.shape[1], self.a.shape[1]
-        step, B, C = nn.functional.linear(v, self.X).split([rank, n, n], dim=-1)
+        step, B, C = torch.split(nn.functional.linear(v, self.X), [rank, n, n], dim=-1)
         step = nn.functional.softplus(nn.functional.linear(step, self.W_step, self.b_step))
         return {"v": v, "step": step, "B": B, "C": C}
 

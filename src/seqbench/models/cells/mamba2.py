@@ -80,9 +80,9 @@ class Mamba2(MatrixCell):
     def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
         assert convolved is not None
         inner, n, heads = self.sizes
-        v, B, C = nn.functional.silu(convolved).split([inner, n, n], dim=-1)
+        v, B, C = torch.split(nn.functional.silu(convolved), [inner, n, n], dim=-1)
         step = nn.functional.softplus(projected[..., -heads:] + self.b_step)[..., None]
-        v = v.unflatten(-1, (heads, -1))
+        v = torch.unflatten(v, -1, (heads, -1))
         return {"v": v, "step": step, "B": B, "C": C}
 
     def _recurrence(self, given: Given) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -31,11 +31,12 @@ class ShortConvolution(nn.Module):
         if width < 2:
             raise ValueError(f"conv_width={width} is no convolution over steps; give at least 2.")
         at_least_one(conv_width=(width, "step"))
+        self.channels = channels
         self.w = nn.Parameter((2 * torch.rand(width, channels) - 1) / math.sqrt(width))
         self.b = nn.Parameter(torch.zeros(channels)) if bias else None
 
-    def initial_state(self, batch_size: int) -> Float[Tensor, "B K-1 C"]:
-        return self.w.new_zeros(batch_size, len(self.w) - 1, self.w.shape[1])
+    def initial_state(self, like: Tensor, batch_size: int) -> Float[Tensor, "B K-1 C"]:
+        return like.new_zeros(batch_size, len(self.w) - 1, self.channels)
 
     def step(self, u: Float[Tensor, "B C"], window: Tensor) -> tuple[Float[Tensor, "B C"], Tensor]:
         seen = torch.cat([window, u[:, None]], dim=1)
@@ -47,15 +48,46 @@ class ShortConvolution(nn.Module):
         """Go through all steps; `valid` (T, B, 1) is true for the first steps of a row."""
         seen = torch.cat([window.transpose(0, 1), u])
         y = sum(w * seen[j : j + len(u)] for j, w in enumerate(self.w))
-        if valid is None:
-            last = seen[len(u) :]
-        else:
-            at = torch.arange(len(self.w) - 1, device=u.device)[:, None] + valid[..., 0].sum(0)
-            last = seen.gather(0, at[..., None].expand(-1, -1, u.shape[-1]))
+        kept = len(self.w) - 1
+        last = seen[len(u) :] if valid is None else last_window(seen, kept, valid)
         return self._with_bias(y), last.transpose(0, 1)
 
     def _with_bias(self, y: Any) -> Tensor:
-        return y if self.b is None else y + self.b
+        biased: Tensor = y if self.b is None else y + self.b
+        return biased
+
+
+class TokenShift(nn.Module):
+    """A convolution over two steps whose weights are in what it reads: y(t) = u₁(t) + u₂(t − 1).
+
+    Its state is the last u₂.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = 2 * channels
+
+    def initial_state(self, like: Tensor, batch_size: int) -> Float[Tensor, "B 1 C"]:
+        return like.new_zeros(batch_size, 1, self.channels // 2)
+
+    def step(self, u: Float[Tensor, "B 2C"], window: Tensor) -> tuple[Float[Tensor, "B C"], Tensor]:
+        now, later = u.chunk(2, dim=-1)
+        return now + window[:, 0], later[:, None]
+
+    def scan(
+        self, u: Float[Tensor, "T B 2C"], window: Tensor, valid: Tensor | None
+    ) -> tuple[Float[Tensor, "T B C"], Tensor]:
+        """Go through all steps; `valid` (T, B, 1) is true for the first steps of a row."""
+        now, later = u.chunk(2, dim=-1)
+        seen = torch.cat([window.transpose(0, 1), later])
+        last = seen[-1:] if valid is None else last_window(seen, 1, valid)
+        return now + seen[:-1], last.transpose(0, 1)
+
+
+def last_window(seen: Float[Tensor, "W+T B C"], width: int, valid: Tensor) -> Float[Tensor, "W B C"]:
+    """Return the last W valid steps of each row, from the window before the first step and all steps."""
+    at = torch.arange(width, device=seen.device)[:, None] + valid[..., 0].sum(0)
+    return seen.gather(0, at[..., None].expand(-1, -1, seen.shape[-1]))
 
 
 class MatrixCell(Cell):
@@ -94,7 +126,7 @@ class MatrixCell(Cell):
         projected_size: int,
         inner_size: int,
         chunk_size: int | None = None,
-        convolution: ShortConvolution | None = None,
+        convolution: ShortConvolution | TokenShift | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size)
         if chunk_size is not None:
@@ -131,14 +163,16 @@ class MatrixCell(Cell):
         self.U.data = self.U.data.t().contiguous().t()
 
     def initial_state(self, batch_size: int) -> State:
-        window = () if self.convolution is None else (self.convolution.initial_state(batch_size),)
+        window: State = (
+            () if self.convolution is None else (self.convolution.initial_state(self.U, batch_size),)
+        )
         return *window, *self.initial_memory(batch_size)
 
     def step(self, projected: Tensor, state: State) -> tuple[Float[Tensor, "B H"], State]:
-        convolved, window = None, ()
+        convolved, window = None, cast(State, ())
         if self.convolution is not None:
             first, *state = state
-            convolved, first = self.convolution.step(projected[..., : self.convolution.w.shape[1]], first)
+            convolved, first = self.convolution.step(projected[..., : self.convolution.channels], first)
             window = (first,)
         given = self.enter(projected, convolved)
         output, memory = self.recur(given, tuple(state))
@@ -147,10 +181,10 @@ class MatrixCell(Cell):
     def scan(
         self, projected: Float[Tensor, "T B G"], state: State, valid: Tensor | None
     ) -> tuple[Tensor, State]:
-        convolved, window = None, ()
+        convolved, window = None, cast(State, ())
         if self.convolution is not None:
             first, *state = state
-            inputs = projected[..., : self.convolution.w.shape[1]]
+            inputs = projected[..., : self.convolution.channels]
             convolved, first = self.convolution.scan(inputs, first, valid)
             window = (first,)
         given = self.enter(projected, convolved)

@@ -69,8 +69,8 @@ class MLSTM(MatrixCell):
 
     def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
         H, A = self.hidden_size, self.heads
-        q, k, v, _, i, f = projected.split([H, H, H, H, A, A], dim=-1)
-        q, k, v = (part.unflatten(-1, (A, -1)) for part in (q, k * (H // A) ** -0.5, v))
+        q, k, v, _, i, f = torch.split(projected, [H, H, H, H, A, A], dim=-1)
+        q, k, v = (torch.unflatten(part, -1, (A, -1)) for part in (q, k * (H // A) ** -0.5, v))
         log_f = nn.functional.logsigmoid(f + self.b_forget)
         return {"q": q, "k": k, "v": v, "i": (i + self.b_input)[..., None], "log_f": log_f[..., None]}
 
@@ -86,7 +86,8 @@ class MLSTM(MatrixCell):
         return (q[..., None] * C).sum(-2) / divisor, (C, n, m[..., 0])
 
     def recur_all(self, given: Given, memory: State, chunk: int) -> tuple[Tensor, State]:
-        return stabilised(*(given[name] for name in ("q", "k", "v", "i", "log_f")), memory, chunk)
+        q, k, v, i, log_f = (given[name] for name in ("q", "k", "v", "i", "log_f"))
+        return stabilised(q, k, v, i, log_f, memory, chunk)
 
     def leave(self, projected: Tensor, given: Given, output: Tensor) -> Tensor:
         o = projected[..., 3 * self.hidden_size : 4 * self.hidden_size]
@@ -98,12 +99,12 @@ class MLSTM(MatrixCell):
         return C, C[..., 0].clone(), C[..., 0, 0].clone()
 
 
-def spread(between: Sequence[float], count: int) -> Tensor:
+def spread(between: Sequence[float], count: int, name: str = "forget_bias") -> Tensor:
     """Return `count` numbers that are evenly spread between two.
 
     Raises:
         ValueError: there are not two.
     """
     if len(between) != 2:
-        raise ValueError(f"forget_bias={list(between)} must be two numbers, between which biases are spread.")
-    return torch.linspace(*between, count)
+        raise ValueError(f"{name}={list(between)} must be two numbers, between which biases are spread.")
+    return torch.linspace(between[0], between[1], count)

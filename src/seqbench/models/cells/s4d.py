@@ -93,7 +93,7 @@ class S4D(LinearCell):
         return kept.flatten().expand_as(driven), driven
 
     def read(self, projected: Tensor, h: Tensor) -> Tensor:
-        s = h.unflatten(-1, self.nu.shape)
+        s = torch.unflatten(h, -1, self.nu.shape)
         y = 2 * (s.real * self.C[0] - s.imag * self.C[1]).sum(-1) + self.D * projected
         return nn.functional.glu(self.mix(nn.functional.gelu(y)), dim=-1)
 

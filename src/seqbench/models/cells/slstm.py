@@ -90,7 +90,7 @@ class SLSTM(AffineCell):
     def _normed(self, s: Tensor) -> Tensor:
         if self.heads == 1:
             return self.g * layer_norm(s)
-        return self.g * layer_norm(s.unflatten(-1, (self.heads, -1))).flatten(-2)
+        return self.g * layer_norm(torch.unflatten(s, -1, (self.heads, -1))).flatten(-2)
 
     def initial_state(self, batch_size: int) -> State:
         zeros = self.U.new_zeros(batch_size, self.hidden_size)

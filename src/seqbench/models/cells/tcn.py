@@ -135,7 +135,7 @@ class TCNBlock(Cell):
             added = torch.where(valid, added, torch.zeros_like(added))
         steps, more = len(added), self.kernel_size - 1
         parts = [
-            known.unflatten(1, (more, -1)).transpose(0, 1),
+            known.view(len(known), more, -1).transpose(0, 1),
             *torch.split(added, self.hidden_size, dim=-1),
         ]
         places = [(0, steps), *((k, more - k) for k in range(self.kernel_size))]

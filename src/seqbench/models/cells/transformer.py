@@ -123,7 +123,7 @@ class CausalAttention(Cell):
         return torch.where(valid, outputs, torch.zeros_like(outputs)), end
 
     def _by_head(self, x: Float[Tensor, "B T H"]) -> Float[Tensor, "B A T d"]:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2)
 
     def _turned(self, x: Float[Tensor, "B T H"], first: int) -> Float[Tensor, "B A T d"]:
         """Return R of each step's position, from `first` on, times its queries or keys."""

@@ -32,6 +32,8 @@ class Cell(nn.Module, ABC):
     has_native: bool = False
     #: Whether `scan` is defined: the next state is linear in the previous one.
     has_scan: ClassVar[bool] = False
+    #: Steps that `scan` takes at once, where the cell was given a number.
+    chunk_size: int | None = None
     #: Whether several copies may run as one under `torch.func.vmap`, each with the numbers that it has alone.
     #: A cell says so itself: one that draws random numbers or changes a buffer in its step may not.
     vectorizable: bool = False

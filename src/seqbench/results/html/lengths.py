@@ -13,7 +13,6 @@ from seqbench.results.html.traces import (
     GREY,
     Panel,
     Trace,
-    apart,
     length_axis,
     metric_axis,
     model_axis,
@@ -26,6 +25,7 @@ from seqbench.results.html.traces import (
     with_interval,
 )
 from seqbench.results.numbers import measured
+from seqbench.results.styles import apart
 from seqbench.results.summaries import Row
 from seqbench.results.summaries.metric_median import MetricMedian
 from seqbench.results.summaries.solve_rate import SolveRate

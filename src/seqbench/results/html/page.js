@@ -139,8 +139,9 @@ class Sortable {
       row.hidden = !(fits && ++found <= limit);
       if (row.hidden) close(row);
     }
-    const [many, what] = [found.toLocaleString("en"), this.table.dataset.what];
-    this.count.textContent = `${found === this.rows.length ? "" : `${many} of `}${this.rows.length.toLocaleString("en")} ${what}`;
+    const [many, total] = [found.toLocaleString("en"), this.rows.length.toLocaleString("en")];
+    const what = this.table.dataset.what + (this.rows.length === 1 ? "" : "s");
+    this.count.textContent = `${found === this.rows.length ? "" : `${many} of `}${total} ${what}`;
     this.more.hidden = found <= limit;
     this.more.textContent = `Show all ${many}`;
   }

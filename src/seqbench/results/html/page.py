@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from markupsafe import Markup, escape
 
 from seqbench.errors import printable
 from seqbench.results.frame import Comparison
@@ -127,6 +129,7 @@ def to_html(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"in_words": _in_words, "with_code": _with_code}
     return environment.get_template("page.html").render(
         style=_asset("page.css"),
         script=script,
@@ -196,6 +199,16 @@ def _data(figures: Mapping[str, Sequence[Panel]], every: Sequence[Any]) -> dict[
         "runs": [line.more for line in every],
         "dark": DARK,
     }
+
+
+def _in_words(name: str) -> Markup:
+    """Return a name that is broken, where it has to be, after its underscores."""
+    return Markup(str(escape(name)).replace("_", "_<wbr>"))
+
+
+def _with_code(note: str) -> Markup:
+    """Return a sentence whose commands, which are between backticks for a terminal, are code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(note))))
 
 
 def _title(models: Sequence[str], tasks: Sequence[str]) -> str:

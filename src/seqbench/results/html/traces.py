@@ -7,7 +7,6 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -50,9 +49,6 @@ DARK = {
 LONGEST = 26
 #: The height of a row of a model by the lines of its label, and of what is about the rows, in pixels.
 LINE, BETWEEN, ABOUT = 14, 12, 90
-#: How far apart intervals of two models at one length are drawn, as a share of the axis; and the most of the
-#: way to the next length that those of all take.
-APART, MOST_APART = 0.016, 0.6
 #: The colour of a baseline, on any page.
 GREY = "#8A8A86"
 
@@ -197,7 +193,7 @@ def log_ticks(low: float, high: float, written: Callable[[float], str]) -> Trace
 def length_axis(title: str, lengths: Sequence[int]) -> Trace:
     """Return an axis of lengths with a tick at each; of lengths that grow by factors logarithmic."""
     axis: Trace = {"title": {"text": title}, "tickvals": [*lengths], "ticktext": [*map(str, lengths)]}
-    return axis | {"type": "log" if by_factors(lengths) else "linear"}
+    return axis | {"type": "log" if styles.by_factors(lengths) else "linear"}
 
 
 def model_axis(models: Sequence[str]) -> tuple[Trace, int]:
@@ -210,26 +206,3 @@ def model_axis(models: Sequence[str]) -> tuple[Trace, int]:
     row = LINE * max(map(len, labels)) + BETWEEN
     axis = {**ticks, "range": [len(models) - 0.4, -0.6], "automargin": True, "zeroline": False}
     return axis, row * len(models) + ABOUT
-
-
-def apart(length: float, place: int, of: int, lengths: Sequence[int]) -> float:
-    """Return a length, moved a little so that the intervals of models at it do not coincide.
-
-    Args:
-        length: one of the lengths.
-        place: that of the model among those with a value, from 0.
-        of: how many these are.
-        lengths: all of the axis, two or more, ascending. However many models there are, those at one stay
-            clear of those at the next.
-    """
-    by_factor = by_factors(lengths)
-    places = [math.log(each) if by_factor else each for each in lengths]
-    step = APART * (places[-1] - places[0])
-    step = min(step, MOST_APART * min(b - a for a, b in pairwise(places)) / of)
-    moved = (math.log(length) if by_factor else length) + step * (place - (of - 1) / 2)
-    return math.exp(moved) if by_factor else moved
-
-
-def by_factors(lengths: Sequence[int]) -> bool:
-    """Return whether lengths are shown on a logarithmic axis: the largest is twice the least or more."""
-    return min(lengths) > 0 and max(lengths) >= 2 * min(lengths)

@@ -54,6 +54,8 @@ ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0
 LETTERS = "ßæœøłÆŒØŁı"
 #: The most characters of a task in the name of a file or of a label.
 LONGEST_STEM = 100
+#: What keeps a table clear of its caption: LaTeX's own classes have captions below in mind.
+BELOW_CAPTION = "\\smallskip\n"
 #: What makes a table no wider than the text.
 FITTED = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
 #: What the caption of a table says of bold type.
@@ -97,7 +99,7 @@ def to_latex(comparison: Comparison) -> str:
         whole = head + rule + rows.replace(" \\addlinespace\n\\bottomrule", "\n\\bottomrule")
         before, tabular, after = whole.partition("\\begin{tabular}")
         inside, end, below = after.rpartition("\\end{tabular}")  # cells have tables too
-        parts.append(f"{before}{FITTED}{tabular}{inside}{end}}}{below}")
+        parts.append(f"{before}{BELOW_CAPTION}{FITTED}{tabular}{inside}{end}}}{below}")
     return "\n".join(parts)
 
 

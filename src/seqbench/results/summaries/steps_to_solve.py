@@ -71,4 +71,9 @@ class StepsToSolve(Summary):
             "median by Kaplan–Meier" if max(row["seeds"] for row in rows) >= LEAST_SEEDS else "each run's"
         )
         censored = any(row["censored_at"] for row in rows)
-        return f"steps to solve: {summary}" + censored * ", unsolved runs censored at their budget (+)"
+        marked = any("+" in self.text(row) for row in rows)
+        return (
+            f"steps to solve: {summary}"
+            + censored * ", unsolved runs censored at their budget"
+            + marked * " (+)"
+        )

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from seqbench.tasks.batch import Batch
+from seqbench.tasks.languages.strings import Length, Strings, StringTask, fair
 from seqbench.tasks.specs import Classes, Tokens
-from seqbench.tasks.streams.extrapolating import ExtrapolationTask
 
 
-class ReverseString(ExtrapolationTask):
+class ReverseString(StringTask):
     """Output a string of bits backwards, at as many blanks as it has bits.
 
         input    1 1 0 _ _ _        _ blank
         target         0 1 1        targets count at the blanks only
 
     The last bit in is the first out: a stack solves it, a finite-state machine does not. A deterministic
-    context-free task of Delétang et al. (2023), whose strings are of bits as well.
+    context-free task of Delétang et al. (2023), whose strings are of bits as well. Theirs (mean accuracy at
+    lengths of 41 to 500, best of ten seeds, from memory): RNN 62.0, stack RNN 100, tape RNN 100, transformer
+    62.3, LSTM 60.9.
 
     Args:
         length: the most bits of a training string; they have 1 to T, equally likely. A sequence of n bits has
@@ -33,26 +33,16 @@ class ReverseString(ExtrapolationTask):
     inputs = Tokens(3)
     targets = Classes(2, per_step=True)
 
-    @property
-    def steps(self) -> int:
-        return 2 * self.length
+    def answer_steps(self, length: Length) -> Length:
+        return length
 
     def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
         return "01_", "01"
 
-    def draw(self, generator: torch.Generator, lengths: Tensor, longest: int) -> Batch:
+    def write(self, generator: torch.Generator, lengths: Tensor, longest: int) -> Strings:
         bits = torch.randint(2, (len(lengths), longest), generator=generator)
-        blank = torch.full_like(bits, 2)
-        n, t = lengths[:, None], torch.arange(2 * longest)
-        inputs = torch.where(t < n, torch.cat([bits, blank], dim=1), 2)
-        mask = (t >= n) & (t < 2 * n)
-        # The target of step n + k is bit n − 1 − k.
-        targets = bits.gather(1, torch.where(mask, 2 * n - 1 - t, 0)) * mask
-        return Batch(inputs, targets, mask=mask, lengths=2 * lengths)
+        backwards = (lengths[:, None] - 1 - torch.arange(longest)).clamp_min(0)
+        return Strings(bits, bits.gather(1, backwards), lengths)
 
-    def baseline_loss(self, length: int) -> float:
-        """Return log 2."""
-        return math.log(2)
-
-    def chance(self, length: int) -> dict[str, float]:
-        return {"accuracy": 0.5}
+    def shares(self, length: int) -> Tensor:
+        return fair(length, 2)

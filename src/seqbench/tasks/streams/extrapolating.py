@@ -34,13 +34,15 @@ class ExtrapolationTask(SyntheticTask):
         "for a mean of 90 % at lengths of 41 to 500; from memory: it could not be read in the paper)"
     )
 
-    #: The shortest length; all training lengths are multiples of it.
+    #: All training lengths are multiples of it.
     unit: int = 1
+    #: The shortest length, in units.
+    least: int = 1
 
     def __init__(
         self, length: int = 40, eval_lengths: Sequence[int] | None = None, eval_size: int = 1000
     ) -> None:
-        super().__init__(length, eval_lengths, eval_size, min_length=self.unit)
+        super().__init__(length, eval_lengths, eval_size, min_length=self.least * self.unit)
 
     @abstractmethod
     def draw(self, generator: torch.Generator, lengths: Int[Tensor, " B"], longest: int) -> Batch:
@@ -51,7 +53,7 @@ class ExtrapolationTask(SyntheticTask):
         return batch._replace(lengths=None)
 
     def sample_training(self, generator: torch.Generator, batch_size: int) -> Batch:
-        units = torch.randint(1, self.length // self.unit + 1, (batch_size,), generator=generator)
+        units = torch.randint(self.least, self.length // self.unit + 1, (batch_size,), generator=generator)
         return self.draw(generator, units * self.unit, self.length)
 
     def solved(self, metrics: Mapping[str, float]) -> bool:
