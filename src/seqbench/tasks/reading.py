@@ -46,9 +46,8 @@ def lines(path: Path, tokens: bool) -> list[Any]:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        number = error.object[: error.start].count(b"\n") + 1
-        wrong = error.object[error.start]
-        raise DataError(f"{path} line {number} is not UTF-8: it has the byte 0x{wrong:02x}.") from error
+        before, wrong = error.object[: error.start].count(b"\n"), error.object[error.start]
+        raise DataError(f"{path} line {before + 1} is not UTF-8: it has the byte 0x{wrong:02x}.") from error
     found: list[Any] = []
     for number, line in enumerate(text.split("\n"), 1):  # other ends of lines may be tokens
         if not line.strip():

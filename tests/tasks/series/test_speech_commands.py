@@ -140,6 +140,18 @@ def test_spectra_are_made_once_for_the_data_and_the_code(
     assert SpeechCommands(data_dir=tmp_path / "other").fingerprint() == before
 
 
+@pytest.mark.parametrize("content", [b"", b"nonsense", None])
+def test_a_damaged_cache_is_made_anew(tmp_path: Path, content: bytes | None) -> None:
+    """An empty file, one that is no array, and one with another last number."""
+    put(tmp_path, SPOKEN)
+    before = SpeechCommands(data_dir=tmp_path).fingerprint()
+    (file,) = (tmp_path / ".cache").glob("speech-*/train-inputs.npy")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-4] + bytes(4) if content is None else content)
+    assert SpeechCommands(data_dir=tmp_path).fingerprint() == before
+    assert file.read_bytes() == whole
+
+
 def test_a_cache_that_cannot_be_written_costs_memory_alone(tmp_path: Path) -> None:
     put(tmp_path, SPOKEN)
     (tmp_path / ".cache").write_text("")

@@ -363,6 +363,7 @@ def test_a_fault_is_one_sentence_with_its_place(table: Make, fault: str) -> None
         ({"ahead": 1, "id": None, "time": None}, r"task\.ahead needs rows that are steps"),
         ({"ahead": 1, "each": "step"}, r"task\.each=step has no effect"),
         ({"window": 0}, r"task\.window=0"),
+        ({"inputs": []}, r"task\.inputs=\[\] leaves nothing"),
         ({"solved_at": 0}, r"task\.solved_at=0"),
         ({"revision": "main"}, r"task\.revision=main is of a data set of the hub"),
     ],

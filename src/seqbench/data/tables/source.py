@@ -134,14 +134,17 @@ def _frame(rows: datasets.Dataset) -> pd.DataFrame:
         if isinstance(feature, datasets.ClassLabel):
             frame[name] = _names(frame[name], feature.names)
         elif isinstance(each := getattr(feature, "feature", None), datasets.ClassLabel):
-            frame[name] = [None if its is None else _names(its, each.names) for its in frame[name]]
+            lists = [None if its is None else _names(its, each.names) for its in frame[name]]
+            frame[name] = pd.Series(lists, dtype=object)
     return frame
 
 
 def _names(numbers: Iterable[float | None], names: Sequence[str]) -> list[str | None]:
     """Return the names of labels by their numbers; a label that is not known is −1, or none."""
-    known = range(len(names))
-    return [names[int(number)] if number in known else None for number in numbers]
+    name = dict(enumerate(names))
+    return [
+        None if number is None else name.get(int(number) if number == number else -1) for number in numbers
+    ]
 
 
 def check(

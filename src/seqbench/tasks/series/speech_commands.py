@@ -50,6 +50,10 @@ SPLITS = ("train", "validation", "test")
 #: Frames in a second of sound.
 FRAMES = 98
 
+#: The file of a folder of the cache with a hash of its arrays, and what reading a damaged one may raise.
+DIGEST = "sha256"
+DAMAGED = (OSError, ValueError, EOFError)
+
 
 class SpeechCommands(DataTask):
     """Recognise a spoken word: 98 frames of 40 log-mel energies, then one of 10 or of 35 words.
@@ -127,7 +131,7 @@ class SpeechCommands(DataTask):
         """
         cache = self.data_dir / ".cache"
         folder = cache / f"speech-{self._key()}"
-        with suppress(OSError, ValueError):
+        with suppress(*DAMAGED):
             return _mapped(folder)
         try:
             cache.mkdir(parents=True, exist_ok=True)
@@ -137,11 +141,16 @@ class SpeechCommands(DataTask):
         except OSError:
             return self._make(None)
         try:
-            self._make(draft)
+            made = self._make(draft)
+            (draft / DIGEST).write_text(_digest(made), encoding="utf-8")
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):  # another process was faster
                 draft.rename(folder)
-            return _mapped(folder)
+            with suppress(*DAMAGED):  # another process is just putting its own there
+                return _mapped(folder)
+            return made
+        except OSError:  # the disk is full
+            return self._make(None)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -188,6 +197,22 @@ class SpeechCommands(DataTask):
 
 
 def _mapped(folder: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a folder; a change of one would not reach its file."""
+    """Return the arrays of a folder; a change of one would not reach its file.
+
+    Raises:
+        OSError, ValueError, EOFError: they are not those that were written.
+    """
     names = [f"{split}-{part}" for split in SPLITS for part in ("inputs", "labels")]
-    return {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in names}
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in names}
+    if _digest(arrays) != (folder / DIGEST).read_text(encoding="utf-8"):
+        raise ValueError(f"{folder} was changed")
+    return arrays
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Return a hash of arrays."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].shape} ".encode())
+        digest.update(arrays[name].data)
+    return digest.hexdigest()

@@ -171,6 +171,8 @@ class Table(LazyTask, BucketTask):
             raise ConfigError("task.ahead needs rows that are steps: give task.time, or task.id, or both.")
         if solved_at is not None and solved_at <= 0:
             raise ConfigError(f"task.solved_at={solved_at} must be above 0.")
+        if inputs is not None and not _names(inputs):
+            raise ConfigError("task.inputs=[] leaves nothing to read; null takes all that are left.")
         self.path, self.name, self.revision = path, name, revision
         self.separator, self.header = separator, None if header is None else tuple(map(str, header))
         self.dataset, self.hub_id, self.data_dir = dataset, hub_id, data_dir
