@@ -38,7 +38,7 @@ TINY = (
         ),
         ("search.spice=1", "There is no key search.spice. Did you mean 'search.space'?"),
         ("~search.space.optim.l", "~search.space.optim.l: there is no key search.space.optim.l to remove."),
-        ("search=nope", "There is no preset 'nope' in search. There are: clockwork_rnn, "),
+        ("search=nope", "There is no preset 'nope' in search. There are: antisymmetric_rnn, "),
         ("search.lengths=[20,50]", "task.length=10 has no effect beside search.lengths=[20,50]."),
         ("task.length=20,50", "task.length=20,50: a search is of one task.length; search.lengths=[…] takes "),
         (

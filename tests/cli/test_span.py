@@ -90,7 +90,7 @@ def test_the_table_is_printed_and_kept_and_written_where_one_asks(
     low, high = (float(end) for end in rnn.split("[")[1].rstrip("]").split("–"))
     assert 20 < low < high < 57
     assert "latch: spans are task.length, from 10 to at most 400" in said.out
-    assert "200 steps of 64 sequences, validated every 10; fresh seeds at each span: 5, 10 where" in said.out
+    assert "200 steps of 64 sequences, validated every 10; fresh seeds at each span: 5." in said.out
     names = [Path(line).name for line in said.err.splitlines()]
     assert names == [f"latch.{suffix}" for suffix in ("md", "csv", "tex", "json", "svg", "png")]
     (kept,) = Path("runs/.spans").glob("latch-*")

@@ -174,7 +174,7 @@ def test_a_family_brings_its_own_input_and_extras():
     task = Paths()
     assert task.model_arguments() == {
         **{"input_size": 9, "edges": 3, "output_size": 3, "per_step": False},
-        **{"classes": True, "predicts": False},
+        **{"classes": True, "predicts": False, "counted": None, "steps": 4},
     }
     batches = list(islice(task.train_batches(0, 5), 2))
     assert sorted(row for batch in batches for row in batch.inputs[:, 0].tolist()) == list(range(10))
