@@ -19,7 +19,8 @@ SMALL = {
 #: What makes a preset's model small, besides its width.
 OPTIONS = {
     "ntm": ["model.cell.memory_size=4", "model.cell.word_size=2"],
-    **dict.fromkeys(("dilated_rnn", "tcn"), ["model.num_layers=2"]),
+    "dilated_rnn": ["model.num_layers=2"],
+    "tcn": ["model.num_layers=2"],
 }
 
 
