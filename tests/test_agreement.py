@@ -11,7 +11,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from agreements.cases import CASES
-from agreements.compare import Absent, compared
+from agreements.compare import AbsentError, compared
 from seqbench.config.presets import preset_names
 
 
@@ -23,7 +23,7 @@ def test_a_model_agrees_with_its_reference(model, case):
     torch.manual_seed(0)
     try:
         row = compared(model, case)
-    except Absent as absent:
+    except AbsentError as absent:
         pytest.skip(str(absent))
     assert row.agrees, row
 

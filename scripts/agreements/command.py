@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from agreements.cases import CASES
-from agreements.compare import ROWS, STEPS, Absent, Row, compared
+from agreements.compare import ROWS, STEPS, AbsentError, Row, compared
 
 PAGE = """# Agreement with public implementations
 
@@ -41,7 +41,7 @@ def main(what: str, arguments: list[str]) -> int:
             torch.manual_seed(0)
             try:
                 rows.append(compared(model, case))
-            except Absent as absent:
+            except AbsentError as absent:
                 print(f"{model}: {absent}")
     table = HEAD + "".join(
         f"| `{r.model}` | {r.reference} | {r.version} | {r.outputs:.0e} | {r.gradients:.0e} |\n" for r in rows

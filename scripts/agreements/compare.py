@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from seqbench.models.unfold import Cell, unfold
 
@@ -21,7 +22,7 @@ TOLERANCE = 1e-10
 STEPS, ROWS = 37, 2
 
 
-class Absent(Exception):  # noqa: N818 - no fault
+class AbsentError(Exception):
     """A reference is not installed."""
 
 
@@ -62,13 +63,13 @@ def compared(model: str, make: Callable[[], Case]) -> Row:
         make: makes the case.
 
     Raises:
-        Absent: the reference is not installed.
+        AbsentError: the reference is not installed.
     """
     with in_double_precision():
         try:
             case = make()
         except ImportError as error:
-            raise Absent(f"its reference is not installed ({error})") from error
+            raise AbsentError(f"its reference is not installed ({error})") from error
         x = torch.randn(ROWS, STEPS, case.cell.input_size, dtype=torch.float64, requires_grad=True)
         towards = torch.randn(ROWS, STEPS, case.cell.output_size, dtype=torch.float64)
         wanted = [x, *case.cell.parameters()]
@@ -113,21 +114,24 @@ def file_of(package: str, path: str) -> ModuleType:
 @contextmanager
 def in_double_precision() -> Iterator[None]:
     """Keep references from rounding to single precision, which they do at their recurrences."""
-    plain_float, plain_to = Tensor.float, Tensor.to
-
-    def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        single = torch.float32 in args or kwargs.get("dtype") is torch.float32
-        return self if single and self.dtype == torch.float64 else plain_to(self, *args, **kwargs)
-
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
-    Tensor.float = Tensor.double  # type: ignore[assignment,method-assign]
-    Tensor.to = to  # type: ignore[assignment,method-assign]
     try:
-        yield
+        with _NeverSingle():
+            yield
     finally:
         torch.set_default_dtype(before)
-        Tensor.float, Tensor.to = plain_float, plain_to  # type: ignore[method-assign]
+
+
+class _NeverSingle(TorchFunctionMode):
+    """What a reference calls single precision is double."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        single = func is Tensor.to and torch.float32 in (*args[1:], kwargs.get("dtype"))
+        return args[0].double() if single or func is Tensor.float else func(*args, **kwargs)
 
 
 def _apart(a: Tensor, b: Tensor) -> float:

@@ -20,15 +20,17 @@ BLOCK = 1 << 22
 
 
 class Text(ABC):
-    """A text of any size.
+    """A text of any size."""
 
-    Attributes:
-        name: for messages.
-        place: where it lies, whatever its contents.
-    """
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What messages call it."""
 
-    name: str
-    place: str
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where it lies, whatever its contents."""
 
     @abstractmethod
     def blocks(self) -> Iterator[bytes]:
@@ -60,11 +62,11 @@ class FileText(Text):
     key: str
 
     @property
-    def name(self) -> str:  # type: ignore[override]  # elsewhere an attribute
+    def name(self) -> str:
         return str(self.path)
 
     @property
-    def place(self) -> str:  # type: ignore[override]
+    def place(self) -> str:
         return str(self.path.resolve())
 
     def blocks(self) -> Iterator[bytes]:
@@ -109,11 +111,11 @@ class ColumnText(Text):
     column: str
 
     @property
-    def name(self) -> str:  # type: ignore[override]  # elsewhere an attribute
+    def name(self) -> str:
         return f"the {self.split} set of {self.dataset}"
 
     @property
-    def place(self) -> str:  # type: ignore[override]
+    def place(self) -> str:
         return f"{self.dataset} {self.hub_id} {self.split} {self.column}"
 
     @cached_property

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.backends import mkldnn
 from torch.nn.utils.rnn import PackedSequence
 
 from seqbench.models.unfold import State
@@ -32,24 +33,13 @@ def run_native(
     hx = hidden if len(hidden) > 1 else hidden[0]
     # biases, one layer, no dropout, training (so that cuDNN saves tensors for backward), one direction
     common = (weights, True, 1, 0.0, True, False)
-    with _without_onednn() if _lacks_half_precision(weights[0]) else nullcontext():
+    with mkldnn.flags(enabled=False) if _lacks_half_precision(weights[0]) else nullcontext():
         if isinstance(x, PackedSequence):
             data, *last = kernel(x.data, x.batch_sizes, hx, *common)
             outputs: Tensor | PackedSequence = x._replace(data=data)
         else:
             outputs, *last = kernel(x, hx, *common, False)
     return outputs, tuple(part.squeeze(0) for part in last)
-
-
-@contextmanager
-def _without_onednn() -> Iterator[None]:
-    """Let torch leave oneDNN alone for a while."""
-    before = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]  # a property of the module
-    try:
-        yield
-    finally:
-        torch.backends.mkldnn.enabled = before
 
 
 def _lacks_half_precision(weight: Tensor) -> bool:

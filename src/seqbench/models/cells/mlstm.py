@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +47,7 @@ class MLSTM(MatrixCell):
     first paper's blocks are left out, as in the second.
     """
 
-    idle = {"i": -torch.inf}  # noqa: RUF012 - a ClassVar of the base
+    idle: ClassVar[dict[str, float]] = {"i": -torch.inf}
 
     def __init__(
         self,

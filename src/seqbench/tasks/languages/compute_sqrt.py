@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import isqrt
 from random import Random
 
@@ -10,11 +9,10 @@ import torch
 from torch import Tensor
 
 from seqbench.tasks.languages.binary_addition import bits
-from seqbench.tasks.languages.strings import Length, Strings, StringTask
-from seqbench.tasks.specs import Classes, Tokens
+from seqbench.tasks.languages.strings import BitStringTask, Length, Strings
 
 
-class ComputeSqrt(StringTask):
+class ComputeSqrt(BitStringTask):
     """Output the integer part of the square root of a binary number, the greatest bits first.
 
         input    1 0 0 1 0 1 _ _ _        √37 = 6.08…, _ blank
@@ -32,14 +30,9 @@ class ComputeSqrt(StringTask):
     """
 
     variant = "big-endian"
-    inputs = Tokens(3)
-    targets = Classes(2, per_step=True)
 
     def answer_steps(self, length: Length) -> Length:
         return (length + 1) // 2
-
-    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
-        return "01_", "01"
 
     def write(self, generator: torch.Generator, lengths: Tensor, longest: int) -> Strings:
         random = Random(int(torch.randint(2**62, (), generator=generator)))

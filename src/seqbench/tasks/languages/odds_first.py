@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from seqbench.tasks.languages.strings import Length, Strings, StringTask, fair
-from seqbench.tasks.specs import Classes, Tokens
+from seqbench.tasks.languages.strings import BitStringTask, Length, Strings, fair
 
 
-class OddsFirst(StringTask):
+class OddsFirst(BitStringTask):
     """Output the bits of a string at the places 1, 3, 5, …, and then those at 0, 2, 4, ….
 
         input    1 1 0 1 0 _ _ _ _ _        _ blank
@@ -29,14 +26,9 @@ class OddsFirst(StringTask):
     """
 
     variant = "bits"
-    inputs = Tokens(3)
-    targets = Classes(2, per_step=True)
 
     def answer_steps(self, length: Length) -> Length:
         return length
-
-    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
-        return "01_", "01"
 
     def write(self, generator: torch.Generator, lengths: Tensor, longest: int) -> Strings:
         bits = torch.randint(2, (len(lengths), longest), generator=generator)

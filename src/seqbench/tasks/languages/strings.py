@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqbench.tasks.batch import Batch
+from seqbench.tasks.specs import Classes, Tokens
 from seqbench.tasks.streams.extrapolating import ExtrapolationTask
 
 #: A length, or the length of each row.
@@ -68,6 +70,16 @@ class StringTask(ExtrapolationTask):
         """Return the accuracy of the symbol that is the most frequent at each blank."""
         shares = self.shares(length)
         return {"accuracy": float(shares.amax(1).sum() / shares.sum())}
+
+
+class BitStringTask(StringTask):
+    """Read a string of bits, then write bits."""
+
+    inputs = Tokens(3)
+    targets = Classes(2, per_step=True)
+
+    def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
+        return "01_", "01"
 
 
 def fair(blanks: int, symbols: int) -> Float[Tensor, "A K"]:

@@ -65,6 +65,11 @@ class PianoRoll(LazyTask, BucketTask):
         self.path = Path(path).expanduser() if path is not None else Path(data_dir) / FILE
         self.title = self.variant = self.path.stem
         self.solved_at = solved_at
+        self.solved_when = (
+            None
+            if solved_at is None
+            else f"a loss of at most {solved_at:g} nats a step, the mark of task.solved_at"
+        )
 
     @cached_property
     def pieces(self) -> dict[str, list[Roll]]:
@@ -88,12 +93,6 @@ class PianoRoll(LazyTask, BucketTask):
         names = self.token_names()[1]
         steps = [[names[i] for i in step.nonzero().flatten().tolist()] for step in outputs.view(-1, KEYS) > 0]
         return " | ".join(" ".join(notes) or "–" for notes in steps)
-
-    @property
-    def solved_when(self) -> str | None:  # type: ignore[override]  # elsewhere an attribute
-        if self.solved_at is None:
-            return None
-        return f"a loss of at most {self.solved_at:g} nats a step, the mark of task.solved_at"
 
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return self.solved_at is not None and metrics["loss"] <= self.solved_at

@@ -103,15 +103,12 @@ class SpeechCommands(DataTask):
         self.title, self.variant = dataset, f"{classes} words"
         self.dataset, self.hub_id, self.data_dir = dataset, hub_id, Path(data_dir)
         self.solved_at = solved_at
+        self.solved_when = (
+            None if solved_at is None else f"{100 * solved_at:g} % right, the mark of task.solved_at"
+        )
 
     def token_names(self) -> tuple[list[str], tuple[str, ...]]:
         return [f"band {i}" for i in range(BANDS)], self.words
-
-    @property
-    def solved_when(self) -> str | None:  # type: ignore[override]  # elsewhere an attribute
-        if self.solved_at is None:
-            return None
-        return f"{100 * self.solved_at:g} % right, the mark of task.solved_at"
 
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return self.solved_at is not None and metrics["accuracy"] >= self.solved_at
