@@ -64,6 +64,16 @@ TRAINED = "seqbench task=table task.path=data/patients.csv task.id=patient task.
 TRAINED += " batch_size=8 model=gru"
 #: The commands that take more than a few seconds.
 SLOW = "slurm|seqbench search|span task|long_dependency|seqbench dashboard|trackio|--format html|--figures"
+#: A command that trains: one without a word of its own. Those of README run with the fast tests.
+TRAINS = "seqbench (-m|[a-z/]+=)"
+
+
+def is_slow(command: str) -> bool:
+    """Return whether a command takes more than a moment, and is run with the slow tests."""
+    trains = re.match(TRAINS, command) or command.startswith("seqbench predict")
+    return bool(re.search(SLOW, command) or (trains and command not in commands("README.md")))
+
+
 #: What this machine need not have.
 INSTEAD = {
     "trainer=ddp": "trainer.devices=1",
@@ -136,7 +146,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(command, marks=pytest.mark.slow if re.search(SLOW, command) else ())
+        pytest.param(command, marks=pytest.mark.slow if is_slow(command) else ())
         for command in COMMANDS
         if command.startswith("seqbench ")
     ],

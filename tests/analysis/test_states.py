@@ -104,6 +104,7 @@ def test_norms_of_rows_do_not_underflow():
     torch.testing.assert_close(found, torch.tensor([[5e-30, 0]]), rtol=1e-6, atol=0)
 
 
+@pytest.mark.slow
 def test_every_preset_is_taken_or_refused_in_a_sentence(make_model):
     refused = []
     for preset in PRESETS:

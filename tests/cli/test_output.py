@@ -31,6 +31,7 @@ def test_a_stream_without_utf8_gets_question_marks():
     assert said.returncode == 0, said.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_no_error():
     said = command("set -o pipefail; seqbench ls | head -1; echo ${PIPESTATUS[0]}")
     assert said.stdout.split() == [b"task=", b"0"] and said.stderr == b""
@@ -43,7 +44,9 @@ def test_closed_streams_are_no_error():
     assert said.stdout.split() == [b"0", b"2", b"2"] and said.stderr == b""
 
 
-@pytest.mark.parametrize("words", ["ls", "--help", "show task=latch"])
+@pytest.mark.parametrize(
+    "words", ["ls", *(pytest.param(words, marks=pytest.mark.slow) for words in ("--help", "show task=latch"))]
+)
 def test_a_full_disk_is_one_sentence(words):
     said = command(f"seqbench {words} > /dev/full")
     assert said.returncode == 1

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+import pytest
+
 from tests.cli.conftest import Said
 
 TINY = ["task=adding", "task.length=6", "task.eval_size=8", "model.hidden_size=4"]
@@ -20,6 +22,7 @@ def loss(*seeds: int) -> float:
     return float(f"{median(json.loads(path.read_text())['test']['6']['loss'] for path in paths):.3g}")
 
 
+@pytest.mark.slow
 def test_seeds_and_runs_of_other_commands_are_not_in_it(seqbench: Callable[..., Said]) -> None:
     def table(*args: str, model: str = "rnn") -> str:
         said = seqbench(*args, *TINY, f"model={model}")

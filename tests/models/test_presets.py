@@ -45,7 +45,17 @@ TASKS = {
     "vectors-last": ("task=adding", "task.length=7"),
 }
 every_preset = pytest.mark.parametrize("preset", PRESETS)
-every_task = pytest.mark.parametrize("task_overrides", TASKS.values(), ids=TASKS)
+#: Every preset with every task; the fast tests take one task of each preset, another for the next.
+every_preset_and_task = pytest.mark.parametrize(
+    ("preset", "task_overrides"),
+    [
+        pytest.param(
+            preset, overrides, id=f"{preset}-{name}", marks=() if (i + j) % 3 == 0 else pytest.mark.slow
+        )
+        for i, preset in enumerate(PRESETS)
+        for j, (name, overrides) in enumerate(TASKS.items())
+    ],
+)
 
 
 def stacked(preset: str, layers: int) -> list[str]:
@@ -111,9 +121,8 @@ def test_there_are_presets():
     assert {"rnn", "irnn", "leaky_rnn", "lstm", "gru", "ntm"} <= set(PRESETS)
 
 
-@every_preset
-@every_task
-@pytest.mark.parametrize("layers", [1, 2])
+@every_preset_and_task
+@pytest.mark.parametrize("layers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_unfolding_is_stepping(small, preset, task_overrides, layers):
     model, inputs = small(preset, task_overrides, layers=layers)
     x, body = model.encode(inputs), model.body
@@ -168,8 +177,7 @@ def test_an_output_ignores_what_comes_later(small, preset):
         assert ((after[:, t:] - before[:, t:]).abs().amax(-1) > 1e-9).all()
 
 
-@every_preset
-@every_task
+@every_preset_and_task
 def test_rows_do_not_touch_each_other(small, preset, task_overrides):
     model, inputs = small(preset, task_overrides)
     outputs, state = model(inputs)
@@ -183,8 +191,7 @@ def test_rows_do_not_touch_each_other(small, preset, task_overrides):
         )
 
 
-@every_preset
-@every_task
+@every_preset_and_task
 def test_padding_changes_nothing(small, preset, task_overrides):
     model, inputs = small(preset, task_overrides)
     for engine in engines(model):
@@ -205,8 +212,7 @@ def test_padding_changes_nothing(small, preset, task_overrides):
         close(gradient(padded), gradient(inputs), tolerance=1e-10)
 
 
-@every_preset
-@every_task
+@every_preset_and_task
 def test_a_split_sequence_with_its_state_is_the_whole(small, preset, task_overrides):
     model, inputs = small(preset, task_overrides)
     for engine in engines(model):
@@ -241,8 +247,7 @@ def test_gradcheck(small, preset, vectors):
     assert torch.autograd.gradcheck(run, given, fast_mode=True)
 
 
-@every_preset
-@every_task
+@every_preset_and_task
 @pytest.mark.parametrize("with_lengths", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_two_copies_under_vmap_are_each_alone(small, preset, task_overrides, with_lengths):
     built = [small(preset, task_overrides, "loop") for _ in range(2)]
@@ -276,8 +281,16 @@ def test_state_dict_goes_to_disk_and_back(small, preset, tmp_path):
 
 
 @every_preset
-@pytest.mark.parametrize("with_lengths", [False, True])
-@pytest.mark.parametrize("with_state", [False, True])
+@pytest.mark.parametrize(
+    ("with_lengths", "with_state"),
+    [
+        (True, True),
+        *(
+            pytest.param(*which, marks=pytest.mark.slow)
+            for which in ((False, False), (False, True), (True, False))
+        ),
+    ],
+)
 def test_engines_agree(small, make_model, preset, with_lengths, with_state):
     model, inputs = small(preset, TASKS["vectors-last"])
     there = {"native": model.layers[0].has_native, "scan": model.layers[0].has_scan}
@@ -305,8 +318,14 @@ def test_engines_agree(small, make_model, preset, with_lengths, with_state):
     "task_overrides",
     [
         TASKS["tokens-steps"],
-        ("task=adding", "task.length=24", "task.variant='1997'"),  # of different lengths
-        *(pytest.param(TASKS[name], marks=pytest.mark.slow) for name in ("tokens-last", "vectors-last")),
+        *(
+            pytest.param(overrides, marks=pytest.mark.slow)
+            for overrides in (
+                ("task=adding", "task.length=24", "task.variant='1997'"),  # of different lengths
+                TASKS["tokens-last"],
+                TASKS["vectors-last"],
+            )
+        ),
     ],
     ids=str,
 )
@@ -331,7 +350,7 @@ def test_two_training_steps(preset, task_overrides):
 
 
 @every_preset
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_state_size_is_what_is_carried(small, preset, layers):
     model, inputs = small(preset, TASKS["vectors-last"], layers=layers)
     _, state = model(inputs)
@@ -344,7 +363,8 @@ def test_state_size_is_what_is_carried(small, preset, layers):
 
 @every_preset
 @pytest.mark.parametrize(
-    ("layers", "task_overrides"), [(1, TASKS["tokens-steps"]), (2, TASKS["vectors-last"])]
+    ("layers", "task_overrides"),
+    [pytest.param(1, TASKS["tokens-steps"], marks=pytest.mark.slow), (2, TASKS["vectors-last"])],
 )
 def test_param_budget_picks_the_nearest_width(make_model, preset, layers, task_overrides):
     overrides = (f"model={preset}", *stacked(preset, layers), *task_overrides)
@@ -366,8 +386,7 @@ def test_a_budget_out_of_reach_says_what_is_in_reach(make_model, preset):
         make_model(f"model={preset}", *TASKS["vectors-last"], "model.param_budget=1")
 
 
-@every_preset
-@every_task
+@every_preset_and_task
 def test_nothing_is_kept_between_calls(small, preset, task_overrides):
     model, inputs = small(preset, task_overrides)
     for engine in engines(model):

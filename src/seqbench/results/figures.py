@@ -23,6 +23,7 @@ from seqbench.runs.files import write_atomically
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 #: The most tasks beside one another.
 ACROSS = 4
@@ -111,16 +112,24 @@ def add_legend(figure: Figure, shown: Sequence[str], models: Sequence[str], base
     """
     from matplotlib.lines import Line2D
 
-    scale, (width, height) = enlarged("font.size"), figure.get_size_inches()
-    line = 0.5 * scale  # with its spaces, in inches
+    width, line = figure.get_figwidth(), 0.5 * enlarged("font.size")
     labels = [wrapped(model, 0.95 * width - 1.6 * line) for model in shown]
     handles = [
         Line2D([], [], label=label, **model_style(model, models))
         for label, model in zip(labels, shown, strict=True)
     ]
-    handles += [Line2D([], [], **BASELINE)] if baseline else []
+    legend_above(figure, [*handles, *([Line2D([], [], **BASELINE)] if baseline else [])])
+
+
+def legend_above(figure: Figure, handles: Sequence[Line2D]) -> None:
+    """Put a legend of these above the panels, in as many columns as there is room for.
+
+    Where it takes more than a quarter of the figure, the figure grows.
+    """
+    scale, (width, height) = enlarged("font.size"), figure.get_size_inches()
     texts = [str(handle.get_label()).split("\n") for handle in handles]
-    entry = line + LETTER * scale * max(len(text) for lines in texts for text in lines)
+    letters = max((len(text) for lines in texts for text in lines), default=0)
+    entry = 0.5 * scale + LETTER * scale * letters  # a line with its spaces, and the text, in inches
     columns = max(1, min(len(handles), int(width / entry)))
     lines = math.ceil(sum(map(len, texts)) / columns)
     figure.set_figheight(height + max(0.0, LINE * scale * lines - height / 4))

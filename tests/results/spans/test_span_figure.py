@@ -55,3 +55,22 @@ def test_one_figure_is_drawn_the_same_twice() -> None:
 def test_an_entrant_without_a_complete_span_is_left_out() -> None:
     figure = draw_spans([Measured(PROTOCOL, "gru", ())])
     assert not figure.axes[0].lines and not figure.legends[0].get_texts()
+
+
+def test_variants_of_many_models_are_in_panels_of_their_own() -> None:
+    models = ("rnn", "irnn", "gru", "lstm", "mgu")
+    entrants = [
+        Measured(PROTOCOL, label, (at(10, [5] * 5, folder=f"latch/{model}-0"), at(20, [None] * 5)))
+        for model in models
+        for label in (model, f"{model} (tuned)")
+    ]
+    figure = draw_spans(entrants)
+    upper, lower = figure.axes
+    assert upper.get_title() == "latch" and not lower.get_title()
+    for panel, fill in ((upper, "full"), (lower, "none")):
+        rates = [line for line in panel.lines if line.get_marker() not in (".", "None")]
+        assert rates and {line.get_fillstyle() for line in rates} == {fill}
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [each.label for each in entrants]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seqbench.results.figures import literal
+from seqbench.results.figures import legend_above, literal
 from seqbench.results.labels import preset_of
 from seqbench.results.spans.measured import Measured
 from seqbench.results.statistics.span import solve_probability
@@ -17,11 +17,14 @@ from seqbench.results.styles import STYLE, model_style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 #: How far from 0 and from 1 dots of runs lie, and how much room they take.
 NEAR, ROOM = 0.05, 0.3
 #: Points of a curve.
 POINTS = 200
+#: The most entrants of a panel.
+CROWDED = 8
 
 
 def draw_spans(measured: Sequence[Measured]) -> Figure:
@@ -29,34 +32,41 @@ def draw_spans(measured: Sequence[Measured]) -> Figure:
 
     Each run is a dot above 1 if it solved the task and below 0 if not, at its true span; a row of dots for
     each entrant, spread within the row by the order of the seeds. The bar at one half is the interval of the
-    span at 50 %.
+    span at 50 %. Where more than eight entrants would share a panel, the variants of a model are in panels
+    below one another: the first of each model in the first, the second in the second.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     tasks = list(dict.fromkeys(each.protocol.task for each in measured))
     names = {each.label: _name(each) for each in measured}
+    variant = _variants(names) if len(names) > CROWDED else dict.fromkeys(names, 0)
+    down = 1 + max(variant.values(), default=0)
     with rc_context(STYLE):
-        figure = Figure(figsize=(max(4.2 * len(tasks), 5.6) + 0.4, 5.2), layout="constrained")
-        panels = figure.subplots(1, len(tasks), squeeze=False)[0]
-        handles: dict[str, Any] = {}
-        for panel, task in zip(panels, tasks, strict=True):
-            of_task = [each for each in measured if each.protocol.task == task]
-            for each in of_task:
+        figure = Figure(figsize=(max(4.2 * len(tasks), 5.6) + 0.4, 5.2 * down), layout="constrained")
+        panels = figure.subplots(down, len(tasks), squeeze=False)
+        handles: dict[str, Line2D] = {}
+        for row, column in np.ndindex(panels.shape):
+            panel: Any = panels[row, column]
+            of_task = [each for each in measured if each.protocol.task == tasks[column]]
+            shown = [each for each in of_task if variant[each.label] == row]
+            for index, each in enumerate(shown):
                 style = model_style(names[each.label], names.values())
                 if (line := _curve(panel, each, style)) is not None:
+                    line.set_label(literal(each.label))
                     handles.setdefault(each.label, line)
-                _dots(panel, each, style["color"], list(names).index(each.label), len(names))
+                _dots(panel, each, style["color"], index, len(shown))
             _axes(panel, of_task)
-            panel.set_title(literal(task))
-        panels[0].set_ylabel("runs solved")
-        figure.legend(
-            list(handles.values()),
-            list(map(literal, handles)),
-            loc="outside upper center",
-            ncols=min(4, max(1, len(handles))),
-        )
+            panel.set_title(literal(tasks[column]) if row == 0 else "")
+            panel.set_ylabel("runs solved" if column == 0 else "")
+        legend_above(figure, [handles[label] for label in names if label in handles])
     return figure
+
+
+def _variants(names: Mapping[str, str]) -> dict[str, int]:
+    """Return which variant of its model each entrant is, from 0, by the labels and names of all."""
+    models = [preset_of(name) for name in names.values()]
+    return {label: models[:place].count(models[place]) for place, label in enumerate(names)}
 
 
 def _name(each: Measured) -> str:
