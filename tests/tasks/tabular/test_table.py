@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from seqbench.data.tables.sequences import Sequences, of_steps
 from seqbench.errors import ConfigError, DataError, SeqbenchError
 from seqbench.tasks.tabular.table import Table
 from seqbench.tasks.tabular.targets import Labels, Numbers
@@ -44,6 +45,12 @@ def table(tmp_path: Path) -> Make:
         return Table(str(path), **settings)
 
     return make
+
+
+def sequences_of(task: Table) -> Sequences:
+    """Return the sequences of a table whose rows are steps, before they are numbers."""
+    rows = task.source.rows()
+    return of_steps(rows.frame, task.columns.check(rows.frame, "", rows.split), None, rows.where)
 
 
 def test_rows_are_steps_in_the_order_of_time_scaled_by_those_that_train(table: Make) -> None:
@@ -191,8 +198,9 @@ def test_groups_stay_whole_and_each_label_is_divided_alike(table: Make) -> None:
     assert {split: int((alike.split == split).sum()) for split in range(3)} == {0: 68, 1: 16, 2: 16}
     task = table(text, id="id", inputs="x", target="y", group="family")
     of_family: dict[str, set[int]] = {}
+    groups = sequences_of(task).groups
     for sequence, split in zip(task.prepared.pieces.sequence, task.prepared.pieces.split, strict=True):
-        of_family.setdefault(str(task.prepared.its.groups[sequence]), set()).add(int(split))
+        of_family.setdefault(str(groups[sequence]), set()).add(int(split))
     assert len(of_family) == 25 and all(len(splits) == 1 for splits in of_family.values())
     shuffled = "\n".join(["id,x,y,family", *reversed(rows)])
     assert (

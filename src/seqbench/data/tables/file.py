@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seqbench.data.checksums import checksum
 from seqbench.errors import ConfigError, DataError, nearest, one_line
 
 if TYPE_CHECKING:
@@ -54,9 +55,6 @@ class TableFile:
         """
         path = self.path
         self._check()
-        if not path.is_file():
-            there = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
-            raise DataError(f"There is no file {path}.{nearest(path.name, there)}")
         try:
             if self._ends in PARQUET:
                 frame = _parquet(path)
@@ -71,6 +69,20 @@ class TableFile:
         if not len(frame):
             raise DataError(f"{path} holds no rows.")
         return frame
+
+    def digest(self) -> str:
+        """Return a hash of the content, the format, and how it is read.
+
+        Raises:
+            ConfigError, DataError: as for `read`, of what is known without reading it as a table.
+        """
+        self._check()
+        try:
+            content = checksum(self.path)
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read: {one_line(error)}.") from error
+        form = self._separator if self._ends in SEPARATORS else self._ends in PARQUET
+        return f"{content} {form} {self.header}"
 
     def where(self, row: int) -> str:
         """Return where a row stands, in words: `data.csv line 7`.
@@ -109,7 +121,11 @@ class TableFile:
         return self.separator or SEPARATORS[self._ends]
 
     def _check(self) -> None:
-        """Raise a ConfigError where the name says no format, or a setting does not apply to it."""
+        """Check that there is such a file, its format, and whether the settings apply to it.
+
+        Raises:
+            ConfigError, DataError: it does not, or they do not.
+        """
         if self._ends not in FORMATS:
             raise ConfigError(
                 f"{self.path}: the end of its name says no format; give a file in {', '.join(FORMATS)}."
@@ -119,6 +135,10 @@ class TableFile:
                 raise ConfigError(f"task.{key}={value} has no effect on {self.path.name}.")
         if self.separator is not None and len(self.separator) != 1:
             raise ConfigError(f"task.separator={self.separator!r} is not one character.")
+        path = self.path
+        if not path.is_file():
+            there = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
+            raise DataError(f"There is no file {path}.{nearest(path.name, there)}")
 
     def _text(self, names: list[str], labels: list[str], texts: list[str]) -> pd.DataFrame:
         import pandas as pd

@@ -114,18 +114,17 @@ def by_time(steps: int, shares: Sequence[float]) -> tuple[int, int]:
     return steps - tested - validated, steps - tested
 
 
-def check_shares(shares: Sequence[float]) -> tuple[float, float]:
-    """Return the shares of validation and test.
+def check_shares(shares: Sequence[float]) -> None:
+    """Check the shares of validation and test.
 
     Raises:
-        ConfigError: they are not two shares that leave something to train on.
+        ConfigError: they are not two that leave something to train on.
     """
     if len(shares) != 2 or not all(0 < share < 1 for share in shares) or sum(shares) >= 1:
         raise ConfigError(
             f"task.shares={list(shares)} must be two numbers above 0, for validation and test, that leave "
             "something to train on."
         )
-    return float(shares[0]), float(shares[1])
 
 
 def twins(contents: Sequence[bytes], splits: np.ndarray) -> int:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from seqbench.data.tables import source
 from seqbench.data.tables.sequences import of_rows, of_steps
+from seqbench.data.tables.source import FileSource
 from seqbench.errors import DataError
 from seqbench.tasks.reading import NewSequences
 from seqbench.tasks.tabular.pieces import padded
@@ -29,7 +29,7 @@ def new_sequences(task: Table, path: Path) -> NewSequences:
     its, code, inputs = task.columns, task.prepared.code, task.prepared.inputs_of
     texts = inputs if code.tokens is not None else tuple(name for name in inputs if name in code.categories)
     columns = replace(its, inputs=inputs, target=(), group=None, split=None, texts=texts)
-    table = source.of_file(task.file(path), [] if its.id is None else [its.id], [], texts)
+    table = FileSource(task.file(path), [] if its.id is None else [its.id], [], texts).rows()
     columns = columns.check(table.frame, table.title, None)
     read = of_steps if columns.row_is_a_step else of_rows
     found = read(table.frame, columns, None, table.where)
