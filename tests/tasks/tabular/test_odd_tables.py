@@ -227,7 +227,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any], str]] = {
         "csv",
         SHORT,
         {"group": "c"},
-        r"The group 'u' has part=validation, and .* train",
+        r"line 42: the group 'u' has part=validation, and train in .*line 2; a group",
     ),
     "shares of given splits": (
         "csv",

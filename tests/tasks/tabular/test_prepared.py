@@ -152,21 +152,53 @@ def test_a_damaged_entry_is_made_anew(read: list[str]) -> None:
     assert (folder / "wanted.npy").read_bytes() == whole
 
 
-def test_a_folder_of_the_hub_is_read_once(
-    read: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Table]:
+    """Return a function that writes a folder in the hub's layout and makes its task, without a network."""
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
 
-    def folder(name: str, rows: int) -> Table:
+    def make(name: str, rows: int = 30, **settings: Any) -> Table:
         Path(name).mkdir(parents=True, exist_ok=True)
         for split, part in (("train", FRAME[:rows]), ("test", FRAME[30:])):
-            part.to_parquet(Path(name, f"{split}.parquet"))
-        return Table(name, inputs=["x", "n"], target="y")
+            part.to_csv(Path(name, f"{split}.csv"), index=False)
+        return Table(name, **{"inputs": ["x", "n"], "target": "y"} | settings)
 
-    before = folder("one", 30).fingerprint()
-    assert folder("elsewhere/two", 30).fingerprint() == before and len(read) == 1
+    return make
+
+
+def test_a_folder_of_the_hub_is_read_once(read: list[str], folder: Callable[..., Table]) -> None:
+    before = folder("one").fingerprint()
+    assert folder("elsewhere/two").fingerprint() == before and len(read) == 1
     assert folder("three", 28).fingerprint() != before and len(read) == 2
+
+
+def test_a_folder_of_the_hub_is_read_as_it_is_now(
+    folder: Callable[..., Table], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The hub's client takes a file of the same time for unchanged, and a folder that is gone for its own."""
+    task = folder("films")
+    before, file = task.fingerprint(), Path("films/train.csv")
+    stamp = file.stat()
+    file.write_text(file.read_text().replace("s3,1,3.5", "s3,1,3.6"))
+    os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    again = Table("films", inputs=["x", "n"], target="y")
+    assert again.fingerprint() != before and capsys.readouterr().err == ""
+    shutil.rmtree("films")
+    with pytest.raises(DataError, match="The data set films is out of reach and not cached"):
+        Table("films", inputs=["x", "n"], target="y").prepare(1)
+
+
+def test_faults_of_a_folder_of_the_hub_are_named_with_their_place(folder: Callable[..., Table]) -> None:
+    with pytest.raises(
+        DataError, match=r"films, test row 0: the group 'v' has .*=test, and train in films, train"
+    ):
+        folder("films", group="c").prepare(1)
+    Path("films/test.csv").write_bytes(Path("films/test.csv").read_bytes().replace(b"s15", b"s\xff5"))
+    with pytest.raises(
+        DataError, match=r"^films/test\.csv line 2 is not UTF-8: it has the byte 0xff; save it"
+    ):
+        Table("films", inputs="x", target="y").prepare(1)
 
 
 def test_what_is_refused_leaves_nothing_and_is_refused_again(read: list[str]) -> None:

@@ -268,8 +268,13 @@ def test_a_file_without_a_header_is_told_its_columns(table: Make) -> None:
 
 def test_equal_contents_in_two_splits_are_counted(table: Make) -> None:
     told = table(LONG, **OF_LONG).about()
-    assert told["twins"].startswith("2 examples outside of training equal one in another split")
+    assert told["twins"] == "2 examples equal another one, 2 outside of training one in another split"
     assert told["examples"] == "2 train, 2 validation, 2 test" and told["divided by"] == "the column part"
+    again = "".join(f"g{row[1:]}\n" for row in LONG.splitlines()[1:4])  # in training, as its twin is
+    assert (
+        table(LONG + again, **OF_LONG).about()["twins"].startswith("4 examples equal another one, 2 outside")
+    )
+    assert "twins" not in table(LONG.replace("d,1,90", "d,1,91"), **OF_LONG).about()
 
 
 def test_a_folder_in_the_layout_of_the_hub_needs_no_network(
@@ -315,7 +320,11 @@ FAULTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {},
         r"line 6: 'b' has part=test, and train in .*line 5",
     ),
-    "unknown split": (LONG.replace("test", "hold-out"), {}, "part is 'hold-out' and must be one of"),
+    "unknown split": (
+        LONG.replace("test", "hold-out"),
+        {},
+        r"line 10: part is 'hold-out' and must be one of",
+    ),
     "unseen label": (
         LONG.replace("100,icu", "100,hospice"),
         {},
@@ -340,10 +349,10 @@ FAULTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "too short": (
         LONG,
         {"target": "hr", "ahead": 2},
-        r"'b' of 2 steps is too short for task\.ahead=2, and so are 4",
+        r"line 5: the sequence 'b' of 2 steps is too short for task\.ahead=2, and so are 4",
     ),
     "input is id": (LONG, {"inputs": ["who"]}, r"task\.inputs names 'who', which is task\.id"),
-    "texts as numbers": (LONG, {"classes": False}, "ward holds texts, such as 'home'"),
+    "texts as numbers": (LONG, {"classes": False}, r"line 3: ward is 'home', and no number"),
     "weights of numbers": (
         LONG,
         {"target": "bp", "classes": False, "class_weights": "balanced", "each": "step", "missing": "mask"},

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: The separator of the columns, by the end of a file's name.
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 JSON_LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet", ".pq")
+TEXTS = (*SEPARATORS, *JSON_LINES, ".json")
 FORMATS = (*SEPARATORS, *JSON_LINES, *PARQUET)
 #: The most characters of a field.
 LONGEST = 2**31 - 1
@@ -63,7 +64,7 @@ class TableFile:
             else:
                 frame = self._text(list(names), list(labels), list(texts))
         except UnicodeDecodeError as error:
-            raise DataError(f"{_not_utf8(path)}; save it as UTF-8.") from error
+            raise DataError(not_utf8(path) or f"{path} is not UTF-8.") from error
         except (OSError, MemoryError) as error:
             raise DataError(f"{path} cannot be read: {one_line(error)}.") from error
         if not len(frame):
@@ -235,11 +236,13 @@ def _whole(digits: str) -> int | float:
     return int(digits) if len(digits) < 300 else float(digits)
 
 
-def _not_utf8(path: Path) -> str:
+def not_utf8(path: Path) -> str | None:
+    """Return in words where a file is not UTF-8; None if it is."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
-                return f"{path} line {number} is not UTF-8: it has the byte 0x{line[error.start]:02x}"
-    return f"{path} is not UTF-8"
+                byte = f"0x{line[error.start]:02x}"
+                return f"{path} line {number} is not UTF-8: it has the byte {byte}; save it as UTF-8."
+    return None

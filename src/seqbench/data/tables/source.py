@@ -14,7 +14,7 @@ from seqbench.data.hub import HubError, load_splits, parts
 from seqbench.data.loading import content, load, not_found
 from seqbench.data.source import SPLITS as MIRRORED
 from seqbench.data.source import is_mirrored, mirror_file
-from seqbench.data.tables.file import FORMATS, TableFile
+from seqbench.data.tables.file import FORMATS, TEXTS, TableFile, not_utf8
 from seqbench.data.tables.splits import NAMES
 from seqbench.errors import ConfigError, DataError, one_line
 
@@ -132,14 +132,20 @@ class DataSetSource(TableSource):
         try:
             return load_splits(self.path, self.name, self.revision)
         except HubError as error:
-            raise DataError(f"The data set {self.path} {error}.") from error
+            texts = [path for path in self._files if path.suffix.lower() in TEXTS]
+            wrong = next((found for path in texts if (found := not_utf8(path)) is not None), None)
+            raise DataError(wrong or f"The data set {self.path} {str(error).rstrip('.')}.") from error
+
+    @property
+    def _files(self) -> list[Path]:
+        """The files of a folder; none of the hub's."""
+        return [] if self._folder is None else [p for p in sorted(self._folder.rglob("*")) if p.is_file()]
 
     def digest(self) -> str:
         if self._folder is None:
             return " ".join(f"{split} {rows._fingerprint}" for split, rows in self._splits.items())
         try:
-            files = [path for path in self._folder.rglob("*") if path.is_file()]
-            return fingerprint_of(checksums(files, self._folder))
+            return fingerprint_of(checksums(self._files, self._folder))
         except OSError as error:
             raise DataError(f"The data set {self.path} cannot be read: {one_line(error)}.") from error
 

@@ -22,7 +22,7 @@ def about(task: Table) -> dict[str, str]:
     contents = [
         its.inputs[start:stop].tobytes() for start, stop in zip(pieces.start, pieces.stop, strict=True)
     ]
-    twins = dividing.twins(contents, pieces.split)
+    twins, leaked = dividing.twins(contents, pieces.split)
     lengths = pieces.lengths
     scale = [f"{name} (mean {scale.mean:.4g}, sd {scale.std:.4g})" for name, scale in code.scales.items()]
     kinds = [f"{name} (one of {len(known)} texts)" for name, known in code.categories.items()]
@@ -36,7 +36,9 @@ def about(task: Table) -> dict[str, str]:
         "reads": text or _listed([*scale, *kinds, *more], 6),
         "puts out": _target_in_words(task),
         "divided by": _divided_by(task),
-        "twins": f"{twins} examples outside of training equal one in another split" if twins else "",
+        "twins": f"{twins} examples equal another one, {leaked} outside of training one in another split"
+        if twins
+        else "",
     }
     return {about: text for about, text in found.items() if text}
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from seqbench.data.tables.sequences import of_rows, of_steps
 from seqbench.data.tables.source import FileSource
-from seqbench.errors import DataError
+from seqbench.errors import DataError, say_once
 from seqbench.tasks.reading import NewSequences
+from seqbench.tasks.specs import counted
 from seqbench.tasks.tabular.pieces import padded
 
 if TYPE_CHECKING:
@@ -38,6 +40,15 @@ def new_sequences(task: Table, path: Path) -> NewSequences:
             step, text = next((i, each) for i, each in enumerate(found.values[name]) if each is not None)
             raise DataError(
                 f"{table.where(int(found.rows[step]))}: {name} is {text!r}, and was a number in training."
+            )
+    for name, known in code.categories.items():
+        strange = np.flatnonzero([each is not None and each not in known for each in found.values[name]])
+        if len(strange):
+            step = int(strange[0])
+            say_once(
+                f"{table.where(int(found.rows[step]))}: {name} is {found.values[name][step]!r}, which no "
+                f"training sequence has; it counts as none of {', '.join(known)}, in "
+                f"{counted(len(strange), 'step')}."
             )
     lengths = torch.from_numpy(found.lengths)
     given = {

@@ -13,7 +13,7 @@ import numpy as np
 from seqbench.data import tables
 from seqbench.data.array_cache import Made, Origin, code_of, made_once
 from seqbench.data.tables import splits as dividing
-from seqbench.data.tables.sequences import Columns, Sequences, of_rows, of_steps
+from seqbench.data.tables.sequences import Columns, Sequences, Where, of_rows, of_steps
 from seqbench.data.tables.source import Rows, TableSource
 from seqbench.errors import ConfigError
 from seqbench.tasks import tabular
@@ -130,8 +130,8 @@ def _make(rows: Rows, its: Settings) -> Prepared:
     read = of_steps if columns.row_is_a_step else of_rows
     found = read(rows.frame, columns, its.each, where)
     labelled = holds_labels(found, its.classes, ahead)
-    splits = _splits(found, its, labelled, columns.split)
-    pieces = cut(found, splits, ahead, its.window, rows.title, its.shares)
+    splits = _splits(found, its, labelled, columns.split, where)
+    pieces = cut(found, splits, ahead, its.window, rows.title, its.shares, where)
     trained = steps_of(pieces, len(found.rows), dividing.TRAIN)
     code = input_code(found, trained, its.missing, its.delta, its.vocabulary)
     inputs = code.encode(found, where)
@@ -142,7 +142,9 @@ def _make(rows: Rows, its: Settings) -> Prepared:
     return Prepared(len(found.ids), named, columns.inputs or (), pieces, code, inputs, target, wanted)
 
 
-def _splits(found: Sequences, its: Settings, labelled: bool, column: str | None) -> np.ndarray | None:
+def _splits(
+    found: Sequences, its: Settings, labelled: bool, column: str | None, where: Where
+) -> np.ndarray | None:
     """Return the split of each sequence; None where the only one is to be cut."""
     labels = None
     if not found.per_step and labelled:
@@ -150,7 +152,7 @@ def _splits(found: Sequences, its: Settings, labelled: bool, column: str | None)
     if found.splits is not None:
         if not its.own_splits and its.shares != SHARES and dividing.names_validation(found.splits):
             raise ConfigError(f"task.shares={list(its.shares)} has no effect, as splits are given.")
-        return dividing.by_column(found, str(column), its.shares[0], labels)
+        return dividing.by_column(found, str(column), its.shares[0], labels, where)
     if len(found.ids) > 1:
         return dividing.by_hash(found, its.shares, labels)
     if its.columns.group is not None:
