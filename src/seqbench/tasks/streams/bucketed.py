@@ -37,7 +37,7 @@ class BucketTask(DataTask):
         if len(batch.inputs) <= size:
             return [batch]
         sizes = self.sizes(batch)
-        return [self._selected(batch, sizes, rows) for rows in by_size(sizes).split(size)]
+        return [self._selected(batch, sizes, rows) for rows in torch.split(by_size(sizes), size)]
 
     def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
         self.prepare(batch_size)
