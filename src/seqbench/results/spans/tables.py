@@ -34,7 +34,8 @@ LEGEND = (
 COSTS = (
     "Cost to solve grows as span^exponent: the exponent with its 95 % interval, over the spans at which "
     "every run solved the task; none where most solve it by the first look at the validation set, before "
-    "which steps are not known (trainer.eval_every). FLOPs: of matrix products, forward and backward."
+    "which steps are not known (trainer.eval_every). FLOPs: of matrix products, forward and backward, in the "
+    "form that is trained."
 )
 DETAILS = (
     "Solved: on the validation set, with the 95 % Wilson interval; test differs: runs of which the test set "
