@@ -70,7 +70,7 @@ class Adding(SyntheticTask):
         self.operation = operation
         if solved_at is not None and variant == "1997":
             raise ConfigError(
-                f"task.solved_at={solved_at} has no effect with task.variant=1997, which has marks of its own; "
+                f"task.solved_at={solved_at} has no effect with task.variant=1997, which has its own marks; "
                 "leave it out."
             )
         if solved_at is not None and not solved_at > 0:

@@ -44,8 +44,8 @@ class TemporalOrder(SyntheticTask):
         variant: see above.
         eval_lengths: lengths to test at.
         eval_size: sequences to evaluate on.
-        shortest: if given, each training batch has a length of its own, from this to `length`, as in the code of
-            Pascanu et al.; validation is at `length`. None trains at `length` alone.
+        shortest: if given, each training batch has a length of its own, from this to `length`, as in the
+            code of Pascanu et al.; validation is at `length`. None trains at `length` alone.
     """
 
     solved_when = "under 1 % of the sequences wrong (Pascanu, Mikolov & Bengio, 2013)"
