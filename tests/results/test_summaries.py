@@ -247,3 +247,24 @@ def test_what_the_test_set_does_not_confirm_is_shown() -> None:
     assert shown(True, True, True) == "3/4 [30–95]%"
     assert shown(True, False, True) == "3/4 [30–95]%\n2 on test"
     assert shown(None, None, None) == "3/4 [30–95]%"
+
+
+def test_the_mean_beyond_training_is_of_each_seed_over_lengths() -> None:
+    """At 80 and 160: 0.5 and 0.7, 0.9 and 0.9, 0.6 and 1.0; so means of 0.6, 0.9 and 0.8."""
+    tests = [(1.0, 0.5, 0.7), (1.0, 0.9, 0.9), (1.0, 0.6, 1.0)]
+    runs = [
+        run("copy_memory", length=40, seed=seed, task__eval_lengths=[40, 80, 160])
+        for seed in range(len(tests))
+    ]
+    for its, values in zip(runs, tests, strict=True):
+        its.test.clear()
+        its.test.update(
+            {length: {"accuracy": v} for length, v in zip(("40", "80", "160"), values, strict=True)}
+        )
+    summaries = [*DEFAULT, find("seqbench.results.summaries.mean_beyond.MeanBeyond")]
+    comparison = compare(runs, summaries)
+    (block,) = blocks(comparison)
+    told = block.table.loc["lstm", "mean beyond"]
+    assert told == "80.0 (60.0–90.0) %\nbest 90.0 %" and "mean beyond: of each seed" in block.legend
+    (short,) = blocks(compare([run()], summaries))
+    assert short.table.loc["lstm", "mean beyond"] == ""
