@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -46,6 +47,38 @@ def test_a_page_follows_from_its_records(name: str, tmp_path: Path) -> None:
             assert made.read_text() == committed.read_text(), f"scripts/reproduce {name} --from-records"
         elif made.suffix == ".csv":
             pd.testing.assert_frame_equal(pd.read_csv(made), pd.read_csv(committed), rtol=1e-6)
+
+
+#: Made before pages had estimates.
+WITHOUT_ESTIMATE = {"quickstart", "search"}
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_page_says_what_was_decided_and_what_it_may_cost_before_its_first_run(name: str) -> None:
+    page = load(name)
+    assert name in WITHOUT_ESTIMATE or re.search(r"[Ee]stimated?\s+before\s+the\s+first\s+run", page.protocol)
+    shown = {item.search or item.span for item in page.show} - {None}
+    assert shown <= page.keep.keys(), "what a search or a span has found is kept beside the page"
+    for line in page.run:
+        assert line.startswith("seqbench ") and "runs_dir" not in line and "logger" not in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "line"), [(name, line) for name in names() if "real/" not in name for line in load(name).run]
+)
+def test_each_command_of_a_page_passes_a_dry_run(name: str, line: str, tmp_path: Path) -> None:
+    """What a search has not found yet is stood in for by the presets of two models."""
+    found = re.search(r"RUNS/(\S+\.txt)", line)
+    if found:
+        path = tmp_path / found[1]
+        path.parent.mkdir(parents=True)
+        path.write_text("model=gru\nmodel=lstm\n")
+    words = [*shlex.split(line.replace("RUNS", str(tmp_path))), f"runs_dir={tmp_path}", "logger=none"]
+    said = subprocess.run([*words, "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+    if "seqbench data" in said.stderr:
+        pytest.skip("the data are not here")
+    assert said.returncode == 0, said.stderr
 
 
 def test_the_readme_has_the_table_of_the_quickstart() -> None:

@@ -29,10 +29,11 @@ HEAD = """\
 # Published results, and what is measured here
 
 Made from [`published.yaml`](published.yaml) and the records beside the pages, by `scripts/published`. Of each
-entry the best of its values is judged by the best configuration here that has its task and settings, with three
-seeds or more: **beaten**, every seed is better; **met**, the median is as good or better; **missed**, it is not;
-**not tried**, no records fit; **not comparable**, other data. Protocols differ, as `published.yaml` says of each
-entry. The core-hours are what all fitting runs took together, those of other configurations included.
+entry the best of its values is judged by the best configuration here that has its task and settings, with
+three seeds or more: **beaten**, every seed is better; **met**, the median is as good or better; **missed**,
+it is not; **not tried**, no records fit; **not comparable**, other data. Protocols differ, as
+`published.yaml` says of each entry. The core-hours are what all fitting runs took together, those of other
+configurations included.
 """
 
 

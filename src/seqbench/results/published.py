@@ -18,7 +18,7 @@ from seqbench.runs.result import Result
 #: What an entry may report beside the metrics of its task, and how a cell calls it.
 BESIDE = {"sequences": " sequences", "solved": " solved"}
 #: Metrics that are shares, written in per cent.
-SHARES = ("solved", "accuracy", "error", "word_error")
+SHARES = ("solved", "accuracy", "error", "word_error", "phoneme_error")
 #: How sure a reading is, in the words of a page.
 CERTAINTY = {
     "read": "read in the paper or its code",
@@ -53,7 +53,7 @@ class Entry(BaseModel):
         at: the table, figure or section.
         protocol: what a reader must know before comparing.
         certainty: how sure the reading is, see `CERTAINTY`.
-        least: dotted key to the least value that a run must have to be judged by the entry, beside `settings`.
+        least: dotted key to the least value that a run must have to be judged, beside `settings`.
         beyond: whether values are means over test lengths above that of training, of the best seed.
         comparable: whether the data are those of the task here, so that a run can be judged.
     """
