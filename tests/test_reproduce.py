@@ -57,6 +57,20 @@ def test_a_page_follows_from_its_records(name: str, tmp_path: Path) -> None:
             pd.testing.assert_frame_equal(pd.read_csv(made), pd.read_csv(committed), rtol=1e-6)
 
 
+#: Made before pages had estimates.
+WITHOUT_ESTIMATE = {"quickstart", "search"}
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_page_says_what_was_decided_and_what_it_may_cost_before_its_first_run(name: str) -> None:
+    page = load(name)
+    assert name in WITHOUT_ESTIMATE or re.search(r"[Ee]stimated?\s+before\s+the\s+first\s+run", page.protocol)
+    shown = {item.search or item.span for item in page.show} - {None}
+    assert shown <= page.keep.keys(), "what a search or a span has found is kept beside the page"
+    for line in page.run:
+        assert line.startswith("seqbench ") and "runs_dir" not in line and "logger" not in line
+
+
 def test_the_readme_has_the_table_of_the_quickstart() -> None:
     table = re.search(r"^\|.*?(?=\n\n)", (RESULTS / "quickstart.md").read_text(), re.DOTALL | re.MULTILINE)
     assert table is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from jaxtyping import Int
@@ -23,6 +24,9 @@ class BucketTask(DataTask):
     The seed decides which rows of one length share a batch. The lengths in a batch depend on the step alone:
     it has one shape for all seeds, so that they can run together (vectorised).
     """
+
+    #: 2: evaluation is by length too, whose sums go another way.
+    revisions: ClassVar[dict[str, int]] = {"_target_": 2}
 
     def sizes(self, batch: Batch) -> Int[Tensor, "B K"]:
         """Return the lengths of each row, such as source and target; rows are sorted by these in order."""
