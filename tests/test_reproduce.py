@@ -42,7 +42,6 @@ from tests.runs.handmade import result, store
 __all__ = ["seqbench"]
 ROOT = Path(__file__).parents[1]
 
-SMALL = ("trainer.max_steps=2", "trainer.eval_every=1", "batch_size=2", "task.eval_size=4")
 COMMIT, OTHER = 40 * "a", 40 * "b"
 MADE: dict[str, Any] = {"commit": COMMIT, "device": "A CPU", "versions": {"torch": "2", "compiler": "cc"}}
 
@@ -380,27 +379,32 @@ def test_a_page_is_the_same_from_scratch_in_another_folder(
     [name for name in names() if not records_of(name).exists() and not name.startswith("real/")],
 )
 def test_the_commands_of_a_page_that_is_not_run_yet_can_be_run(
-    name: str, tmp_path: Path, seqbench: Callable[..., Said]
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seqbench: Callable[..., Said]
 ) -> None:
     """Nothing is trained: what a search will have found is its models as their presets are."""
+    monkeypatch.chdir(ROOT)
     page = load(name)
+    searched: dict[Path, set[str]] = {}  # folder of a search -> its models
     written: set[Path] = set()
     for line in page.run:
         words = [word.replace("RUNS", str(tmp_path)) for word in shlex.split(line)[1:]]
         words += [f"runs_dir={tmp_path}", "logger=none"]
         if words[0] == "search":
             search = plan_search(words[1:])
-            models = {part.model for part in search.models}
+            searched[search.folder] = {part.model for part in search.models}
             search.folder.mkdir(parents=True)
-            for file, content in files(search, {model: [] for model in models}).items():
+            for file, content in files(search, {part.model: [] for part in search.models}).items():
                 (search.folder / file).write_text(content)
             written |= {search.folder / file for file in (BEST_FILE, ENTRANTS_FILE, SEARCH_FILE)}
         elif words[0] == "span":
             given = {key: words[words.index(key) + 1] for key in ("--jobs", "--out", "--name")}
             spans = plan_span([word for word in words[1:] if "=" in word], given["--jobs"])
-            assert {part.label.removesuffix(" (tuned)") for part in spans.parts} == models
+            labels = {part.label.removesuffix(" (tuned)") for part in spans.parts}
+            assert labels == searched.get(Path(given["--jobs"]).parent, labels)
             written |= {Path(given["--out"], f"{given['--name']}.json"), Path(given["--out"], "flops.json")}
         else:
-            said = seqbench("--dry-run", *words, *SMALL)
-            assert said.code == 0 and " jobs, at most about " in said.out, said.err
+            said = seqbench("--dry-run", *words)
+            if "seqbench data" in said.err:
+                pytest.skip("its data are not here")
+            assert said.code == 0 and " at most about " in said.out, said.err
     assert {tmp_path / source for source in page.keep.values()} <= written
