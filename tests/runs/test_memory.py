@@ -41,6 +41,27 @@ SMALL = ["task=adding", "model=rnn", "logger=none"]
             "model.cell.depth=1000000 is more than can be made; give at most 1000.",
         ),
         (
+            ["model=deep_transition_rnn", "model.cell.depth=1e9"],
+            "model.cell.depth=1000000000 is more than can be made; give at most 1000.",
+        ),
+        (
+            ["model.num_layers=1e9"],
+            "model.num_layers=1000000000 is more than can be made; give at most 1000.",
+        ),
+        (
+            ["model=delta_net", "model.cell.conv_width=100000"],
+            "model.cell.conv_width=100000 is more than can be made; give at most 1000.",
+        ),
+        (
+            ["model=s5", "model.cell.state_width=100000"],
+            "model.cell.state_width=100000 is more than can be made; give at most 2048.",
+        ),
+        (
+            ["model=s5", "model.hidden_size=2049"],
+            "model.hidden_size=2049 makes as many numbers of state where model.cell.state_width=null; give "
+            "state_width, at most 2048.",
+        ),
+        (
             ["task=repeat_copy", "task.eval_repeats=1e10"],
             "task.eval_repeats=10000000000 makes endless sequences; give at most 10000.",
         ),

@@ -47,8 +47,10 @@ def fit(value: Any, hint: Any, where: str) -> Any:
         ConfigError: the value is none of this type, or larger than torch takes.
     """
     fitting = _fit(value, hint, where)
-    if any(isinstance(part, int) and abs(part) > LARGEST for part in _parts(fitting)):
-        raise ConfigError(f"{where}={shown(value)} must be at most {LARGEST}.")
+    for part in _parts(fitting):
+        if isinstance(part, int) and abs(part) > LARGEST:
+            limit = f"at most {LARGEST}" if part > 0 else f"at least {-LARGEST}"
+            raise ConfigError(f"{where}={shown(value)} must be {limit}.")
     return fitting
 
 
