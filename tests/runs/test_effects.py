@@ -74,8 +74,8 @@ REFUSED = {
     ),
     "a convolution wider than a sequence": (
         [*LATCH, "model=delta_net", "model.cell.conv_width=9"],
-        r"^model.cell.conv_width=9 is of more steps than a training sequence has, and 1 of its taps are never "
-        r"trained; give at most 8\.$",
+        r"^model.cell.conv_width=9 is of more steps than a training sequence has, and 1 of its taps are "
+        r"never trained; give at most 8\.$",
     ),
     "taps of more steps than a sequence has": (
         [*LATCH, "model=tcn", "model.num_layers=1", "model.dilation=1", "model.cell.kernel_size=20"],

@@ -89,6 +89,10 @@ SMALL = ["task=adding", "model=rnn", "logger=none"]
             ["model=dnc", "model.cell.memory_size=20000", "batch_size=2"],
             "batch_size=2 and model.cell.memory_size=20000 make states of 3.2 GB at a step, and 1 GB",
         ),
+        (
+            ["model=ntm", "model.cell.memory_size=4e6", "batch_size=2"],
+            "batch_size=2 and model.cell.memory_size=4000000 make weights, states and a batch that take 1.",
+        ),
         (["n_seeds=1e9"], "n_seeds=1000000000.0 must be a whole number, at most 100000."),
         (["batch_size=1e12"], "batch_size=1000000000000.0 must be a whole number, at most 2147483647."),
         (["seed=1e20"], "seed=1e+20 must be a whole number, at most 9223372036854775807."),

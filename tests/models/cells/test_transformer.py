@@ -69,13 +69,13 @@ def test_a_model_sees_the_longest_sequence_of_its_task(make_model):
         (("model.cell.context=0",), "context=0 leaves no step"),
         (
             ("model.cell.context=1e9",),
-            "^model.cell.context=1000000000 makes a state of 16000000000 numbers for each sequence; give at most "
-            "6250000.$",
+            "^model.cell.context=1000000000 makes a state of 16000000000 numbers for each sequence; give at "
+            "most 6250000.$",
         ),
         (
             ("model.hidden_size=10000000",),
-            "^model.hidden_size=10000000 makes a state of 140000000 numbers for each sequence of 7 steps; give "
-            "less, or a context of at most 5 of them.$",
+            "^model.hidden_size=10000000 makes a state of 140000000 numbers for each sequence of 7 steps; "
+            "give less, or a context of at most 5 of them.$",
         ),
     ],
 )

@@ -16,7 +16,6 @@ from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import State
 from seqbench.models.unfold.tokens import affine
 
-
 #: The most complex numbers of state. The eigenvectors that B and C start with are found in a matrix of (2N)²
 #: numbers, in a time that grows with N³.
 MOST_STATES = 2048
