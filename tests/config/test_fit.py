@@ -56,6 +56,8 @@ def test_a_value_takes_the_type_of_its_place(value, hint, fitting):
         (True, int, "=true must be a whole number."),
         (1e30, int, "=1e+30 must be at most 9223372036854775807."),
         ("-1e30", int | None, "=-1e30 must be at least -9223372036854775807."),
+        (1e39, float, "=1e+39 must be at most 3.4e+38."),
+        ([3, -1e300], Sequence[float], "=[3,-1e+300] must be at least -3.4e+38."),
         ([1, -1e30], Sequence[int], "=[1,-1e+30] must be at least -9223372036854775807."),
         (None, int, "=null must be a whole number."),
         ({"a": 1}, int, "={a:1} must be a whole number."),

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 #: The most characters of a value that a message shows.
 SHOWN = 80
-#: The largest whole number that torch takes.
-LARGEST = 2**63 - 1
+#: The largest whole number that torch takes, and the largest number that single precision holds.
+LARGEST, LARGEST_NUMBER = 2**63 - 1, 3.4e38
 #: A type in words: one value of it, several, and examples of these in a list.
 WORDS: dict[Any, tuple[str, str, tuple[str, ...]]] = {
     int: ("a whole number", "whole numbers", ("50", "100", "200")),
@@ -48,8 +48,9 @@ def fit(value: Any, hint: Any, where: str) -> Any:
     """
     fitting = _fit(value, hint, where)
     for part in _parts(fitting):
-        if isinstance(part, int) and abs(part) > LARGEST:
-            limit = f"at most {LARGEST}" if part > 0 else f"at least {-LARGEST}"
+        largest = LARGEST if isinstance(part, int) else LARGEST_NUMBER
+        if isinstance(part, int | float) and abs(part) > largest:
+            limit = f"at most {largest}" if part > 0 else f"at least {-largest}"
             raise ConfigError(f"{where}={shown(value)} must be {limit}.")
     return fitting
 
