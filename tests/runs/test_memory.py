@@ -67,7 +67,7 @@ SMALL = ["task=adding", "model=rnn", "logger=none"]
         ),
         (
             ["task=stories", "model=memory_network", "model.memory_size=1e10"],
-            "model.memory_size=10000000000 is more than can be made; give at most 10000000.",
+            "model.memory_size=10000000000 is more than can be made; give at most 10000.",
         ),
         (
             ["task.length=1e9"],
