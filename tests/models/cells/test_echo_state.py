@@ -45,7 +45,7 @@ def test_the_echo_fades_where_the_spectral_radius_is_small(radius, forgets):
         (
             "connectivity",
             0.0005,
-            r"^model.cell.connectivity=0.0005 leaves a unit no connection to 500 units; give at least 0.002.$",
+            r"^model.cell.connectivity=0.0005 leaves a unit no connection to 500 units; give at least 0.002",
         ),
         ("alpha", 1, r"must lie in \[0, 1\)"),
         ("alpha", -0.1, r"must lie in \[0, 1\)"),
