@@ -3,7 +3,7 @@
 What is accepted is trained for two steps. It stands in `every_key.txt`, which a person has read line by line;
 below it stands what is refused by a sentence about another key. After a change both are written anew by
 
-    python -m tests.config.test_every_key                        all of it, which takes hours
+    python -m tests.config.test_every_key                        all of it
     python -m tests.config.test_every_key model=dnc model=s5     what it says of these presets
 
 and the difference is read again.
