@@ -162,7 +162,7 @@ MEASURED = [
 @pytest.mark.parametrize(
     ("measured", "links"), [row[1:] for row in MEASURED], ids=[row[0] for row in MEASURED]
 )
-def test_each_number_that_was_measured_stands_on_its_page(_: str, measured: str, links: str) -> None:
+def test_each_number_that_was_measured_stands_on_its_page(measured: str, links: str) -> None:
     known = [*on_pages(links), *of_papers()]
     told = numbers(re.sub(r"\([^)]*, \d{4}\)", "", measured).replace("10^-4.9", "1.3e-5"))
     assert [number for number in told if not stands(number, known)] == []
@@ -171,7 +171,7 @@ def test_each_number_that_was_measured_stands_on_its_page(_: str, measured: str,
 def test_each_measured_number_of_the_readme_stands_on_a_page() -> None:
     text = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     told = re.findall(r"(?<![\w.])(?:0\.\d+(?!\.)|[\d.]+(?= ?%))", text)
-    pages = ("speed", "quickstart", "long_dependency")
+    pages = ("speed", "quickstart", "spans/temporal_order")
     known = [n for page in pages for n in numbers((ROOT / f"results/{page}.md").read_text())]
     assert len(told) > 5
     assert [number for number in told if not stands(number, [value(n) for n in known])] == []

@@ -19,6 +19,7 @@ from seqbench.errors import ConfigError, StoreError, say
 from seqbench.results.pages import make_folder, write_page
 from seqbench.results.published import published_for, read_published
 from seqbench.results.spans.figure import draw_spans
+from seqbench.results.spans.forest import draw_forest
 from seqbench.results.spans.tables import texts
 from seqbench.runs.exchange import import_runs
 from seqbench.runs.files import write_atomically
@@ -106,7 +107,7 @@ def _show(item: Item, records: Path, folder: Path, stem: Path) -> str:
 
 
 def _spans(records: Path, span_json: Path, stem: Path) -> str:
-    """Return the tables and the figure of measured spans; write the numbers and the figure."""
+    """Return the tables and the figures of measured spans; write the numbers and the figures."""
     from seqbench.span.cost import Costs  # torch, which takes seconds to import
     from seqbench.span.records import from_span_json
 
@@ -115,8 +116,13 @@ def _spans(records: Path, span_json: Path, stem: Path) -> str:
     measured = from_span_json(json.loads(_read(span_json)), runs, costs)
     found = texts(measured)
     write_page(stem, {"csv": found["csv"]}, draw_spans(measured))
+    forest = stem.with_name(f"{stem.name}-forest")
+    write_page(forest, {}, draw_forest(measured))
     _, _, tables = found["md"].partition("\n")  # its first line is a title
-    return f"{tables.strip()}\n\n![Spans]({stem.name}.svg)"
+    return (
+        f"![The span at 50 % of each entrant]({forest.name}.svg)\n\n{tables.strip()}\n\n"
+        f"![Runs solved against the span]({stem.name}.svg)"
+    )
 
 
 def _found(path: Path) -> str:

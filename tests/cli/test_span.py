@@ -92,7 +92,8 @@ def test_the_table_is_printed_and_kept_and_written_where_one_asks(
     assert "latch: spans are task.length, from 10 to at most 400" in said.out
     assert "200 steps of 64 sequences, validated every 10; fresh seeds at each span: 5." in said.out
     names = [Path(line).name for line in said.err.splitlines()]
-    assert names == [f"latch.{suffix}" for suffix in ("md", "csv", "tex", "json", "svg", "png")]
+    texts = [f"latch.{suffix}" for suffix in ("md", "csv", "tex", "json")]
+    assert names == [*texts, "latch.svg", "latch.png", "latch-forest.svg", "latch-forest.png"]
     (kept,) = Path("runs/.spans").glob("latch-*")
     assert (kept / "span.json").read_text() == Path("pages/latch.json").read_text()
     told = json.loads(Path("pages/latch.json").read_text())

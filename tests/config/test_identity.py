@@ -306,6 +306,7 @@ def hashes_of_tasks() -> Iterator[tuple[str, str]]:
                 continue
 
 
+@pytest.mark.slow
 def test_the_hashes_of_models_stay_what_they_were():
     """A hash that changes orphans every run of it: only where its numbers were wrong may it."""
     found = dict(hashes_of_models())

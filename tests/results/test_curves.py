@@ -157,16 +157,18 @@ def test_spans_and_comparisons_are_drawn_from_records(
     assert main(["span", str(RECORDS), "--model", "gru", "--model", "gru_chrono"]) == 0
     solved = pd.read_csv("span.csv").groupby("entrant")["solved"].apply(list)
     assert dict(solved) == {"gru": [5, 4, 0], "gru_chrono": [5, 5, 5]}
+    assert main(["forest", str(RECORDS), "--model", "gru", "--model", "gru_chrono"]) == 0
+    assert pd.read_csv("forest.csv").equals(pd.read_csv("span.csv"))
     assert main(["compare", str(RECORDS), "--models", "gru,gru_chrono", "--out", "new/pairs"]) == 0
     assert pd.read_csv("new/pairs.csv")["difference"].tolist() == pytest.approx([0, -0.2, -1])
     said = capsys.readouterr()
-    assert said.err == (
+    assert said.err == 2 * (
         "seqbench: temporal_order: spans are task.length, from 20 to 100 (what has to be kept lies so far "
         "back, at 20: 16–17 steps, at 100: 80–89 steps); 1,000 steps of 32 sequences, validated every 100; "
         "the same seeds at each span: 5.\n"
     )
     assert said.out.split() == [
-        f"{stem}.{suffix}" for stem in ("span", "new/pairs") for suffix in ("csv", "svg", "png")
+        f"{stem}.{suffix}" for stem in ("span", "forest", "new/pairs") for suffix in ("csv", "svg", "png")
     ]
 
 

@@ -49,6 +49,13 @@ def test_what_is_imported_is_what_was_exported() -> None:
     assert read_result(folder) is not None
 
 
+def test_folders_of_this_machine_do_not_travel() -> None:
+    places = {"runs_dir": "/home/me/runs", "data_dir": "data", "seed": 0}
+    store(Path("here"), result(config=places | {"task": {"path": "/home/me/x.csv", "name": "a/b"}}))
+    config = json.loads(export(Path("runs.jsonl")).read_text())["config"]
+    assert config == places | {"runs_dir": "runs", "task": {"path": "x.csv", "name": "a/b"}}
+
+
 def test_curves_travel_only_where_they_are_wanted() -> None:
     store(Path("here"), result())
     path = export(Path("runs.jsonl"))

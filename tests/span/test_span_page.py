@@ -21,7 +21,10 @@ def test_spans_are_made_from_records(seqbench: Any, runner: Callable[..., Runner
     shutil.rmtree("runs")
     page = declared(Path(), runs, show=[{"span": "found.json", "name": "all"}])
     written = make(page, Path())
-    assert [path.name for path in written] == ["mine.md", "mine-all.csv", "mine-all.png", "mine-all.svg"]
-    assert written[1].read_text() == Path("found.csv").read_text()
+    assert [path.name for path in written] == [
+        *("mine.md", "mine-all-forest.png", "mine-all-forest.svg"),
+        *("mine-all.csv", "mine-all.png", "mine-all.svg"),
+    ]
+    assert Path("mine-all.csv").read_text() == Path("found.csv").read_text()
     text = written[0].read_text()
-    assert "## Runs at each span" in text and "![Spans](mine-all.svg)" in text
+    assert "## Runs at each span" in text and "![Runs solved against the span](mine-all.svg)" in text

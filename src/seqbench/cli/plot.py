@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from seqbench.errors import ConfigError, StoreError, nearest, say
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from seqbench.results.spans.measured import Measured
 
 #: The formats of figures that --out may name.
 SUFFIXES = (".svg", ".png", ".pdf")
@@ -70,7 +72,21 @@ def steps(argv: list[str]) -> None:
 
 def span(argv: list[str]) -> None:
     """Run `seqbench plot span` with the arguments after these words."""
-    parser = _parser("span")
+    from seqbench.results.spans.figure import draw_spans
+
+    _spans("span", draw_spans, argv)
+
+
+def forest(argv: list[str]) -> None:
+    """Run `seqbench plot forest` with the arguments after these words."""
+    from seqbench.results.spans.forest import draw_forest
+
+    _spans("forest", draw_forest, argv)
+
+
+def _spans(name: str, draw: Callable[[Sequence[Measured]], Figure], argv: list[str]) -> None:
+    """Draw measured spans."""
+    parser = _parser(name)
     parser.add_argument(
         "--allow",
         action="append",
@@ -82,7 +98,6 @@ def span(argv: list[str]) -> None:
     import pandas as pd
 
     from seqbench.config.trust import allow
-    from seqbench.results.spans.figure import draw_spans
     from seqbench.results.spans.tables import numbers, protocol_lines
     from seqbench.span.records import from_results
 
@@ -90,7 +105,7 @@ def span(argv: list[str]) -> None:
     measured = from_results((run.result for run in chosen(args)), warn=say)
     if not measured:
         raise StoreError("no run here has ended without failing.")
-    publish(draw_spans(measured), pd.DataFrame(numbers(measured)), args.out)
+    publish(draw(measured), pd.DataFrame(numbers(measured)), args.out)
     for line in protocol_lines(measured):
         say(line)
 
@@ -134,6 +149,7 @@ PLOTS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "curves": (curves, "learning curves: every seed, and their median with a band"),
     "steps": (steps, "how many runs have solved their task after how many steps, by Kaplan and Meier"),
     "span": (span, "how many runs solve their task at which span, and the curve through it"),
+    "forest": (forest, "the span at which half of the runs solve their task, with its interval"),
     "metric": (metric, "the test metric against a number of the runs, such as the size of their state"),
     "compare": (compare, "differences of solve rates with their intervals, and ranks over tasks"),
 }

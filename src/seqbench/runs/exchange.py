@@ -1,7 +1,8 @@
 """Runs in a file, one a line: they travel to other machines and into repositories, and count as done there.
 
-A line is what `result.json` holds, as compact JSON: without the checksums of files that stay where they are,
-and where it is wanted with the content of `metrics.csv` under the key `curves`. Weights do not travel.
+A line is what `result.json` holds, as compact JSON: without the checksums of files that stay where they are
+and the folders of this machine, and where it is wanted with the content of `metrics.csv` under the key
+`curves`. Weights do not travel.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -75,13 +77,32 @@ def export_runs(
             left[run.status] += 1
         else:
             beside = _curves_of(run.folder, run.result, warn) if curves else {}
-            data = to_plain(replace(run.result, sha256={}), **beside)
+            its = replace(run.result, config=_without_folders(run.result.config), sha256={})
+            data = to_plain(its, **beside)
             lines.append(json.dumps(data, separators=(",", ":")) + "\n")
     if not lines:
         raise StoreError("none of these runs has ended, so that there is nothing to export.")
     content = "".join(lines).encode()
     write_atomically(path, gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
     return len(lines), left
+
+
+def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration that says the name alone of an absolute path: `/home/me/x.csv` is `x.csv`.
+
+    What lies before it means nothing elsewhere.
+    """
+    from seqbench.config.identity import PLACES  # Hydra, which takes long to import
+
+    found = deepcopy(config)
+    for dotted in ("runs_dir", "data_dir", *PLACES):
+        *path, last = dotted.split(".")
+        node = found
+        for key in path:
+            node = node.get(key, {})
+        if isinstance(node.get(last), str) and Path(node[last]).is_absolute():
+            node[last] = Path(node[last]).name
+    return found
 
 
 def _curves_of(folder: Path, result: Result, warn: Callable[[str], object]) -> dict[str, str]:

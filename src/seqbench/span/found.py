@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from seqbench.results.figures import save
 from seqbench.results.numbers import MISSING
 from seqbench.results.pages import write_page
 from seqbench.results.rendering.rows import print_rows
 from seqbench.results.report import made_with
 from seqbench.results.spans.figure import draw_spans
+from seqbench.results.spans.forest import draw_forest
 from seqbench.results.spans.measured import Measured
 from seqbench.results.spans.tables import (
     COSTS,
@@ -64,9 +66,10 @@ def show(found: Found) -> None:
 
 
 def write(found: Found, stem: Path) -> list[Path]:
-    """Write the tables in each format and the figure; return the paths.
+    """Write the tables in each format and the figures; return the paths.
 
     Raises:
         StoreError: a file cannot be written.
     """
-    return write_page(stem, texts(*found), draw_spans(found.entrants))
+    paths = write_page(stem, texts(*found), draw_spans(found.entrants))
+    return paths + save(draw_forest(found.entrants), stem.with_name(f"{stem.name}-forest"))

@@ -39,7 +39,7 @@ def draw_spans(measured: Sequence[Measured]) -> Figure:
     from matplotlib.figure import Figure
 
     tasks = list(dict.fromkeys(each.protocol.task for each in measured))
-    names = {each.label: _name(each) for each in measured}
+    names = {each.label: style_name(each) for each in measured}
     variant = _variants(names) if len(names) > CROWDED else dict.fromkeys(names, 0)
     down = 1 + max(variant.values(), default=0)
     with rc_context(STYLE):
@@ -56,7 +56,8 @@ def draw_spans(measured: Sequence[Measured]) -> Figure:
                     line.set_label(literal(each.label))
                     handles.setdefault(each.label, line)
                 _dots(panel, each, style["color"], index, len(shown))
-            _axes(panel, of_task)
+            span_axis(panel, of_task)
+            _rate_axis(panel)
             panel.set_title(literal(tasks[column]) if row == 0 else "")
             panel.set_ylabel("runs solved" if column == 0 else "")
         legend_above(figure, [handles[label] for label in names if label in handles])
@@ -69,7 +70,7 @@ def _variants(names: Mapping[str, str]) -> dict[str, int]:
     return {label: models[:place].count(models[place]) for place, label in enumerate(names)}
 
 
-def _name(each: Measured) -> str:
+def style_name(each: Measured) -> str:
     """Return what decides how an entrant looks: its label, after the model that it is a variant of.
 
     An entrant is named by whoever made it, `tuned`, and its model is in the name of the folder of its runs.
@@ -108,19 +109,29 @@ def _dots(panel: Axes, each: Measured, colour: str, index: int, entrants: int) -
             panel.plot(at.span, y, ".", color=colour, markersize=2.2, alpha=0.8)
 
 
-def _axes(panel: Axes, of_task: Sequence[Measured]) -> None:
+def span_axis(panel: Axes, of_task: Sequence[Measured]) -> None:
+    """Set up the horizontal axis: spans by doublings, over those that were tried on a task."""
     from matplotlib.ticker import NullLocator
 
     protocol = of_task[0].protocol
-    tried = sorted({at.span for each in of_task for at in each.spans})
+    low, high = ends(of_task)
     panel.set_xscale("log", base=2)
-    ends = (tried[0], tried[-1]) if tried else (protocol.least, protocol.most)
-    panel.set_xlim(ends[0] / 1.15, ends[1] * 1.15)
-    doublings = [protocol.least * 2**k for k in range(64) if protocol.least * 2**k <= ends[1]]
-    ticks = [*[tick for tick in doublings if tick < ends[1] / 1.3], ends[1]]
+    panel.set_xlim(low / 1.15, high * 1.15)
+    doublings = [protocol.least * 2**k for k in range(64) if protocol.least * 2**k <= high]
+    ticks = [*[tick for tick in doublings if tick < high / 1.3], high]
     panel.set_xticks(ticks, [str(tick) for tick in ticks])
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set_xlabel(f"span ({protocol.key})")
+
+
+def ends(of_task: Sequence[Measured]) -> tuple[int, int]:
+    """Return the least and the largest span tried on a task, or those that could be."""
+    tried = sorted({at.span for each in of_task for at in each.spans})
+    protocol = of_task[0].protocol
+    return (tried[0], tried[-1]) if tried else (protocol.least, protocol.most)
+
+
+def _rate_axis(panel: Axes) -> None:
     panel.set_ylim(-NEAR - ROOM - 0.02, 1 + NEAR + ROOM + 0.02)
     panel.set_yticks([0, 0.25, 0.5, 0.75, 1])
     panel.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
