@@ -3,7 +3,8 @@
 What is accepted is trained for two steps. It stands in `every_key.txt`, which a person has read line by line;
 below it stands what is refused by a sentence about another key. After a change both are written anew by
 
-    python -m tests.config.test_every_key
+    python -m tests.config.test_every_key                        all of it
+    python -m tests.config.test_every_key model=dnc model=s5     what it says of these presets
 
 and the difference is read again.
 """
@@ -13,9 +14,10 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,13 +44,21 @@ MODELS = {"sequence": "gru", "two-sequence": "seq2seq", "tree": "tree_lstm", "st
 LEFT_OUT = ("logger=mlflow", "logger=tensorboard", "logger=trackio", "trainer=ddp", "trainer=ddp_cpu")
 
 
-def bases() -> Iterator[tuple[str, DictConfig, list[str]]]:
-    """Yield every preset, a configuration with it, and the keys that are its own."""
-    yield "", seqbench.compose(["task=latch", "model=gru", "logger=none"]), TOP_LEVEL
+#: The titles of the two parts of the list.
+ACCEPTED = "Accepted: key=value, and the presets"
+ELSEWHERE = "Refused by a sentence about another key: key=value, the sentence, and the presets"
+#: Lines, each with the presets of which it is said.
+Said = dict[str, set[str]]
+
+
+def bases(only: Collection[str] = ()) -> Iterator[tuple[str, DictConfig, list[str]]]:
+    """Yield every preset, or those of `only`, a configuration with it, and the keys that are its own."""
+    if not only:
+        yield "", seqbench.compose(["task=latch", "model=gru", "logger=none"]), TOP_LEVEL
     for group in ("task", "model", "model/readout", "model/block", "optim", "trainer", "logger"):
         for name in preset_names(group):
             chosen = f"{group}={name}"
-            if chosen in LEFT_OUT:
+            if chosen in LEFT_OUT or (only and chosen not in only):
                 continue
             others = ["task=latch", "model=gru", "logger=none"]
             if group == "task":
@@ -73,12 +83,15 @@ def keys(node: object, prefix: str = "") -> Iterator[str]:
             yield from keys(node._get_node(key), f"{prefix}{key}.")
 
 
-def survey() -> tuple[str, list[str]]:
-    """Return the list as text, and what is wrong: no sentence, or none about a key that is in the command."""
-    accepted: dict[str, list[str]] = defaultdict(list)
-    elsewhere: dict[str, list[str]] = defaultdict(list)
+def survey(only: Collection[str] = ()) -> tuple[str, list[str]]:
+    """Return the list as text, and what is wrong: no sentence, or none about a key that is in the command.
+
+    Args:
+        only: the presets that are tried; of others the list says what it said. None for all.
+    """
+    accepted, elsewhere = listed(LIST.read_text(encoding="utf-8"), but=only) if only else listed("")
     wrong = []
-    for preset, base, its_keys in bases():
+    for preset, base, its_keys in bases(only):
         name = preset.partition("=")[2]
         for key in its_keys:
             for value in VALUES:
@@ -93,18 +106,39 @@ def survey() -> tuple[str, list[str]]:
                     if not re.fullmatch(r"[^\n]{10,400}[.?]", told) or "validation error" in told:
                         wrong.append(f"{preset} {typed}: {told!r} is no sentence")
                     elif key not in told and not isinstance(error, DataError):
-                        elsewhere[f"{typed}: {told}"].append(name)
+                        elsewhere[f"{typed}: {told}"].add(name)
                 except Exception as error:
                     wrong.append(f"{preset} {typed}: {type(error).__name__}: {error}")
                 else:
-                    if typed not in accepted and (told := failure(cfg, key)):
+                    if (only or not accepted[typed]) and (told := failure(cfg, key)):
                         wrong.append(f"{preset} {typed}: {told}")
-                    accepted[typed].append(name)
-    lines = ["Accepted: key=value, and the presets", ""]
-    lines += [f"{typed}  {' '.join(names)}".rstrip() for typed, names in sorted(accepted.items())]
-    lines += ["", "Refused by a sentence about another key: key=value, the sentence, and the presets", ""]
-    lines += [f"{told}  {' '.join(names)}" for told, names in sorted(elsewhere.items())]
-    return "\n".join(lines) + "\n", wrong
+                    accepted[typed].add(name)
+    return written(accepted, elsewhere), wrong
+
+
+def written(accepted: Said, elsewhere: Said) -> str:
+    """Return a list as text."""
+    parts = [
+        "\n".join([title, "", *(f"{line}  {' '.join(sorted(said[line]))}".rstrip() for line in sorted(said))])
+        for title, said in ((ACCEPTED, accepted), (ELSEWHERE, elsewhere))
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def listed(text: str, but: Collection[str] = ()) -> tuple[Said, Said]:
+    """Return what a list says, accepted and refused, without what it says of the presets `but`."""
+    found: dict[str, Said] = {ACCEPTED: defaultdict(set), ELSEWHERE: defaultdict(set)}
+    title = ""
+    for line in filter(None, text.splitlines()):
+        if line in found:
+            title = line
+            continue
+        said, _, names = line.partition("  ")
+        groups = (chosen.partition("=") for chosen in but)
+        gone = {name for group, _, name in groups if said.startswith(f"{group.replace('/', '.')}.")}
+        if left := {*names.split(" ")} - gone:
+            found[title][said] = left
+    return found[ACCEPTED], found[ELSEWHERE]
 
 
 #: Keys that decide how long a run is: what was accepted of them is not trained.
@@ -146,6 +180,15 @@ def isolate(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(memory, "free_memory", lambda: 16 * 10**9)
 
 
+def test_a_part_of_the_list_is_written_anew_and_the_rest_stays() -> None:
+    text = LIST.read_text(encoding="utf-8")
+    assert written(*listed(text)) == text
+    accepted, elsewhere = listed(text, but=["model=lstm", "model/readout=ridge", "optim=momentum"])
+    assert accepted["model.cell.forget_bias=0"] == {"min_lstm", "peephole_lstm"}
+    assert accepted["model.readout.ridge=0"] == {"echo_state"}
+    assert accepted["seed=0"] == {""} and not elsewhere
+
+
 @pytest.mark.slow
 def test_every_key_is_refused_in_one_sentence_or_accepted_knowingly(monkeypatch: pytest.MonkeyPatch) -> None:
     isolate(monkeypatch)
@@ -172,6 +215,6 @@ if __name__ == "__main__":
     os.chdir(tempfile.mkdtemp())
     with pytest.MonkeyPatch.context() as patch:
         isolate(patch)
-        text, wrong = survey()
+        text, wrong = survey(sys.argv[1:])
     LIST.write_text(text, encoding="utf-8")
     print("\n".join(wrong))

@@ -72,6 +72,15 @@ REFUSED = {
         [*LATCH, "model=gla", "model.cell.chunk_size=5", "optim.truncate=4"],
         r"model.cell.chunk_size=5 is longer than a slice of optim.truncate=4 steps; give at most",
     ),
+    "a convolution wider than a sequence": (
+        [*LATCH, "model=delta_net", "model.cell.conv_width=9"],
+        r"^model.cell.conv_width=9 is of more steps than a training sequence has, and 1 of its taps are "
+        r"never trained; give at most 8\.$",
+    ),
+    "taps of more steps than a sequence has": (
+        [*LATCH, "model=tcn", "model.num_layers=1", "model.dilation=1", "model.cell.kernel_size=20"],
+        r"^model.cell.kernel_size=20 is of more steps than a training sequence has, and 12 of its taps are ",
+    ),
     "slices of what carries no state": (
         [*LATCH, "model=rnn", "model.bidirectional=true", "optim.truncate=4"],
         r"optim.truncate=4 carries a state from slice to slice",
@@ -205,6 +214,8 @@ def test_what_would_do_nothing_is_refused_when_the_plan_is_made(overrides: list[
         [*LATCH, "model=lstm_chrono", "model.cell.input_gate=false", "model.cell.peepholes=true"],
         [*LATCH, "model=clockwork_rnn", "model.hidden_size=2"],  # the default periods are for any width
         [*LATCH, "model=rnn", "trainer.seeds_together=false", "n_seeds=2"],
+        [*LATCH, "model=mamba", "model.cell.conv_width=8"],
+        ["task=adding", "task.length=3", "model=mamba"],  # the default width is for any sequence
     ],
     ids=lambda overrides: overrides[-1],
 )

@@ -41,12 +41,33 @@ SMALL = ["task=adding", "model=rnn", "logger=none"]
             "model.cell.depth=1000000 is more than can be made; give at most 1000.",
         ),
         (
+            ["model=deep_transition_rnn", "model.cell.depth=1e9"],
+            "model.cell.depth=1000000000 is more than can be made; give at most 1000.",
+        ),
+        (
+            ["model.num_layers=1e9"],
+            "model.num_layers=1000000000 is more than can be made; give at most 1000.",
+        ),
+        (
+            ["model=delta_net", "model.cell.conv_width=100000"],
+            "model.cell.conv_width=100000 is more than can be made; give at most 1000.",
+        ),
+        (
+            ["model=s5", "model.cell.state_width=100000"],
+            "model.cell.state_width=100000 is more than can be made; give at most 2048.",
+        ),
+        (
+            ["model=s5", "model.hidden_size=2049"],
+            "model.hidden_size=2049 makes as many numbers of state where model.cell.state_width=null; give "
+            "state_width, at most 2048.",
+        ),
+        (
             ["task=repeat_copy", "task.eval_repeats=1e10"],
             "task.eval_repeats=10000000000 makes endless sequences; give at most 10000.",
         ),
         (
             ["task=stories", "model=memory_network", "model.memory_size=1e10"],
-            "model.memory_size=10000000000 is more than can be made; give at most 10000000.",
+            "model.memory_size=10000000000 is more than can be made; give at most 10000.",
         ),
         (
             ["task.length=1e9"],
@@ -67,6 +88,10 @@ SMALL = ["task=adding", "model=rnn", "logger=none"]
         (
             ["model=dnc", "model.cell.memory_size=20000", "batch_size=2"],
             "batch_size=2 and model.cell.memory_size=20000 make states of 3.2 GB at a step, and 1 GB",
+        ),
+        (
+            ["model=ntm", "model.cell.memory_size=4e6", "batch_size=2"],
+            "batch_size=2 and model.cell.memory_size=4000000 make weights, states and a batch that take 1.",
         ),
         (["n_seeds=1e9"], "n_seeds=1000000000.0 must be a whole number, at most 100000."),
         (["batch_size=1e12"], "batch_size=1000000000000.0 must be a whole number, at most 2147483647."),

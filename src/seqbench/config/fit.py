@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 #: The most characters of a value that a message shows.
 SHOWN = 80
-#: The largest whole number that torch takes.
-LARGEST = 2**63 - 1
+#: The largest whole number that torch takes, and the largest number that single precision holds.
+LARGEST, LARGEST_NUMBER = 2**63 - 1, 3.4e38
 #: A type in words: one value of it, several, and examples of these in a list.
 WORDS: dict[Any, tuple[str, str, tuple[str, ...]]] = {
     int: ("a whole number", "whole numbers", ("50", "100", "200")),
@@ -47,8 +47,11 @@ def fit(value: Any, hint: Any, where: str) -> Any:
         ConfigError: the value is none of this type, or larger than torch takes.
     """
     fitting = _fit(value, hint, where)
-    if any(isinstance(part, int) and abs(part) > LARGEST for part in _parts(fitting)):
-        raise ConfigError(f"{where}={shown(value)} must be at most {LARGEST}.")
+    for part in _parts(fitting):
+        largest = LARGEST if isinstance(part, int) else LARGEST_NUMBER
+        if isinstance(part, int | float) and abs(part) > largest:
+            limit = f"at most {largest}" if part > 0 else f"at least {-largest}"
+            raise ConfigError(f"{where}={shown(value)} must be {limit}.")
     return fitting
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from seqbench.models.block import EPSILON, NORMS, Entry, PreNorm
-from seqbench.models.sizes import at_least_one, not_too_many
+from seqbench.models.sizes import MOST_PARTS, at_least_one
 from seqbench.models.unfold import Cell, Engine, State, check_engine, last_valid, unfold
 from seqbench.models.unfold.cell import as_cell
 
@@ -59,11 +59,10 @@ class Stack(nn.Module):
         super().__init__()
         at_least_one(
             hidden_size=(hidden_size, "unit"),
-            num_layers=(num_layers, "layer"),
             dilation=(dilation, "step back"),
             **({} if checkpoint_steps is None else {"checkpoint_steps": (checkpoint_steps, "step")}),
         )
-        not_too_many(num_layers=num_layers)
+        at_least_one(MOST_PARTS, num_layers=(num_layers, "layer"))
 
         self.entry = None if block is None else Entry(input_size, hidden_size)
 

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from seqbench.config.presets import default_preset, preset_node
 from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
+from seqbench.models.cells.matrix_state import ShortConvolution
+from seqbench.models.cells.tcn import TCNBlock
 from seqbench.models.model import Model
 from seqbench.models.unfold import Cell
 from seqbench.runs.devices import accelerator
@@ -21,6 +24,9 @@ from seqbench.runs.epochs import epoch_steps
 from seqbench.tasks.base import Task
 from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.settings import TrainerSettings
+
+#: What makes convolutions over time, by the parameter that says over how many steps.
+TAPS: dict[str, type[nn.Module]] = {"conv_width": ShortConvolution, "kernel_size": TCNBlock}
 
 
 def check_effects(
@@ -46,6 +52,7 @@ def check_effects(
     _check_epochs(cfg, settings, optimizer, task)
     _check_streams(cfg, optimizer, task, model)
     _check_truncation(cfg, optimizer, task, model)
+    _check_taps(cfg, task, model)
     _check_teacher_forcing(settings, cfg, model)
     if settings.log_spectrum and not model.recurrent_matrices():
         raise ConfigError(
@@ -175,6 +182,25 @@ def _check_truncation(cfg: DictConfig, optimizer: OptimizerConfig, task: Task, m
         )
         node: Any = OmegaConf.to_container(cfg.model, resolve=True)
         raise refusal(ValueError(f"chunk_size={longest} {said}"), node, "model")
+
+
+def _check_taps(cfg: DictConfig, task: Task, model: Model) -> None:
+    """Refuse a convolution over more steps than a sequence has; a stream carries those before it."""
+    if task.streams:
+        return
+    usual = preset_node("model", cfg.preset.model)
+    for key, value in _leaves(cfg.model):
+        kind = TAPS.get(key.rpartition(".")[2])
+        if (
+            kind is not None
+            and any(isinstance(module, kind) for module in model.modules())
+            and value != OmegaConf.select(usual, key)
+            and value > task.steps
+        ):
+            raise ConfigError(
+                f"model.{key}={value} is of more steps than a training sequence has, and "
+                f"{value - task.steps} of its taps are never trained; give at most {task.steps}."
+            )
 
 
 def _check_teacher_forcing(settings: TrainerSettings, cfg: DictConfig, model: Model) -> None:

@@ -62,6 +62,11 @@ def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any]) -> int:
             f"batch_size={config['batch_size']} and {largest({'model': config['model']})} make states of "
             f"{amount(states)} at a step, {_left(free)}; give less."
         )
+    if (need := weights + batch + states) > free:
+        raise NoMemoryError(
+            f"batch_size={config['batch_size']} and {largest({'model': config['model']})} make weights, "
+            f"states and a batch that take {amount(need)} together, {_left(free)}; give less."
+        )
     fit = (free - tests) // (weights + batch + states)
     return max(1, min(seeds, int(fit)))
 

@@ -42,6 +42,11 @@ def test_the_echo_fades_where_the_spectral_radius_is_small(radius, forgets):
         ("spectral_radius", 0, "leaves no recurrence"),
         ("connectivity", 0, "a matrix of zeros has no spectral radius"),
         ("connectivity", 1.5, "must be at most 1"),
+        (
+            "connectivity",
+            0.0005,
+            r"^model.cell.connectivity=0.0005 leaves a unit no connection to 500 units; give at least 0.002",
+        ),
         ("alpha", 1, r"must lie in \[0, 1\)"),
         ("alpha", -0.1, r"must lie in \[0, 1\)"),
         ("input_scale", -1, "must be 0 or more"),

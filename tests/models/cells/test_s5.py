@@ -51,7 +51,7 @@ def test_step_sizes_start_between_two() -> None:
     assert steps.log().mean().exp().item() == pytest.approx(0.01**0.5 * 0.1**0.5, rel=0.15)
 
 
-@pytest.mark.parametrize("time_step", [(0.1, 0.01), (0.0, 1.0), (0.1,)])
+@pytest.mark.parametrize("time_step", [(0.1, 0.01), (0.0, 1.0), (0.1,), (1e-300, 0.1), (0.1, 1e300)])
 def test_other_step_sizes_are_refused(time_step: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="must be the smallest and the largest step size, both above 0"):
         S5(1, 2, time_step=time_step)

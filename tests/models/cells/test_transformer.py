@@ -68,11 +68,25 @@ def test_a_model_sees_the_longest_sequence_of_its_task(make_model):
         (("model.cell.heads=3",), "heads=3 do not divide the 8 numbers of hidden_size"),
         (("model.cell.context=0",), "context=0 leaves no step"),
         (
-            ("model.cell.context=10000000",),
-            "makes a state of 160000000 numbers for each sequence; give at most",
+            ("model.cell.context=1e9",),
+            "^model.cell.context=1000000000 makes a state of 16000000000 numbers for each sequence; give at "
+            "most 6250000.$",
+        ),
+        (
+            ("model.hidden_size=10000000",),
+            "^model.hidden_size=10000000 makes a state of 140000000 numbers for each sequence of 7 steps; "
+            "give less, or a context of at most 5 of them.$",
         ),
     ],
 )
 def test_what_cannot_be_is_refused(make_model, overrides, said):
-    with pytest.raises(ConfigError, match=said):
-        make_model("model=transformer", *overrides, "model.hidden_size=8", "task=adding", "task.length=7")
+    with pytest.raises(ConfigError, match=said), torch.device("meta"):
+        make_model("model=transformer", "model.hidden_size=8", "task=adding", "task.length=7", *overrides)
+
+
+def test_a_width_is_not_refused_for_steps_that_its_task_has_not():
+    """Of 1024 steps, which are seen where nothing is known of a task, the state would be too large."""
+    with torch.device("meta"):
+        cell = CausalAttention(2, 50_000)
+        cell.expect(20)
+    assert cell.context == 20

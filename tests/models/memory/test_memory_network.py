@@ -149,6 +149,7 @@ def test_two_under_vmap_are_each_alone():
         ({"facts": 2, "hops": 0}, r"hops=0 leaves no hop; give at least 1"),
         ({"facts": 2, "hidden_size": 0}, r"hidden_size=0 leaves no unit"),
         ({"facts": 2, "margin": 0.0}, r"margin=0.0 must be above 0"),
+        ({"facts": 2, "memory_size": 100_000}, r"memory_size=100000 is more than can be made; .* most 10000"),
         ({"facts": 2, "memory_size": 4}, r"memory_size=4 holds fewer sentences .* has, 5"),
     ],
 )

@@ -214,9 +214,10 @@ def test_the_size_of_the_paper(make_model):
     [
         (
             "model.cell.shift=64",
-            r"shift=64 lets a head go to 129 places, and the memory has 128; give 0 to 63",
+            r"^model.cell.shift=64 lets a head go to 129 words, and model.cell.memory_size=128 has fewer; "
+            r"give a shift of at most 63, or a larger memory\.$",
         ),
-        ("model.cell.shift=-1", r"shift=-1 lets a head"),
+        ("model.cell.shift=-1", r"^model.cell.shift=-1 is no number of words; give at least 0"),
         ("model.cell.read_heads=0", r"read_heads=0 leaves no head to read with; give at least 1"),
         ("model.cell.write_heads=0", r"write_heads=0 leaves no head to write with"),
         ("model.cell.memory_size=0", r"memory_size=0 leaves no word"),

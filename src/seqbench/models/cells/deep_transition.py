@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from seqbench.models.cells.affine import AffineCell
 from seqbench.models.init import RecurrentInit, init_recurrent
-from seqbench.models.sizes import not_too_many
+from seqbench.models.sizes import MOST_PARTS, at_least_one
 from seqbench.models.unfold import State
 from seqbench.models.unfold.tokens import affine
 
@@ -53,9 +53,7 @@ class DeepTransitionRNN(AffineCell):
         skip: bool = False,
         recurrent_init: RecurrentInit = "uniform",
     ) -> None:
-        if depth < 1:
-            raise ValueError(f"depth={depth} leaves no layer from state to state; give at least 1.")
-        not_too_many(depth=depth)
+        at_least_one(MOST_PARTS, depth=(depth, "layer from state to state"))
         if skip and depth == 1:
             raise ValueError("skip=true has no layer to skip where depth=1; give a depth of at least 2.")
         layers = tuple(str(i) for i in range(1, depth + 1))

@@ -39,7 +39,7 @@ class EchoState(AffineCell):
 
     Raises:
         ValueError: a spectral radius that is not positive, a connectivity outside (0, 1], α outside [0, 1),
-            or a negative scale.
+            or a negative scale; or, from `check_length`, a connectivity of less than one unit.
 
     Source: Jaeger (2001), "The echo state approach"; Jaeger & Haas (2004); section 10.8 of the book.
     """
@@ -68,12 +68,21 @@ class EchoState(AffineCell):
             if scale < 0:
                 raise ValueError(f"{name}={scale} must be 0 or more.")
         self.alpha = alpha
+        self.connectivity = connectivity
         self.requires_grad_(False)
         self.U.uniform_(-1, 1).mul_(input_scale)
         self.W.normal_()
         self.b.uniform_(-1, 1).mul_(bias_scale)
         sparsify(self.W, max(1, round(connectivity * hidden_size)))
         set_spectral_radius(self.W, spectral_radius)
+
+    def check_length(self, steps: int) -> None:
+        # Not of the constructor: a search for the width of a budget begins with one unit.
+        if self.connectivity < 1 and round(self.connectivity * self.hidden_size) < 1:
+            raise ValueError(
+                f"connectivity={self.connectivity} leaves a unit no connection to {self.hidden_size} units; "
+                f"give at least {1 / self.hidden_size:.2g}."
+            )
 
     def time_scales(self) -> str | None:
         return time_constants(torch.tensor(self.alpha)) if self.alpha else None

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.chunk import EPSILON
-from seqbench.models.sizes import at_least_one
+from seqbench.models.sizes import MOST_PARTS, at_least_one
 from seqbench.models.unfold import Cell, State
 from seqbench.models.unfold.tokens import affine
 from seqbench.models.unfold.valid import like
@@ -30,7 +30,7 @@ class ShortConvolution(nn.Module):
         super().__init__()
         if width < 2:
             raise ValueError(f"conv_width={width} is no convolution over steps; give at least 2.")
-        at_least_one(conv_width=(width, "step"))
+        at_least_one(MOST_PARTS, conv_width=(width, "step"))
         self.channels = channels
         self.w = nn.Parameter((2 * torch.rand(width, channels) - 1) / math.sqrt(width))
         self.b = nn.Parameter(torch.zeros(channels)) if bias else None

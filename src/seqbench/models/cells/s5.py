@@ -16,6 +16,10 @@ from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import State
 from seqbench.models.unfold.tokens import affine
 
+#: The most complex numbers of state. The eigenvectors that B and C start with are found in a matrix of (2N)²
+#: numbers, in a time that grows with N³.
+MOST_STATES = 2048
+
 
 class S5(LinearCell):
     """A continuous linear system with a diagonal complex matrix Λ, sampled with a step size for each state.
@@ -43,7 +47,7 @@ class S5(LinearCell):
         time_step: the smallest and the largest Δ at the start. A state keeps its value for 2/Δ steps.
 
     Raises:
-        ValueError: a state without a number, or step sizes that are none.
+        ValueError: a state without a number or with too many, or step sizes that are none.
 
     Source: Smith, Warrington & Linderman (2023), "Simplified state space layers for sequence modeling",
     sections 2 and 3, and appendix B. D is a matrix here, as inputs need not be as many as outputs.
@@ -60,7 +64,12 @@ class S5(LinearCell):
     ) -> None:
         super().__init__(input_size, hidden_size)
         n = hidden_size if state_width is None else state_width
-        at_least_one(state_width=(n, "number of state"))
+        if state_width is None and hidden_size > MOST_STATES:
+            raise ValueError(
+                f"hidden_size={hidden_size} makes as many numbers of state where state_width=null; give "
+                f"state_width, at most {MOST_STATES}."
+            )
+        at_least_one(MOST_STATES, state_width=(n, "number of state"))
         frequencies, basis = hippo_basis(n)
         self.nu = nn.Parameter(torch.full((n,), math.log(0.5)))
         self.omega = nn.Parameter(frequencies)

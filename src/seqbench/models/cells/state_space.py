@@ -10,17 +10,21 @@ from torch import Tensor
 
 #: The range that the step sizes Δ of a unit's system start in, as in S4 and its successors.
 TIME_STEP = (0.001, 0.1)
+#: The step sizes that can be given: single precision holds them, and what is computed of them.
+SMALLEST, LARGEST = 1e-30, 1e30
 
 
 def draw_log_steps(count: int, time_step: Sequence[float]) -> Tensor:
     """Draw log Δ of `count` units, uniform between the logarithms of two step sizes.
 
     Raises:
-        ValueError: `time_step` is not a smallest and a largest one, both above 0.
+        ValueError: `time_step` is not a smallest and a largest one, both above 0, and in reach of single
+            precision.
     """
-    if len(time_step) != 2 or not 0 < time_step[0] <= time_step[1]:
+    if len(time_step) != 2 or not SMALLEST <= time_step[0] <= time_step[1] <= LARGEST:
         raise ValueError(
-            f"time_step={list(time_step)} must be the smallest and the largest step size, both above 0."
+            f"time_step={list(time_step)} must be the smallest and the largest step size, both above 0, and "
+            f"from {SMALLEST} to {LARGEST}."
         )
     low, high = map(math.log, time_step)
     return low + (high - low) * torch.rand(count)

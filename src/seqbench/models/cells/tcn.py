@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqbench.models.sizes import at_least_one, not_too_many
+from seqbench.models.sizes import MOST_PARTS, at_least_one
 from seqbench.models.unfold import Cell, State
 from seqbench.models.unfold.tokens import affine, is_tokens
 
@@ -55,10 +55,9 @@ class TCNBlock(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, kernel_size: int = 7) -> None:
         super().__init__(input_size, hidden_size)
-        at_least_one(kernel_size=(kernel_size, "tap"))
+        at_least_one(MOST_PARTS, kernel_size=(kernel_size, "tap"))
         if kernel_size == 1:
             raise ValueError("kernel_size=1 sees no step but the present one; give at least 2.")
-        not_too_many(kernel_size=kernel_size)
         self.kernel_size = kernel_size
         for i, width in ((1, input_size), (2, hidden_size)):
             V = torch.empty(kernel_size, hidden_size, width)

@@ -68,18 +68,23 @@ class CausalAttention(Cell):
         self.positions = positions
         self.given_context = context
         self.context = CONTEXT
-        self.expect(CONTEXT)
+        if context is not None:
+            self.expect(context)
         self.U = nn.Parameter(draw(3 * hidden_size, input_size))
         self.W = nn.Parameter(draw(hidden_size, hidden_size))
 
     def expect(self, steps: int) -> None:
         context = steps if self.given_context is None else self.given_context
+        if (numbers := 2 * self.hidden_size * context) > MOST_NUMBERS:
+            made = f"makes a state of {numbers} numbers for each sequence"
+            most = MOST_NUMBERS // (2 * self.hidden_size)
+            if self.given_context is None:
+                raise ValueError(
+                    f"hidden_size={self.hidden_size} {made} of {steps} steps; give less, or a context of at "
+                    f"most {most} of them."
+                )
+            raise ValueError(f"context={context} {made}; give at most {most}.")
         at_least_one(context=(context, "step"))
-        if 2 * self.hidden_size * context > MOST_NUMBERS:
-            raise ValueError(
-                f"context={context} makes a state of {2 * self.hidden_size * context} numbers for each "
-                f"sequence; give at most {MOST_NUMBERS // (2 * self.hidden_size)}."
-            )
         self.context = context
 
     def time_scales(self) -> str | None:

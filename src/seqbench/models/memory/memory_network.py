@@ -8,6 +8,10 @@ from torch import Tensor, nn
 
 from seqbench.models.memory.sentences import Encoding
 from seqbench.models.memory.story_model import StoryModel
+from seqbench.models.sizes import at_least_one
+
+#: The most sentences that there is room for: all are compared with all.
+MOST_SENTENCES = 10_000
 
 
 class MemoryNetwork(StoryModel):
@@ -72,6 +76,8 @@ class MemoryNetwork(StoryModel):
             )
         if not margin > 0:
             raise ValueError(f"margin={margin} must be above 0.")
+        if memory_size is not None:
+            at_least_one(MOST_SENTENCES, memory_size=(memory_size, "sentence"))
         hops = facts if hops is None else hops
         super().__init__(input_size, period, sentences, hidden_size, hops, encoding, memory_size)
         self.margin = margin

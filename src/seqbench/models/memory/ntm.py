@@ -119,10 +119,14 @@ class NTM(Cell):
             read_heads=(read_heads, "head to read with"),
             write_heads=(write_heads, "head to write with"),
         )
-        if shift < 0 or 2 * shift + 1 > memory_size:
+        if shift < 0:
             raise ValueError(
-                f"shift={shift} lets a head go to {2 * shift + 1} places, and the memory has {memory_size}; "
-                f"give 0 to {(memory_size - 1) // 2}, or a larger memory_size."
+                f"shift={shift} is no number of words; give at least 0, which leaves heads in place."
+            )
+        if 2 * shift + 1 > memory_size:
+            raise ValueError(
+                f"shift={shift} lets a head go to {2 * shift + 1} words, and memory_size={memory_size} has "
+                f"fewer; give a shift of at most {(memory_size - 1) // 2}, or a larger memory."
             )
         if clip_output is not None and not clip_output > 0:
             raise ValueError(f"clip_output={clip_output} must be above 0; null does not clip.")

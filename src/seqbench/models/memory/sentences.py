@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from seqbench.models.sizes import MOST_UNITS, not_too_many
+from seqbench.models.sizes import at_least_one
 
 Encoding = Literal["position", "bag"]
 
@@ -96,5 +96,5 @@ def check_memory(memory_size: int | None, sentences: int) -> int:
             "give at least so many, or null for just enough."
         )
     room = sentences if memory_size is None else memory_size
-    not_too_many(MOST_UNITS, memory_size=room)
+    at_least_one(memory_size=(room, "sentence"))
     return room

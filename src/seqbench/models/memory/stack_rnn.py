@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seqbench.models.cells.rnn import RNN
 from seqbench.models.init import init_uniform
-from seqbench.models.sizes import at_least_one, not_too_many
+from seqbench.models.sizes import MOST_PARTS, at_least_one
 from seqbench.models.unfold import Cell, State
 from seqbench.models.unfold.cell import as_cell
 
@@ -60,12 +60,8 @@ class StackRNN(Cell):
         word_size: int = 8,
     ) -> None:
         super().__init__(input_size, hidden_size)
-        at_least_one(
-            stacks=(stacks, "stack"),
-            stack_size=(stack_size, "cell"),
-            word_size=(word_size, "number in a cell"),
-        )
-        not_too_many(stacks=stacks)
+        at_least_one(MOST_PARTS, stacks=(stacks, "stack"))
+        at_least_one(stack_size=(stack_size, "cell"), word_size=(word_size, "number in a cell"))
         if stack_size < 2:
             raise ValueError(f"stack_size={stack_size} leaves nothing to pop to; give at least 2.")
         self._build(controller, stacks, stack_size, word_size)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seqbench.models.memory.sentences import Encoding, Sentences, check_memory, split_into_sentences
 from seqbench.models.model import Model
 from seqbench.models.observations import Lookups
-from seqbench.models.sizes import at_least_one, not_too_many
+from seqbench.models.sizes import MOST_PARTS, at_least_one
 
 
 class StoryModel(Model):
@@ -44,8 +44,8 @@ class StoryModel(Model):
         memory_size: int | None,
     ) -> None:
         super().__init__()
-        at_least_one(hidden_size=(hidden_size, "unit"), hops=(hops, "hop"))
-        not_too_many(hops=hops)
+        at_least_one(hidden_size=(hidden_size, "unit"))
+        at_least_one(MOST_PARTS, hops=(hops, "hop"))
         self.rows = check_memory(memory_size, sentences) + 1  # row 0 is the question
         self.words = input_size
         self.sentences = sentences

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqbench.models.cells.rnn import RNN
 from seqbench.models.memory.stack_rnn import StackRNN
-from seqbench.models.sizes import at_least_one, not_too_many
+from seqbench.models.sizes import MOST_PARTS, at_least_one
 from seqbench.models.unfold import Cell
 
 
@@ -58,10 +58,8 @@ class TapeRNN(StackRNN):
         jump: int | None = None,
     ) -> None:
         Cell.__init__(self, input_size, hidden_size)
-        at_least_one(
-            tapes=(tapes, "tape"), tape_size=(tape_size, "cell"), word_size=(word_size, "number in a cell")
-        )
-        not_too_many(tapes=tapes)
+        at_least_one(MOST_PARTS, tapes=(tapes, "tape"))
+        at_least_one(tape_size=(tape_size, "cell"), word_size=(word_size, "number in a cell"))
         if tape_size < 3:
             raise ValueError(f"tape_size={tape_size} makes left and right the same; give at least 3.")
         if jump is not None and not 2 <= jump <= tape_size - 2:

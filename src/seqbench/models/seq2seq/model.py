@@ -16,7 +16,7 @@ from seqbench.models.observations import Alignment
 from seqbench.models.seq2seq.attention import AttentionKind
 from seqbench.models.seq2seq.beam import beam_search
 from seqbench.models.seq2seq.decoder import Decoder
-from seqbench.models.sizes import at_least_one, not_too_many
+from seqbench.models.sizes import MOST_PARTS, at_least_one
 from seqbench.models.unfold import Cell, Engine, last_valid
 
 
@@ -93,8 +93,7 @@ class Seq2Seq(Model):
         engine: Engine = "auto",
     ) -> None:
         super().__init__()
-        at_least_one(beam=(beam, "sequence"))
-        not_too_many(beam=beam)
+        at_least_one(MOST_PARTS, beam=(beam, "sequence"))
         if beam == 1 and length_penalty != 1.0:
             raise ValueError(
                 f"length_penalty={length_penalty} ranks what beam search finds, and beam=1 does not search; "
