@@ -13,7 +13,6 @@ from scripts.pages.page import RESULTS
 from scripts.pages.records import core_hours
 
 from seqbench.config.identity import with_defaults
-from seqbench.errors import say
 from seqbench.results.frame import train_length
 from seqbench.results.numbers import counts, measured
 from seqbench.results.published import SHARES, Entry, published, read_published
@@ -147,4 +146,4 @@ def write(results: Path = RESULTS) -> Path:
 
 
 if __name__ == "__main__":
-    say(str(write()))
+    print(write())

@@ -1,0 +1,78 @@
+"""The index of results/: which pages there are, and how far each is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from scripts.pages.page import FOLDER, RESULTS, Page, load, names, records_of
+from scripts.pages.records import core_hours
+
+from seqbench.runs.exchange import read_export
+from seqbench.runs.files import write_atomically
+
+HEAD = """\
+# Results
+
+A page stands with the record of every run beside it, `NAME.jsonl`, and is made of these by
+`scripts/reproduce NAME --from-records`. It is declared in [`pages/`](pages), with the protocol that was
+committed before its first run, and with what its runs were estimated to take.
+
+[`published.md`](published.md) has what the literature reports beside what was measured here,
+[`chapter.md`](chapter.md) the chapter row by row, [`spans.md`](spans.md) and [`today.md`](today.md) the
+protocols of the comparisons, [`speed.md`](speed.md) the speed, and [`agreement.md`](agreement.md) how far
+models agree with public implementations.
+"""
+OLDER = """\
+## Older pages
+
+Made before pages had records, so that their numbers cannot be checked run by run. Those that are declared
+above are made again by `scripts/reproduce`.
+"""
+#: What the protocol of a page says of its cost.
+ESTIMATE = re.compile(
+    r"[Ee]stimated?\s+before\s+the\s+first\s+run(?:,[^:]*)?:\s+(.*?core-hours?[^;.]*)", re.DOTALL
+)
+#: Pages that are no experiments.
+OTHERS = ("README", "agreement", "chapter", "published", "spans", "speed", "today")
+
+
+def index(results: Path = RESULTS) -> str:
+    """Return the page: a line for each declared page, with its runs and cost, and the older ones."""
+    rows = [["page", "what", "runs", "core-hours", "estimated"], [":--", ":--", "--:", "--:", ":--"]]
+    declared = names(results)
+    rows += [_row(load(name, results), results) for name in declared]
+    lines = [HEAD, *(f"| {' | '.join(row)} |" for row in rows), "", OLDER]
+    for path in sorted(results.rglob("*.md")):
+        name = path.relative_to(results).with_suffix("").as_posix()
+        if name not in OTHERS and not (name in declared and records_of(name, results).exists()):
+            lines.append(f"- [`{name}`]({name}.md)")
+    return "\n".join(lines) + "\n"
+
+
+def _row(page: Page, results: Path) -> list[str]:
+    records = records_of(page.name, results)
+    found = ESTIMATE.search(page.protocol)
+    estimate = " ".join(found[1].split()) if found else ""
+    if not records.exists():
+        link = f"{FOLDER}/{page.name}.yaml"
+        return [f"[`{page.name}`]({link})", page.title, "not run yet", "", estimate]
+    runs = [entry.result for entry in read_export(records)]
+    return [
+        f"[`{page.name}`]({page.name}.md)",
+        page.title,
+        str(len(runs)),
+        f"{core_hours(runs):.2f}",
+        estimate,
+    ]
+
+
+def write(results: Path = RESULTS) -> Path:
+    """Write the index into a folder of results; return its path."""
+    path = results / "README.md"
+    write_atomically(path, index(results))
+    return path
+
+
+if __name__ == "__main__":
+    print(write())

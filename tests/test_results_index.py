@@ -1,0 +1,29 @@
+"""The index of results/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scripts.pages.index import index
+from scripts.pages.page import RESULTS
+
+from tests.runs.handmade import result
+from tests.test_reproduce import MADE, declared
+
+
+def test_a_line_for_each_page_says_how_far_it_is(tmp_path: Path) -> None:
+    declared(tmp_path, [result(**MADE | {"wall_time_s": 1800})])
+    protocol = "P. Estimate before the first run, by a look: 3 to\n  5 core-hours; more is not likely."
+    (tmp_path / "pages/later.yaml").write_text(
+        f"title: Later\nprotocol: |-\n  {protocol}\nrun: [seqbench]\nshow: [text: T]\n"
+    )
+    (tmp_path / "old.md").write_text("Made before.")
+    found = index(tmp_path).splitlines()
+    assert "| [`later`](pages/later.yaml) | Later | not run yet |  | 3 to 5 core-hours |" in found
+    (line,) = (line for line in found if line.startswith("| [`mine`](mine.md)"))
+    assert line.endswith("| 1 | 0.50 |  |")
+    assert found[-1] == "- [`old`](old.md)"
+
+
+def test_the_committed_index_is_made_of_the_committed_pages() -> None:
+    assert (RESULTS / "README.md").read_text() == index(), "scripts/published"
