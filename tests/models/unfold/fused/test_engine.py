@@ -424,3 +424,24 @@ def test_a_gradient_of_a_gradient_is_refused_and_never_wrong() -> None:
         torch.autograd.grad(unfold(cell, x)[0].sum(), x, create_graph=True)
     (g,) = torch.autograd.grad(unfold(cell, x, engine="loop")[0].sum(), x, create_graph=True)
     assert g.requires_grad
+
+
+class Sorted(RNN):
+    """A cell whose step has an operation that no kernel has."""
+
+    def step(self, projected: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(part.sort(-1).values for part in super().step(projected, state))
+
+
+def test_a_cell_without_a_kernel_keeps_no_batch() -> None:
+    """An exception that is raised again holds the frames of each time, and all tensors in them."""
+    cell = Sorted(2, 3)
+    batches = []
+    for _ in range(3):
+        x, state = torch.zeros(4, 5, 2), cell.initial_state(4)
+        with pytest.raises(NotCoveredError):
+            engine.kernel(cell, x, state)
+        batches.append(weakref.ref(x))
+        del x, state
+    gc.collect()
+    assert [batch() for batch in batches] == [None] * 3

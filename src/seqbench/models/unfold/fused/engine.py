@@ -76,7 +76,7 @@ def kernel(cell: Cell, x: Any, state: State, lengths: Tensor | None = None) -> K
         it_is = [(vars(module), _attributes(module)) for module in cell.owner.modules()]
         entry = mine[key] = Entry(_made(cell, x, state, [*inputs, *states]), it_is, _ties(cell))
     if isinstance(entry.kernel, Exception):
-        raise entry.kernel
+        raise _anew(entry.kernel)
     return entry.kernel
 
 
@@ -142,6 +142,11 @@ def is_tested(module: torch.nn.Module) -> bool:
     return all(f"{type(part).__module__}.".startswith(TESTED) for part in module.modules())
 
 
+def _anew(error: Exception) -> Exception:
+    """Return an exception that says the same. One that was raised keeps all that its frames held: a batch."""
+    return type(error)(*error.args)
+
+
 def _made(cell: Cell, x: Any, state: State, leaves: Sequence[Tensor]) -> Kernel | Exception:
     types = {part.dtype for part in leaves if part.is_floating_point() or part.is_complex()}
     own = (*cell.parameters(), *cell.buffers())
@@ -161,6 +166,6 @@ def _made(cell: Cell, x: Any, state: State, leaves: Sequence[Tensor]) -> Kernel 
             check_against_loop(cell, found, x, state)
         return found
     except (NotCoveredError, NoCompilerError) as error:
-        return error
+        return _anew(error)
     except Exception as error:  # whatever a step raises; the loop will raise it where a user sees it
         return NotCoveredError(f"a step that cannot be traced: {type(error).__name__}: {error}")
