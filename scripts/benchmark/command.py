@@ -20,6 +20,7 @@ from .compiling import compiling
 from .cores import cores
 from .growth import growth
 from .headline import headline
+from .heirs import heirs
 from .measure import Settings
 from .others import data, forcing, memory, precision, scan
 from .overhead import overhead
@@ -36,7 +37,7 @@ BY_DEFAULT = (
     *(headline, cells, sizes, cores, overhead, growth, compiling),
     *(startup, scan, forcing, trees, memory, precision, data),
 )
-PARTS = {part.__name__: part for part in (*BY_DEFAULT, quickstart, tune)}
+PARTS = {part.__name__: part for part in (*BY_DEFAULT, heirs, quickstart, tune)}
 
 
 def main(description: str, arguments: list[str]) -> None:
@@ -95,6 +96,10 @@ def parsed(description: str, arguments: list[str]) -> argparse.Namespace:
         parser.error(f"--rounds {args.rounds} measures nothing; give at least 1.")
     if args.against is not None and "quickstart" not in args.parts:
         parser.error("--against is for the part `quickstart`; name it.")
+    if args.device != "cpu" and "heirs" in args.parts:
+        parser.error(
+            f"--device {args.device} is not for the part `heirs`, whose other forms are those of a CPU."
+        )
     return args
 
 
