@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 import seqbench
 from seqbench.cli.analyse import ANALYSES
@@ -113,3 +114,64 @@ def test_every_file_is_there():
 def test_every_test_is_there(test):
     path, name = test.split("::")
     assert name.startswith("test_") and name in functions(ROOT / path)
+
+
+#: A number, with its thousands: `2,000`, `0.576`, `7.5e-5`, `10.2k`.
+NUMBER = re.compile(r"(?<![\w.^])\d[\d,]*(?:\.\d+)?(?:e-?\d+)?k?")
+#: What a paper said may stand on a page too, as may what a preset sets.
+PUBLISHED = yaml.safe_load((ROOT / "results/published.yaml").read_text())["entries"]
+
+
+def numbers(text: str) -> list[str]:
+    return [found.rstrip(",") for found in NUMBER.findall(text)]
+
+
+def value(number: str) -> float:
+    return float(number.replace(",", "").replace("k", "e3"))
+
+
+def stands(number: str, known: list[float]) -> bool:
+    """Whether a number is one of the known ones, rounded as it is written."""
+    digits = len(number.partition(".")[2].rstrip("k"))
+    half = 0.05 * value(number) if "e" in number else 0.5 * 10**-digits * (1000 if "k" in number else 1)
+    return any(abs(value(number) - each) <= half * (1 + 1e-9) for each in known)
+
+
+def on_pages(links: str) -> list[float]:
+    """Return the numbers of the linked pages, and of the experiments that these name."""
+    texts = []
+    for link in re.findall(r"\]\(([^)#]+\.md)", links):
+        texts.append((PAGE.parent / link).read_text())
+        named = re.findall(r"experiment=(\w+)", texts[-1])
+        texts += [(ROOT / f"conf/experiment/{name}.yaml").read_text() for name in named]
+    return [value(number) for text in texts for number in numbers(text)]
+
+
+def of_papers() -> list[float]:
+    values = [each for entry in PUBLISHED for each in entry["values"].values()]
+    return [*values, *(100 * each for each in values), 10**-4.2]
+
+
+MEASURED = [
+    line.strip("| ").split(" | ")
+    for line in PAGE.read_text().partition("## Measured")[2].splitlines()
+    if line.startswith("| ") and line.count(" | ") == 2
+][1:]
+
+
+@pytest.mark.parametrize(
+    ("measured", "links"), [row[1:] for row in MEASURED], ids=[row[0] for row in MEASURED]
+)
+def test_each_number_that_was_measured_stands_on_its_page(_: str, measured: str, links: str) -> None:
+    known = [*on_pages(links), *of_papers()]
+    told = numbers(re.sub(r"\([^)]*, \d{4}\)", "", measured).replace("10^-4.9", "1.3e-5"))
+    assert [number for number in told if not stands(number, known)] == []
+
+
+def test_each_measured_number_of_the_readme_stands_on_a_page() -> None:
+    text = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    told = re.findall(r"(?<![\w.])(?:0\.\d+(?!\.)|[\d.]+(?= ?%))", text)
+    pages = ("speed", "quickstart", "long_dependency")
+    known = [n for page in pages for n in numbers((ROOT / f"results/{page}.md").read_text())]
+    assert len(told) > 5
+    assert [number for number in told if not stands(number, [value(n) for n in known])] == []

@@ -7,12 +7,14 @@ import datetime
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +31,18 @@ from seqbench.errors import SeqbenchError
 from seqbench.runs.exchange import export_runs
 from seqbench.runs.inventory import inventory
 from seqbench.runs.result import Result
+from seqbench.search.entrants import BEST_FILE, ENTRANTS_FILE, files
+from seqbench.search.found import SEARCH_FILE
+from seqbench.search.plan import plan as plan_search
 from seqbench.signals import Stopped, handled
+from seqbench.span.plan import plan as plan_span
+from tests.cli.conftest import Said, seqbench
 from tests.runs.handmade import result, store
 
+__all__ = ["seqbench"]
 ROOT = Path(__file__).parents[1]
 
+SMALL = ("trainer.max_steps=2", "trainer.eval_every=1", "batch_size=2", "task.eval_size=4")
 COMMIT, OTHER = 40 * "a", 40 * "b"
 MADE: dict[str, Any] = {"commit": COMMIT, "device": "A CPU", "versions": {"torch": "2", "compiler": "cc"}}
 
@@ -46,6 +55,20 @@ def test_a_page_follows_from_its_records(name: str, tmp_path: Path) -> None:
             assert made.read_text() == committed.read_text(), f"scripts/reproduce {name} --from-records"
         elif made.suffix == ".csv":
             pd.testing.assert_frame_equal(pd.read_csv(made), pd.read_csv(committed), rtol=1e-6)
+
+
+#: Made before pages had estimates.
+WITHOUT_ESTIMATE = {"quickstart", "search"}
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_page_says_what_was_decided_and_what_it_may_cost_before_its_first_run(name: str) -> None:
+    page = load(name)
+    assert name in WITHOUT_ESTIMATE or re.search(r"[Ee]stimated?\s+before\s+the\s+first\s+run", page.protocol)
+    shown = {item.search or item.span for item in page.show} - {None}
+    assert shown <= page.keep.keys(), "what a search or a span has found is kept beside the page"
+    for line in page.run:
+        assert line.startswith("seqbench ") and "runs_dir" not in line and "logger" not in line
 
 
 def test_the_readme_has_the_table_of_the_quickstart() -> None:
@@ -349,3 +372,35 @@ def test_a_page_is_the_same_from_scratch_in_another_folder(
     ):
         assert len((one / "mine.jsonl").read_text().splitlines()) == 12
         assert differing(page, one, other) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",  # those in real/ want their data
+    [name for name in names() if not records_of(name).exists() and not name.startswith("real/")],
+)
+def test_the_commands_of_a_page_that_is_not_run_yet_can_be_run(
+    name: str, tmp_path: Path, seqbench: Callable[..., Said]
+) -> None:
+    """Nothing is trained: what a search will have found is its models as their presets are."""
+    page = load(name)
+    written: set[Path] = set()
+    for line in page.run:
+        words = [word.replace("RUNS", str(tmp_path)) for word in shlex.split(line)[1:]]
+        words += [f"runs_dir={tmp_path}", "logger=none"]
+        if words[0] == "search":
+            search = plan_search(words[1:])
+            models = {part.model for part in search.models}
+            search.folder.mkdir(parents=True)
+            for file, content in files(search, {model: [] for model in models}).items():
+                (search.folder / file).write_text(content)
+            written |= {search.folder / file for file in (BEST_FILE, ENTRANTS_FILE, SEARCH_FILE)}
+        elif words[0] == "span":
+            given = {key: words[words.index(key) + 1] for key in ("--jobs", "--out", "--name")}
+            spans = plan_span([word for word in words[1:] if "=" in word], given["--jobs"])
+            assert {part.label.removesuffix(" (tuned)") for part in spans.parts} == models
+            written |= {Path(given["--out"], f"{given['--name']}.json"), Path(given["--out"], "flops.json")}
+        else:
+            said = seqbench("--dry-run", *words, *SMALL)
+            assert said.code == 0 and " jobs, at most about " in said.out, said.err
+    assert {tmp_path / source for source in page.keep.values()} <= written

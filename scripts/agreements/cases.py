@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from agreements.compare import Case, drawn, file_of
+from agreements.compare import ROWS, Case, drawn, file_of, module_of
 from seqbench.models.cells.delta_net import DeltaNet, GatedDeltaNet
 from seqbench.models.cells.gla import GLA
 from seqbench.models.cells.mamba import Mamba
@@ -21,6 +21,7 @@ from seqbench.models.cells.s5 import S5
 from seqbench.models.cells.slstm import SLSTM
 from seqbench.models.cells.transformer import CausalAttention
 from seqbench.models.chunk import EPSILON
+from seqbench.models.memory.dnc import DNC, DNCState
 
 #: The width of models and of their inputs, which references have alike.
 H = 8
@@ -263,6 +264,47 @@ def transformer() -> Case:
     return Case("x-transformers", "`Attention` with `RotaryEmbedding`", cell, reference)
 
 
+def dnc() -> Case:
+    theirs, tools = module_of("dnc", "memory"), module_of("dnc", "util")
+    theirs.cuda = lambda x, gpu_id: x  # which makes it single precision
+    N, W, R = 6, 4, 2
+    cell = drawn(DNC(H, H, memory_size=N, word_size=W, read_heads=R))
+    memory = theirs.Memory(H, N, W, R)
+    # What keeps a cosine and usage off zero, each in its own way, is made too small to be seen.
+    cell.epsilon = theirs.δ = tools.δ = 1e-30
+    # Words that are alike, as all are at the start, have an order in ours alone.
+    start = [torch.rand(ROWS, *part.shape[1:]) / N for part in cell.initial_state(ROWS)[1:]]
+    start[-1] = start[-1] * (1 - torch.eye(N))
+    begun = DNCState(cell.controller.initial_state(ROWS), *start)
+    cell.initial_state = lambda batch_size: begun
+
+    def reference(x: Tensor) -> Tensor:
+        own, r, outputs = begun.controller, begun.read, []
+        hidden = {
+            "memory": begun.memory,
+            "link_matrix": begun.link[:, None],
+            "precedence": begun.precedence,
+            "read_weights": begun.reading,
+            "write_weights": begun.writing,
+            "usage_vector": begun.usage[:, 0],
+        }
+        for x_t in x.unbind(1):
+            read = cell.controller.project(torch.cat([x_t, r.flatten(1)], dim=1))
+            h, own = cell.controller.step(read, own)
+            given = cell.interface(h)
+            strengths = given.read_strengths[..., 0]
+            hidden = memory.write(
+                given.write_key, given.value, given.erase, given.free[..., 0], strengths,
+                given.write_strength[..., 0], given.write_gate[..., 0], given.allocation_gate[..., 0], hidden,
+            )  # fmt: skip
+            modes = given.modes[..., [0, 2, 1]]  # backward, forward, content
+            r, hidden = memory.read(given.read_keys, strengths, modes, hidden)
+            outputs.append(torch.cat([h, r.flatten(1)], dim=1))
+        return torch.stack(outputs, dim=1)
+
+    return Case("dnc", "`Memory.write`, `Memory.read`", cell, reference)
+
+
 #: By the name of a preset, the references of its cell.
 CASES: dict[str, tuple[Callable[[], Case], ...]] = {
     "s5": (s5,),
@@ -275,5 +317,6 @@ CASES: dict[str, tuple[Callable[[], Case], ...]] = {
     "xlstm": (xlstm,),
     "slstm": (slstm,),
     "transformer": (transformer,),
+    "dnc": (dnc,),
     "gated_delta_net": (gated_delta_net, gated_delta_rule),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -109,6 +110,19 @@ def file_of(package: str, path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def module_of(package: str, name: str) -> ModuleType:
+    """Import one module of an installed package, without what the package itself imports.
+
+    Raises:
+        ImportError: the package is not installed, or a package that the module imports.
+    """
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise ImportError(f"no package {package}")
+    sys.modules.setdefault(package, importlib.util.module_from_spec(found))
+    return importlib.import_module(f"{package}.{name}")
 
 
 @contextmanager

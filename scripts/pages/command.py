@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts.pages import published
 from scripts.pages.checkout import check_continued, clean_commit
 from scripts.pages.comparison import differing
 from scripts.pages.make import make, put
@@ -55,7 +56,7 @@ def main(argv: list[str]) -> int:
                     written = []
                     found += differing(page, made, RESULTS)
                 else:
-                    written = put(made, RESULTS)
+                    written = [*put(made, RESULTS), published.write()]
         for path in written:
             print(path)
     if args.compare:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -51,6 +52,25 @@ def test_new_rows_of_a_table_have_a_label_and_its_probability(seqbench: Run) -> 
     (expected,) = run.predict([torch.tensor(steps)])
     assert [float(found[0][name]) for name in ("home", "ward")] == pytest.approx(expected.tolist(), abs=1e-5)
     assert found[0]["prediction"] == ("home", "ward")[int(expected.argmax())]
+
+
+def test_columns_in_another_order_or_format_change_nothing_and_an_unseen_category_is_said(
+    seqbench: Run,
+) -> None:
+    folder = trained(*TABLE, "task.target=outcome")
+    frame = pd.read_csv(DATA / "new.csv")
+    frame[frame.columns[::-1]].assign(more=1).to_csv("order.csv", index=False)
+    frame.to_parquet("same.parquet")
+    frame.to_json("same.jsonl", orient="records", lines=True)
+    expected = rows(seqbench("predict", folder, str(DATA / "new.csv"), "--probabilities"))
+    for name in ("order.csv", "same.parquet", "same.jsonl"):
+        assert rows(seqbench("predict", folder, name, "--probabilities")) == expected, name
+    frame.assign(sex=["x", *frame.sex[1:]]).to_csv("strange.csv", index=False)
+    said = seqbench("predict", folder, "strange.csv")
+    assert said.code == 0 and said.err == (
+        "seqbench: strange.csv line 2: sex is 'x', which no training sequence has; it counts as none of f, "
+        "m, in 1 step.\n"
+    )
 
 
 def test_each_step_has_a_row_with_its_time_and_numbers_are_in_their_unit(seqbench: Run) -> None:

@@ -85,7 +85,7 @@ def test_the_table_is_printed_and_kept_and_written_where_one_asks(
     said = seqbench("span", *TYPED, "n_seeds=5", "--out", "pages", "--name", "latch")
     assert said.code == 0, said.err
     lines = [line.split() for line in said.out.splitlines()]
-    assert ["gru", "–", ">", "400"] in lines
+    assert ["gru", "–", "–", ">", "400"] in lines
     (rnn,) = (" ".join(line) for line in lines if line[:1] == ["rnn"])
     low, high = (float(end) for end in rnn.split("[")[1].rstrip("]").split("–"))
     assert 20 < low < high < 57

@@ -44,6 +44,7 @@ OPTIONS = [
     ),
     ("ntm", "sequence", ("model.cell.memory_size=1", "model.cell.word_size=2", "model.cell.shift=0")),
     ("ntm", "sequence", (*NTM, f"model.cell.controller._target_={CELLS}.clockwork.ClockworkRNN")),
+    ("dnc", "sequence", ("model.cell.memory_size=1", "model.cell.word_size=2")),
     ("lstm", "sequence", ("model.cell.output_gate=false", "model.cell.peepholes=true")),
     ("gru", "sequence", ("model.cell.form=before", "model.bidirectional=true", "model.num_layers=2")),
     ("gru", "vectors", ("model.feedback=true",)),

@@ -24,6 +24,7 @@ PRESETS = [preset for preset in preset_names("model") if "sequence" in accepts(p
 #: Options that make a preset's model small, besides its width.
 SMALL = {
     "ntm": ("model.cell.memory_size=4", "model.cell.word_size=2"),
+    "dnc": ("model.cell.memory_size=4", "model.cell.word_size=2", "model.cell.read_heads=2"),
     **dict.fromkeys(("s4d", "mamba", "mamba2"), ("model.cell.state_width=3",)),
     "gla": ("model.cell.gate_rank=2",),
     "rwkv7": ("model.cell.rank=2",),

@@ -21,6 +21,7 @@ from seqbench.results.rendering.latex import to_latex
 from seqbench.results.rendering.markdown import to_markdown
 from seqbench.results.rendering.terminal import print_comparison
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary, find
+from seqbench.results.summaries.longer_lengths import LongerLengths
 from seqbench.results.summaries.metric_median import MetricMedian
 from seqbench.results.summaries.note import Note
 from seqbench.results.summaries.solve_rate import SolveRate
@@ -247,3 +248,23 @@ def test_what_the_test_set_does_not_confirm_is_shown() -> None:
     assert shown(True, True, True) == "3/4 [30–95]%"
     assert shown(True, False, True) == "3/4 [30–95]%\n2 on test"
     assert shown(None, None, None) == "3/4 [30–95]%"
+
+
+def test_the_mean_over_longer_lengths_is_of_each_seed_and_the_best_of_them() -> None:
+    def tested(seed: int, *values: float, **settings: object) -> Result:
+        test = {n: {"accuracy": v} for n, v in zip(("40", "100", "200"), values, strict=False)}
+        return run("copy_memory", length=40, seed=seed, test=test, **settings)
+
+    runs = [tested(0, 1, 0.5, 0.7), tested(1, 1, 0.6, 1.0), tested(2, 1, 0.5, 0.5)]
+    lacking = [tested(3, 1, 1), tested(4, 1, 1, 1, status="diverged")]
+    comparison = compare([*runs, *lacking], [*DEFAULT, LongerLengths()])
+    for row in comparison.frame.to_dict("records"):
+        assert row["longer_values"] == pytest.approx([0.6, 0.8, 0.5]) and row["longer_lengths"] == 2
+        assert row["longer_best"] == pytest.approx(0.8)
+    (block,) = blocks(comparison)
+    assert block.table.loc["lstm", "longer lengths"] == "60.0 (50.0–80.0) %, best 80.0 %"
+    (block,) = blocks(compare([tested(0, 1)], [*DEFAULT, LongerLengths()]))
+    assert block.table.loc["lstm", "longer lengths"] == "–"
+    least = [run(seed=s, test={"50": {"loss": 1}, "90": {"loss": s}}) for s in (1.0, 3.0)]
+    found = compare(least, [LongerLengths()]).frame
+    assert found["longer_best"].tolist() == [1.0, 1.0]

@@ -68,6 +68,10 @@ REFUSED = {
         [*LATCH, "model=rnn", "optim.truncate=8"],
         r"optim.truncate=8 has no effect: a sequence has at most 8 steps",
     ),
+    "a chunk longer than a slice": (
+        [*LATCH, "model=gla", "model.cell.chunk_size=5", "optim.truncate=4"],
+        r"model.cell.chunk_size=5 is longer than a slice of optim.truncate=4 steps; give at most",
+    ),
     "slices of what carries no state": (
         [*LATCH, "model=rnn", "model.bidirectional=true", "optim.truncate=4"],
         r"optim.truncate=4 carries a state from slice to slice",

@@ -22,7 +22,7 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Runner]:
         monkeypatch.setattr(climb, "run", made)
         monkeypatch.setattr(climb, "known", lambda job: None)
         monkeypatch.setattr(climb, "answers", lambda jobs, folder, timed: [])
-        monkeypatch.setattr(cost, "_counted", lambda config: 1000 * config["task"][key])
+        monkeypatch.setattr(cost, "_counted", lambda config, engine: 1000 * config["task"][key])
         return made
 
     return make

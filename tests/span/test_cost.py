@@ -48,7 +48,7 @@ def test_the_packages_of_a_run_count_if_the_user_allowed_them(
 def test_what_cannot_be_counted_is_said_and_counted_another_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuses(config: dict[str, Any]) -> int:
+    def refuses(config: dict[str, Any], engine: object) -> int:
         raise ValueError("Expected more than 1 value per channel")
 
     costs = Costs(Path("flops.json"))
@@ -57,7 +57,7 @@ def test_what_cannot_be_counted_is_said_and_counted_another_time(
     costs.keep()
     said = "seqbench: the FLOPs of lstm on adding are not counted: Expected more than 1 value per channel.\n"
     assert capsys.readouterr().err == said
-    monkeypatch.setattr(cost, "_counted", lambda config: 7)
+    monkeypatch.setattr(cost, "_counted", lambda config, engine: 7)
     costs = Costs(Path("flops.json"))
     assert costs.of(result()) == 7
     costs.keep()
@@ -76,6 +76,17 @@ def test_what_cannot_be_counted_is_said_and_counted_another_time(
 def test_a_file_that_is_damaged_or_of_another_count_is_not_read(
     kept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cost, "_counted", lambda config: 7)
+    monkeypatch.setattr(cost, "_counted", lambda config, engine: 7)
     Path("flops.json").write_text(kept)
     assert Costs(Path("flops.json")).of(result()) == 7
+
+
+def test_a_scan_is_counted_as_it_is_trained() -> None:
+    """A loop does the products of attention and of a matrix memory number by number, in part."""
+    typed = ("task.length=20", "model=delta_net", "model.hidden_size=8")
+    config = run(*typed).config
+    by_scan, by_loop = (
+        Costs().of(result(lr=place, config=config, execution={"engine": engine}))
+        for place, engine in enumerate(("scan", "fused"))
+    )
+    assert by_scan is not None and by_loop is not None and by_scan > 1.2 * by_loop

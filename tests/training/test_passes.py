@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
 
 import seqbench
 from seqbench.config.build import build_optimizer_config
+from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.passes import Pass
 
 LATCH = ("task=latch", "task.length=6", "model=leaky_rnn", "model.hidden_size=5", "optim.lr=0.1")
@@ -42,3 +46,27 @@ def test_the_means_are_of_the_steps_since_the_last_ones() -> None:
     (means,) = its.take_means()
     assert [means["train_loss"], means["gradient_norm"]] == (sum(found) / 3).tolist()
     assert its.take_means() == [{}]
+
+
+@pytest.mark.parametrize("target", ["y", "z"])
+def test_what_is_measured_does_not_hang_on_the_parts_of_an_evaluation(target: str) -> None:
+    """Of rows of 1 to 9 steps, in their order and padded to 9, or by length; a label a row, or a step."""
+    rows = [
+        f"{i},{t},{i % 7 + t},{'ab'[i % 2]},{'pqr'[(i + t) % 3]}" for i in range(60) for t in range(1 + i % 9)
+    ]
+    Path("data.csv").write_text("\n".join(["id,t,x,y,z", *rows]))
+    of_table = ["task=table", "task.path=data.csv", "task.id=id", "task.time=t", "task.inputs=[x]"]
+    of_model = ["model=gru", "model.hidden_size=4", "model.bidirectional=true"]
+    cfg = seqbench.compose([*of_table, f"task.target={target}", *of_model])
+    task = seqbench.build_task(cfg)
+    model = seqbench.build_model(cfg, task)
+    whole = task.read_split("train")
+    found = []
+    for parts in ([whole], whole.split(7), task.parts(whole, 7)):
+        mine = Pass([model], task, OptimizerConfig(torch.optim.Adam, 0.01), max_steps=1)
+        with torch.inference_mode():
+            for part in parts:
+                mine.measure(part, 0)
+        found.append(mine.take_metrics(lambda total: total)[0][0])
+    assert sum(part.inputs.numel() for part in task.parts(whole, 7)) < 0.7 * whole.inputs.numel()
+    assert found[1] == pytest.approx(found[0], rel=1e-6) and found[2] == pytest.approx(found[0], rel=1e-6)

@@ -107,7 +107,7 @@ def _spans(results: Sequence[Result]) -> tuple[dict[tuple[str, str], str], list[
             entrants = from_results(its, Uncounted(), notes.append, whole=False)
             measured = [each for each in entrants if len(each.spans) > 1]
             for row in span_rows(measured):
-                label, _, *cells = row.items()
+                label, _, _, *cells = row.items()  # between them the sizes
                 spans |= {(printable(name), printable(label[1])): text for name, text in cells}
             notes += protocol_lines(measured)
         except SeqbenchError as error:

@@ -95,6 +95,25 @@ def span(argv: list[str]) -> None:
         say(line)
 
 
+def metric(argv: list[str]) -> None:
+    """Run `seqbench plot metric` with the arguments after these words."""
+    parser = _parser("metric")
+    parser.add_argument(
+        "--x",
+        required=True,
+        metavar="NUMBER",
+        help="of the runs: state_size, parameters, …, or a key of their configuration, model.hidden_size",
+    )
+    parser.add_argument("--metric", metavar="NAME", help="of the test; default: the task's own")
+    args = _arguments(parser, argv)
+    from seqbench.results.against import against, draw_against
+    from seqbench.results.frame import with_metric
+
+    results = [run.result for run in chosen(args)]
+    points = against(with_metric(results, args.metric) if args.metric else results, args.x)
+    publish(draw_against(points, args.x), points, args.out)
+
+
 def compare(argv: list[str]) -> None:
     """Run `seqbench plot compare` with the arguments after these words."""
     parser = _parser("compare")
@@ -115,6 +134,7 @@ PLOTS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "curves": (curves, "learning curves: every seed, and their median with a band"),
     "steps": (steps, "how many runs have solved their task after how many steps, by Kaplan and Meier"),
     "span": (span, "how many runs solve their task at which span, and the curve through it"),
+    "metric": (metric, "the test metric against a number of the runs, such as the size of their state"),
     "compare": (compare, "differences of solve rates with their intervals, and ranks over tasks"),
 }
 

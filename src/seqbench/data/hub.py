@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -58,14 +59,36 @@ def load_splits(path: str, name: str | None, revision: str | None) -> Mapping[st
     import datasets
 
     here = Path(path).expanduser()
-    offline = here.is_dir() or datasets.config.HF_HUB_OFFLINE or not answers(path)
+    if here.is_dir():
+        return _load_folder(here, name)
+    offline = datasets.config.HF_HUB_OFFLINE or not answers(path)
     try:
         with _offline_mode(offline):
-            found = datasets.load_dataset(str(here) if here.is_dir() else path, name=name, revision=revision)
+            found = datasets.load_dataset(path, name=name, revision=revision)
     except Exception as error:  # the client's errors have no base of their own
-        missing = offline and not here.is_dir()
-        reason = "is out of reach and not cached" if missing else f"cannot be loaded: {one_line(error)}"
+        reason = "is out of reach and not cached" if offline else f"cannot be loaded: {one_line(error)}"
         raise HubError(reason) from error
+    return cast("Mapping[str, datasets.Dataset]", found)
+
+
+def _load_folder(folder: Path, name: str | None) -> Mapping[str, datasets.Dataset]:
+    """Return all splits of a folder in the hub's layout.
+
+    They do not pass through the client's cache, which takes a file for unchanged by its time, and would serve
+    a folder that is gone as the data set of its name.
+    """
+    import datasets
+
+    bars = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()  # it takes no longer than to read the files
+    try:
+        with _offline_mode(True), tempfile.TemporaryDirectory() as scratch:
+            found = datasets.load_dataset(str(folder), name=name, cache_dir=scratch, keep_in_memory=True)
+    except Exception as error:  # the client's errors have no base of their own
+        raise HubError(f"cannot be loaded: {one_line(error.__cause__ or error)}") from error
+    finally:
+        if not bars:
+            datasets.enable_progress_bars()
     return cast("Mapping[str, datasets.Dataset]", found)
 
 

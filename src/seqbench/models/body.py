@@ -142,7 +142,8 @@ class Stack(nn.Module):
     def check_length(self, steps: int) -> None:
         """Raise a ValueError if a layer reaches back further than a sequence of `steps` steps.
 
-        So does a number of steps between kept states that keeps none.
+        So does a number of steps between kept states that keeps none, or a chunk that is longer than what a
+        layer takes at once: with a dilation of d every d-th step.
         """
         if self.checkpoint_steps is not None and self.checkpoint_steps >= steps:
             raise ValueError(
@@ -154,6 +155,13 @@ class Stack(nn.Module):
                 f"layer {len(self.dilations)} reaches {self.dilations[-1]} steps back, and a sequence has "
                 f"{steps}; give fewer layers or a smaller dilation."
             )
+        for i, (cell, dilation) in enumerate(zip(self.cells, self.dilations, strict=True), start=1):
+            at_once = -(-steps // dilation)
+            if cell.chunk_size is not None and dilation > 1 and cell.chunk_size > at_once:
+                raise ValueError(
+                    f"chunk_size={cell.chunk_size} is longer than the {at_once} steps that layer {i} takes "
+                    f"at once, one in {dilation} of a sequence of {steps}; give at most that, or null."
+                )
 
     def forward(
         self,

@@ -18,7 +18,7 @@ from seqbench.runs.result import Result
 #: What an entry may report beside the metrics of its task, and how a cell calls it.
 BESIDE = {"sequences": " sequences", "solved": " solved"}
 #: Metrics that are shares, written in per cent.
-SHARES = ("solved", "accuracy", "error", "word_error")
+SHARES = ("solved", "accuracy", "error", "word_error", "phoneme_error")
 #: How sure a reading is, in the words of a page.
 CERTAINTY = {
     "read": "read in the paper or its code",
@@ -53,6 +53,9 @@ class Entry(BaseModel):
         at: the table, figure or section.
         protocol: what a reader must know before comparing.
         certainty: how sure the reading is, see `CERTAINTY`.
+        least: dotted key to the least value that a run must have to be judged, beside `settings`.
+        beyond: whether values are means over test lengths above that of training, of the best seed.
+        comparable: whether the data are those of the task here, so that a run can be judged.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,6 +69,9 @@ class Entry(BaseModel):
     at: str
     protocol: str
     certainty: Literal["read", "quoted", "memory", "unsure"]
+    least: dict[str, float] = {}
+    beyond: bool = False
+    comparable: bool = True
 
     @model_validator(mode="after")
     def _spread_is_of_values(self) -> Entry:

@@ -71,6 +71,7 @@ MODELS = {
     "min_lstm": (SKY, "h", "--"),
     "stack_rnn": (ORANGE, "v", "--"),
     "tape_rnn": (ORANGE, "D", ":"),
+    "dnc": (ORANGE, "P", "-."),
     "tcn": (PURPLE, "*", "-"),
 }
 #: What is left for models of others.

@@ -12,8 +12,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config.presets import default_preset, preset_node
+from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model
+from seqbench.models.unfold import Cell
 from seqbench.runs.devices import accelerator
 from seqbench.runs.epochs import epoch_steps
 from seqbench.tasks.base import Task
@@ -43,7 +45,7 @@ def check_effects(
     _check_steps(settings, optimizer)
     _check_epochs(cfg, settings, optimizer, task)
     _check_streams(cfg, optimizer, task, model)
-    _check_truncation(optimizer, task, model)
+    _check_truncation(cfg, optimizer, task, model)
     _check_teacher_forcing(settings, cfg, model)
     if settings.log_spectrum and not model.recurrent_matrices():
         raise ConfigError(
@@ -153,7 +155,7 @@ def _check_streams(cfg: DictConfig, optimizer: OptimizerConfig, task: Task, mode
         )
 
 
-def _check_truncation(optimizer: OptimizerConfig, task: Task, model: Model) -> None:
+def _check_truncation(cfg: DictConfig, optimizer: OptimizerConfig, task: Task, model: Model) -> None:
     if optimizer.truncate is None:
         return
     if not model.carries_state:
@@ -166,6 +168,13 @@ def _check_truncation(optimizer: OptimizerConfig, task: Task, model: Model) -> N
             f"optim.truncate={optimizer.truncate} has no effect: a sequence has at most {task.steps} steps; "
             "give fewer, or null."
         )
+    chunks = [cell.chunk_size or 0 for cell in model.modules() if isinstance(cell, Cell)]
+    if (longest := max(chunks, default=0)) > optimizer.truncate:
+        said = (
+            f"is longer than a slice of optim.truncate={optimizer.truncate} steps; give at most that, or null"
+        )
+        node: Any = OmegaConf.to_container(cfg.model, resolve=True)
+        raise refusal(ValueError(f"chunk_size={longest} {said}"), node, "model")
 
 
 def _check_teacher_forcing(settings: TrainerSettings, cfg: DictConfig, model: Model) -> None:

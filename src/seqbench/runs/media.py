@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
@@ -36,13 +36,12 @@ class Media:
     def __init__(self) -> None:
         self._shown_at: dict[int, float] = {}  # by the record's id: when its memory was last drawn
 
-    def show(self, record: Record, model: nn.Module, validation: Iterable[Batch], is_last: bool) -> None:
+    def show(self, record: Record, model: nn.Module, is_last: bool) -> None:
         """Show a run as it is: its memory at most once a minute and at the end, the rest at the end alone.
 
         Args:
             record: of the run.
             model: as it was just evaluated.
-            validation: the validation set in parts.
             is_last: whether the run has ended.
         """
         loggers = [logger for logger in record.loggers if shows_figures(logger)]
@@ -53,7 +52,7 @@ class Media:
         self._shown_at[id(record)] = now
         # Lightning evaluates in a mode in which no tensor can have a gradient.
         with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
-            batch = next(iter(validation)).map(torch.clone)
+            batch = record.task.first_sequences(FLOW_ROWS).map(torch.clone)
             for show in (_memory, _gradient_flow, _samples) if is_last else (_memory,):
                 try:
                     show(record, model, batch, loggers)

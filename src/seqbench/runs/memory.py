@@ -34,8 +34,8 @@ NUMBER, TOKEN = 4, 8
 def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any]) -> int:
     """Return how many of a job's seeds train together, as their weights, batches and test sets fit in memory.
 
-    Those that do not fit train after them. What is counted is less than what is needed: no states, no
-    activations, no state of an optimiser.
+    Those that do not fit train after them. What is counted is less than what is needed: of states those of
+    one step, no activations, no state of an optimiser.
 
     Args:
         model: one model, which may be on the device `meta`.
@@ -56,8 +56,22 @@ def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any]) -> int:
             f"{key} makes a model that takes {amount(weights)} to train, {_left(free)}; give less."
         )
     batch, tests = _sets(task, config, free)
-    fit = (free - tests) // (weights + batch)
+    states = config["batch_size"] * _state_size(model) * NUMBER
+    if states > free:
+        raise NoMemoryError(
+            f"batch_size={config['batch_size']} and {largest({'model': config['model']})} make states of "
+            f"{amount(states)} at a step, {_left(free)}; give less."
+        )
+    fit = (free - tests) // (weights + batch + states)
     return max(1, min(seeds, int(fit)))
+
+
+def _state_size(model: nn.Module) -> int:
+    """Return the numbers that a model carries for one sequence; 0 if a user's code needs memory to say so."""
+    try:
+        return int(getattr(model, "state_size", None) or 0)
+    except Exception:  # whatever a user's code raises
+        return 0
 
 
 def check_sets(task: Task, config: dict[str, Any]) -> None:

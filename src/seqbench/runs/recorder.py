@@ -77,7 +77,6 @@ class Recorder(L.Callback):
         """Record an evaluation; end the run, or continue with the seeds that have not ended."""
         self._lap()
         over = learner.step >= learner.max_steps
-        validation: Any = trainer.val_dataloaders
         for record, means, lr, metrics, model in zip(
             self.active, self._means, learner.rates, learner.evaluation, learner.models, strict=True
         ):
@@ -90,7 +89,7 @@ class Recorder(L.Callback):
         trainer.loggers = [logger for logger in trainer.loggers if logger in working]
         self._lap()
         for record, model in zip(self.active, learner.models, strict=True):
-            self._media.show(record, model, validation, is_last=record.ended or over)
+            self._media.show(record, model, is_last=record.ended or over)
         self._mark = time.perf_counter()  # pictures are in no run's time
         training = [k for k, record in enumerate(self.active) if not record.ended]
         trainer.should_stop = not training or over

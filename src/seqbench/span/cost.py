@@ -19,7 +19,7 @@ from seqbench.tasks.span import Span
 from seqbench.training.flops import step_flops
 
 #: Raised when the way to count changes, so that nothing is read that was counted in another.
-COUNTED = 1
+COUNTED = 2
 
 
 class Costs:
@@ -46,7 +46,7 @@ class Costs:
         """
         if result.identity not in self._known:
             try:
-                self._known[result.identity] = _counted(result.config)
+                self._known[result.identity] = _counted(result.config, result.execution.get("engine"))
             except Exception as error:  # whatever the code of another package raises
                 reason = one_line(error)
                 say_once(f"the FLOPs of {result.model} on {result.task} are not counted: {reason}.")
@@ -72,10 +72,15 @@ def span_of(config: dict[str, Any]) -> Span | None:
     return build_task(_configuration(config)).span
 
 
-def _counted(config: dict[str, Any]) -> int:
+def _counted(config: dict[str, Any], engine: object) -> int:
+    """Return the operations of a step of a run, by the engine that it trained with.
+
+    What a scan or chunks of steps compute in products of matrices, a loop computes number by number, and more
+    cheaply. Other engines have the products of a loop, and hide them.
+    """
     cfg = _configuration(config)
     if "engine" in cfg.model:
-        cfg.model.engine = "loop"
+        cfg.model.engine = "scan" if engine == "scan" else "loop"
     with torch.random.fork_rng():
         task = build_task(cfg)
         model = ModelFactory(cfg, task)()

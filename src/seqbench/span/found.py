@@ -27,7 +27,7 @@ from seqbench.span.cost import Costs
 from seqbench.span.plan import SpanPlan
 
 #: Columns of numbers.
-NUMBERS = ("span", "dependency", "test differs", "diverged", "sequences", "FLOPs")
+NUMBERS = ("span", "dependency", "test differs", "diverged", "FLOPs a step", "sequences", "FLOPs")
 
 
 class Found(NamedTuple):

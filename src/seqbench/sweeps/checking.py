@@ -81,12 +81,13 @@ def answers(jobs: Sequence[Job], folder: Path, timed: bool) -> Iterator[tuple[Jo
                 assert isinstance(ready, Connection)
                 job = asked.pop(ready)
                 try:
-                    yield job, ready.recv()
+                    answer: Facts | Refused = ready.recv()
                     free = ready
-                except EOFError:
+                except (EOFError, OSError):  # where it has not read its job, the connection is reset
                     processes[ready].join()
-                    yield job, Refused(f"its check was ended by {cause(processes[ready].exitcode)}", FAILED)
+                    answer = Refused(f"its check was ended by {cause(processes[ready].exitcode)}", FAILED)
                     free = begin() if waiting else ready
+                yield job, answer
                 if waiting:
                     ask(free)
     finally:

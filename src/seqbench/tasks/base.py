@@ -112,6 +112,14 @@ class Task(ABC):
     def validation(self) -> Batch:
         """Return the validation set: the same for every model and seed."""
 
+    def parts(self, batch: Batch, size: int) -> list[Batch]:
+        """Return an evaluation set in parts of `size` rows, which are measured one after the other.
+
+        The rows may be in another order, and without padding that no row of their part needs: what is
+        measured is the same, up to rounding.
+        """
+        return batch.split(size)
+
     def first_sequences(self, count: int) -> Batch:
         """Return the first `count` sequences of the validation set, or fewer if there are fewer."""
         return self.validation().rows(0, count)

@@ -14,7 +14,7 @@ from seqbench.training.seed_stack import stack_batches
 
 #: Optimisation steps per call of Lightning, so that its overhead per batch is shared among them.
 STEPS_PER_CALL = 20
-#: Sequences evaluated at once; it bounds memory and changes no number.
+#: Sequences evaluated at once; it bounds memory.
 EVAL_BATCH = 250
 
 
@@ -115,8 +115,8 @@ def training_batches(
 class EvaluationSet:
     """A fixed set in parts of `EVAL_BATCH` rows. (Lightning takes a list of batches for several loaders.)"""
 
-    def __init__(self, batch: Batch) -> None:
-        self._parts = batch.split(EVAL_BATCH)
+    def __init__(self, task: Task, batch: Batch) -> None:
+        self._parts = task.parts(batch, EVAL_BATCH)
 
     def __iter__(self) -> Iterator[Batch]:
         return iter(self._parts)
@@ -143,7 +143,7 @@ class StreamSet:
 
 def evaluation_set(task: Task, batch: Batch) -> EvaluationSet | StreamSet:
     """Return a validation or test set of a task in the parts in which it is evaluated."""
-    return StreamSet(batch, task.length) if task.streams else EvaluationSet(batch)
+    return StreamSet(batch, task.length) if task.streams else EvaluationSet(task, batch)
 
 
 class TaskData(L.LightningDataModule):

@@ -20,10 +20,11 @@ def step_flops(model: nn.Module, task: Task, config: OptimizerConfig, batch_size
     Those of products of matrices are counted, a multiplication and an addition as two, as torch's
     `FlopCounterMode` does; what is done number by number, the optimiser included, is not. Each product has
     the sequences of the batch as a dimension, so that one sequence is counted and multiplied. Torch's own
-    kernels and compiled ones are no products that could be counted: the cells must be unfolded by a loop.
+    kernels and compiled ones are no products that could be counted: the cells must be unfolded by a loop or a
+    scan. A loop does much of a matrix memory number by number, so that its count is a fraction of a scan's.
 
     Args:
-        model: whose engine is `loop`. The step changes it.
+        model: whose engine is `loop` or `scan`. The step changes it.
         task: what it learns.
         config: how it is optimised.
         batch_size: sequences of a step.

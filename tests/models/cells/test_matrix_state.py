@@ -159,6 +159,11 @@ def test_large_gates_overflow_nowhere(make):
         ),
         (("model=xlstm", "model.cell.chunk_size=4", "model.checkpoint_steps=2"), "are taken one by one"),
         (("model=mamba2", "model.cell.chunk_size=0"), "chunk_size=0 leaves no step"),
+        (
+            ("model=mamba2", "model.dilation=2", "model.cell.chunk_size=5"),
+            r"model.cell.chunk_size=5 is longer than the 4 steps that layer 2 takes at once, one in 2 of a "
+            "sequence of 7; give at most that, or null",
+        ),
         (("model=mamba", "model.cell.conv_width=1"), "conv_width=1 is no convolution over steps"),
         (("model=rwkv7", "model.cell.heads=3"), "heads=3 do not divide the 8 numbers of hidden_size"),
         (("model=rwkv7", "model.cell.decay_bias=[1]"), r"decay_bias=\[1.0\] must be two numbers"),

@@ -67,7 +67,7 @@ def test_a_preset_that_looks_up_is_the_one_that_multiplies(preset, make_model, m
     product, lookup = of_both(make, monkeypatch)
     lookup.load_state_dict(product.state_dict())  # what stirs the weights goes through them as they lie
     assert not product.looks_up
-    assert lookup.looks_up == (preset not in ("ntm", "output_rnn", "stack_rnn", "tape_rnn"))
+    assert lookup.looks_up == (preset not in ("ntm", "dnc", "output_rnn", "stack_rnn", "tape_rnn"))
     assert (lookup.one_hot is None) == lookup.looks_up
     tokens, lengths = torch.randint(VOCABULARY, (4, 16)), torch.tensor([16, 1, 4, 15])
     assert torch.equal(product.encode(tokens), lookup.encode(tokens))

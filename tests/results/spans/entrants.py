@@ -33,6 +33,7 @@ def at(span: int, solved_at: list[int | None], **fields: Any) -> AtSpan:
         "status": tuple("finished" if step is None else "solved" for step in solved_at),
         "budgets": (1000,) * n,
         "parameters": 10050,
+        "state_size": 54,
         "step_flops": 1000 * span,
         "made_with": {"devices": ("cpu",), "versions of torch": ("2",)},
     }

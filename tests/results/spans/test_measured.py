@@ -15,7 +15,13 @@ from seqbench.results.statistics.span import fit_seeds, fit_span
 
 
 def test_runs_of_results() -> None:
-    trained = {"parameters": 7000, "device": "cpu", "commit": "abc", "versions": {"torch": "2"}}
+    trained = {
+        "parameters": 7000,
+        "state_size": 54,
+        "device": "cpu",
+        "commit": "abc",
+        "versions": {"torch": "2"},
+    }
     runs = [
         result(5, solved_at_step=100, solved_on_test=True, **trained),
         result(6, solved_at_step=None, status="finished", solved_on_test=True, **trained | {"device": "gpu"}),
@@ -25,7 +31,7 @@ def test_runs_of_results() -> None:
     assert (found.seeds, found.solved_at) == ((5, 6, 7), (100, None, None))
     assert (found.n, found.solved, found.test_differs) == (3, 1, 1)
     assert found.status == ("solved", "finished", "diverged")
-    assert (found.budgets, found.parameters) == ((200, 200, 200), 7000)
+    assert (found.budgets, found.parameters, found.state_size) == ((200, 200, 200), 7000, 54)
     assert found.made_with == {
         **{"commits": ("abc",), "revisions": ("",), "versions of torch": ("2",)},
         **{"compilers": ("",), "devices": ("cpu", "gpu")},

@@ -14,8 +14,8 @@ from seqbench.results.spans.tables import cost_rows, detail_rows, protocol_lines
 def test_a_row_for_each_entrant_and_a_column_for_each_task() -> None:
     found = [entrant("gru"), entrant("gru", 1000, "adding"), entrant("rnn", 5, lacking=("rnn lacks 1 run.",))]
     rows = span_rows(found)
-    assert [list(row) for row in rows] == [["", "parameters", "latch", "adding"]] * 2
-    assert [row["parameters"] for row in rows] == ["10.1k", "10.1k"]
+    assert [list(row) for row in rows] == [["", "parameters", "state", "latch", "adding"]] * 2
+    assert [(row["parameters"], row["state"]) for row in rows] == [("10.1k", "54")] * 2
     assert rows[0][""] == "gru" and rows[0]["adding"] == "> 160" and rows[0]["latch"].startswith("47.")
     assert rows[1]["latch"].startswith("< 10") and rows[1]["latch"].endswith("*") and rows[1]["adding"] == "–"
 
@@ -41,6 +41,7 @@ def test_runs_at_each_span() -> None:
         "solved": "3/5 [23–88]%",
         "test differs": "1",
         "diverged": "1",
+        "FLOPs a step": "5.70e+04",
         "steps": "620 [580–> 1000]",
         "sequences": "19.8k",
         "FLOPs": "3.53e+07",
@@ -49,6 +50,7 @@ def test_runs_at_each_span() -> None:
     assert (row["steps"], row["sequences"], row["FLOPs"]) == ("> 1000", "–", "–")
     (row,) = detail_rows([Measured(PROTOCOL, "gru", (at(57, [600] * 5, step_flops=None),))])
     assert (row["steps"], row["sequences"], row["FLOPs"]) == ("600 [600–600]", "19.2k", "–")
+    assert row["FLOPs a step"] == "–"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_steps_to_solve(steps: list[int | None], budgets: list[int], text: str) 
 
 def test_the_protocol_stands_under_the_table() -> None:
     other = {"devices": ("gpu",), "versions of torch": ("3",)}
-    mixed = (at(10, [5] * 5), at(20, [5] * 5, made_with=other, parameters=4000))
+    mixed = (at(10, [5] * 5), at(20, [5] * 5, made_with=other, parameters=4000, state_size=860))
     lines = protocol_lines(
         [entrant(), Measured(PROTOCOL, "rnn", mixed, ("rnn on latch at 20 lacks 1 run.",))]
     )
@@ -81,7 +83,7 @@ def test_the_protocol_stands_under_the_table() -> None:
         "‡ rnn on latch: its runs are of 2 devices, 2 versions of torch.",
     ]
     assert span_rows([Measured(PROTOCOL, "rnn", mixed)]) == [
-        {"": "rnn", "parameters": "4k–10.1k", "latch": "> 20‡"}
+        {"": "rnn", "parameters": "4k–10.1k", "state": "54–860", "latch": "> 20‡"}
     ]
 
 
@@ -129,7 +131,7 @@ def test_every_format() -> None:
     assert (
         "| a_b " in found["md"] and "Command: `seqbench span …`" in found["md"] and "commit x" in found["md"]
     )
-    assert r"a\_b & 10.1k & 47" in found["tex"] and r"\label{tab:span}" in found["tex"]
+    assert r"a\_b & 10.1k & 54 & 47" in found["tex"] and r"\label{tab:span}" in found["tex"]
     assert r"\caption{Each cell" in found["tex"] and r"task.length, from 10" in found["tex"]
     rows = list(csv.DictReader(io.StringIO(found["csv"])))
     assert len(rows) == 12 and rows[0]["entrant"] == "a_b" and float(rows[3]["solve_high"]) < 0.5
@@ -139,7 +141,7 @@ def test_every_format() -> None:
 def test_a_page_without_any_complete_span() -> None:
     found = texts([Measured(PROTOCOL, "gru", (), ("gru on latch at 10 lacks 1 run.",))])
     assert (
-        "| gru | –            | –*" in found["md"]
+        "| gru | –            | –       | –*" in found["md"]
         and "No span is complete." in found["md"]
         and found["csv"] == ""
     )

@@ -31,9 +31,8 @@ class Ragged(BucketTask):
     def train(self):
         return self.rows
 
-    @property
-    def sizes(self):
-        return torch.stack([self.lengths, self.answers], dim=1)
+    def sizes(self, batch):
+        return torch.stack([batch.lengths, batch.mask.sum(1)], dim=1)
 
     def cut(self, batch, *size):
         steps, answer = size
@@ -123,6 +122,24 @@ def test_a_stream_resumes_at_any_step():
     for start in (1, 19, 20, 21, 40):
         for resumed, batch in zip(task.train_batches(5, 10, start=start), batches[start:], strict=False):
             assert same(resumed, batch)
+
+
+def test_an_evaluation_reads_each_row_once_and_whole_by_length():
+    task = Ragged()
+    parts = task.parts(task.rows, 25)
+    assert sorted(numbers(parts)) == list(range(203)) and [len(part.inputs) for part in parts][-2:] == [25, 3]
+    keys = [
+        key for part in parts for key in zip(part.lengths.tolist(), part.mask.sum(1).tolist(), strict=True)
+    ]
+    assert keys == sorted(keys)
+    for part in parts:
+        rows = part.inputs[:, 0]
+        assert torch.equal(part.lengths, task.lengths[rows]) and part.inputs.shape[1] == part.lengths.max()
+        assert torch.equal(part.mask.sum(1), task.answers[rows]) and part.targets.shape == part.mask.shape
+    alike = Batch(
+        torch.arange(7)[:, None], torch.arange(7)[:, None], torch.ones(7, 1) > 0, torch.ones(7).long()
+    )
+    assert numbers(task.parts(alike, 3)) == list(range(7)), "rows of one length keep their order"
 
 
 def test_rows_by_size_the_first_length_ruling():

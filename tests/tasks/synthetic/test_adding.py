@@ -89,3 +89,16 @@ def test_too_short_or_unknown_is_refused(make_task):
         Adding(length=23, variant="1997")
     with pytest.raises(ConfigError, match=r"task.variant=thirds must be halves, anywhere or 1997"):
         make_task("task=adding", "task.variant=thirds")
+
+
+def test_the_mark_is_a_hundredth_of_the_variance_or_what_is_typed():
+    assert Adding().solved({"loss": 0.00166}) and not Adding().solved({"loss": 0.00167})
+    strict = Adding(solved_at=0.001)
+    assert strict.solved({"loss": 0.00099}) and not strict.solved({"loss": 0.001})
+    assert strict.solved_when == "mean squared error under 0.001, the mark that was typed"
+    product = Adding(operation="product")
+    assert product.solved({"loss": 0.00048}) and not product.solved({"loss": 0.00049})
+    with pytest.raises(ConfigError, match=r"task\.solved_at=0 is no squared error"):
+        Adding(solved_at=0)
+    with pytest.raises(ConfigError, match=r"task\.solved_at=0\.001 has no effect with task\.variant=1997"):
+        Adding(variant="1997", solved_at=0.001)

@@ -80,3 +80,21 @@ def test_bad_values_are_refused(make_task):
         make_task("task=temporal_order", "task.symbols=4")
     with pytest.raises(ConfigError, match=r"task.variant=1998 must be scaled or 1997"):
         make_task("task=temporal_order", "task.variant='1998'")
+
+
+def test_training_batches_may_have_lengths_of_their_own_and_validation_has_the_longest():
+    mixed, other = TemporalOrder(length=14, shortest=11), TemporalOrder(length=14)
+    stream = mixed.train_batches(0, 3)
+    batches = [next(stream).inputs for _ in range(60)]
+    assert {batch.shape[1] for batch in batches} == {11, 12, 13, 14}
+    assert {len(batch) for batch in batches} == {3}
+    resumed = mixed.train_batches(0, 3, 7)
+    assert torch.equal(next(resumed).inputs, batches[7])
+    another = mixed.train_batches(1, 3)
+    first = next(another).inputs
+    assert first.shape == batches[0].shape and not torch.equal(first, batches[0])
+    assert torch.equal(mixed.validation().inputs, other.validation().inputs)
+    assert next(other.train_batches(0, 3)).inputs.shape == (3, 14)
+    for wrong in (9, 15):
+        with pytest.raises(ConfigError, match=rf"task\.shortest={wrong} must be at least 10 and at most"):
+            TemporalOrder(length=14, shortest=wrong)

@@ -17,6 +17,7 @@ from seqbench.errors import ConfigError, DataError, SeqbenchError
 from seqbench.tasks.tabular.encoding import classes_of
 from seqbench.tasks.tabular.table import Table
 from seqbench.tasks.tabular.targets import Labels, Numbers
+from tests.tasks.tabular.test_table import sequences_of
 
 Make = Callable[..., Table]
 #: 40 sequences of two rows: a number, a name, a label and a split of each.
@@ -175,9 +176,10 @@ def test_durations_are_in_seconds_and_times_in_texts_are_ordered_by_number(
     frame = pd.DataFrame(rows()).assign(t=lambda its: pd.to_timedelta(its.t, "min"))
     frame.to_parquet(tmp_path / "data.parquet")
     task = Table(str(tmp_path / "data.parquet"), **OF_ROWS, delta=True)
-    assert task.prepared.its.times is not None and task.prepared.its.times[:2].tolist() == [0, 60]
+    times = sequences_of(task).times
+    assert times is not None and times[:2].tolist() == [0, 60]
     ordered = table(as_json(rows(t=lambda i, t: str(10 - t))), name="data.jsonl")
-    assert ordered.prepared.its.rows[:2].tolist() == [1, 0]
+    assert sequences_of(ordered).rows[:2].tolist() == [1, 0]
 
 
 SHORT = as_csv(rows())
@@ -225,7 +227,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any], str]] = {
         "csv",
         SHORT,
         {"group": "c"},
-        r"The group 'u' has part=validation, and .* train",
+        r"line 42: the group 'u' has part=validation, and train in .*line 2; a group",
     ),
     "shares of given splits": (
         "csv",

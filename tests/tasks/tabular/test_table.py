@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from seqbench.data.tables.sequences import Sequences, of_steps
 from seqbench.errors import ConfigError, DataError, SeqbenchError
 from seqbench.tasks.tabular.table import Table
 from seqbench.tasks.tabular.targets import Labels, Numbers
@@ -44,6 +45,12 @@ def table(tmp_path: Path) -> Make:
         return Table(str(path), **settings)
 
     return make
+
+
+def sequences_of(task: Table) -> Sequences:
+    """Return the sequences of a table whose rows are steps, before they are numbers."""
+    rows = task.source.rows()
+    return of_steps(rows.frame, task.columns.check(rows.frame, "", rows.split), None, rows.where)
 
 
 def test_rows_are_steps_in_the_order_of_time_scaled_by_those_that_train(table: Make) -> None:
@@ -191,8 +198,9 @@ def test_groups_stay_whole_and_each_label_is_divided_alike(table: Make) -> None:
     assert {split: int((alike.split == split).sum()) for split in range(3)} == {0: 68, 1: 16, 2: 16}
     task = table(text, id="id", inputs="x", target="y", group="family")
     of_family: dict[str, set[int]] = {}
+    groups = sequences_of(task).groups
     for sequence, split in zip(task.prepared.pieces.sequence, task.prepared.pieces.split, strict=True):
-        of_family.setdefault(str(task.prepared.its.groups[sequence]), set()).add(int(split))
+        of_family.setdefault(str(groups[sequence]), set()).add(int(split))
     assert len(of_family) == 25 and all(len(splits) == 1 for splits in of_family.values())
     shuffled = "\n".join(["id,x,y,family", *reversed(rows)])
     assert (
@@ -260,8 +268,13 @@ def test_a_file_without_a_header_is_told_its_columns(table: Make) -> None:
 
 def test_equal_contents_in_two_splits_are_counted(table: Make) -> None:
     told = table(LONG, **OF_LONG).about()
-    assert told["twins"].startswith("2 examples outside of training equal one in another split")
+    assert told["twins"] == "2 examples equal another one, 2 outside of training one in another split"
     assert told["examples"] == "2 train, 2 validation, 2 test" and told["divided by"] == "the column part"
+    again = "".join(f"g{row[1:]}\n" for row in LONG.splitlines()[1:4])  # in training, as its twin is
+    assert (
+        table(LONG + again, **OF_LONG).about()["twins"].startswith("4 examples equal another one, 2 outside")
+    )
+    assert "twins" not in table(LONG.replace("d,1,90", "d,1,91"), **OF_LONG).about()
 
 
 def test_a_folder_in_the_layout_of_the_hub_needs_no_network(
@@ -307,7 +320,11 @@ FAULTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {},
         r"line 6: 'b' has part=test, and train in .*line 5",
     ),
-    "unknown split": (LONG.replace("test", "hold-out"), {}, "part is 'hold-out' and must be one of"),
+    "unknown split": (
+        LONG.replace("test", "hold-out"),
+        {},
+        r"line 10: part is 'hold-out' and must be one of",
+    ),
     "unseen label": (
         LONG.replace("100,icu", "100,hospice"),
         {},
@@ -332,10 +349,10 @@ FAULTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "too short": (
         LONG,
         {"target": "hr", "ahead": 2},
-        r"'b' of 2 steps is too short for task\.ahead=2, and so are 4",
+        r"line 5: the sequence 'b' of 2 steps is too short for task\.ahead=2, and so are 4",
     ),
     "input is id": (LONG, {"inputs": ["who"]}, r"task\.inputs names 'who', which is task\.id"),
-    "texts as numbers": (LONG, {"classes": False}, "ward holds texts, such as 'home'"),
+    "texts as numbers": (LONG, {"classes": False}, r"line 3: ward is 'home', and no number"),
     "weights of numbers": (
         LONG,
         {"target": "bp", "classes": False, "class_weights": "balanced", "each": "step", "missing": "mask"},

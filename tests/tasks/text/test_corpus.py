@@ -6,6 +6,8 @@ from shutil import rmtree
 import numpy as np
 import pytest
 
+from seqbench.data import array_cache
+from seqbench.data.array_cache import FACTS
 from seqbench.data.texts import FileText
 from seqbench.errors import DataError
 from seqbench.tasks.text import corpus as module
@@ -73,7 +75,7 @@ def test_an_edited_tokeniser_makes_a_corpus_anew(monkeypatch):
     edited.write_text(Path(module.units.__file__).read_text() + "# edited\n")
     monkeypatch.setattr(module.units, "__file__", str(edited))
     recipe = Recipe([FileText(Path("text0.txt"), "task.path")], "char", None, (0.5, 0.25, 0.25))
-    assert not (CACHE / f"text-{recipe.key()}").exists()
+    assert not recipe.origin.folder(CACHE).exists()
     assert corpus(recipe, CACHE).digest == before.digest  # that the tokens are the same makes it the same run
 
 
@@ -97,7 +99,7 @@ def test_what_a_text_held_before_is_removed_and_who_reads_it_keeps_it():
 def test_a_damaged_cache_is_made_anew(damage):
     before = made("abcdabcdaabb")
     (folder,) = CACHE.iterdir()
-    train, facts = folder / "train.npy", folder / "corpus.json"
+    train, facts = folder / "train.npy", folder / FACTS
     whole = train.read_bytes()
     if damage == "the digest":
         facts.write_text(facts.read_text().replace(before.digest, "0" * 16))
@@ -121,7 +123,7 @@ def test_a_damaged_cache_is_made_anew(damage):
 def test_a_cache_that_another_process_replaces_meanwhile_is_not_needed(monkeypatch):
     """Between the two processes' removing and renaming there is no folder."""
     monkeypatch.setattr(
-        module, "_remove_superseded", lambda cache, recipe: [*map(rmtree, CACHE.glob("text-*"))]
+        array_cache, "_remove_superseded", lambda origin, cache: [*map(rmtree, CACHE.glob("text-*"))]
     )
     found = made("abcdabcdaabb")
     assert words_of(found, "train") == list("abcdab") and not [*CACHE.glob("text-*")]
@@ -132,7 +134,7 @@ def test_a_full_disk_costs_memory_alone(monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np.lib.format, "open_memmap", full)
-    assert words_of(made("abcdabcdaabb"), "train") == list("abcdab") and not [*CACHE.iterdir()]
+    assert words_of(made("abcdabcdaabb"), "train") == list("abcdab") and not CACHE.exists()
 
 
 def test_one_token_alone_leaves_nothing_to_predict():

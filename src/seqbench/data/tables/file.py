@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seqbench.data.checksums import checksum
 from seqbench.errors import ConfigError, DataError, nearest, one_line
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 #: The separator of the columns, by the end of a file's name.
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 JSON_LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet", ".pq")
+TEXTS = (*SEPARATORS, *JSON_LINES, ".json")
 FORMATS = (*SEPARATORS, *JSON_LINES, *PARQUET)
 #: The most characters of a field.
 LONGEST = 2**31 - 1
@@ -54,9 +56,6 @@ class TableFile:
         """
         path = self.path
         self._check()
-        if not path.is_file():
-            there = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
-            raise DataError(f"There is no file {path}.{nearest(path.name, there)}")
         try:
             if self._ends in PARQUET:
                 frame = _parquet(path)
@@ -65,12 +64,26 @@ class TableFile:
             else:
                 frame = self._text(list(names), list(labels), list(texts))
         except UnicodeDecodeError as error:
-            raise DataError(f"{_not_utf8(path)}; save it as UTF-8.") from error
+            raise DataError(not_utf8(path) or f"{path} is not UTF-8.") from error
         except (OSError, MemoryError) as error:
             raise DataError(f"{path} cannot be read: {one_line(error)}.") from error
         if not len(frame):
             raise DataError(f"{path} holds no rows.")
         return frame
+
+    def digest(self) -> str:
+        """Return a hash of the content, the format, and how it is read.
+
+        Raises:
+            ConfigError, DataError: as for `read`, of what is known without reading it as a table.
+        """
+        self._check()
+        try:
+            content = checksum(self.path)
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read: {one_line(error)}.") from error
+        form = self._separator if self._ends in SEPARATORS else self._ends in PARQUET
+        return f"{content} {form} {self.header}"
 
     def where(self, row: int) -> str:
         """Return where a row stands, in words: `data.csv line 7`.
@@ -109,7 +122,11 @@ class TableFile:
         return self.separator or SEPARATORS[self._ends]
 
     def _check(self) -> None:
-        """Raise a ConfigError where the name says no format, or a setting does not apply to it."""
+        """Check that there is such a file, its format, and whether the settings apply to it.
+
+        Raises:
+            ConfigError, DataError: it does not, or they do not.
+        """
         if self._ends not in FORMATS:
             raise ConfigError(
                 f"{self.path}: the end of its name says no format; give a file in {', '.join(FORMATS)}."
@@ -119,6 +136,10 @@ class TableFile:
                 raise ConfigError(f"task.{key}={value} has no effect on {self.path.name}.")
         if self.separator is not None and len(self.separator) != 1:
             raise ConfigError(f"task.separator={self.separator!r} is not one character.")
+        path = self.path
+        if not path.is_file():
+            there = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
+            raise DataError(f"There is no file {path}.{nearest(path.name, there)}")
 
     def _text(self, names: list[str], labels: list[str], texts: list[str]) -> pd.DataFrame:
         import pandas as pd
@@ -215,11 +236,13 @@ def _whole(digits: str) -> int | float:
     return int(digits) if len(digits) < 300 else float(digits)
 
 
-def _not_utf8(path: Path) -> str:
+def not_utf8(path: Path) -> str | None:
+    """Return in words where a file is not UTF-8; None if it is."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
-                return f"{path} line {number} is not UTF-8: it has the byte 0x{line[error.start]:02x}"
-    return f"{path} is not UTF-8"
+                byte = f"0x{line[error.start]:02x}"
+                return f"{path} line {number} is not UTF-8: it has the byte {byte}; save it as UTF-8."
+    return None

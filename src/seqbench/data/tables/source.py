@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from seqbench.data.checksums import checksums, fingerprint_of
 from seqbench.data.hub import HubError, load_splits, parts
+from seqbench.data.loading import content, load, not_found
 from seqbench.data.source import SPLITS as MIRRORED
 from seqbench.data.source import is_mirrored, mirror_file
-from seqbench.data.tables.file import FORMATS, TableFile
+from seqbench.data.tables.file import FORMATS, TEXTS, TableFile, not_utf8
 from seqbench.data.tables.splits import NAMES
-from seqbench.errors import ConfigError, DataError
+from seqbench.errors import ConfigError, DataError, one_line
 
 if TYPE_CHECKING:
     import datasets
@@ -48,53 +53,154 @@ class Rows(NamedTuple):
         return f"{self.title}, {name} row {row - first}"
 
 
-def of_file(file: TableFile, names: list[str], labels: list[str], texts: Sequence[str] = ()) -> Rows:
-    """Return the rows of a file; see `TableFile.read`.
+class TableSource(ABC):
+    """Where a table is."""
 
-    Raises:
-        ConfigError, DataError: as there.
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where it lies, whatever its contents."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """Return a hash of what the table is made of; equal for equal files, wherever they lie.
+
+        Raises:
+            DataError: it is missing or cannot be read.
+        """
+
+    @abstractmethod
+    def rows(self) -> Rows:
+        """Return the rows of the table.
+
+        Raises:
+            ConfigError, DataError: it is missing or cannot be read.
+        """
+
+
+@dataclass(frozen=True)
+class FileSource(TableSource):
+    """A table in a file.
+
+    Attributes:
+        file: that it is in.
+        names, labels, texts: columns, see `TableFile.read`.
     """
-    return Rows(file.read(names, labels, texts), file.path.name, None, file)
+
+    file: TableFile
+    names: Sequence[str]
+    labels: Sequence[str]
+    texts: Sequence[str] = ()
+
+    @property
+    def place(self) -> str:
+        return str(self.file.path.resolve())
+
+    def digest(self) -> str:
+        return self.file.digest()
+
+    def rows(self) -> Rows:
+        return Rows(self.file.read(self.names, self.labels, self.texts), self.file.path.name, None, self.file)
 
 
-def of_data_set(path: str, name: str | None, revision: str | None) -> Rows:
-    """Return the rows of a data set of the hub, or of a folder in its layout.
+@dataclass(frozen=True)
+class DataSetSource(TableSource):
+    """A data set of the hub, or a folder in its layout, for which no network is needed.
 
-    Args:
+    Attributes:
         path: its id on the hub, or the folder.
         name: of its configuration, if it has several.
         revision: of the hub: a branch, tag or commit.
-
-    Raises:
-        DataError: it cannot be loaded.
     """
-    try:
-        splits = load_splits(path, name, revision)
-    except HubError as error:
-        raise DataError(f"The data set {path} {error}.") from error
-    return _together(path, {split: _frame(rows) for split, rows in splits.items()})
 
+    path: str
+    name: str | None
+    revision: str | None
 
-def of_mirror(dataset: str, hub_id: str | None, data_dir: str | Path) -> Rows:
-    """Return the rows of a data set that `seqbench data --get` has put into the folder of data.
+    @property
+    def _folder(self) -> Path | None:
+        here = Path(self.path).expanduser()
+        return here if here.is_dir() else None
 
-    Raises:
-        DataError: it is not there.
-    """
-    from seqbench.data.loading import load, not_found
+    @property
+    def place(self) -> str:
+        where = self.path if self._folder is None else self._folder.resolve()
+        return f"{where} {self.name} {self.revision}"
 
-    if hub_id is not None and not is_mirrored(dataset, data_dir):
-        name, _, revision = parts(hub_id)
+    @cached_property
+    def _splits(self) -> Mapping[str, datasets.Dataset]:
         try:
-            splits = load_splits(name, None, revision)
+            return load_splits(self.path, self.name, self.revision)
         except HubError as error:
-            raise not_found(dataset, hub_id, data_dir, error) from error
-        return _together(dataset, {split: _frame(rows) for split, rows in splits.items()})
-    frames = {split: _frame(load(dataset, hub_id, split, data_dir)) for split in MIRRORED}
-    validation = mirror_file(dataset, "validation", data_dir)
-    if validation.is_file():
-        frames["validation"] = _frame(load(dataset, hub_id, "validation", data_dir))
-    return _together(dataset, frames)
+            texts = [path for path in self._files if path.suffix.lower() in TEXTS]
+            wrong = next((found for path in texts if (found := not_utf8(path)) is not None), None)
+            raise DataError(wrong or f"The data set {self.path} {str(error).rstrip('.')}.") from error
+
+    @property
+    def _files(self) -> list[Path]:
+        """The files of a folder; none of the hub's."""
+        return [] if self._folder is None else [p for p in sorted(self._folder.rglob("*")) if p.is_file()]
+
+    def digest(self) -> str:
+        if self._folder is None:
+            return " ".join(f"{split} {rows._fingerprint}" for split, rows in self._splits.items())
+        try:
+            return fingerprint_of(checksums(self._files, self._folder))
+        except OSError as error:
+            raise DataError(f"The data set {self.path} cannot be read: {one_line(error)}.") from error
+
+    def rows(self) -> Rows:
+        return _together(self.path, {split: _frame(rows) for split, rows in self._splits.items()})
+
+
+@dataclass(frozen=True)
+class MirrorSource(TableSource):
+    """A data set that `seqbench data --get` has put into the folder of data, else of the hub.
+
+    Attributes:
+        dataset: its folder in `data_dir`.
+        hub_id: its name on the hub, if that has it.
+        data_dir: the folder of the data sets.
+    """
+
+    dataset: str
+    hub_id: str | None
+    data_dir: str | Path
+
+    @property
+    def place(self) -> str:
+        return f"{self.dataset} {self.hub_id}"
+
+    @cached_property
+    def _of_hub(self) -> Mapping[str, datasets.Dataset] | None:
+        """The splits, where they are the hub's."""
+        if self.hub_id is None or is_mirrored(self.dataset, self.data_dir):
+            return None
+        name, _, revision = parts(self.hub_id)
+        try:
+            return load_splits(name, None, revision)
+        except HubError as error:
+            raise not_found(self.dataset, self.hub_id, self.data_dir, error) from error
+
+    @property
+    def _mirrored(self) -> list[str]:
+        """The splits that the mirror has."""
+        validation = mirror_file(self.dataset, "validation", self.data_dir)
+        return [*MIRRORED, *(["validation"] if validation.is_file() else [])]
+
+    def digest(self) -> str:
+        if self._of_hub is not None:
+            return " ".join(f"{split} {rows._fingerprint}" for split, rows in self._of_hub.items())
+        found = [f"{split} {content(*self._of(split))}" for split in self._mirrored]
+        return " ".join(found)
+
+    def rows(self) -> Rows:
+        splits = self._of_hub or {split: load(*self._of(split)) for split in self._mirrored}
+        return _together(self.dataset, {split: _frame(rows) for split, rows in splits.items()})
+
+    def _of(self, split: str) -> tuple[str, str | None, str, str | Path]:
+        """Return the arguments of `load` for a split."""
+        return self.dataset, self.hub_id, split, self.data_dir
 
 
 def is_file(path: str) -> bool:

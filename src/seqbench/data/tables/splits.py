@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from seqbench.data.tables.sequences import Sequences
+from seqbench.data.tables.sequences import Sequences, Where
 from seqbench.errors import ConfigError, DataError, nearest
 
 TRAIN, VALIDATION, TEST = range(3)
@@ -17,7 +17,9 @@ SPLITS = ("train", "validation", "test")
 NAMES = {"train": 0, "training": 0, "validation": 1, "valid": 1, "val": 1, "dev": 1, "test": 2}
 
 
-def by_column(its: Sequences, name: str, share: float, labels: Sequence[str] | None) -> np.ndarray:
+def by_column(
+    its: Sequences, name: str, share: float, labels: Sequence[str] | None, where: Where
+) -> np.ndarray:
     """Return the split of each sequence, as a column says it.
 
     Where it names none for validation, a share of the training sequences is for that, see `by_hash`.
@@ -27,22 +29,28 @@ def by_column(its: Sequences, name: str, share: float, labels: Sequence[str] | N
         name: of the column.
         share: of the training sequences, for validation.
         labels: of the sequences, if they are to be divided alike.
+        where: says where a row stands.
 
     Raises:
         DataError: it says something else, one split has no sequence, or two have one of the same group.
     """
     assert its.splits is not None
-    for split in dict.fromkeys(its.splits):
+    rows = its.rows[its.starts].tolist()
+    for split, row in zip(its.splits, rows, strict=True):
         if split.lower() not in NAMES:
             raise DataError(
-                f"{name} is {split!r} and must be one of {', '.join(NAMES)}.{nearest(split, NAMES)}"
+                f"{where(row)}: {name} is {split!r} and must be one of {', '.join(NAMES)}."
+                f"{nearest(split, NAMES)}"
             )
     found = np.array([NAMES[split.lower()] for split in its.splits])
-    of_group: dict[str, int] = {}
-    for group, own, number in zip(its.groups, its.splits, found, strict=True):
-        if of_group.setdefault(str(group), number) != number:
-            other = SPLITS[of_group[str(group)]]
-            raise DataError(f"The group {str(group)!r} has {name}={own}, and elsewhere one for {other}.")
+    first_of: dict[str, int] = {}
+    for number, group in enumerate(map(str, its.groups)):
+        first = first_of.setdefault(group, number)
+        if found[first] != found[number]:
+            raise DataError(
+                f"{where(rows[number])}: the group {group!r} has {name}={its.splits[number]}, and "
+                f"{its.splits[first]} in {where(rows[first])}; a group is in one split."
+            )
     for number in (TRAIN, TEST):
         if number not in found:
             raise DataError(f"{name} names no sequence for {SPLITS[number]}.")
@@ -114,36 +122,32 @@ def by_time(steps: int, shares: Sequence[float]) -> tuple[int, int]:
     return steps - tested - validated, steps - tested
 
 
-def check_shares(shares: Sequence[float]) -> tuple[float, float]:
-    """Return the shares of validation and test.
+def check_shares(shares: Sequence[float]) -> None:
+    """Check the shares of validation and test.
 
     Raises:
-        ConfigError: they are not two shares that leave something to train on.
+        ConfigError: they are not two that leave something to train on.
     """
     if len(shares) != 2 or not all(0 < share < 1 for share in shares) or sum(shares) >= 1:
         raise ConfigError(
             f"task.shares={list(shares)} must be two numbers above 0, for validation and test, that leave "
             "something to train on."
         )
-    return float(shares[0]), float(shares[1])
 
 
-def twins(contents: Sequence[bytes], splits: np.ndarray) -> int:
-    """Return how many sequences outside of training have the contents of one in another split."""
-    where: dict[bytes, set[int]] = defaultdict(set)
-    for content, split in zip(contents, splits, strict=True):
-        where[content].add(int(split))
-    return sum(
-        len(where[content]) > 1 and split != TRAIN for content, split in zip(contents, splits, strict=True)
-    )
+def twins(contents: Sequence[bytes], splits: np.ndarray) -> tuple[int, int]:
+    """Return how many examples equal another one, and how many outside of training one in another split.
 
-
-def unseen(labels: Sequence[str], splits: np.ndarray) -> tuple[str, int] | None:
-    """Return a label that training lacks, and the place of its first occurrence; None where it lacks none."""
-    trained = {label for label, split in zip(labels, splits, strict=True) if split == TRAIN}
-    places = (i for i, label in enumerate(labels) if label not in trained)
-    first = next(places, None)
-    return None if first is None else (labels[first], first)
+    Args:
+        contents: of each example.
+        splits: of each.
+    """
+    where: dict[bytes, Counter[int]] = defaultdict(Counter)
+    for content, split in zip(contents, splits.tolist(), strict=True):
+        where[content][split] += 1
+    several = [found for found in where.values() if found.total() > 1]
+    leaked = [found.total() - found[TRAIN] for found in several if len(found) > 1]
+    return sum(found.total() for found in several), sum(leaked)
 
 
 def counts(splits: np.ndarray) -> dict[str, int]:

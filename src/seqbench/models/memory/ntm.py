@@ -233,10 +233,12 @@ class NTM(Cell):
         )
 
 
-def similarity(k: Float[Tensor, "B heads M"], memory: Float[Tensor, "B N M"]) -> Float[Tensor, "B heads N"]:
-    """Return the cosine of every key with every word, (6)."""
-    inverse = (memory.square().sum(-1) + TINY).rsqrt()
-    unit = k * (k.square().sum(-1, keepdim=True) + TINY).rsqrt()
+def similarity(
+    k: Float[Tensor, "B heads M"], memory: Float[Tensor, "B N M"], tiny: float = TINY
+) -> Float[Tensor, "B heads N"]:
+    """Return the cosine of every key with every word, (6); `tiny` is added to the squares of lengths."""
+    inverse = (memory.square().sum(-1) + tiny).rsqrt()
+    unit = k * (k.square().sum(-1, keepdim=True) + tiny).rsqrt()
     return torch.bmm(unit, memory.transpose(1, 2)) * inverse[:, None]
 
 

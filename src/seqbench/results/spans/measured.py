@@ -36,6 +36,7 @@ class AtSpan:
         status: how each ended.
         budgets: the steps in which each could have solved the task.
         parameters: live ones of the model; None where they are not known.
+        state_size: numbers that the model carries from step to step; None where they are not known.
         step_flops: the floating-point operations of an optimisation step; None where they are not counted.
         made_with: what the runs should share, such as `devices`, to all that it is; empty where not known.
     """
@@ -49,6 +50,7 @@ class AtSpan:
     status: tuple[Status, ...]
     budgets: tuple[int, ...]
     parameters: int | None
+    state_size: int | None
     step_flops: int | None
     made_with: dict[str, tuple[str, ...]]
 
@@ -94,6 +96,7 @@ def at_span(
         status=tuple(result.status for result in results),
         budgets=tuple(result.budget for result in results),
         parameters=first.parameters,
+        state_size=first.state_size,
         step_flops=step_flops,
         made_with={
             name: tuple(sorted({of(result) or "" for result in results})) for name, of in SHARED.items()

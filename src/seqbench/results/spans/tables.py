@@ -28,32 +28,36 @@ MIXED_MARK = "‡"
 LEGEND = (
     "Each cell: the span at which half of the runs solve the task, with its 95 % interval (profile "
     "likelihood). <, >: outside of the spans tried; 'unsure': the rates do not place it among them. "
-    "Parameters: live ones, over tasks and spans."
+    "Parameters: live ones. State: numbers that are carried from step to step for one sequence. Both over "
+    "tasks and spans."
 )
 COSTS = (
     "Cost to solve grows as span^exponent: the exponent with its 95 % interval, over the spans at which "
     "every run solved the task; none where most solve it by the first look at the validation set, before "
-    "which steps are not known (trainer.eval_every). FLOPs: of matrix products, forward and backward."
+    "which steps are not known (trainer.eval_every). FLOPs: of matrix products, forward and backward, in the "
+    "form that is trained."
 )
 DETAILS = (
     "Solved: on the validation set, with the 95 % Wilson interval; test differs: runs of which the test set "
-    "says otherwise. Steps, sequences and FLOPs to solve: medians by Kaplan–Meier, unsolved runs censored."
+    "says otherwise. FLOPs a step: of a training step, the whole batch. Steps, sequences and FLOPs to solve: "
+    "medians by Kaplan–Meier, unsolved runs censored."
 )
 
 
 def span_rows(measured: Sequence[Measured]) -> list[Row]:
-    """Return the table of spans: a row for each entrant with its size, a column for each task."""
+    """Return the table of spans: a row for each entrant with its sizes, a column for each task."""
     tasks = list(dict.fromkeys(each.protocol.task for each in measured))
     cells = {(each.label, each.protocol.task): each for each in measured}
     return [
-        {"": label, "parameters": _sizes(measured, label)}
+        {"": label, "parameters": _sizes(measured, label, "parameters")}
+        | {"state": _sizes(measured, label, "state_size")}
         | {task: _cell(cells.get((label, task))) for task in tasks}
         for label in dict.fromkeys(each.label for each in measured)
     ]
 
 
-def _sizes(measured: Sequence[Measured], label: str) -> str:
-    return counts(at.parameters for each in measured if each.label == label for at in each.spans)
+def _sizes(measured: Sequence[Measured], label: str, name: str) -> str:
+    return counts(getattr(at, name) for each in measured if each.label == label for at in each.spans)
 
 
 def _cell(each: Measured | None) -> str:
@@ -103,6 +107,7 @@ def _detail(each: Measured, at: AtSpan) -> Row:
         "solved": f"{at.solved}/{at.n} [{100 * low:.0f}–{100 * high:.0f}]%",
         "test differs": str(at.test_differs),
         "diverged": str(at.status.count("diverged")),
+        "FLOPs a step": f"{at.step_flops:.2e}" if at.step_flops else MISSING,
         "steps": _steps(at),
         "sequences": count(steps.median * batch) if reached else MISSING,
         "FLOPs": f"{steps.median * at.step_flops:.2e}" if reached and at.step_flops else MISSING,
@@ -199,6 +204,7 @@ def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
                 "median_high": steps.median_high,
                 "batch_size": each.protocol.batch_size,
                 "parameters": at.parameters,
+                "state_size": at.state_size,
                 "step_flops": at.step_flops,
                 "half_span": fit.estimate,
                 "half_span_low": fit.low,

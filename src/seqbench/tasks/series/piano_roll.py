@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -106,11 +106,6 @@ class PianoRoll(LazyTask, BucketTask):
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
         both = torch.from_numpy(rolls)
         return Batch(both[:, :-1] * mask[..., None], both[:, 1:].contiguous(), mask, lengths)
-
-    @property
-    def sizes(self) -> Int[Tensor, "N 1"]:
-        assert self.train.lengths is not None
-        return self.train.lengths[:, None]
 
     def cut(self, batch: Batch, *size: int) -> Batch:
         return batch.time_slice(0, size[0], per_step=True)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-import tempfile
+import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from seqbench.data import recordings as reading
-from seqbench.data.loading import content, fingerprint, load
+from seqbench.data.array_cache import Allocate, Made, Origin, code_of, made_once
+from seqbench.data.loading import content, load
 from seqbench.data.recordings import labels_of, recordings
 from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.batch import Batch
@@ -49,10 +46,6 @@ WORDS = (
 SPLITS = ("train", "validation", "test")
 #: Frames in a second of sound.
 FRAMES = 98
-
-#: The file of a folder of the cache with a hash of its arrays, and what reading a damaged one may raise.
-DIGEST = "sha256"
-DAMAGED = (OSError, ValueError, EOFError)
 
 
 class SpeechCommands(DataTask):
@@ -121,45 +114,19 @@ class SpeechCommands(DataTask):
         return {"examples": ", ".join(f"{len(self.arrays[f'{split}-labels']):,} {split}" for split in SPLITS)}
 
     @cached_property
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The spectra (N, 98, 40) and labels (N,) of each split: from the cache, or made and put there.
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """The spectra (N, 98, 40) and labels (N,) of each split: from the cache, or made and put there."""
+        origin = Origin(
+            kind="speech",
+            places=[f"{self.dataset} {self.hub_id} {split}" for split in SPLITS],
+            contents=[content(self.dataset, self.hub_id, split, self.data_dir) for split in SPLITS],
+            code=code_of(reading, spectra, sys.modules[__name__]),
+            settings=self.words,
+        )
+        return made_once(origin, self.data_dir / ".cache", self._make).arrays
 
-        A cache that cannot be written only costs time and memory.
-        """
-        cache = self.data_dir / ".cache"
-        folder = cache / f"speech-{self._key()}"
-        with suppress(*DAMAGED):
-            return _mapped(folder)
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            scratch = Path(tempfile.mkdtemp(dir=cache, prefix=".speech-"))
-            draft = scratch / "whole"
-            draft.mkdir()  # which others may read, as the folder around it may not be
-        except OSError:
-            return self._make(None)
-        try:
-            made = self._make(draft)
-            (draft / DIGEST).write_text(_digest(made), encoding="utf-8")
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):  # another process was faster
-                draft.rename(folder)
-            with suppress(*DAMAGED):  # another process is just putting its own there
-                return _mapped(folder)
-            return made
-        except OSError:  # the disk is full
-            return self._make(None)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-    def _key(self) -> str:
-        """Return a hash of the data, the words, and the code that makes the spectra."""
-        sources = [Path(str(module.__file__)) for module in (reading, spectra)] + [Path(__file__)]
-        data = [content(self.dataset, self.hub_id, split, self.data_dir) for split in SPLITS]
-        made_of = [*map(fingerprint, sources), *data, *self.words]
-        return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
-
-    def _make(self, folder: Path | None) -> dict[str, NDArray[Any]]:
-        """Make the arrays; they lie in files of a folder, or in memory without one."""
+    def _make(self, allocate: Allocate) -> Made:
+        """Make the arrays."""
         made: dict[str, NDArray[Any]] = {}
         for split in SPLITS:
             rows = load(self.dataset, self.hub_id, split, self.data_dir)
@@ -169,47 +136,14 @@ class SpeechCommands(DataTask):
             wanted = np.flatnonzero(labels >= 0)
             if not len(wanted):
                 raise DataError(f"{name} has no recording of {', '.join(COMMANDS[:3])} or another word.")
-            shape = (len(wanted), FRAMES, BANDS)
-            inputs: NDArray[Any]
-            if folder is None:
-                inputs = np.empty(shape, np.float32)
-            else:
-                file = folder / f"{split}-inputs.npy"
-                inputs = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+            inputs = allocate(f"{split}-inputs", np.float32, (len(wanted), FRAMES, BANDS))
             for i, samples in enumerate(recordings(rows, wanted, name)):
                 inputs[i] = log_mel(samples, FRAMES)
             made |= {f"{split}-inputs": inputs, f"{split}-labels": labels[wanted]}
-            if folder is not None:
-                np.save(folder / f"{split}-labels.npy", labels[wanted])
         train = made["train-inputs"]
         mean = train.mean((0, 1), dtype=np.float64)
         std = np.sqrt(np.mean([np.square(each - mean).mean(0) for each in train], axis=0))
         for split in SPLITS:
-            inputs = made[f"{split}-inputs"]
-            for each in inputs:
+            for each in made[f"{split}-inputs"]:
                 each[:] = (each - mean) / np.where(std > 0, std, 1.0)
-            if isinstance(inputs, np.memmap):
-                inputs.flush()
-        return made
-
-
-def _mapped(folder: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a folder; a change of one would not reach its file.
-
-    Raises:
-        OSError, ValueError, EOFError: they are not those that were written.
-    """
-    names = [f"{split}-{part}" for split in SPLITS for part in ("inputs", "labels")]
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in names}
-    if _digest(arrays) != (folder / DIGEST).read_text(encoding="utf-8"):
-        raise ValueError(f"{folder} was changed")
-    return arrays
-
-
-def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """Return a hash of arrays."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(f"{name} {arrays[name].shape} ".encode())
-        digest.update(arrays[name].data)
-    return digest.hexdigest()
+        return Made(made, {})

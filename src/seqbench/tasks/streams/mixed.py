@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import torch
@@ -34,9 +34,20 @@ class MixedSizesTask(SyntheticTask):
         return self.draw(generator, batch_size, length)
 
     def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
-        for step in count(start):
-            size = self.size(generator("train", step))
-            yield self.draw(generator("train", seed, step), batch_size, *size)
+        return mixed_batches(self.size, self.draw, seed, batch_size, start)
+
+
+def mixed_batches(
+    size: Callable[[torch.Generator], tuple[int, ...]],
+    draw: Callable[..., Batch],
+    seed: int,
+    batch_size: int,
+    start: int,
+) -> Iterator[Batch]:
+    """Yield the batches of a run from the step `start`; their sizes are those of every run."""
+    for step in count(start):
+        its = size(generator("train", step))
+        yield draw(generator("train", seed, step), batch_size, *its)
 
 
 def uniform(generator: torch.Generator, low: int, high: int) -> int:

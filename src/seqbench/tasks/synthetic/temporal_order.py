@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -13,6 +13,7 @@ from seqbench.tasks.batch import Batch
 from seqbench.tasks.span import Span
 from seqbench.tasks.specs import Classes, Tokens
 from seqbench.tasks.streams.fresh import SyntheticTask
+from seqbench.tasks.streams.mixed import mixed_batches, uniform
 
 #: The positions of the symbols as shares of the length: {number of symbols: [(from, to), …]}.
 SCALED = {2: [(0.1, 0.2), (0.5, 0.6)], 3: [(0.1, 0.2), (0.3, 0.4), (0.6, 0.7)]}
@@ -43,6 +44,8 @@ class TemporalOrder(SyntheticTask):
         variant: see above.
         eval_lengths: lengths to test at.
         eval_size: sequences to evaluate on.
+        shortest: if given, each training batch has a length of its own, from this to `length`, as in the
+            code of Pascanu et al.; validation is at `length`. None trains at `length` alone.
     """
 
     solved_when = "under 1 % of the sequences wrong (Pascanu, Mikolov & Bengio, 2013)"
@@ -54,12 +57,18 @@ class TemporalOrder(SyntheticTask):
         variant: Literal["scaled", "1997"] = "scaled",
         eval_lengths: Sequence[int] | None = None,
         eval_size: int = 1000,
+        shortest: int | None = None,
     ) -> None:
         if symbols not in (2, 3):
             raise ConfigError(f"task.symbols={symbols} is not published; there are 2 and 3.")
         if variant not in ("scaled", "1997"):
             raise ConfigError(f"task.variant={variant} is unknown; there are scaled and 1997.")
         super().__init__(length, eval_lengths, eval_size, min_length=LEAST)
+        if shortest is not None and not LEAST <= shortest <= length:
+            raise ConfigError(
+                f"task.shortest={shortest} must be at least {LEAST} and at most task.length={length}."
+            )
+        self.shortest = shortest
         self.variant = variant
         self.symbols = symbols
         self.inputs = Tokens(6 if variant == "scaled" else 8)
@@ -87,6 +96,14 @@ class TemporalOrder(SyntheticTask):
             first = int(length * start)
             places.append((first, int(length * stop) if original else first + length // 10 - 1))
         return places
+
+    def train_batches(self, seed: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
+        if self.shortest is None:
+            return super().train_batches(seed, batch_size, start)
+        shortest = self.shortest
+        return mixed_batches(
+            lambda its: (uniform(its, shortest, self.length),), self.sample, seed, batch_size, start
+        )
 
     def sample(self, generator: torch.Generator, batch_size: int, length: int) -> Batch:
         original = self.variant == "1997"

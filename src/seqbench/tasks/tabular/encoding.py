@@ -92,7 +92,7 @@ class InputCode(NamedTuple):
         self, name: str, values: np.ndarray, its: Sequences, where: Where
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return a column, filled where that is asked for, and which entries were there, (N,)."""
-        missing = np.equal(values, None) if values.dtype == object else np.isnan(values)
+        missing = np.array([v is None for v in values]) if values.dtype == object else np.isnan(values)
         if self.missing == "refuse":
             _refuse_missing(name, missing, its, where)
         return _filled(values, missing, its) if self.missing == "ffill" else values, ~missing

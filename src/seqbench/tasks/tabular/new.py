@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from seqbench.data.tables import source
 from seqbench.data.tables.sequences import of_rows, of_steps
-from seqbench.errors import DataError
+from seqbench.data.tables.source import FileSource
+from seqbench.errors import DataError, say_once
 from seqbench.tasks.reading import NewSequences
+from seqbench.tasks.specs import counted
 from seqbench.tasks.tabular.pieces import padded
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def new_sequences(task: Table, path: Path) -> NewSequences:
     its, code, inputs = task.columns, task.prepared.code, task.prepared.inputs_of
     texts = inputs if code.tokens is not None else tuple(name for name in inputs if name in code.categories)
     columns = replace(its, inputs=inputs, target=(), group=None, split=None, texts=texts)
-    table = source.of_file(task.file(path), [] if its.id is None else [its.id], [], texts)
+    table = FileSource(task.file(path), [] if its.id is None else [its.id], [], texts).rows()
     columns = columns.check(table.frame, table.title, None)
     read = of_steps if columns.row_is_a_step else of_rows
     found = read(table.frame, columns, None, table.where)
@@ -38,6 +40,15 @@ def new_sequences(task: Table, path: Path) -> NewSequences:
             step, text = next((i, each) for i, each in enumerate(found.values[name]) if each is not None)
             raise DataError(
                 f"{table.where(int(found.rows[step]))}: {name} is {text!r}, and was a number in training."
+            )
+    for name, known in code.categories.items():
+        strange = np.flatnonzero([each is not None and each not in known for each in found.values[name]])
+        if len(strange):
+            step = int(strange[0])
+            say_once(
+                f"{table.where(int(found.rows[step]))}: {name} is {found.values[name][step]!r}, which no "
+                f"training sequence has; it counts as none of {', '.join(known)}, in "
+                f"{counted(len(strange), 'step')}."
             )
     lengths = torch.from_numpy(found.lengths)
     given = {

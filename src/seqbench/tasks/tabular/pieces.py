@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqbench.data.tables.sequences import Sequences
+from seqbench.data.tables.sequences import Sequences, Where
 from seqbench.data.tables.splits import by_time
 from seqbench.errors import DataError
 
@@ -50,6 +50,7 @@ def cut(
     window: int | None,
     title: str,
     shares: Sequence[float],
+    where: Where,
 ) -> Pieces:
     """Return the examples of sequences.
 
@@ -63,6 +64,7 @@ def cut(
         window: the most steps of an example; None for whole sequences.
         title: of the table, in messages.
         shares: of validation and test, for the only sequence.
+        where: says where a row stands.
 
     Raises:
         DataError: a sequence is too short.
@@ -78,11 +80,11 @@ def cut(
         starts, stops, numbers = its.starts, its.ends, np.arange(len(its.ids))
     stops = stops - ahead
     if len(short := np.flatnonzero(stops <= starts)):
-        number, steps = int(numbers[short[0]]), int(stops[short[0]] + ahead - starts[short[0]])
+        start, stop, number = (int(each[short[0]]) for each in (starts, stops, numbers))
         more = f", and so are {len(short) - 1} others" if len(short) > 1 else ""
         raise DataError(
-            f"{title}: the sequence {str(its.ids[number])!r} of {steps} steps is too short for "
-            f"task.ahead={ahead}{more}."
+            f"{where(int(its.rows[start]))}: the sequence {str(its.ids[number])!r} of {stop + ahead - start} "
+            f"steps is too short for task.ahead={ahead}{more}."
         )
     if window is None:
         return Pieces(starts, stops, numbers, splits, ahead)

@@ -6,18 +6,16 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import numpy as np
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from seqbench.data.tables import source
 from seqbench.data.tables import splits as dividing
 from seqbench.data.tables.file import TableFile
-from seqbench.data.tables.sequences import Columns, Sequences, Unit, of_rows, of_steps
-from seqbench.data.tables.source import Rows
+from seqbench.data.tables.sequences import Columns, Unit
+from seqbench.data.tables.source import DataSetSource, FileSource, MirrorSource, TableSource
 from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.reading import NewSequences
@@ -25,36 +23,12 @@ from seqbench.tasks.specs import Input, Target, Tokens, Vectors
 from seqbench.tasks.streams.bucketed import BucketTask
 from seqbench.tasks.streams.fixed import LazyTask
 from seqbench.tasks.tabular.about import about
-from seqbench.tasks.tabular.encoding import InputCode, Scale, as_labels, input_code
+from seqbench.tasks.tabular.encoding import Scale
 from seqbench.tasks.tabular.new import new_sequences
-from seqbench.tasks.tabular.pieces import Pieces, cut, padded, steps_of
+from seqbench.tasks.tabular.pieces import padded
+from seqbench.tasks.tabular.prepared import SHARES, Prepared, Settings, prepared_table
 from seqbench.tasks.tabular.targets import Labels, Numbers, frequencies, roots
-from seqbench.tasks.tabular.wanted import NONE, holds_labels, labels_of, numbers_of
-
-#: The shares of the sequences that validate and test, where nothing else is said.
-SHARES = (0.15, 0.15)
-
-
-class Prepared(NamedTuple):
-    """The sequences of a table, ready to be batched.
-
-    Attributes:
-        its: all of them.
-        inputs_of: the columns that are inputs.
-        pieces: the examples, each a stretch of a sequence.
-        code: how the inputs are written.
-        inputs: of all steps: (N, F) of float32, or (N,) of int64.
-        target: their spec.
-        wanted: the targets of all steps, or sequences, in the form of the spec; a missing one is NaN or −1.
-    """
-
-    its: Sequences
-    inputs_of: tuple[str, ...]
-    pieces: Pieces
-    code: InputCode
-    inputs: np.ndarray
-    target: Labels | Numbers
-    wanted: np.ndarray
+from seqbench.tasks.tabular.wanted import NONE
 
 
 class Table(LazyTask, BucketTask):
@@ -146,29 +120,6 @@ class Table(LazyTask, BucketTask):
             {"name": name, "revision": revision},
             {"separator": separator, "header": header},
         )
-        for key, value, choices in (
-            ("each", each, (None, "step", "sequence")),
-            ("class_weights", class_weights, (None, "balanced")),
-            ("missing", missing, ("refuse", "ffill", "mask")),
-            ("unit", unit, ("word", "char")),
-        ):
-            if value not in choices:
-                allowed = ", ".join("null" if choice is None else choice for choice in choices)
-                raise ConfigError(f"task.{key}={value} must be one of {allowed}.")
-        if ahead < 0:
-            raise ConfigError(f"task.ahead={ahead} must be at least 0; 1 predicts the next step.")
-        if window is not None and window < 1:
-            raise ConfigError(f"task.window={window} must be at least 1.")
-        if vocabulary is not None and vocabulary < 1:
-            raise ConfigError(f"task.vocabulary={vocabulary} must be at least 1.")
-        if delta and time is None:
-            raise ConfigError("task.delta=true needs the column of the times: task.time=….")
-        if ahead and each is not None:
-            raise ConfigError(
-                f"task.each={each} has no effect with task.ahead={ahead}, whose targets are steps'."
-            )
-        if ahead and id is None and time is None:
-            raise ConfigError("task.ahead needs rows that are steps: give task.time, or task.id, or both.")
         if solved_at is not None and solved_at <= 0:
             raise ConfigError(f"task.solved_at={solved_at} must be above 0.")
         if inputs is not None and not _names(inputs):
@@ -181,32 +132,29 @@ class Table(LazyTask, BucketTask):
             *(_name(id), _name(time), _names(inputs), _names(target) or (), _name(group), _name(split)),
             *(ahead, unit, _names(target) or () if classes else ()),
         )
-        self.shares = dividing.check_shares(shares)
-        self.each = each
         self.classes = classes
-        self.class_weights = class_weights
-        self.window = window
-        self.missing = missing
-        self.delta = delta
-        self.vocabulary = vocabulary
+        self.settings = Settings(
+            *(self.columns, tuple(shares), each, classes, class_weights, window, missing, delta, vocabulary),
+            own_splits=dataset is not None,
+        )
         self.solved_at = solved_at
 
     # What the table turns out to be
 
-    @cached_property
-    def rows(self) -> Rows:
-        """The rows of the table."""
+    @property
+    def source(self) -> TableSource:
+        """Where the table is."""
         if self.dataset is not None:
-            return source.of_mirror(self.dataset, self.hub_id, self.data_dir)
+            return MirrorSource(self.dataset, self.hub_id, self.data_dir)
         if self.path is None:
             raise DataError(f"task.path is missing: give {source.PLACES}.")
         if not self.columns.target:
             raise DataError("task.target is missing: give the column that a model is to put out.")
         if not source.is_file(self.path):
-            return source.of_data_set(self.path, self.name, self.revision)
+            return DataSetSource(self.path, self.name, self.revision)
         its = self.columns
         names = [name for name in (its.id, its.group, its.split) if name is not None]
-        return source.of_file(self.file(self.path), names, list(its.target))
+        return FileSource(self.file(self.path), names, its.target)
 
     def file(self, path: str | Path) -> TableFile:
         """Return a file that is written as the task's own."""
@@ -215,37 +163,12 @@ class Table(LazyTask, BucketTask):
     @cached_property
     def prepared(self) -> Prepared:
         """The sequences of the table."""
-        frame, where = self.rows.frame, self.rows.where
-        columns = self.columns.check(frame, self.title, self.rows.split)
-        read = of_steps if columns.row_is_a_step else of_rows
-        its = read(frame, columns, self.each, where)
-        pieces = cut(its, self._splits(its), columns.ahead, self.window, self.title, self.shares)
-        trained = steps_of(pieces, len(its.rows), dividing.TRAIN)
-        code = input_code(its, trained, self.missing, self.delta, self.vocabulary)
-        inputs = code.encode(its, where)
-        make = labels_of if holds_labels(its, self.classes, columns.ahead) else numbers_of
-        balanced, optional = self.class_weights is not None, self.missing != "refuse"
-        target, wanted = make(its, pieces, balanced, optional, where)
-        if isinstance(target, Labels) and self.solved_at is not None and self.solved_at > 1:
+        found = prepared_table(self.source, self.settings, Path(self.data_dir) / ".cache")
+        if isinstance(found.target, Labels) and self.solved_at is not None and self.solved_at > 1:
             raise ConfigError(
-                f"task.solved_at={self.solved_at} must be at most 1: {columns.target[0]} is a label."
+                f"task.solved_at={self.solved_at} must be at most 1: {self.columns.target[0]} is a label."
             )
-        return Prepared(its, columns.inputs or (), pieces, code, inputs, target, wanted)
-
-    def _splits(self, its: Sequences) -> np.ndarray | None:
-        """Return the split of each sequence; None where the only one is to be cut."""
-        labels = None
-        if not its.per_step and holds_labels(its, self.classes, self.columns.ahead):
-            labels = [str(label) for label in as_labels(next(iter(its.targets.values())))]
-        if its.splits is not None:
-            if self.dataset is None and self.shares != SHARES and dividing.names_validation(its.splits):
-                raise ConfigError(f"task.shares={list(self.shares)} has no effect, as splits are given.")
-            return dividing.by_column(its, str(self.columns.split or self.rows.split), self.shares[0], labels)
-        if len(its.ids) > 1:
-            return dividing.by_hash(its, self.shares, labels)
-        if self.columns.group is not None:
-            raise ConfigError(f"task.group={self.columns.group} has no effect on one single sequence.")
-        return None
+        return found
 
     @property
     def inputs(self) -> Input:  # type: ignore[override]  # elsewhere a plain attribute
@@ -300,7 +223,7 @@ class Table(LazyTask, BucketTask):
         lengths = torch.from_numpy(pieces.lengths)
         longest = int(lengths.max())
         inputs = padded(prepared.inputs, pieces.start, pieces.lengths, longest)
-        if not prepared.its.per_step:
+        if not prepared.target.per_step:
             return Batch(inputs, torch.from_numpy(prepared.wanted[pieces.sequence]), lengths=lengths)
         wanted = padded(prepared.wanted, pieces.start + pieces.ahead, pieces.lengths, longest)
         mask = torch.arange(longest) < lengths[:, None]
@@ -312,13 +235,8 @@ class Table(LazyTask, BucketTask):
             wanted = wanted.nan_to_num(0.0)
         return Batch(inputs, wanted, mask, lengths)
 
-    @property
-    def sizes(self) -> Int[Tensor, "N 1"]:
-        assert self.train.lengths is not None
-        return self.train.lengths[:, None]
-
     def cut(self, batch: Batch, *size: int) -> Batch:
-        return batch.time_slice(0, size[0], self.prepared.its.per_step)
+        return batch.time_slice(0, size[0], self.prepared.target.per_step)
 
     def fingerprint(self) -> str:
         """Return a hash of all examples, and of what their numbers and classes stand for."""

@@ -93,8 +93,8 @@ def numbers_of(
     scales, found = [], []
     for name, column in its.targets.items():
         if column.dtype == object:
-            text = next(each for each in column if each is not None)
-            raise DataError(f"{name} holds texts, such as {text!r}, and not numbers.")
+            place, text = next((i, each) for i, each in enumerate(column) if each is not None)
+            raise DataError(f"{where(int(rows[place]))}: {name} is {text!r}, and no number.")
         _refuse_missing(name, np.isnan(column) & used, rows, its, optional, where)
         _refuse_empty(name, np.isnan(column), its, pieces)
         learnt = column[trained & ~np.isnan(column)]

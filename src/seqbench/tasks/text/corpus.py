@@ -1,19 +1,13 @@
-"""A corpus: the tokens of the three splits of a text, made once and mapped into memory.
-
-It is cached by content: by the hashes of the files, the settings, and the source of the code that makes it.
-"""
+"""A corpus: the tokens of the three splits of a text, made once, cached by content, mapped into memory."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqbench.data import texts as reading
+from seqbench.data.array_cache import Allocate, Made, Origin, code_of, made_once
 from seqbench.data.texts import Text
 from seqbench.errors import DataError
 from seqbench.tasks.text import units
@@ -29,8 +24,6 @@ from seqbench.tasks.text.units import UNITS, Unit
 SPLITS = ("train", "validation", "test")
 #: The token of what is not in the vocabulary.
 UNKNOWN = "<unk>"
-#: What reading a damaged folder of the cache may raise.
-DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError)
 
 
 @dataclass(frozen=True)
@@ -50,21 +43,15 @@ class Recipe:
     shares: Sequence[float]
 
     @property
-    def places(self) -> list[str]:
-        """Where the texts lie, whatever their contents."""
-        return [text.place for text in self.texts]
-
-    @cached_property
-    def version(self) -> str:
-        """A hash of the texts' contents and of the code that makes a corpus."""
-        sources = [Path(str(module.__file__)) for module in (reading, units)] + [Path(__file__)]
-        code = [hashlib.sha256(source.read_bytes()).hexdigest() for source in sources]
-        return _hash([*code, *(text.digest() for text in self.texts)])
-
-    def key(self) -> str:
-        """Return a hash of the texts' contents, the settings, and the code that makes a corpus."""
-        shares = list(self.shares) if len(self.texts) == 1 else None
-        return _hash([self.version, self.unit, self.vocabulary, shares])
+    def origin(self) -> Origin:
+        """What a corpus is made of: the texts' contents, the settings, and the code that makes it."""
+        return Origin(
+            kind="text",
+            places=[text.place for text in self.texts],
+            contents=[text.digest() for text in self.texts],
+            code=code_of(reading, units, sys.modules[__name__]),
+            settings=[self.unit, self.vocabulary, list(self.shares) if len(self.texts) == 1 else None],
+        )
 
 
 @dataclass(frozen=True)
@@ -83,67 +70,13 @@ class Corpus:
 
 
 def corpus(recipe: Recipe, cache: Path) -> Corpus:
-    """Return the corpus of a recipe, from a folder below `cache` if it is there; a damaged one is made anew.
-
-    Which it is its digest says, so that nothing that was changed or cut there is ever read.
-
-    Where one is made, those that were made of what the texts held before are removed. A cache that cannot be
-    written only costs time and memory.
+    """Return the corpus of a recipe, from a folder below `cache` if it is there, see `made_once`.
 
     Raises:
         DataError: a text is missing, empty, not UTF-8, too short to be split, or one token alone.
     """
-    folder = cache / f"text-{recipe.key()}"
-    with suppress(*DAMAGED):
-        return _read(folder)
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=cache, prefix=".text-"))
-        draft = scratch / "whole"
-        draft.mkdir()  # which others may read, as the folder around it may not be
-    except OSError:
-        return _make(recipe, None)
-    try:
-        made = _make(recipe, draft)
-        of = {"places": recipe.places, "version": recipe.version}
-        facts = {"symbols": made.symbols, "digest": made.digest, **of}
-        (draft / "corpus.json").write_text(json.dumps(facts), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # another process was faster
-            draft.rename(folder)
-        _remove_superseded(cache, recipe)
-        with suppress(*DAMAGED):  # another process is just putting its own there
-            return _read(folder)
-        return made
-    except OSError:  # the disk is full
-        return _make(recipe, None)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _remove_superseded(cache: Path, recipe: Recipe) -> None:
-    """Remove what was made of the same texts when they held something else, or by other code.
-
-    Who has mapped it keeps it. Who is about to read it finds a damaged one, and makes it anew.
-    """
-    for folder in cache.glob("text-*"):
-        with suppress(*DAMAGED):
-            facts = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
-            if facts["places"] == recipe.places and facts["version"] != recipe.version:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _hash(parts: Sequence[Any]) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-def _read(folder: Path) -> Corpus:
-    facts = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
-    splits = {split: np.load(folder / f"{split}.npy", mmap_mode="r") for split in SPLITS}
-    digest = _digest(facts["symbols"], splits)
-    if digest != facts["digest"]:
-        raise ValueError(f"{folder} was changed")
-    return Corpus(tuple(facts["symbols"]), splits, digest)
+    arrays, facts = made_once(recipe.origin, cache, lambda allocate: _make(recipe, allocate))
+    return Corpus(tuple(facts["symbols"]), arrays, facts["digest"])
 
 
 def _digest(symbols: Sequence[str], splits: Mapping[str, NDArray[Any]]) -> str:
@@ -155,8 +88,8 @@ def _digest(symbols: Sequence[str], splits: Mapping[str, NDArray[Any]]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _make(recipe: Recipe, folder: Path | None) -> Corpus:
-    """Make a corpus; its arrays lie in a folder, or in memory without one."""
+def _make(recipe: Recipe, allocate: Allocate) -> Made:
+    """Make the tokens of each split, and as facts what they are called and a hash of both."""
     unit = UNITS[recipe.unit]
     sizes = _sizes(recipe, unit)
     counts: dict[str, Counter[Any]] = {split: Counter() for split in SPLITS}
@@ -178,21 +111,13 @@ def _make(recipe: Recipe, folder: Path | None) -> Corpus:
     dtype = next(kind for kind in (np.uint8, np.uint16, np.int32) if len(symbols) - 1 <= np.iinfo(kind).max)
     arrays: dict[str, NDArray[Any]] = {}
     for split, found in counts.items():
-        shape = (found.total(),)
-        arrays[split] = (
-            np.empty(shape, dtype)
-            if folder is None
-            else np.lib.format.open_memmap(folder / f"{split}.npy", "w+", dtype, shape)
-        )
+        arrays[split] = allocate(split, dtype, (found.total(),))
     filled = dict.fromkeys(SPLITS, 0)
     for split, block in _pieces(recipe, unit, sizes):
         at = filled[split]
         filled[split] += len(block)
         arrays[split][at : filled[split]] = unit.encode(block, numbers, unknown)
-    for tokens in arrays.values():
-        if isinstance(tokens, np.memmap):
-            tokens.flush()
-    return Corpus(tuple(symbols), arrays, _digest(symbols, arrays))
+    return Made(arrays, {"symbols": symbols, "digest": _digest(symbols, arrays)})
 
 
 def _sizes(recipe: Recipe, unit: Unit) -> list[int] | None:

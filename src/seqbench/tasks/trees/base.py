@@ -9,8 +9,6 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.base import Task
@@ -112,11 +110,6 @@ class TreeDataTask(TreeTask, BucketTask):
     @property
     def steps(self) -> int:
         return self._longest("train")
-
-    @property
-    def sizes(self) -> Int[Tensor, "N 1"]:
-        assert self.train.lengths is not None
-        return self.train.lengths[:, None]
 
     def cut(self, batch: Batch, *size: int) -> Batch:
         (longest,) = size

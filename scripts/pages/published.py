@@ -1,0 +1,150 @@
+"""The table of published results: which of them the records in results/ beat, meet or miss."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any, Literal
+
+from scripts.pages.page import RESULTS
+from scripts.pages.records import core_hours
+
+from seqbench.config.identity import with_defaults
+from seqbench.errors import say
+from seqbench.results.frame import train_length
+from seqbench.results.numbers import counts, measured
+from seqbench.results.published import SHARES, Entry, published, read_published
+from seqbench.runs.exchange import read_export
+from seqbench.runs.files import write_atomically
+from seqbench.runs.result import Result
+
+Verdict = Literal["beaten", "met", "missed", "not tried", "not comparable"]
+#: Fewer seeds judge nothing.
+LEAST_SEEDS = 3
+
+HEAD = """\
+# Published results, and what is measured here
+
+Made from [`published.yaml`](published.yaml) and the records beside the pages, by `scripts/published`. Of each
+entry the best of its values is judged by the best configuration here that has its task and settings, with
+three seeds or more: **beaten**, every seed is better; **met**, the median is as good or better; **missed**,
+it is not; **not tried**, no records fit; **not comparable**, other data. Protocols differ, as
+`published.yaml` says of each entry. The core-hours are what all fitting runs took together, those of other
+configurations included.
+"""
+
+
+def table(entries: Iterable[Entry], results: Sequence[Result]) -> str:
+    """Return the page: a line for each entry, and how many there are of each verdict."""
+    rows, verdicts = [], defaultdict(int)
+    for entry in entries:
+        fitting = [its for its in results if fits(entry, its)]
+        verdict, ours = judged(entry, fitting)
+        verdicts[verdict] += 1
+        spent = f"{core_hours(fitting):.1f}" if fitting else ""
+        where = ", ".join(f"{key.removeprefix('task.')}={value}" for key, value in entry.settings.items())
+        told = _told_best(entry)
+        source = f"{entry.source}, {entry.at}; {entry.certainty}"
+        rows.append([f"`{entry.task}`", where, f"{told} ({entry.metric})", source, verdict, ours, spent])
+    counted = ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))
+    heads = ["task", "settings", "published", "source; reading", "here", "best configuration", "core-hours"]
+    lines = [heads, [":--"] * (len(heads) - 1) + ["--:"], *rows]
+    return f"{HEAD}\n{counted}.\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def fits(entry: Entry, result: Result) -> bool:
+    """Return whether a run can be judged by an entry: same task, settings as asked, and it did not fail."""
+    if result.status == "failed" or result.task != entry.task:
+        return False
+    settings = {f"task.{key}": value for key, value in with_defaults(result.config)["task"].items()}
+    least = all((settings.get(key) or 0) >= value for key, value in entry.least.items())
+    return least and bool(published(result.task, settings, [entry]))
+
+
+def judged(entry: Entry, fitting: Iterable[Result]) -> tuple[Verdict, str]:
+    """Return the verdict on an entry, and the best configuration with its figure."""
+    if not entry.comparable:
+        return "not comparable", ""
+    sign = 1 if larger_is_better(entry) else -1
+    found: list[tuple[float, float, Result]] = []  # median and worst, both the larger the better
+    for runs in _grouped(fitting).values():
+        values = [sign * value for value in figures(entry, runs)]
+        if len(runs) >= LEAST_SEEDS and values:
+            found.append((max(values) if entry.beyond else median(values), min(values), runs[0]))
+    if not found:
+        return "not tried", ""
+    value, worst, run = max(found, key=lambda its: its[:2])
+    best = max(sign * its for its in entry.values.values())
+    verdict: Verdict = "beaten" if worst > best else "met" if value >= best else "missed"
+    size = "" if run.parameters is None else f", {counts([run.parameters])} parameters"
+    shown = "never" if math.isinf(value) else _measured(entry, sign * value)
+    return verdict, f"`{run.model}` {shown}{size}"
+
+
+def figures(entry: Entry, runs: Sequence[Result]) -> list[float]:
+    """Return what the runs of one configuration have of what an entry reports: a value for each seed.
+
+    `solved` has one for all. A run that did not solve its task took infinitely many sequences, and a run
+    without a value has the worst.
+    """
+    if entry.metric == "solved":
+        return [fmean(run.steps_to_solve is not None for run in runs)]
+    if entry.metric == "sequences":
+        steps = [math.inf if run.steps_to_solve is None else run.steps_to_solve for run in runs]
+        return [its * run.config["batch_size"] for its, run in zip(steps, runs, strict=True)]
+    worst = -math.inf if larger_is_better(entry) else math.inf
+    values = []
+    for run in runs:
+        trained = train_length(run) or 0
+        lengths = [int(its) for its in run.test if int(its) > trained] if entry.beyond else [trained]
+        its = [run.value_at(length, entry.metric) for length in lengths]
+        known = [value for value in its if value is not None]
+        values.append(fmean(known) if known and len(known) == len(its) else worst)
+    return [] if all(math.isinf(value) for value in values) else values
+
+
+def larger_is_better(entry: Entry) -> bool:
+    """Return whether larger values of what an entry reports are better."""
+    return entry.metric in ("solved", "accuracy")
+
+
+def _told_best(entry: Entry) -> str:
+    choose = max if larger_is_better(entry) else min
+    name = choose(entry.values, key=lambda model: entry.values[model])
+    return entry.told[list(entry.values).index(name)]
+
+
+def _measured(entry: Entry, value: float) -> str:
+    if entry.metric == "sequences":
+        return f"{value:,.0f}"
+    return measured(value, "share" if entry.metric in SHARES else "")
+
+
+def _grouped(results: Iterable[Result]) -> dict[str, list[Result]]:
+    grouped: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        grouped[result.hash].append(result)
+    return grouped
+
+
+def read_all(results: Path = RESULTS) -> list[Result]:
+    """Return the runs of all records in a folder of results, each once."""
+    found: dict[Any, Result] = {}
+    for path in sorted(results.rglob("*.jsonl*")):
+        for entry in read_export(path):
+            found[entry.result.identity, entry.result.seed] = entry.result
+    return list(found.values())
+
+
+def write(results: Path = RESULTS) -> Path:
+    """Write the page into a folder of results; return its path."""
+    path = results / "published.md"
+    write_atomically(path, table(read_published(), read_all(results)))
+    return path
+
+
+if __name__ == "__main__":
+    say(str(write()))

@@ -1,0 +1,128 @@
+"""The figure of a test metric against a number of the runs: accuracy by the size of the state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from seqbench.errors import ConfigError, StoreError
+from seqbench.results.comparing.problems import setting
+from seqbench.results.figures import (
+    ACROSS,
+    BASELINE,
+    add_legend,
+    bounds,
+    is_loss,
+    literal,
+    nested,
+    title_height,
+    with_unit,
+    wrapped,
+)
+from seqbench.results.frame import meaning, records, train_length
+from seqbench.results.labels import label_runs, preset_of
+from seqbench.results.styles import STYLE, model_style
+from seqbench.runs.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: What a record has as a number, beside the keys of its configuration.
+NUMBERS = ("state_size", "parameters", "steps", "wall_time_s", "sequences_per_s", "peak_memory_bytes")
+#: A number that goes over more than such a factor has a logarithmic axis.
+WIDE = 8
+
+
+def against(results: Sequence[Result], number: str) -> pd.DataFrame:
+    """Return the headline test metric of each run at its training length, and a number of the run.
+
+    Columns: task; length; model, its preset; label, with the settings that differ; seed; what the metric
+    means, see `frame.meaning`; baseline, what the best predictor that ignores the input has; value; and the
+    number, by its name. Runs that failed, diverged, or have no such test are left out.
+
+    Args:
+        results: the runs.
+        number: one of `NUMBERS`, or a key of the configuration, `model.hidden_size`.
+
+    Raises:
+        ConfigError: no run has such a number.
+        StoreError: none that has it has a test at its training length.
+    """
+    rows = []
+    with_number = False
+    for result, (task, label) in zip(results, label_runs(results), strict=True):
+        x = getattr(result, number) if number in NUMBERS else setting(result, number)
+        length = train_length(result) or 0
+        if isinstance(x, bool) or not isinstance(x, int | float):
+            continue
+        with_number = True
+        value = result.value_at(length)
+        if result.status == "failed" or value is None or not math.isfinite(value):
+            continue
+        row = {"task": task, "length": length, "model": preset_of(label), "label": label, "seed": result.seed}
+        row |= meaning(result.metric or "", result.headline)
+        baseline = result.baseline_at(result.metric or "", str(length))
+        row |= {"baseline": math.nan if baseline is None else baseline, "value": value, number: x}
+        rows.append(row)
+    if not with_number:
+        raise ConfigError(
+            f"--x={number}: no run here has such a number; there are {', '.join(NUMBERS)}, and the keys of "
+            "the configuration, such as model.hidden_size."
+        )
+    if not rows:
+        raise StoreError(f"no run here that has {number} has a test at its training length.")
+    order = ["task", "length", "model", number, "label", "seed"]
+    return pd.DataFrame(rows).sort_values(order, ignore_index=True)
+
+
+def draw_against(points: pd.DataFrame, number: str) -> Figure:
+    """Return the figure of `against`, a panel for each task and training length.
+
+    Every run is a dot. A marker is the median over the seeds of a configuration; the line joins those of a
+    model in the order of the number. The dashed line is what the best predictor that ignores the input has.
+
+    Args:
+        points: of `against`.
+        number: the same.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    models = sorted(points["model"].unique())
+    panels_of = [*points.groupby(["task", "length"])]
+    across = min(len(panels_of), ACROSS)
+    down = math.ceil(len(panels_of) / across)
+    with rc_context(STYLE):
+        width = max(4.2 * across, 5.6) + 0.4
+        figure = Figure(figsize=(width, 3.6 * down + 0.4), layout="constrained")
+        panels = [*figure.subplots(down, across, squeeze=False).flat]
+        for panel in panels[len(panels_of) :]:
+            panel.remove()
+        titles = [
+            wrapped(f"{task} at {n}" if n else str(task), 0.8 * width / across) for (task, n), _ in panels_of
+        ]
+        figure.set_figheight(figure.get_figheight() + down * title_height(titles))
+        for panel, title, (_, its) in zip(panels, titles, panels_of, strict=False):
+            first = records(its)[0]
+            for model, mine in its.groupby("model"):
+                style = model_style(str(model), models)
+                panel.plot(
+                    mine[number], mine["value"], ".", color=style["color"], alpha=0.5, markeredgewidth=0
+                )
+                middles = [(x, median(of["value"])) for (x, _), of in mine.groupby([number, "label"])]
+                panel.plot(*zip(*middles, strict=True), **style | nested(str(model), models))
+            if (known := its["baseline"].dropna().unique()).size == 1:
+                panel.axhline(known[0], **BASELINE)
+            if its[number].min() > 0 and its[number].max() > WIDE * its[number].min():
+                panel.set_xscale("log")
+            if is_loss(first) and its["value"].min() > 0:
+                panel.set_yscale("log")
+            else:
+                bounds(panel, first["unit"], first["metric_low"], first["metric_high"])
+            panel.set(title=title, xlabel=literal(number), ylabel=f"test {literal(with_unit(first))}")
+        add_legend(figure, models, models, bool(points["baseline"].notna().any()))
+    return figure
