@@ -60,7 +60,7 @@ def main(description: str, arguments: list[str]) -> None:
         "commit": commit(),
         "command": shlex.join(["scripts/bench", *arguments]),
     }
-    text = [f"# Speed\n\n{header(facts, settings)}"]
+    text = [f"# Speed\n\n{header(facts, settings, names)}"]
     print(text[0], flush=True)
     tables = {}
     for name in names:
@@ -108,8 +108,8 @@ def installed(package: str) -> str | None:
     return version(package) if importlib.util.find_spec(package) else None
 
 
-def header(facts: dict[str, object], settings: Settings) -> str:
-    """Return the lines above the tables."""
+def header(facts: dict[str, object], settings: Settings, names: list[str]) -> str:
+    """Return the lines above the tables of the named parts."""
     versions = facts["versions"]
     assert isinstance(versions, dict)
     known = ", ".join(f"{name} {number}" for name, number in versions.items())
@@ -118,9 +118,10 @@ def header(facts: dict[str, object], settings: Settings) -> str:
         f"When it began, {facts['load']} processes ran or waited, the mean of a minute.",
         f"Command: `{facts['command']}`",
     ]
-    if "jax" not in versions:
+    with_jax = names != ["heirs"]  # which is of public forms on a CPU
+    if with_jax and "jax" not in versions:
         lines.append("JAX was not there: `pip install -e '.[bench]'`.")
-    if settings.device == "cpu":
+    if with_jax and settings.device == "cpu":
         lines.append("GPU: not measured here; `scripts/gpu_check --out results/speed` does it.")
     if settings.quick:
         lines.append("Tiny sizes, measured once: these numbers mean nothing.")

@@ -67,9 +67,9 @@ def heirs(settings: Settings) -> list[Row]:
     """A training step of each parallel model, in ms, beside the fastest public form of its layer on a CPU.
 
     Forward, mean squared error, backward to all weights and to the input, in single precision: batch 8, 1,024
-    steps, 64 inputs and units, one layer without a block. All forms in `scripts/benchmark/public_forms.py`
-    whose packages are installed take a step; those near the fastest are measured in turn with seqbench's. That
-    both compute the same, where their packages do, is in `results/agreement.md`.
+    steps, 64 inputs and units, one layer without a block. All forms in `scripts/benchmark/public_forms` whose
+    packages are installed take a step; those near the fastest are measured in turn with seqbench's. By how
+    little they differ where both compute the same is in `results/agreement.md`.
     """
     point = Point(2, 64, 8) if settings.quick else Point(8, 1024, 64)
     return [row_of(name, CELLS[name], FORMS[name], point, settings) for name in CELLS]
@@ -94,7 +94,12 @@ def row_of(name: str, kind: type[Cell], forms: tuple[Form, ...], point: Point, s
     ms = steps_in_turn({"seqbench": step_of(Layer(cell), x, targets), **near}, settings)
     fastest = min(near, key=lambda form: ms[form], default=None)
     row: Row = {"model": name, "engine": chosen_engine(cell), "seqbench": ms["seqbench"]}
-    row |= {"fastest public form": None, "version": None, "its": None, "of": f"{len(there)} of {len(forms)}"}
+    row |= {
+        "fastest public form": None,
+        "version": None,
+        "its": None,
+        "public forms": f"{len(there)} of {len(forms)}",
+    }
     if fastest is not None:
         row |= {"fastest public form": f"{fastest.package}, {fastest.part}", "its": ms[fastest]}
         row["version"] = metadata.version(fastest.package)
