@@ -20,6 +20,7 @@ from .compiling import compiling
 from .cores import cores
 from .growth import growth
 from .headline import headline
+from .heirs import heirs
 from .measure import Settings
 from .others import data, forcing, memory, precision, scan
 from .overhead import overhead
@@ -36,7 +37,7 @@ BY_DEFAULT = (
     *(headline, cells, sizes, cores, overhead, growth, compiling),
     *(startup, scan, forcing, trees, memory, precision, data),
 )
-PARTS = {part.__name__: part for part in (*BY_DEFAULT, quickstart, tune)}
+PARTS = {part.__name__: part for part in (*BY_DEFAULT, heirs, quickstart, tune)}
 
 
 def main(description: str, arguments: list[str]) -> None:
@@ -59,7 +60,7 @@ def main(description: str, arguments: list[str]) -> None:
         "commit": commit(),
         "command": shlex.join(["scripts/bench", *arguments]),
     }
-    text = [f"# Speed\n\n{header(facts, settings)}"]
+    text = [f"# Speed\n\n{header(facts, settings, names)}"]
     print(text[0], flush=True)
     tables = {}
     for name in names:
@@ -95,6 +96,10 @@ def parsed(description: str, arguments: list[str]) -> argparse.Namespace:
         parser.error(f"--rounds {args.rounds} measures nothing; give at least 1.")
     if args.against is not None and "quickstart" not in args.parts:
         parser.error("--against is for the part `quickstart`; name it.")
+    if args.device != "cpu" and "heirs" in args.parts:
+        parser.error(
+            f"--device {args.device} is not for the part `heirs`, whose other forms are those of a CPU."
+        )
     return args
 
 
@@ -103,8 +108,8 @@ def installed(package: str) -> str | None:
     return version(package) if importlib.util.find_spec(package) else None
 
 
-def header(facts: dict[str, object], settings: Settings) -> str:
-    """Return the lines above the tables."""
+def header(facts: dict[str, object], settings: Settings, names: list[str]) -> str:
+    """Return the lines above the tables of the named parts."""
     versions = facts["versions"]
     assert isinstance(versions, dict)
     known = ", ".join(f"{name} {number}" for name, number in versions.items())
@@ -113,9 +118,10 @@ def header(facts: dict[str, object], settings: Settings) -> str:
         f"When it began, {facts['load']} processes ran or waited, the mean of a minute.",
         f"Command: `{facts['command']}`",
     ]
-    if "jax" not in versions:
+    with_jax = names != ["heirs"]  # which is of public forms on a CPU
+    if with_jax and "jax" not in versions:
         lines.append("JAX was not there: `pip install -e '.[bench]'`.")
-    if settings.device == "cpu":
+    if with_jax and settings.device == "cpu":
         lines.append("GPU: not measured here; `scripts/gpu_check --out results/speed` does it.")
     if settings.quick:
         lines.append("Tiny sizes, measured once: these numbers mean nothing.")

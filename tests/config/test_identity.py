@@ -308,7 +308,7 @@ def hashes_of_tasks() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.slow
 def test_the_hashes_of_models_stay_what_they_were():
-    """A hash that changes orphans every run of it: only where its numbers were wrong may it."""
+    """A hash that changes orphans every run of it: only where its numbers are others now may it."""
     found = dict(hashes_of_models())
     frozen = json.loads(HASHES.read_text())
     assert found == {name: frozen.get(name) for name in found}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seqbench.models import unfold
-from seqbench.models.cells.s4d import S4D
+from seqbench.models.cells.s4d import CHUNK, S4D
 
 
 @pytest.mark.parametrize("inputs", [3, 4])
@@ -29,6 +29,23 @@ def test_it_is_the_convolution_of_the_paper(inputs: int) -> None:
     for engine in ("scan", "loop"):
         outputs, _ = unfold(cell, x, engine=engine)
         np.testing.assert_allclose(outputs[0].detach(), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [CHUNK - 1, CHUNK, 2 * CHUNK + 5])
+def test_chunks_are_steps(steps: int) -> None:
+    """Outputs, states and gradients, for rows that end within, at the end of, and before a chunk."""
+    cell = S4D(3, 4, state_width=5).double()
+    lengths = torch.tensor([steps, CHUNK - 1, min(CHUNK, steps), min(CHUNK + 1, steps), 1])
+    x = torch.randn(5, steps, 3, dtype=torch.float64)
+    state = (torch.randn(5, 20, dtype=torch.complex128, requires_grad=True),)
+    found = []
+    for engine in ("scan", "loop"):
+        outputs, (end,) = unfold(cell, x, state, lengths, engine=engine)
+        whole, (last,) = unfold(cell, x, state, engine=engine)
+        loss = sum(part.abs().square().sum() for part in (outputs, end, whole, last))
+        found.append((outputs, end, whole, last, *torch.autograd.grad(loss, [*cell.parameters(), *state])))
+    for ours, expected in zip(*found, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10)
 
 
 def test_it_starts_as_its_names_say() -> None:

@@ -53,6 +53,21 @@ def test_the_state_is_the_past():
     assert torch.equal(keys[1, 2:], projected[1, :2, 4:8]) and not keys[1, :2].any()
 
 
+@pytest.mark.parametrize("context", [2 * T, 4])
+@pytest.mark.parametrize("lengths", [None, torch.tensor([T, 2])])
+def test_from_the_start_is_from_an_empty_past(context, lengths):
+    """torch's kernel, which sees no places of a past, and the sums over all places."""
+    cell = CausalAttention(F, 4, heads=2, context=context).double()
+    x = torch.randn(2, T, F).double().requires_grad_()
+    found = []
+    for state in (None, cell.initial_state(2)):
+        outputs, end = unfold(cell, x, state, lengths, engine="scan")
+        loss = sum(part.square().sum() for part in (outputs, *end))
+        found.append((outputs, *end, *torch.autograd.grad(loss, [x, *cell.parameters()])))
+    for ours, expected in zip(*found, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-12)
+
+
 def test_a_model_sees_the_longest_sequence_of_its_task(make_model):
     overrides = ("model=transformer", "model.hidden_size=4", "model.num_layers=2")
     model, task = make_model(*overrides, "task=copy_memory", "task.length=5")

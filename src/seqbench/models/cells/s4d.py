@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from seqbench.models.cells.state_space import TIME_STEP, draw_log_steps, zero_order_hold
 from seqbench.models.init import time_constants
-from seqbench.models.scan import LinearCell
+from seqbench.models.scan import LinearCell, linear_scan
 from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import State
+
+#: Steps that the scan takes at once.
+CHUNK = 64
 
 
 class S4D(LinearCell):
@@ -51,6 +55,8 @@ class S4D(LinearCell):
     """
 
     vectorizable = True
+    #: 2: all steps at once are a convolution within chunks, and states at their ends alone.
+    revisions: ClassVar = {"_target_": 2}
 
     def __init__(
         self,
@@ -94,9 +100,63 @@ class S4D(LinearCell):
 
     def read(self, projected: Tensor, h: Tensor) -> Tensor:
         s = torch.unflatten(h, -1, self.nu.shape)
-        y = 2 * (s.real * self.C[0] - s.imag * self.C[1]).sum(-1) + self.D * projected
+        return self._mixed(2 * (s.real * self.C[0] - s.imag * self.C[1]).sum(-1) + self.D * projected)
+
+    def _mixed(self, y: Float[Tensor, "*steps H"]) -> Float[Tensor, "*steps H"]:
         return nn.functional.glu(self.mix(nn.functional.gelu(y)), dim=-1)
+
+    def scan(
+        self, projected: Float[Tensor, "T B H"], state: State, valid: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """Run all steps in chunks of C: within one y is a convolution, from one to the next goes the state.
+
+        So there are N numbers of state for each unit and chunk, and not for each unit and step.
+        """
+        steps, rows, units = projected.shape
+        size = min(CHUNK, steps)
+        count = -(-steps // size)
+        exponents = torch.complex(-torch.exp(self.nu), self.omega) * torch.exp(self.log_step)[:, None]
+        later = torch.arange(size + 1, device=projected.device)
+        powers = torch.exp(exponents[..., None] * later)  # (H, N, C + 1)
+        C = 2 * torch.complex(*self.C)[..., None]
+        written = self.discrete()[1][..., None] * powers[..., :-1]  # of an input, 0, 1, … steps later
+        # The last step comes first, as that is how far back it lies.
+        u = torch.unflatten(pad(projected, (0, 0, 0, 0, 0, count * size - steps)), 0, (count, size))
+        u = u.flip(1).permute(3, 0, 2, 1).flatten(1, 2)  # (H, chunks · B, C)
+        start = torch.unflatten(state[0], -1, self.nu.shape).transpose(0, 1)
+        added = torch.unflatten(_states(u, written), 1, (count, rows)).transpose(0, 1)  # (chunks, H, B, N)
+        states = linear_scan(powers[..., -1][:, None].expand_as(added), added, start)
+        states = torch.cat([start[None], states])
+        kernel = pad((C * written).sum(1).real, (size - 1, 0)).unfold(-1, size, 1)  # (H, C, C)
+        y = u @ kernel.mT + _parts(states[:-1].transpose(0, 1).flatten(1, 2)) @ _parts(
+            (C * powers[..., 1:]).conj(), 1
+        )
+        y = torch.unflatten(y, 1, (count, rows)).permute(1, 3, 2, 0).flatten(0, 1)[:steps]
+        outputs = self._mixed(y + self.D * projected)
+        if valid is None:
+            taken = torch.full((rows,), steps, device=projected.device)
+        else:
+            taken, outputs = valid[..., 0].sum(0), torch.where(valid, outputs, torch.zeros_like(outputs))
+        # From the last chunk that is full for a row go the steps that are left.
+        left, back = taken % size, later[:-1, None]
+        rest = projected.gather(0, (taken - 1 - back).clamp(min=0)[..., None].expand(-1, -1, units))
+        rest = torch.where((back < left)[..., None], rest, torch.zeros_like(rest)).permute(
+            2, 1, 0
+        )  # (H, B, C)
+        end = states[taken // size, :, torch.arange(rows, device=projected.device)]
+        end = powers[..., left].permute(2, 0, 1) * end + _states(rest, written).transpose(0, 1)
+        return outputs, (end.flatten(1),)
 
     def initial_state(self, batch_size: int) -> State:
         zeros = self.nu.new_zeros(batch_size, self.nu.numel())
         return (torch.complex(zeros, zeros),)
+
+
+def _parts(z: Tensor, dim: int = -1) -> Tensor:
+    """Return real and imaginary parts one after the other."""
+    return torch.cat([z.real, z.imag], dim)
+
+
+def _states(u: Float[Tensor, "H R C"], written: Tensor) -> Tensor:
+    """Return the states (H, R, N) that inputs lead to, the last first; `written` (H, N, C) is of each."""
+    return torch.complex(u @ written.real.mT, u @ written.imag.mT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqbench.models.cells.matrix_state import check_heads, draw
@@ -53,6 +53,8 @@ class CausalAttention(Cell):
     has_scan: ClassVar[bool] = True
     vectorizable = True
     reads_tokens = True
+    #: 2: on a CPU torch's kernel, whose sums go block by block.
+    revisions: ClassVar = {"_target_": 2}
 
     def __init__(
         self,
@@ -108,22 +110,53 @@ class CausalAttention(Cell):
         self, projected: Float[Tensor, "T B G"], state: State, valid: Tensor | None
     ) -> tuple[Tensor, State]:
         q, k, v = projected.transpose(0, 1).chunk(3, dim=-1)
-        past, seen = self.context - 1, state[2]
+        past, steps = self.context - 1, q.shape[1]
         k, v = torch.cat([state[0], k], dim=1), torch.cat([state[1], v], dim=1)
-        steps, device = q.shape[1], q.device
-        back = past + torch.arange(steps, device=device)[:, None] - torch.arange(past + steps, device=device)
-        there = torch.arange(past + steps, device=device) >= past - seen  # (B, past + T)
-        visible = ((back >= 0) & (back <= past)) & there[:, None]
+        visible = self._near(steps, past, q.device)
+        there = torch.arange(past + steps, device=q.device) >= past - state[2]  # (B, past + T)
         # Only distances count: positions are those in k.
-        q, keys = self._turned(q, past), self._turned(k, 0)
-        scores = (q @ keys.mT) * (self.hidden_size // self.heads) ** -0.5
-        weights = scores.masked_fill(~visible[:, None], -torch.inf).softmax(-1)
-        outputs = (weights @ self._by_head(v)).transpose(1, 2).flatten(2)
-        outputs = nn.functional.linear(outputs, self.W).transpose(0, 1)
+        outputs = self._attend(q, k, v, (visible & there[:, None])[:, None], past)
+        return self._ended(outputs, k, v, state[2], valid)
+
+    def scan_from_start(
+        self, projected: Float[Tensor, "T B G"], valid: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """Run all steps without the places of a past that is not there."""
+        q, k, v = projected.transpose(0, 1).chunk(3, dim=-1)
+        steps = q.shape[1]
+        outputs = self._attend(q, k, v, self._near(steps, 0, q.device) if steps > self.context else None, 0)
+        before, _, seen = self.initial_state(len(q))
+        return self._ended(outputs, torch.cat([before, k], 1), torch.cat([before, v], 1), seen, valid)
+
+    def _near(self, steps: int, past: int, device: torch.device) -> Bool[Tensor, "T P+T"]:
+        """Return which keys a step may see, from the first of the past on: the last L."""
+        position = torch.arange(past + steps, device=device)
+        back = position[past:, None] - position
+        return (back >= 0) & (back < self.context)
+
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None, first: int
+    ) -> Float[Tensor, "B T H"]:
+        """Return what W reads; queries begin at position `first`, and without `visible` see all before."""
+        q, k, v = self._turned(q, first), self._turned(k, 0), self._by_head(v)
+        if visible is None and q.is_cpu:  # elsewhere torch's kernels sum gradients in no fixed order
+            outputs = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            visible = self._near(q.shape[-2], 0, q.device) if visible is None else visible
+            scores = (q @ k.mT) * q.shape[-1] ** -0.5
+            outputs = scores.masked_fill(~visible, -torch.inf).softmax(-1) @ v
+        return outputs.transpose(1, 2).flatten(2)
+
+    def _ended(
+        self, outputs: Tensor, k: Tensor, v: Tensor, seen: Tensor, valid: Tensor | None
+    ) -> tuple[Float[Tensor, "T B H"], State]:
+        """Return the outputs of all steps and the state after the last valid one."""
+        outputs, past = nn.functional.linear(outputs, self.W).transpose(0, 1), self.context - 1
+        steps = len(outputs)
         if valid is None:
             return outputs, (k[:, steps:], v[:, steps:], (seen + steps).clamp(max=past))
         taken = valid[..., 0].sum(0)[:, None]
-        at = (taken + torch.arange(past, device=device))[..., None].expand(-1, -1, self.hidden_size)
+        at = (taken + torch.arange(past, device=k.device))[..., None].expand(-1, -1, self.hidden_size)
         end = k.gather(1, at), v.gather(1, at), (seen + taken).clamp(max=past)
         return torch.where(valid, outputs, torch.zeros_like(outputs)), end
 

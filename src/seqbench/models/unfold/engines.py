@@ -10,6 +10,7 @@ A recurrent network is one step f with one set of parameters θ, applied τ time
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import torch
@@ -99,6 +100,7 @@ def unfold(
         return _dilated(cell, x, state, lengths, last, dilation, engine, checkpoint_steps)
     like_x = tree_leaves(x)[0]
     rows, steps = like_x.shape[:2]
+    from_start = state is None
     if state is None:
         state = cell.initial_state(rows)
     made = kernel(cell, x, state, lengths) if engine == "fused" else None
@@ -113,7 +115,9 @@ def unfold(
     projected = cell.project(_swapped(x))
     valid = None if lengths is None else torch.arange(steps, device=like_x.device)[:, None] < lengths
     if engine == "scan":
-        outputs, state = cell.scan(projected, state, None if valid is None else valid[..., None])
+        there = None if valid is None else valid[..., None]
+        run = cell.scan_from_start if from_start else partial(cell.scan, state=state)
+        outputs, state = run(projected, valid=there)
         outputs = outputs.transpose(0, 1)
         return last_valid(outputs, lengths) if last else outputs, state
     before = like_x.new_zeros(rows, cell.output_size) if last else None
