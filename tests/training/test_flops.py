@@ -12,8 +12,8 @@ from seqbench.training.flops import step_flops
 GATES = {"rnn": 1, "leaky_rnn": 1, "lstm": 4, "gru": 3}
 
 
-def counted(*typed: str) -> int:
-    cfg = compose([*typed, "model.engine=loop"])
+def counted(*typed: str, engine: str = "loop") -> int:
+    cfg = compose([*typed, f"model.engine={engine}"])
     task = build_task(cfg)
     return step_flops(build_model(cfg, task), task, build_optimizer_config(cfg), cfg.batch_size)
 
@@ -41,3 +41,12 @@ def test_a_cell_by_hand(model: str, length: int) -> None:
 def test_it_grows_with_the_batch_as_the_products_do() -> None:
     typed = ("model=lstm", "task=copy_memory", "task.length=5", "model.hidden_size=7")
     assert counted(*typed, "batch_size=32") == 32 * counted(*typed, "batch_size=1")
+
+
+def test_attention_is_counted_though_its_kernel_is_none_that_torch_counts() -> None:
+    layers, batch, n = 2, 3, 8
+    typed = ("model=transformer", "task=temporal_order", f"model.hidden_size={n}", f"batch_size={batch}")
+    first, second, third = (counted(*typed, f"task.length={t}", engine="scan") for t in (10, 20, 30))
+    # What grows with T and what is constant has no second difference. Two products of T · T · n in each layer
+    # are computed forward, and two for each of them backward.
+    assert first - 2 * second + third == 3 * batch * layers * 2 * 2 * n * (10**2 - 2 * 20**2 + 30**2)

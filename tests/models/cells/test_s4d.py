@@ -40,7 +40,7 @@ def test_chunks_are_steps(steps: int) -> None:
     state = (torch.randn(5, 20, dtype=torch.complex128, requires_grad=True),)
     found = []
     for engine in ("scan", "loop"):
-        outputs, (end,) = unfold(cell, x, state, lengths, engine=engine)
+        outputs, (end,) = unfold(cell, x, state, lengths=lengths, engine=engine)
         whole, (last,) = unfold(cell, x, state, engine=engine)
         loss = sum(part.abs().square().sum() for part in (outputs, end, whole, last))
         found.append((outputs, end, whole, last, *torch.autograd.grad(loss, [*cell.parameters(), *state])))

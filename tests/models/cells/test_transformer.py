@@ -61,7 +61,7 @@ def test_from_the_start_is_from_an_empty_past(context, lengths):
     x = torch.randn(2, T, F).double().requires_grad_()
     found = []
     for state in (None, cell.initial_state(2)):
-        outputs, end = unfold(cell, x, state, lengths, engine="scan")
+        outputs, end = unfold(cell, x, state, lengths=lengths, engine="scan")
         loss = sum(part.square().sum() for part in (outputs, *end))
         found.append((outputs, *end, *torch.autograd.grad(loss, [x, *cell.parameters()])))
     for ours, expected in zip(*found, strict=True):
