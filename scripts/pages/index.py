@@ -20,8 +20,9 @@ committed before its first run, and with what its runs were estimated to take.
 
 [`published.md`](published.md) has what the literature reports beside what was measured here,
 [`chapter.md`](chapter.md) the chapter row by row, [`spans.md`](spans.md) and [`today.md`](today.md) the
-protocols of the comparisons, [`speed.md`](speed.md) the speed, and [`agreement.md`](agreement.md) how far
-models agree with public implementations.
+protocols of the comparisons, [`speed.md`](speed.md) the speed, [`speed_heirs.md`](speed_heirs.md) that of
+today's models beside public forms of theirs, and [`agreement.md`](agreement.md) how far models agree with
+public implementations.
 """
 OLDER = """\
 ## Older pages
@@ -34,7 +35,7 @@ ESTIMATE = re.compile(
     r"[Ee]stimated?\s+before\s+the\s+first\s+run(?:,[^:]*)?:\s+(.*?core-hours?[^;.]*)", re.DOTALL
 )
 #: Pages that are no experiments.
-OTHERS = ("README", "agreement", "chapter", "published", "spans", "speed", "today")
+OTHERS = ("README", "agreement", "chapter", "published", "spans", "speed", "speed_heirs", "today")
 
 
 def index(results: Path = RESULTS) -> str:
