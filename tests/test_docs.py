@@ -281,6 +281,13 @@ def test_the_figures_of_speed_are_those_of_its_page() -> None:
         assert "{}, {} and {}".format(*ratios) in readme
 
 
+def test_the_ratios_of_todays_models_are_those_of_their_page() -> None:
+    measured = json.loads((ROOT / "results" / "speed_heirs.json").read_text())["heirs"]
+    ratios = sorted(row["to the fastest"] for row in measured)
+    told = f"a layer of 64 units takes {ratios[0]:.2f} to {ratios[-1]:.2f} of the time"
+    assert len(ratios) == 14 and told in PAGES["docs/speed.md"]
+
+
 def shown(block: str) -> list[list[str]]:
     """Return the lines of a text as words, without blank ones."""
     return [line.split() for line in block.splitlines() if line.strip()]
