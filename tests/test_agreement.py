@@ -18,7 +18,9 @@ from seqbench.config.presets import preset_names
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("model", "case"), [(model, case) for model, cases in CASES.items() for case in cases], ids=str
+    ("model", "case"),
+    [(model, case) for model, cases in CASES.items() for case in cases],
+    ids=lambda part: getattr(part, "__name__", None),  # of a function its address would differ by process
 )
 def test_a_model_agrees_with_its_reference(model, case):
     torch.manual_seed(0)
