@@ -119,14 +119,14 @@ class CausalAttention(Cell):
         return self._ended(outputs, k, v, state[2], valid)
 
     def scan_from_start(
-        self, projected: Float[Tensor, "T B G"], valid: Tensor | None
+        self, projected: Float[Tensor, "T B G"], state: State, valid: Tensor | None
     ) -> tuple[Tensor, State]:
         """Run all steps without the places of a past that is not there."""
         q, k, v = projected.transpose(0, 1).chunk(3, dim=-1)
         steps = q.shape[1]
         outputs = self._attend(q, k, v, self._near(steps, 0, q.device) if steps > self.context else None, 0)
-        before, _, seen = self.initial_state(len(q))
-        return self._ended(outputs, torch.cat([before, k], 1), torch.cat([before, v], 1), seen, valid)
+        k, v = torch.cat([state[0], k], dim=1), torch.cat([state[1], v], dim=1)
+        return self._ended(outputs, k, v, state[2], valid)
 
     def _near(self, steps: int, past: int, device: torch.device) -> Bool[Tensor, "T P+T"]:
         """Return which keys a step may see, from the first of the past on: the last L."""

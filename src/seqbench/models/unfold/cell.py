@@ -91,9 +91,9 @@ class Cell(nn.Module, ABC):
         """Run all steps (T, B, …) in parallel; a state does not change where `valid` (T, B, 1) is false."""
         raise NotImplementedError(f"{type(self).__name__} has no scan.")
 
-    def scan_from_start(self, projected: Any, valid: Tensor | None) -> tuple[Tensor, State]:
-        """Run all steps (T, B, …) in parallel from the initial state; else as `scan`."""
-        return self.scan(projected, self.initial_state(tree_leaves(projected)[0].shape[1]), valid)
+    def scan_from_start(self, projected: Any, state: State, valid: Tensor | None) -> tuple[Tensor, State]:
+        """Do as `scan`, where the state is the initial one, of which a cell may know that it is empty."""
+        return self.scan(projected, state, valid)
 
     def output_of(self, projected: Any, state: State) -> Tensor | None:
         """Return the output of a step from the state after it; None if the output is no such function.

@@ -10,7 +10,6 @@ A recurrent network is one step f with one set of parameters θ, applied τ time
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import torch
@@ -115,9 +114,8 @@ def unfold(
     projected = cell.project(_swapped(x))
     valid = None if lengths is None else torch.arange(steps, device=like_x.device)[:, None] < lengths
     if engine == "scan":
-        there = None if valid is None else valid[..., None]
-        run = cell.scan_from_start if from_start else partial(cell.scan, state=state)
-        outputs, state = run(projected, valid=there)
+        scan = cell.scan_from_start if from_start else cell.scan
+        outputs, state = scan(projected, state, None if valid is None else valid[..., None])
         outputs = outputs.transpose(0, 1)
         return last_valid(outputs, lengths) if last else outputs, state
     before = like_x.new_zeros(rows, cell.output_size) if last else None

@@ -77,8 +77,8 @@ class Projected(Cell):
     def scan(self, projected: Any, state: State, valid: Tensor | None) -> tuple[Tensor, State]:
         return self.cell.scan(projected, state, valid)
 
-    def scan_from_start(self, projected: Any, valid: Tensor | None) -> tuple[Tensor, State]:
-        return self.cell.scan_from_start(projected, valid)
+    def scan_from_start(self, projected: Any, state: State, valid: Tensor | None) -> tuple[Tensor, State]:
+        return self.cell.scan_from_start(projected, state, valid)
 
     def output_of(self, projected: Any, state: State) -> Tensor | None:
         return self.cell.output_of(projected, state)
