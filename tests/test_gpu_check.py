@@ -44,7 +44,7 @@ def test_every_preset_engine_and_part_is_in_the_plan(
     its = plan(device, quick)
     assert [*its.models] == preset_names("model")
     assert {*its.models.values()} <= {*TASKS} and {*SMALL} <= {*its.models}
-    assert {*its.memory_of, *its.speed_of, *its.ddp_of} <= {*its.models}
+    assert {*its.memory_of, *its.speed_of, *its.ddp_of, *its.graphs_of} <= {*its.models}
     assert {*its.engines} == {"native", "scan", "loop"} | ({"fused"} if device == "cpu" else set())
     assert its.tolerances == {torch.float64: 1e-9, torch.float32: 1e-4}
     assert {*its.left_out} <= {*script["PARTS"]} and ("graphs" in its.left_out) == (device == "cpu")

@@ -29,7 +29,7 @@ def graphs(plan: Plan) -> Outcome:
     times are of single precision. Each model has the engine that it takes by rule, and the loop.
     """
     outcome = Outcome()
-    for preset in plan.models:
+    for preset in plan.graphs_of:
         for engine in engines(plan, preset):
             row: Row = {"model": preset, "engine": engine}
             outcome.rows.append(row)

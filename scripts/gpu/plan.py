@@ -51,7 +51,9 @@ class Plan:
         small: of what is compared.
         seeds: that train together.
         ddp_of: models whose batches all devices share.
-        graphs: of what is captured as a CUDA graph and timed; as many steps are compared.
+        graphs_of, graphs: models of which a step is captured as a CUDA graph, and the size at which it is
+            timed.
+        compared_steps: replayed steps that are compared with eager ones.
         memory_of, lengths, checkpoint_steps: models whose peak memory is taken, at which lengths, and the
             steps between kept states.
         memory: of these; its steps are of no account.
@@ -77,6 +79,17 @@ class Plan:
     tolerances: Mapping[torch.dtype, float]
     seeds: int = 4
     ddp_of: tuple[str, ...] = ("lstm", "leaky_rnn")
+    graphs_of: tuple[str, ...] = (
+        "rnn",
+        "leaky_rnn",
+        "gru",
+        "lstm",
+        "ntm",
+        "min_gru",
+        "s5",
+        "mamba2",
+        "transformer",
+    )
     compared_steps: int = 5
     memory_of: tuple[str, ...] = ("lstm", "gru")
     precisions: tuple[str, ...] = ("bf16-mixed", "bf16-true")
