@@ -30,6 +30,21 @@ def test_clipping_by_norm_keeps_the_direction_and_the_other_seeds() -> None:
     assert torch.cosine_similarity(flat(ours), before).tolist() == pytest.approx([1.0, 1.0])
 
 
+def test_the_rows_of_a_stack_are_summed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU sums a row in an order that depends on where it begins in memory."""
+    vector_norm, strides = torch.linalg.vector_norm, []
+
+    def observed(rows: torch.Tensor, **options: object) -> torch.Tensor:
+        strides.append(rows.stride(0) * rows.element_size())
+        return vector_norm(rows, **options)
+
+    monkeypatch.setattr(torch.linalg, "vector_norm", observed)
+    rows = torch.randn(8, 3, 67)
+    norm = OptimizerConfig(torch.optim.SGD, lr=0.1, clip_norm=None).clip([rows], lead=1)
+    torch.testing.assert_close(norm, rows.square().sum((1, 2)).sqrt())
+    assert strides[0] % 128 == 0  # bytes, the largest load of a warp
+
+
 def test_one_seed_is_clipped_as_torch_does() -> None:
     parameters = [torch.nn.Parameter(torch.randn(3, 4)), torch.nn.Parameter(torch.randn(5))]
     for parameter in parameters:

@@ -41,6 +41,7 @@ SMALL = ["task=temporal_order", "task.length=12", "task.eval_size=60", "model.hi
 SMALL += ["logger=none", "trainer.precision=64-true"]
 #: Another task for models that read stories alone. Models of trees cannot go under vmap.
 STORIES = ["task=stories", "task.length=4", "task.eval_lengths=null", "task.types=[one_fact]"]
+REVERSE = ["task=reverse", "task.length=4"]
 #: One of each way to step: gates, a scan, dilation, a memory. The others are in the slow suite.
 QUICK = ("gru", "lru", "dilated_rnn", "memn2n")
 every_preset = pytest.mark.parametrize(
@@ -48,7 +49,7 @@ every_preset = pytest.mark.parametrize(
     [
         pytest.param(preset, marks=() if preset in QUICK else pytest.mark.slow)
         for preset in preset_names("model")
-        if {"sequence", "story"} & {*accepts(preset)}
+        if {"sequence", "story", "two-sequence"} & {*accepts(preset)}
     ],
 )
 
@@ -92,8 +93,11 @@ def interrupted_at_40(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @cache
 def configured(preset: str) -> tuple[DictConfig, Task]:
-    task_overrides = SMALL if "sequence" in accepts(preset) else [*STORIES, "model.hidden_size=8"]
-    cfg = seqbench.compose([*task_overrides, f"model={preset}", *SMALL_MODELS.get(preset, ())])
+    kinds = {"sequence": SMALL, "story": STORIES, "two-sequence": REVERSE}
+    task_overrides = next(overrides for kind, overrides in kinds.items() if kind in accepts(preset))
+    cfg = seqbench.compose(
+        [*task_overrides, "model.hidden_size=8", f"model={preset}", *SMALL_MODELS.get(preset, ())]
+    )
     return cfg, seqbench.build_task(cfg)
 
 

@@ -92,7 +92,7 @@ class SeedStack:
     def apply(
         self, function: Function, batch: Batch, state: Any = None, *more: Tensor, shared: bool = False
     ) -> Any:
-        """Return what `OneModel.apply` does for every model, along a first dimension.
+        """Return what `OneModel.apply` does for every model, along a first dimension; () in place of None.
 
         Args:
             function: from outputs, state, batch and more tensors of one model to tensors.
@@ -112,7 +112,8 @@ class SeedStack:
                 return functional_call(self.models[0], mine, (), arguments)
 
             batch = _counted(self.models[0], batch)
-            return function(*run(self.models[0], batch, state, call), batch, *more)
+            found = function(*run(self.models[0], batch, state, call), batch, *more)
+            return tree_map(lambda part: () if part is None else part, found)  # vmap has no None
 
         every = (0, self._buffer_dims, dims, None if state is None else 0, *[0] * len(more))
         return vmap(one, in_dims=every)(dict(self._stacked), self._buffers, batch, state, *more)

@@ -128,9 +128,10 @@ class S4D(LinearCell):
         states = linear_scan(powers[..., -1][:, None].expand_as(added), added, start)
         states = torch.cat([start[None], states])
         kernel = pad((C * written).sum(1).real, (size - 1, 0)).unfold(-1, size, 1)  # (H, C, C)
-        y = u @ kernel.mT + _parts(states[:-1].transpose(0, 1).flatten(1, 2)) @ _parts(
-            (C * powers[..., 1:]).conj(), 1
-        )
+        read = C * powers[..., 1:]
+        # The real part of a product is that of the real parts less that of the imaginary ones.
+        before = states[:-1].transpose(0, 1).flatten(1, 2)
+        y = u @ kernel.mT + torch.cat([before.real, before.imag], -1) @ torch.cat([read.real, -read.imag], 1)
         y = torch.unflatten(y, 1, (count, rows)).permute(1, 3, 2, 0).flatten(0, 1)[:steps]
         outputs = self._mixed(y + self.D * projected)
         if valid is None:
@@ -150,11 +151,6 @@ class S4D(LinearCell):
     def initial_state(self, batch_size: int) -> State:
         zeros = self.nu.new_zeros(batch_size, self.nu.numel())
         return (torch.complex(zeros, zeros),)
-
-
-def _parts(z: Tensor, dim: int = -1) -> Tensor:
-    """Return real and imaginary parts one after the other."""
-    return torch.cat([z.real, z.imag], dim)
 
 
 def _states(u: Float[Tensor, "H R C"], written: Tensor) -> Tensor:
