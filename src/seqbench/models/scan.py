@@ -100,7 +100,15 @@ def _combine(a: Tensor, b: Tensor) -> Tensor:
         return b
     even = steps - steps % 2
     a1, a2, b1, b2 = a[0:even:2], a[1:even:2], b[0:even:2], b[1:even:2]
-    odd = _combine(a2 * a1, torch.addcmul(b2, a2, b1))  # the states at t = 1, 3, 5, …
-    between = torch.addcmul(b[2::2], a[2::2], odd[: (steps - 1) // 2])  # and at t = 2, 4, 6, …
+    odd = _combine(a2 * a1, _add_product(b2, a2, b1))  # the states at t = 1, 3, 5, …
+    between = _add_product(b[2::2], a[2::2], odd[: (steps - 1) // 2])  # and at t = 2, 4, 6, …
     states = torch.stack([torch.cat([b[:1], between])[: even // 2], odd], dim=1).flatten(0, 1)
     return states if even == steps else torch.cat([states, between[-1:]])
+
+
+def _add_product(b: Tensor, a: Tensor, h: Tensor) -> Tensor:
+    """Return b + a h.
+
+    A GPU's `addcmul` of complex numbers rounds one by its place in memory, so a seed by its company.
+    """
+    return b + a * h if b.is_complex() and b.is_cuda else torch.addcmul(b, a, h)

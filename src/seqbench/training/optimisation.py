@@ -7,18 +7,15 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from seqbench.errors import ConfigError
+from seqbench.training.seed_stack import aligned
 
 #: Arguments that say how an optimiser executes; and what is given to those that can take all parameters in
 #: one call.
 EXECUTION = {"fused", "foreach", "capturable", "differentiable"}
 FUSED: dict[Any, dict[str, bool]] = {kind: {"fused": True} for kind in (torch.optim.Adam, torch.optim.AdamW)}
-
-#: Each row of a stack begins in memory at a multiple of so many numbers, where the rows are summed.
-ALIGNED = 32
 
 
 class OptimizerConfig:
@@ -161,7 +158,7 @@ class OptimizerConfig:
             for gradient in gradients:
                 gradient.clamp_(-self.clip_value, self.clip_value)
         if lead:
-            norms = [torch.linalg.vector_norm(_aligned(g.reshape(len(g), -1)), dim=1) for g in gradients]
+            norms = [torch.linalg.vector_norm(aligned(g.reshape(len(g), -1)), dim=1) for g in gradients]
         else:
             norms = list(torch._foreach_norm(gradients))
         norm: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
@@ -196,12 +193,3 @@ class OptimizerConfig:
             return self.lr
         done = (step - self.warmup_steps) / max(1, max_steps - self.warmup_steps)
         return self.lr * ((1 - done) if self.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2)
-
-
-def _aligned(rows: Float[Tensor, "W N"]) -> Float[Tensor, "W M"]:
-    """Return rows with zeros after them, so that each begins at a multiple of `ALIGNED` numbers.
-
-    A GPU sums a row in an order that depends on how its first number lies in memory; so the norm of a seed
-    would depend on its place in the stack.
-    """
-    return nn.functional.pad(rows, (0, -rows.shape[1] % ALIGNED))

@@ -14,7 +14,14 @@ from seqbench.tasks.batch import TEACHER_MASK, Batch
 from seqbench.tasks.metrics import Measures
 from seqbench.training.carried import CarriedState
 from seqbench.training.optimisation import OptimizerConfig
-from seqbench.training.seed_stack import WIDTH, OneModel, SeedStack, optimizer_of_one, optimizer_of_stack
+from seqbench.training.seed_stack import (
+    WIDTH,
+    OneModel,
+    SeedStack,
+    aligned,
+    optimizer_of_one,
+    optimizer_of_stack,
+)
 from seqbench.training.updates import Backward, update_for
 
 #: By the metric's name: its sum over targets, and the sum of their weights, (2,) or (2, W).
@@ -148,7 +155,8 @@ class Pass:
             for name, (values, weights) in self._measures(part, index).items():
                 dtype = torch.promote_types(values.dtype, torch.float32)  # half precision is too coarse
                 lead = self.together.lead
-                both = torch.stack([values * weights, weights]).to(dtype).flatten(lead + 1).sum(-1) * counts
+                both = torch.stack([values * weights, weights]).to(dtype).flatten(lead + 1)
+                both = (aligned(both) if lead else both).sum(-1) * counts
                 sums[name] = both + sums[name] if name in sums else both
 
     def _measures(self, batch: Batch, index: int) -> Measures:

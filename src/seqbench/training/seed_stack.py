@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_map
@@ -24,6 +25,8 @@ ELEMENTWISE = (
 #: The models of every stack. Shapes, and with them kernels and rounding, then do not depend on how many seeds
 #: train together.
 WIDTH = 8
+#: Where the rows of a stack are summed, each begins in memory at a multiple of so many numbers.
+ALIGNED = 32
 
 
 class OneModel:
@@ -124,6 +127,15 @@ def stack_batches(batches: Sequence[Batch]) -> Batch:
     filled = [*batches, *[batches[-1]] * (WIDTH - len(batches))]
     stacked: Batch = tree_map(lambda *parts: None if parts[0] is None else torch.stack(parts), *filled)
     return stacked
+
+
+def aligned(rows: Shaped[Tensor, "*W N"]) -> Shaped[Tensor, "*W M"]:
+    """Return rows with zeros after them, M being the next multiple of `ALIGNED`.
+
+    A GPU sums a row of more than 128 numbers in an order that depends on how its first one lies in memory; so
+    what is summed of a seed would be rounded by its place in the stack.
+    """
+    return nn.functional.pad(rows, (0, -rows.shape[-1] % ALIGNED))
 
 
 def _counted(model: nn.Module, batch: Batch) -> Batch:

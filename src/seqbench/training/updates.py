@@ -21,7 +21,7 @@ from seqbench.tasks.specs import Target
 from seqbench.training.omega import Omega
 from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.parts import Part, Processes, parts
-from seqbench.training.seed_stack import OneModel, SeedStack
+from seqbench.training.seed_stack import OneModel, SeedStack, aligned
 
 #: Runs the backward pass from a loss.
 Backward = Callable[[Tensor], object]
@@ -162,6 +162,8 @@ class GradientDescent(Update):
             here = mine.mask
         if here is not None:
             losses = losses * here
+        if self.models.lead:
+            losses = aligned(losses.flatten())
         return losses.sum() / total, state
 
     def _sum_over_processes(self, loss: Tensor) -> Tensor:
