@@ -214,3 +214,25 @@ def test_a_row_without_a_step_keeps_its_state(engine):
     assert not outputs[1].any()
     for part, before in zip(end, state, strict=True):
         assert torch.equal(part[1], before[1]) and not torch.equal(part[0], before[0])
+
+
+def test_with_few_states_kept_no_more_of_the_input_is_projected_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The projected input of all steps, and its gradient, would be larger than the states."""
+    cell, x = LSTM(2, 5), torch.randn(3, 23, 2)
+    lengths = torch.tensor([23, 9, 1])
+    project, steps = LSTM.project, []
+
+    def observed(self: LSTM, piece: torch.Tensor) -> torch.Tensor:
+        steps.append(len(piece))
+        return project(self, piece)
+
+    found = []
+    for kept in (None, 5):
+        outputs, state = unfold(cell, x, lengths=lengths, engine="loop", checkpoint_steps=kept)
+        loss = outputs.square().sum() + state[1].sum()
+        found.append([outputs, *torch.autograd.grad(loss, [*cell.parameters()])])
+        monkeypatch.setattr(LSTM, "project", observed)
+    torch.testing.assert_close(*found)
+    assert steps == [5, 5, 5, 5, 3, 3, 5, 5, 5, 5]  # and once more on the way back

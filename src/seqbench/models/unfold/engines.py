@@ -29,7 +29,7 @@ from seqbench.models.unfold.fused import (
     kernel,
     run_fused,
 )
-from seqbench.models.unfold.loop import loop
+from seqbench.models.unfold.loop import in_pieces, loop
 from seqbench.models.unfold.tokens import Projected, is_tokens
 from seqbench.models.unfold.valid import last_valid, like, reverse_valid
 
@@ -111,16 +111,20 @@ def unfold(
     if engine == "native":
         outputs, state = _native(cell, x, state, lengths)
         return last_valid(outputs, lengths) if last else outputs, state
-    projected = cell.project(_swapped(x))
     valid = None if lengths is None else torch.arange(steps, device=like_x.device)[:, None] < lengths
+    before = like_x.new_zeros(rows, cell.output_size) if last else None
+    if engine == "loop" and checkpoint_steps is not None and torch.is_grad_enabled():
+        outputs, state = in_pieces(
+            cell.project, cell.stepper(), _swapped(x), state, valid, before, checkpoint_steps
+        )
+        return outputs if last else _swapped(outputs), state
+    projected = cell.project(_swapped(x))
     if engine == "scan":
         scan = cell.scan_from_start if from_start else cell.scan
         outputs, state = scan(projected, state, None if valid is None else valid[..., None])
         outputs = outputs.transpose(0, 1)
         return last_valid(outputs, lengths) if last else outputs, state
-    before = like_x.new_zeros(rows, cell.output_size) if last else None
-    step = cell.stepper()
-    outputs, state = loop(step, projected, state, valid, last=before, checkpoint_steps=checkpoint_steps)
+    outputs, state = loop(cell.stepper(), projected, state, valid, last=before)
     return outputs if last else _swapped(outputs), state
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -23,7 +22,6 @@ def loop(
     *,
     steps: int = 0,
     last: Tensor | None = None,
-    checkpoint_steps: int | None = None,
 ) -> tuple[Any, State]:
     """Run steps one after another.
 
@@ -34,13 +32,10 @@ def loop(
         valid: (T, B), true where a row has a step; elsewhere its state does not change. None: everywhere.
         steps: T if there is no input.
         last: the last valid output (B, H) before the first step, if only the new last one is wanted.
-        checkpoint_steps: steps between states that are kept for the way back; the others are computed again.
 
     Returns:
         The outputs (T, B, …), or the last valid one (B, H); and the state.
     """
-    if checkpoint_steps is not None and torch.is_grad_enabled():
-        return _in_pieces(step, projected, state, valid, last, checkpoint_steps)
     inputs = [None] * steps if projected is None else per_step(projected)
     valids = None if valid is None else valid.unbind(0)
     outputs = []
@@ -61,18 +56,40 @@ def loop(
     return stacked(outputs), state
 
 
-def _in_pieces(
-    step: Step, projected: Any, state: State, valid: Tensor | None, last: Tensor | None, size: int
+def in_pieces(
+    project: Callable[[Any], Any],
+    step: Step,
+    x: Any,
+    state: State,
+    valid: Tensor | None,
+    last: Tensor | None,
+    size: int,
 ) -> tuple[Any, State]:
-    """Run pieces of `size` steps, of each of which only the first state is kept for the way back."""
+    """Run pieces of `size` steps; of each only the input and the first state are kept for the way back.
+
+    A piece projects its input itself: the projected input of all steps and its gradient would be larger than
+    the states are.
+
+    Args:
+        project: what is done with the input of many steps at once.
+        x: the input, tensors (T, B, …).
+        size: steps of a piece.
+
+    The other arguments, and what is returned, are those of `loop`.
+    """
+
+    def run(piece: Any, now: Tensor | None, state: State, last: Tensor | None) -> tuple[Any, State]:
+        return loop(step, project(piece), state, now, last=last)
+
+    leaves, structure = tree_flatten(x)
+    pieces = [
+        tree_unflatten(parts, structure)
+        for parts in zip(*(torch.split(leaf, size) for leaf in leaves), strict=True)
+    ]
+    valids = [None] * len(pieces) if valid is None else torch.split(valid, size)
     outputs = []
-    for start in range(0, len(tree_leaves(projected)[0]), size):
-        piece = tree_map(lambda part, at=slice(start, start + size): part[at], projected)
-        now = None if valid is None else valid[start : start + size]
-        run = partial(loop, step, piece, valid=now)
-        output, state = checkpoint(
-            lambda state, last, run=run: run(state=state, last=last), state, last, use_reentrant=False
-        )
+    for piece, now in zip(pieces, valids, strict=True):
+        output, state = checkpoint(run, piece, now, state, last, use_reentrant=False)
         outputs.append(output)
         last = None if last is None else output
     return outputs[-1] if last is not None else tree_map(lambda *parts: torch.cat(parts), *outputs), state
