@@ -16,6 +16,7 @@ from seqbench.results.rendering import latex
 from seqbench.results.rendering.markdown import escape
 from seqbench.results.rendering.rows import rows_to_csv
 from seqbench.results.spans.measured import AtSpan, Measured, Protocol
+from seqbench.results.statistics.compare import holm
 from seqbench.results.statistics.goodness_of_fit import MISFIT
 
 Row = dict[str, str]
@@ -47,11 +48,14 @@ DETAILS = (
 def span_rows(measured: Sequence[Measured]) -> list[Row]:
     """Return the table of spans: a row for each entrant with its sizes, a column for each task."""
     tasks = list(dict.fromkeys(each.protocol.task for each in measured))
-    cells = {(each.label, each.protocol.task): each for each in measured}
+    cells = {
+        (each.label, each.protocol.task): _cell(each, misfit)
+        for each, misfit in zip(measured, misfits(measured), strict=True)
+    }
     return [
         {"": label, "parameters": _sizes(measured, label, "parameters")}
         | {"state": _sizes(measured, label, "state_size")}
-        | {task: _cell(cells.get((label, task))) for task in tasks}
+        | {task: cells.get((label, task), MISSING) for task in tasks}
         for label in dict.fromkeys(each.label for each in measured)
     ]
 
@@ -60,22 +64,28 @@ def _sizes(measured: Sequence[Measured], label: str, name: str) -> str:
     return counts(getattr(at, name) for each in measured if each.label == label for at in each.spans)
 
 
-def _cell(each: Measured | None) -> str:
-    if each is None:
-        return MISSING
-    marks = {MISFIT_MARK: _misfit(each), MIXED_MARK: each.mixed, MARK: each.lacking}
+def _cell(each: Measured, misfit: str) -> str:
+    marks = {MISFIT_MARK: misfit, MIXED_MARK: each.mixed, MARK: each.lacking}
     return str(each.fit or MISSING) + "".join(mark for mark, of in marks.items() if of)
 
 
-def _misfit(each: Measured) -> str:
-    """Return what must be known where the rates do not follow the curve; empty where they do."""
-    if each.fit is None or each.fit_p is None or each.falling is None or each.fit_p > MISFIT:
+def misfits(measured: Sequence[Measured]) -> list[str]:
+    """Return of each what must be known where the rates do not follow the curve; empty where they do.
+
+    p is corrected for the number of curves: of twenty that are true one would be marked otherwise.
+    """
+    corrected = iter(holm([each.fit_p for each in measured if each.fit_p is not None]))
+    return ["" if each.fit_p is None else _misfit(each, next(corrected)) for each in measured]
+
+
+def _misfit(each: Measured, p: float) -> str:
+    if each.fit is None or each.falling is None or p > MISFIT:
         return ""
     low, high = each.falling
     return (
         f"{MISFIT_MARK} {each.label} on {each.protocol.task}: the rates do not follow the curve "
-        f"(p = {each.fit_p:.2g}), so that its interval is not to be relied on. If no more is assumed than "
-        f"that the rates fall, it is {replace(each.fit, low=low, high=high)}."
+        f"(p = {p:.2g} by Holm's correction for all curves), so that its interval is not to be relied on. If "
+        f"no more is assumed than that the rates fall, it is {replace(each.fit, low=low, high=high)}."
     )
 
 
@@ -138,9 +148,9 @@ def protocol_lines(measured: Sequence[Measured]) -> list[str]:
         sizes = size_remark({each.label: each.spans[0].parameters for each in entrants if each.spans})
         lines += [f"{its.task}: {sizes}."] if sizes else []
     lines += [f"{MARK} {sentence}" for each in measured for sentence in each.lacking]
-    for each in measured:
-        if sentence := _misfit(each):
-            lines.append(sentence)
+    for each, misfit in zip(measured, misfits(measured), strict=True):
+        if misfit:
+            lines.append(misfit)
         if each.mixed:
             facts = ", ".join(f"{n} {name}" for name, n in each.mixed.items())
             lines.append(f"{MIXED_MARK} {each.label} on {each.protocol.task}: its runs are of {facts}.")
