@@ -160,3 +160,13 @@ def test_too_short_is_refused():
     assert DynamicNgrams(length=6).baseline_loss(6) == math.log(2)
     with pytest.raises(ConfigError, match=r"task.length=5 is too short .* at least 6"):
         DynamicNgrams(length=5)
+
+
+def test_chance_is_one_bit_a_step():
+    task = DynamicNgrams(length=50, eval_size=300)
+    chance = task.chance(50)
+    measured = task.measure(torch.zeros(300, 50, 1), task.test(50))
+    for name, (values, weights) in measured.items():
+        if name in ("bits", "optimal_bits", "excess_bits"):
+            assert chance[name] == pytest.approx(((values * weights).sum() / weights.sum()).item(), rel=1e-5)
+    assert chance["bit_errors"] == 25 and 0 < chance["excess_bits"] < 25

@@ -163,6 +163,13 @@ def test_baseline_is_the_loss_of_the_training_frequencies_at_each_step(data_dir)
         for step, token in enumerate(row[: row.index(END) + 1]):
             losses.append(-math.log(counts[step][token] / counts[step].total()))
     assert task.baseline_loss(6) == pytest.approx(sum(losses) / len(losses), rel=1e-6)
+    most = [step.most_common(1)[0][0] for step in counts]
+    right = [
+        token == most[step]
+        for row in task.test(6).targets.tolist()
+        for step, token in enumerate(row[: row.index(END) + 1])
+    ]
+    assert task.chance(6)["accuracy"] == pytest.approx(sum(right) / len(right))
     shares = torch.tensor([[step[token] / step.total() for token in range(40)] for step in counts])
     measured = task.targets.loss(shares.log().expand(4, 7, 40), task.test(6))
     assert task.baseline_loss(6) == pytest.approx(measured.item(), rel=1e-6)

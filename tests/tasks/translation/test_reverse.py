@@ -35,3 +35,4 @@ def test_the_docstrings_example():
 def test_the_baseline_leaves_all_but_the_end_to_chance():
     assert Reverse().baseline_loss(20) == pytest.approx(20 / 21 * math.log(8))
     assert Reverse(alphabet=2).baseline_loss(1) == pytest.approx(0.5 * math.log(2))
+    assert Reverse(alphabet=2).chance(3) == {"accuracy": pytest.approx((3 * 0.5 + 1) / 4), "exact": 0.125}

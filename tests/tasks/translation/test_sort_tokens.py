@@ -40,7 +40,12 @@ def test_the_baseline_is_the_entropy_of_each_place_over_all_inputs(length, alpha
         shares = [count / len(answers) for count in Counter(place).values()]
         entropy -= sum(share * math.log(share) for share in shares)
     expected = entropy / (length + 1)
-    assert SortTokens(alphabet=alphabet).baseline_loss(length) == pytest.approx(expected, rel=1e-9)
+    task = SortTokens(alphabet=alphabet)
+    assert task.baseline_loss(length) == pytest.approx(expected, rel=1e-9)
+    most = sum(max(Counter(place).values()) for place in zip(*answers, strict=True))
+    chance = task.chance(length)
+    assert chance["accuracy"] == pytest.approx((most / len(answers) + 1) / (length + 1))
+    assert chance["exact"] == pytest.approx(max(Counter(map(tuple, answers)).values()) / len(answers))
 
 
 def test_the_baseline_of_long_sequences_is_finite_and_falls():

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.languages.reber import START, WRONG, ReberTask, draw, entropy, follow, grammar
+from seqbench.tasks.languages.reber import START, WRONG, ReberTask, draw, follow, grammar
 from seqbench.tasks.metrics import Measures
 
 
@@ -58,10 +58,6 @@ class ContinualReber(ReberTask):
     def _chances(self, length: int) -> Tensor:
         """Return the weight of each symbol in each state (T + 1, S, K): the same for all that are legal."""
         return (self.table != WRONG).double().expand(length + 1, -1, -1)
-
-    def baseline_loss(self, length: int) -> float:
-        """Return the mean entropy of a step's symbol if only the time is known."""
-        return entropy(self.table, self._chances(length))
 
     def measure_closed(self, outputs: Tensor, batch: Batch) -> Measures:
         table = self.table.to(batch.inputs.device)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqbench.tasks.batch import Batch
-from seqbench.tasks.languages.reber import OVER, WRONG, ReberTask, draw, entropy, grammar
+from seqbench.tasks.languages.reber import OVER, WRONG, ReberTask, draw, grammar
 
 
 class EmbeddedReber(ReberTask):
@@ -66,10 +66,6 @@ class EmbeddedReber(ReberTask):
             chances.append(edges * in_time[self.table])
             in_time = chances[-1].sum(1)
         return torch.stack(chances[::-1])
-
-    def baseline_loss(self, length: int) -> float:
-        """Return the mean entropy of a step's symbol if it is only known that the string has not ended."""
-        return entropy(self.table, self._chances(length))
 
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["accuracy"] == 1

@@ -79,6 +79,15 @@ class DynamicNgrams(SyntheticTask):
         """Return log 2: Beta(½, ½) is symmetric, so that both bits are equally likely."""
         return math.log(2)
 
+    def chance(self, length: int) -> dict[str, float]:
+        optimal = -torch.log2(optimal_estimates(self.test(length)).double()).sum(1).mean().item()
+        return {
+            "bits": length,
+            "bit_errors": length / 2,
+            "optimal_bits": optimal,  # of this test set
+            "excess_bits": length - optimal,
+        }
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["excess_bits"] < 0.01 * self.length
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqbench.data import load
@@ -115,6 +116,25 @@ class G2P(TwoSequencesTask, LazyTask, BucketTask):
         Each step has its own frequencies. Every phoneme counts once more at a step than it occurs there, so
         that none is impossible.
         """
+        counts, test = self._counts(length)
+        costs = counts.sum(1, keepdim=True).log() - counts.log()
+        return float(costs.flatten()[test].double().mean())
+
+    def chance(self, length: int) -> dict[str, float]:
+        """Return `accuracy` and `word_error` of the most frequent phoneme at each step, and answer."""
+        counts, test = self._counts(length)
+        size = self.targets.size
+        answers = Counter(tuple(answer) for each in self._lexica["train"].values() for answer in each)
+        ((most_frequent, _),) = answers.most_common(1)
+        wrong = [[*most_frequent] not in each for each in self._lexica["test"].values()]
+        right = counts.argmax(1)[test // size] == test % size
+        return {"accuracy": right.double().mean().item(), "word_error": sum(wrong) / len(wrong)}
+
+    def _counts(self, length: int) -> tuple[Float[Tensor, "T P"], Int[Tensor, " N"]]:
+        """Return how often each phoneme is a step's target in training, plus 1, and the targets of the test.
+
+        A target is its step times P plus its phoneme.
+        """
         train, test = self.train, self.test(length)
         assert train.mask is not None and test.mask is not None
         size = self.targets.size
@@ -124,11 +144,7 @@ class G2P(TwoSequencesTask, LazyTask, BucketTask):
             return (torch.arange(batch.targets.shape[1]) * size + batch.targets)[batch.mask]
 
         counts = places(train).bincount(minlength=steps * size).view(steps, size) + 1.0
-        costs = counts.sum(1, keepdim=True).log() - counts.log()
-        return float(costs.flatten()[places(test)].double().mean())
-
-    def chance(self, length: int) -> dict[str, float]:
-        return {}
+        return counts, places(test)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

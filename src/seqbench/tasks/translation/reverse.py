@@ -32,3 +32,7 @@ class Reverse(Reordering):
     def baseline_loss(self, length: int) -> float:
         """Return n log k / (n + 1) for n tokens of k symbols: only the end is certain."""
         return length * math.log(self.alphabet) / (length + 1)
+
+    def chance(self, length: int) -> dict[str, float]:
+        accuracy = (length / self.alphabet + 1) / (length + 1)
+        return {"accuracy": accuracy, "exact": self.alphabet**-length}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Int
-from scipy.special import betainc, entr
+from numpy.typing import NDArray
+from scipy.special import betainc, entr, gammaln
 from torch import Tensor
 
 from seqbench.tasks.translation.base import Reordering
@@ -36,6 +37,17 @@ class SortTokens(Reordering):
         The j-th smallest token is below v if at least j of the n are, each with probability v/k. The chance
         of this is a regularised incomplete beta function.
         """
+        return float(entr(self._chances(length)).sum()) / (length + 1)
+
+    def chance(self, length: int) -> dict[str, float]:
+        """Return `accuracy`, and `exact` of the most likely answer: all symbols occur about as often."""
+        accuracy = (float(self._chances(length).max(1).sum()) + 1) / (length + 1)
+        each, more = divmod(length, self.alphabet)
+        orders = gammaln(length + 1) - (self.alphabet - more) * gammaln(each + 1) - more * gammaln(each + 2)
+        return {"accuracy": accuracy, "exact": float(np.exp(orders - length * np.log(self.alphabet)))}
+
+    def _chances(self, length: int) -> NDArray[np.float64]:
+        """Return the chance of each symbol at each place, (n, k)."""
         place = np.arange(1, length + 1)[:, None]
         below = betainc(place, length + 1 - place, np.arange(self.alphabet + 1) / self.alphabet)
-        return float(entr(np.diff(below)).sum()) / (length + 1)
+        return np.asarray(np.diff(below))
