@@ -65,6 +65,24 @@ def test_the_line_of_a_model_goes_through_the_medians_of_its_sizes() -> None:
     assert list(baseline.get_ydata()) == [0.125, 0.125]
 
 
+def test_lengths_lie_in_one_panel_and_no_line_joins_two_configurations_at_one() -> None:
+    runs = [
+        run("adding", model, length, seed, 0.1 * rate, None, optim__lr=rate)
+        for model, rates in (("gru", (0.1,)), ("lstm", (0.1, 0.2)))
+        for rate in rates
+        for length in (10, 20)
+        for seed in range(3)
+    ]
+    panel, *others = draw_against(against(runs, "task.length"), "task.length").axes
+    assert not others and panel.get_title() == "adding"
+    styles = {
+        (line.get_linestyle() != "None", tuple(line.get_xdata()))
+        for line in panel.get_lines()
+        if line.get_marker() not in (".", "None")
+    }
+    assert styles == {(True, (10, 20)), (False, (10, 10, 20, 20))}
+
+
 def test_a_key_of_the_configuration_is_a_number_too() -> None:
     points = against(sizes(), "model.hidden_size")
     assert sorted({*points[points["model"] == "lstm"]["model.hidden_size"]}) == [8, 32, 128]
@@ -72,7 +90,7 @@ def test_a_key_of_the_configuration_is_a_number_too() -> None:
 
 def test_what_is_no_number_or_not_tested_is_refused() -> None:
     with pytest.raises(
-        ConfigError, match=r"--x=model\.size: no run here has such a number; there are state_size, "
+        ConfigError, match=r"--x=model\.size: no run here has such a number\. There are state_size, "
     ):
         against(sizes(), "model.size")
     untested = [run(state_size=8, value=math.nan), failed(state_size=8)]

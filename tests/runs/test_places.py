@@ -67,3 +67,8 @@ def test_what_is_no_place_is_one_sentence(runs_dir: Path, tmp_path: Path) -> Non
         names(tmp_path / "notes.txt")
     with pytest.raises(StoreError, match="There is no folder of runs and no exported file"):
         names(runs_dir, tmp_path / "nowhere")
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    export_runs(inventory(runs_dir), exports / "all.jsonl", curves=False, warn=pytest.fail)
+    with pytest.raises(StoreError, match=r"but exported files: name them, .*exports/\*\.jsonl\."):
+        names(exports)

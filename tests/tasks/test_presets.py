@@ -321,7 +321,8 @@ def test_baseline_loss_and_chance_are_those_of_the_best_constant(task_of, name, 
     for metric, value in task.chance(short).items():
         if metric != "nrmse":  # the root of a mean
             found, error = mean(metric)
-            assert value == pytest.approx(found, abs=error + 0.02 * found), metric
+            rare = 3 / n  # so often there may be what a sample does not have
+            assert value == pytest.approx(found, abs=error + 0.02 * found + rare), metric
 
 
 @every_task

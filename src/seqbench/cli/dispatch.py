@@ -41,7 +41,7 @@ Look
                   [--format table|md|latex|csv|json|html] [--out DIR] [--figures DIR] [--watch]
                                      the table of all runs, or of those; RUNS are folders or exported files;
                                      html is one page for a browser, figures are for a paper
-  seqbench plot curves|steps|span|compare [RUNS …] [--task T] [--model M] [--where KEY=VALUE] [--out FILE]
+  seqbench plot curves|steps|span|forest|metric|compare [RUNS …] [--task T] [--model M] [--out FILE]
                                      learning curves; how many runs have solved their task by when
   seqbench compare [RUNS …] --models lstm,gru [--task T] [--where KEY=VALUE]
                                      is one model better than another?

@@ -99,10 +99,12 @@ def _spans(name: str, draw: Callable[[Sequence[Measured]], Figure], argv: list[s
 
     from seqbench.config.trust import allow
     from seqbench.results.spans.tables import numbers, protocol_lines
+    from seqbench.span.cost import Costs, Uncounted
     from seqbench.span.records import from_results
 
     allow(args.allow)
-    measured = from_results((run.result for run in chosen(args)), warn=say)
+    costs = Uncounted() if Path(args.out).suffix in SUFFIXES else Costs()  # they are among the numbers alone
+    measured = from_results((run.result for run in chosen(args)), costs, warn=say)
     if not measured:
         raise StoreError("no run here has ended without failing.")
     publish(draw(measured), pd.DataFrame(numbers(measured)), args.out)
@@ -142,6 +144,8 @@ def compare(argv: list[str]) -> None:
 
     comparison = compare_models([run.result for run in chosen(args)], *groups(args), of=["solved"])
     publish(draw(comparison), pd.DataFrame(rows(comparison)), args.out)
+    for line in (comparison.told, *comparison.remarks):
+        say(line)
 
 
 #: Name -> what runs it, with the arguments after the name, and what the figure shows.
@@ -156,12 +160,13 @@ PLOTS: dict[str, tuple[Callable[[list[str]], None], str]] = {
 
 
 def _parser(name: str) -> Arguments:
-    parser = Arguments(prog=f"seqbench plot {name}", description=f"{PLOTS[name][1].capitalize()}.")
+    parser = Arguments(
+        prog=f"seqbench plot {name}", description=f"{PLOTS[name][1][0].upper()}{PLOTS[name][1][1:]}."
+    )
     add_choice(parser)
     parser.add_argument(
         "--out",
-        type=Path,
-        default=Path(name),
+        default=name,
         metavar="FILE",
         help=f"a figure, {', '.join(SUFFIXES)}; without such an ending .svg, .png and the numbers as .csv; "
         f"default: {name}",
@@ -176,7 +181,9 @@ def _arguments(parser: Arguments, argv: list[str]) -> Namespace:
         ConfigError: they cannot be read, or `--out` names no file, or another format.
     """
     args = parser.parse_intermixed_args(argv)
-    if args.out.name in ("", ".."):
+    is_folder = args.out.endswith("/")
+    args.out = Path(args.out)
+    if is_folder or args.out.name in ("", ".."):
         example = args.out / parser.get_default("out")
         raise ConfigError(f"--out={args.out} must name a file, such as --out={example}.")
     if args.out.suffix not in ("", *SUFFIXES):

@@ -71,6 +71,10 @@ def _check(args: Namespace) -> None:
         raise ConfigError(
             "--watch shows the table on the terminal; leave out --format, --out, --figure and --figures."
         )
+    if args.out and args.format != "html" and (args.format != "table" or args.figure):
+        raise ConfigError(
+            "--out writes md, csv, tex, json and the figure; leave out --format and --figure, or --out."
+        )
     if args.format == "html" and not args.out:
         raise ConfigError("--format html wants a folder to write the page into: --out DIR.")
     if args.format == "html" and args.figure:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from seqbench.errors import ConfigError, StoreError
+from seqbench.errors import ConfigError, StoreError, nearest
 from seqbench.results.comparing.problems import setting
 from seqbench.results.figures import (
     ACROSS,
@@ -70,8 +70,8 @@ def against(results: Sequence[Result], number: str) -> pd.DataFrame:
         rows.append(row)
     if not with_number:
         raise ConfigError(
-            f"--x={number}: no run here has such a number; there are {', '.join(NUMBERS)}, and the keys of "
-            "the configuration, such as model.hidden_size."
+            f"--x={number}: no run here has such a number.{nearest(number, NUMBERS)} There are "
+            f"{', '.join(NUMBERS)}, and the keys of the configuration, such as model.hidden_size."
         )
     if not rows:
         raise StoreError(f"no run here that has {number} has a test at its training length.")
@@ -80,10 +80,12 @@ def against(results: Sequence[Result], number: str) -> pd.DataFrame:
 
 
 def draw_against(points: pd.DataFrame, number: str) -> Figure:
-    """Return the figure of `against`, a panel for each task and training length.
+    """Return the figure of `against`, a panel for each task and training length; for each task, if the number
+    is that length.
 
     Every run is a dot. A marker is the median over the seeds of a configuration; the line joins those of a
-    model in the order of the number. The dashed line is what the best predictor that ignores the input has.
+    model in the order of the number, unless two of them have the same number. The dashed line is what the
+    best predictor that ignores the input has.
 
     Args:
         points: of `against`.
@@ -93,7 +95,8 @@ def draw_against(points: pd.DataFrame, number: str) -> Figure:
     from matplotlib.figure import Figure
 
     models = sorted(points["model"].unique())
-    panels_of = [*points.groupby(["task", "length"])]
+    lengths = (points[number] == points["length"]).all()
+    panels_of = [*points.groupby(["task"] if lengths else ["task", "length"])]
     across = min(len(panels_of), ACROSS)
     down = math.ceil(len(panels_of) / across)
     with rc_context(STYLE):
@@ -103,7 +106,8 @@ def draw_against(points: pd.DataFrame, number: str) -> Figure:
         for panel in panels[len(panels_of) :]:
             panel.remove()
         titles = [
-            wrapped(f"{task} at {n}" if n else str(task), 0.8 * width / across) for (task, n), _ in panels_of
+            wrapped(" at ".join(str(part) for part in of if part), 0.8 * width / across)
+            for of, _ in panels_of
         ]
         figure.set_figheight(figure.get_figheight() + down * title_height(titles))
         for panel, title, (_, its) in zip(panels, titles, panels_of, strict=False):
@@ -114,7 +118,8 @@ def draw_against(points: pd.DataFrame, number: str) -> Figure:
                     mine[number], mine["value"], ".", color=style["color"], alpha=0.5, markeredgewidth=0
                 )
                 middles = [(x, median(of["value"])) for (x, _), of in mine.groupby([number, "label"])]
-                panel.plot(*zip(*middles, strict=True), **style | nested(str(model), models))
+                joined = {} if len({x for x, _ in middles}) == len(middles) else {"linestyle": "none"}
+                panel.plot(*zip(*middles, strict=True), **style | nested(str(model), models) | joined)
             if (known := its["baseline"].dropna().unique()).size == 1:
                 panel.axhline(known[0], **BASELINE)
             if its[number].min() > 0 and its[number].max() > WIDE * its[number].min():

@@ -95,6 +95,8 @@ def _in_place(place: Path, warn: Callable[[str], object]) -> list[PlacedRun]:
         {s.parent for s in seeds if not any(part.startswith(".") for part in s.relative_to(place).parts)}
     )
     if not (found := read_runs(folders, warn)):
+        if any(place.glob("*.jsonl")):
+            raise StoreError(f"no runs in {place}, but exported files: name them, {place / '*.jsonl'}.")
         raise no_results(place)
     return [PlacedRun(result, folder) for folder, result in found]
 

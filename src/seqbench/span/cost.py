@@ -63,6 +63,13 @@ class Costs:
             write_atomically(self.file, json.dumps({"counted": COUNTED, "flops": self._known}) + "\n")
 
 
+class Uncounted(Costs):
+    """Operations that are not counted, which takes a second a model."""
+
+    def of(self, result: Result) -> None:
+        return None
+
+
 def span_of(config: dict[str, Any]) -> Span | None:
     """Return the span of the task of a run's configuration.
 

@@ -274,6 +274,10 @@ def test_a_page_wants_a_folder(tmp_path: Path) -> None:
         main([str(runs), "--format", "html"])
     with pytest.raises(ConfigError, match="--figure is not for a page"):
         main([str(runs), "--format", "html", "--out", str(tmp_path), "--figure"])
+    for more in (["--format", "md"], ["--figure"]):
+        with pytest.raises(ConfigError, match="--out writes md, csv, tex, json and the figure; leave out"):
+            main([str(runs), "--out", str(tmp_path / "out"), *more])
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_table_needs_no_plotly() -> None:

@@ -1,5 +1,7 @@
 """What the figure of spans shows, read from its artists."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from entrants import PROTOCOL, at, entrant
@@ -74,3 +76,11 @@ def test_variants_of_many_models_are_in_panels_of_their_own() -> None:
     box = figure.legends[0].get_window_extent()
     assert box.x0 >= 0 and box.x1 <= figure.bbox.width
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [each.label for each in entrants]
+
+
+def test_ticks_are_at_the_spans_that_were_asked_for_where_no_staircase_chose_them() -> None:
+    spans = tuple(at(span, [5] * 5) for span in (20, 50, 60, 100))
+    for by_staircase, ticks in ((False, [20, 60, 100]), (True, [10, 20, 40, 100])):
+        gru = Measured(replace(PROTOCOL, by_staircase=by_staircase), "gru", spans)
+        (panel,) = draw_spans([gru]).axes
+        assert list(panel.get_xticks()) == ticks

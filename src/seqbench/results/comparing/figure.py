@@ -60,7 +60,10 @@ def _differences(panel: Axes, comparison: ModelComparison) -> None:
         range(len(solved)), [literal(f"{c.task} {c.length}: {c.first} − {c.second}") for c in solved]
     )
     panel.set(
-        xlim=(-1.05, 1.05), ylim=(len(solved) - 0.5, -0.5), xlabel="difference of solve rates, 95 % interval"
+        xlim=(-1.05, 1.05),
+        ylim=(len(solved) - 0.5, -0.5),
+        xticks=[-1, -0.5, 0, 0.5, 1],
+        xlabel=f"difference of solve rates, 95 % interval\nfilled: p ≤ {LEVEL} by Holm's correction",
     )
     panel.xaxis.set_major_formatter(lambda share, _: f"{100 * share:+.0f} %")
 

@@ -110,15 +110,21 @@ def _dots(panel: Axes, each: Measured, colour: str, index: int, entrants: int) -
 
 
 def span_axis(panel: Axes, of_task: Sequence[Measured]) -> None:
-    """Set up the horizontal axis: spans by doublings, over those that were tried on a task."""
+    """Set up the horizontal axis over the spans that were tried on a task: by doublings, or those tried."""
     from matplotlib.ticker import NullLocator
 
     protocol = of_task[0].protocol
     low, high = ends(of_task)
     panel.set_xscale("log", base=2)
     panel.set_xlim(low / 1.15, high * 1.15)
-    doublings = [protocol.least * 2**k for k in range(64) if protocol.least * 2**k <= high]
-    ticks = [*[tick for tick in doublings if tick < high / 1.3], high]
+    if protocol.by_staircase:
+        marked = [protocol.least * 2**k for k in range(64) if protocol.least * 2**k <= high]
+    else:
+        marked = sorted({at.span for each in of_task for at in each.spans})
+    ticks = [high]
+    for tick in reversed(marked):  # as many as do not overlap
+        if tick < ticks[0] / 1.3:
+            ticks.insert(0, tick)
     panel.set_xticks(ticks, [str(tick) for tick in ticks])
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set_xlabel(f"span ({protocol.key})")

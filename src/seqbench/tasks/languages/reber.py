@@ -98,41 +98,31 @@ def entropy(table: Int[Tensor, "states symbols"], chances: Float[Tensor, "steps 
 def without_input(
     table: Int[Tensor, "states symbols"], chances: Float[Tensor, "steps states symbols"]
 ) -> dict[str, float]:
-    """Return the largest `legal`, `accuracy` and `long` of a `ReberTask` if only the step is known.
+    """Return `legal`, `accuracy` and `long` of a `ReberTask` if only the step is known.
 
-    At each step the outputs then rank the symbols alike for all strings. A state counts for `accuracy` if its
-    legal symbols come first. The first 1, 2, … symbols of a ranking are sets within each other, so that the
-    best ranking is found set by set.
+    At each step the outputs are the shares of the symbols, which `entropy` is the loss of: so they rank the
+    symbols alike for all strings.
     """
-    symbols = len(SYMBOLS)
     may_follow = table != WRONG
-    number = (may_follow * 2 ** torch.arange(symbols)).sum(1)  # of the set of symbols that may follow a state
-    second_last = torch.tensor([first + 7 for first in COPIES.values()])
+    second_last = torch.zeros(len(table), dtype=torch.bool)
+    second_last[[first + 7 for first in COPIES.values()]] = True
     at = torch.zeros(len(table), dtype=torch.float64)
     at[START] = 1.0
-    legal, accuracy, long, count, long_count = 0.0, 0.0, 0.0, 0.0, 0.0
+    sums = torch.zeros(3, 2, dtype=torch.float64)
     for step, now in enumerate(chances.double().unbind()):
         edges = at[:, None] * now / now.sum(1, keepdim=True).clamp_min(1e-300)
         if step > 0:
+            rank = (edges.sum(0) - edges[OVER]).argsort(descending=True, stable=True).argsort()
+            first = may_follow[:, rank == 0][:, 0]
+            worst_legal = rank.where(may_follow, -1).amax(1)
+            exact = worst_legal < rank.where(~may_follow, len(rank)).amin(1)
             alive = at.index_fill(0, torch.tensor([OVER]), 0.0)
-            needs_memory = torch.zeros_like(alive).index_copy(0, second_last, alive[second_last])
-            legal += (alive[:, None] * may_follow).sum(0).max().item()
-            accuracy += _best_ranking(number, alive)
-            long += _best_ranking(number, needs_memory)
-            count += alive.sum().item()
-            long_count += needs_memory.sum().item()
+            for of, right, weights in zip(
+                sums, (first, exact, exact), (alive, alive, alive * second_last), strict=True
+            ):
+                of += torch.stack([(right * weights).sum(), weights.sum()])
         at = torch.zeros_like(at).index_add(0, table.flatten(), edges.flatten())
-    return {"legal": legal / count, "accuracy": accuracy / count, "long": long / long_count}
-
-
-def _best_ranking(number: Int[Tensor, " states"], weights: Float[Tensor, " states"]) -> float:
-    """Return the most weight of states whose sets of symbols come first in one ranking."""
-    best = [0.0] * 2 ** len(SYMBOLS)
-    weight = torch.zeros(len(best), dtype=weights.dtype).index_add(0, number, weights).tolist()
-    for which in range(1, len(best)):  # a set comes after its subsets
-        without_one = [which & ~(1 << i) for i in range(len(SYMBOLS)) if which >> i & 1]
-        best[which] = weight[which] + max(best[smaller] for smaller in without_one)
-    return best[-1]
+    return dict(zip(("legal", "accuracy", "long"), (sums[:, 0] / sums[:, 1]).tolist(), strict=True))
 
 
 class ReberTask(SyntheticTask):

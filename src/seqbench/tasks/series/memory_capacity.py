@@ -83,9 +83,6 @@ class MemoryCapacity(SeriesTask):
         """Return 1/12, the variance of the inputs."""
         return self.variance
 
-    def chance(self, length: int) -> dict[str, float]:
-        return super().chance(length) | {"capacity": 0.0}
-
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         weights = torch.ones_like(outputs[:, :, :1]) if batch.mask is None else batch.mask[..., None]
         capacity = squared_correlations(outputs, batch.targets, weights).sum(1)

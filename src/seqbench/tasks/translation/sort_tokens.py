@@ -40,11 +40,14 @@ class SortTokens(Reordering):
         return float(entr(self._chances(length)).sum()) / (length + 1)
 
     def chance(self, length: int) -> dict[str, float]:
-        """Return `accuracy`, and `exact` of the most likely answer: all symbols occur about as often."""
-        accuracy = (float(self._chances(length).max(1).sum()) + 1) / (length + 1)
-        each, more = divmod(length, self.alphabet)
-        orders = gammaln(length + 1) - (self.alphabet - more) * gammaln(each + 1) - more * gammaln(each + 2)
-        return {"accuracy": accuracy, "exact": float(np.exp(orders - length * np.log(self.alphabet)))}
+        """Return `accuracy` and `exact` of the answer that is most likely place by place."""
+        chances = self._chances(length)
+        answer = chances.round(12).argmax(1)  # of symbols that are as likely the first
+        orders = gammaln(length + 1) - gammaln(np.bincount(answer) + 1).sum()
+        return {
+            "accuracy": (float(chances.max(1).sum()) + 1) / (length + 1),
+            "exact": float(np.exp(orders - length * np.log(self.alphabet))),
+        }
 
     def _chances(self, length: int) -> NDArray[np.float64]:
         """Return the chance of each symbol at each place, (n, k)."""
