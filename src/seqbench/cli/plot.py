@@ -103,7 +103,7 @@ def _spans(name: str, draw: Callable[[Sequence[Measured]], Figure], argv: list[s
     from seqbench.span.records import from_results
 
     allow(args.allow)
-    costs = Uncounted() if Path(args.out).suffix in SUFFIXES else Costs()  # they are among the numbers alone
+    costs = Uncounted() if args.out.suffix in SUFFIXES else Costs()  # they are among the numbers alone
     measured = from_results((run.result for run in chosen(args)), costs, warn=say)
     if not measured:
         raise StoreError("no run here has ended without failing.")

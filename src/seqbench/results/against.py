@@ -80,9 +80,9 @@ def against(results: Sequence[Result], number: str) -> pd.DataFrame:
 
 
 def draw_against(points: pd.DataFrame, number: str) -> Figure:
-    """Return the figure of `against`, a panel for each task and training length; for each task, if the number
-    is that length.
+    """Return the figure of `against`, a panel for each task and training length.
 
+    Where the number is that length, all lengths of a task are in one panel.
     Every run is a dot. A marker is the median over the seeds of a configuration; the line joins those of a
     model in the order of the number, unless two of them have the same number. The dashed line is what the
     best predictor that ignores the input has.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -76,22 +76,34 @@ def draw(
     return torch.stack(text, dim=1), torch.stack(states, dim=1)
 
 
-def entropy(table: Int[Tensor, "states symbols"], chances: Float[Tensor, "steps states symbols"]) -> float:
-    """Return the mean entropy of a step's symbol, after the first, over the strings that have not ended.
+def state_chances(
+    table: Int[Tensor, "states symbols"], chances: Float[Tensor, "steps states symbols"]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the chance of each state before every step but the first, and of each symbol from it.
 
-    It is the cost per symbol if only the step is known. The chance of each state is propagated step by step.
+    They are propagated step by step. Strings that have ended are left out.
     """
     at = torch.zeros(len(table), dtype=torch.float64)
     at[START] = 1.0
-    cost, count = 0.0, 0.0
     for step, now in enumerate(chances.double().unbind()):
         edges = at[:, None] * now / now.sum(1, keepdim=True).clamp_min(1e-300)
         if step > 0:
-            symbols = (edges.sum(0) - edges[OVER]).clamp_min(0)
-            total = symbols.sum().item()
-            cost -= sum(p * math.log(p / total) for p in symbols.tolist() if p > 0)
-            count += total
+            ended = torch.tensor([OVER])
+            yield at.index_fill(0, ended, 0.0), edges.index_fill(0, ended, 0.0)
         at = torch.zeros_like(at).index_add(0, table.flatten(), edges.flatten())
+
+
+def entropy(table: Int[Tensor, "states symbols"], chances: Float[Tensor, "steps states symbols"]) -> float:
+    """Return the mean entropy of a step's symbol, after the first, over the strings that have not ended.
+
+    It is the cost per symbol if only the step is known.
+    """
+    cost, count = 0.0, 0.0
+    for _, edges in state_chances(table, chances):
+        symbols = edges.sum(0)
+        total = symbols.sum().item()
+        cost -= sum(p * math.log(p / total) for p in symbols.tolist() if p > 0)
+        count += total
     return cost / count
 
 
@@ -106,22 +118,14 @@ def without_input(
     may_follow = table != WRONG
     second_last = torch.zeros(len(table), dtype=torch.bool)
     second_last[[first + 7 for first in COPIES.values()]] = True
-    at = torch.zeros(len(table), dtype=torch.float64)
-    at[START] = 1.0
     sums = torch.zeros(3, 2, dtype=torch.float64)
-    for step, now in enumerate(chances.double().unbind()):
-        edges = at[:, None] * now / now.sum(1, keepdim=True).clamp_min(1e-300)
-        if step > 0:
-            rank = (edges.sum(0) - edges[OVER]).argsort(descending=True, stable=True).argsort()
-            first = may_follow[:, rank == 0][:, 0]
-            worst_legal = rank.where(may_follow, -1).amax(1)
-            exact = worst_legal < rank.where(~may_follow, len(rank)).amin(1)
-            alive = at.index_fill(0, torch.tensor([OVER]), 0.0)
-            for of, right, weights in zip(
-                sums, (first, exact, exact), (alive, alive, alive * second_last), strict=True
-            ):
-                of += torch.stack([(right * weights).sum(), weights.sum()])
-        at = torch.zeros_like(at).index_add(0, table.flatten(), edges.flatten())
+    for at, edges in state_chances(table, chances):
+        rank = edges.sum(0).argsort(descending=True, stable=True).argsort()
+        first = may_follow[:, rank == 0][:, 0]
+        worst_legal = rank.where(may_follow, -1).amax(1)
+        exact = worst_legal < rank.where(~may_follow, len(rank)).amin(1)
+        weights = torch.stack([at, at, at * second_last])
+        sums += torch.stack([(torch.stack([first, exact, exact]) * weights).sum(1), weights.sum(1)], dim=1)
     return dict(zip(("legal", "accuracy", "long"), (sums[:, 0] / sums[:, 1]).tolist(), strict=True))
 
 
