@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from seqbench.span import climb
 from seqbench.span.climb import cost_lines, measure, measured
 from seqbench.span.cost import Costs
 from seqbench.span.plan import plan
+from seqbench.sweeps import processes
 from tests.span.fake import Runner, solves_up_to
 
 TYPED = ["task=latch", "trainer.max_steps=1000", "logger=none"]
@@ -117,3 +119,13 @@ def test_what_it_could_take_is_that_of_all_spans_with_the_most_seeds() -> None:
     )
     # 10 runs of 1,000 steps at each, of 1, 1.4, 2, 2.8 and 4 ms.
     assert lines[1] == "In all at most about 2 min of one core, without evaluations."
+
+
+def test_the_server_of_the_processes_knows_what_runs_need_before_its_first_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "_preloaded", [])
+    known: list[str] = []
+    monkeypatch.setattr(climb, "check", lambda plan, timed: known.extend(processes._preloaded))
+    assert measure(plan(["task=latch", "model=rnn", "trainer.max_steps=1000"])) is None
+    assert known == ["wandb.sdk.launch"]

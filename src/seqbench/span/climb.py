@@ -18,7 +18,7 @@ from seqbench.span.plan import Part, SpanPlan
 from seqbench.sweeps.checking import answers
 from seqbench.sweeps.job import Facts, Job, Refused
 from seqbench.sweeps.known import known
-from seqbench.sweeps.launch import run
+from seqbench.sweeps.launch import prepare, run
 from seqbench.sweeps.sweep import Sweep
 
 
@@ -149,6 +149,7 @@ def measure(plan: SpanPlan) -> tuple[list[Course], int] | None:
         return [] if course.at_work else due(course)
 
     first = [job for course in courses for job in due(course)]
+    prepare(first)
     if first and check(plan, timed=False) is None:
         return None
     sweep = Sweep(first, plan.folder / "logs")

@@ -59,7 +59,7 @@ def run(
         ConfigError: the settings do not fit this machine.
         Stopped: the user has stopped it, and each process has ended.
     """
-    preload(*([WANDB] if any(map(_logs_to_wandb, sweep.jobs)) else []))
+    prepare(sweep.jobs)
     gpus = check(sweep, timed=settings.dry_run)
     devices = Devices(settings.n_jobs, settings.gpus_per_job, gpus)
     if settings.dry_run:
@@ -100,6 +100,18 @@ def run(
         train(sweep, deque(lacking(first, left)), devices, gathering, on_run, follow)
     for line in sweep.failures:
         say(line)
+
+
+def prepare(jobs: Sequence[Job]) -> None:
+    """Let the server of the processes import what the training of jobs needs, if it is not running yet.
+
+    Who starts a process before `run` calls this first: each run would import it for itself otherwise.
+
+    Args:
+        jobs: to be run.
+    """
+    if any(map(_logs_to_wandb, jobs)):
+        preload(WANDB)
 
 
 def _logs_to_wandb(job: Job) -> bool:

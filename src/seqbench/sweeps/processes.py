@@ -15,10 +15,13 @@ LAUNCHER = "SEQBENCH_LAUNCHER"
 #: How often a start is tried.
 ATTEMPTS = 3
 
+#: What the server imports.
+_preloaded = ["seqbench.sweeps.preload"]
+
 
 def preload(*modules: str) -> None:
     """Let the server import more modules than torch and Lightning, if it is not running yet."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["seqbench.sweeps.preload", *modules])
+    _preloaded.extend(module for module in modules if module not in _preloaded)
 
 
 def start(
@@ -26,6 +29,7 @@ def start(
 ) -> tuple[Any, Connection]:
     """Start a process that has torch and Lightning, with a connection to it; variables are added to ours."""
     context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_preloaded)
     variables = dict(os.environ) | dict(environment)
     os.environ[LAUNCHER] = str(os.getpid())
     for attempt in range(ATTEMPTS):

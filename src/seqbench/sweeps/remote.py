@@ -24,7 +24,6 @@ from seqbench.sweeps.gathering import missing
 from seqbench.sweeps.job import Facts, Job, Unit, units
 from seqbench.sweeps.launch import launch
 from seqbench.sweeps.outcome import ended
-from seqbench.sweeps.processes import preload
 from seqbench.sweeps.sweep import Settings, Sweep
 
 #: The file in a part's folder that names the folders of its runs.
@@ -85,7 +84,6 @@ def plan(
         ConfigError: a job cannot have or use what the settings give it.
     """
     sweep.jobs = [replace(job, gpus=math.ceil(_gpus(job, settings.gpus_per_job))) for job in sweep.jobs]
-    preload()
     check(sweep, timed=settings.dry_run)
     for facts in sweep.facts.values():
         _check_use(facts, settings)
