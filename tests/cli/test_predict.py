@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,35 @@ def test_columns_in_another_order_or_format_change_nothing_and_an_unseen_categor
         "seqbench: strange.csv line 2: sex is 'x', which no training sequence has; it counts as none of f, "
         "m, in 1 step.\n"
     )
+
+
+def test_a_file_without_a_header_may_lack_the_label_and_be_of_another_format(seqbench: Run) -> None:
+    words = [f"task.path={DATA / 'words.csv'}", "task.header=[word,language]", "task.inputs=word"]
+    folder = trained("task=table", *words, "task.target=language", "task.unit=char")
+    Path("both.csv").write_text("haus,german\nnull,english\n")
+    Path("one.csv").write_text("haus\nnull\n")
+    Path("one.jsonl").write_text('{"word": "haus"}\n{"word": "null"}\n')
+    expected = rows(seqbench("predict", folder, "both.csv", "--probabilities"))
+    for name in ("one.csv", "one.jsonl"):
+        assert rows(seqbench("predict", folder, name, "--probabilities")) == expected, name
+    Path("three.csv").write_text("haus,german,1\n")
+    said = seqbench("predict", folder, "three.csv")
+    assert said.code == 2 and "task.header names 2 columns, and three.csv has 3." in said.err
+
+
+def test_what_a_run_cannot_be_told_anymore_is_not_advised(seqbench: Run) -> None:
+    shutil.copy(DATA / "patients.csv", "patients.csv")
+    folder = trained("task=table", "task.path=patients.csv", *TABLE[2:], "task.target=outcome")
+    Path("gap.csv").write_text("patient,hour,hr,bp,sex\na,0,70,,m\n")
+    said = seqbench("predict", folder, "gap.csv")
+    assert said.code == 2 and said.err == (
+        "seqbench: gap.csv line 2: bp is missing; the run was trained with task.missing=refuse, and knows "
+        "none.\n"
+    )
+    Path("patients.csv").rename("moved.csv")
+    said = seqbench("predict", folder, "gap.csv")
+    assert said.code == 2 and said.err.startswith("seqbench: There is no file patients.csv.")
+    assert said.err.endswith("where they were: start from the folder in which it was started.\n")
 
 
 def test_each_step_has_a_row_with_its_time_and_numbers_are_in_their_unit(seqbench: Run) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -61,13 +63,14 @@ def load_splits(path: str, name: str | None, revision: str | None) -> Mapping[st
     here = Path(path).expanduser()
     if here.is_dir():
         return _load_folder(here, name)
-    offline = datasets.config.HF_HUB_OFFLINE or not answers(path)
+    told = datasets.config.HF_HUB_OFFLINE
+    offline = told or not answers(path)
     try:
         with _offline_mode(offline):
             found = datasets.load_dataset(path, name=name, revision=revision)
     except Exception as error:  # the client's errors have no base of their own
-        reason = "is out of reach and not cached" if offline else f"cannot be loaded: {one_line(error)}"
-        raise HubError(reason) from error
+        why = "is not cached, and HF_HUB_OFFLINE is set" if told else "is out of reach and not cached"
+        raise HubError(why if offline else f"cannot be loaded: {one_line(error)}") from error
     return cast("Mapping[str, datasets.Dataset]", found)
 
 
@@ -79,14 +82,26 @@ def _load_folder(folder: Path, name: str | None) -> Mapping[str, datasets.Datase
     """
     import datasets
 
-    bars = datasets.are_progress_bars_disabled()
+    if empty := [path for path in sorted(folder.rglob("*.*")) if path.is_file() and not path.stat().st_size]:
+        raise HubError(f"cannot be loaded: {empty[0]} is empty")
+    bars, log = datasets.are_progress_bars_disabled(), logging.getLogger("datasets")
     datasets.disable_progress_bars()  # it takes no longer than to read the files
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # what it says of a failure is said below
     try:
         with _offline_mode(True), tempfile.TemporaryDirectory() as scratch:
+            if name is not None and name not in (names := datasets.get_dataset_config_names(str(folder))):
+                raise HubError(f"has no configuration {name!r}, but {', '.join(names)}")
             found = datasets.load_dataset(str(folder), name=name, cache_dir=scratch, keep_in_memory=True)
+    except HubError:
+        raise
     except Exception as error:  # the client's errors have no base of their own
-        raise HubError(f"cannot be loaded: {one_line(error.__cause__ or error)}") from error
+        reason = one_line(error.__cause__ or error)
+        if split := re.search(r'Instruction "(.+)" corresponds to no data', reason):
+            raise HubError(f"has no rows for {split[1]}") from error
+        raise HubError(f"cannot be loaded: {reason}") from error
     finally:
+        log.setLevel(level)
         if not bars:
             datasets.enable_progress_bars()
     return cast("Mapping[str, datasets.Dataset]", found)

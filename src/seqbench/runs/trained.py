@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seqbench.config.build import build_model, build_task
 from seqbench.config.trust import allow
-from seqbench.errors import StoreError, one_line
+from seqbench.errors import DataError, StoreError, one_line
 from seqbench.models.model import Model
 from seqbench.runs.files import DamagedFileError, from_bytes, read_checked
 from seqbench.runs.store import BEST_WEIGHTS, RESULT_FILE, read_result
@@ -130,7 +130,13 @@ def load_run(folder: str | Path, allowed_packages: Sequence[str] = ()) -> Traine
     assert isinstance(cfg, DictConfig)
     cfg.allowed_packages = allow(allowed_packages)
     task = build_task(cfg)
-    task.prepare(cfg.batch_size)
+    try:
+        task.prepare(cfg.batch_size)
+    except DataError as error:
+        raise DataError(
+            f"{error} A run is used with the data that it was trained with, where they were: start from the "
+            "folder in which it was started."
+        ) from error
     if result.data != task.fingerprint():
         raise StoreError(f"{folder} was trained with other data than those that the task reads now.")
     with torch.random.fork_rng():

@@ -100,5 +100,7 @@ def test_the_mark_is_a_hundredth_of_the_variance_or_what_is_typed():
     assert product.solved({"loss": 0.00048}) and not product.solved({"loss": 0.00049})
     with pytest.raises(ConfigError, match=r"task\.solved_at=0 is no squared error"):
         Adding(solved_at=0)
+    with pytest.raises(ConfigError, match=r"solved_at=0\.05 is no .* under the 0\.0486 that is reached"):
+        Adding(solved_at=0.05, operation="product")
     with pytest.raises(ConfigError, match=r"task\.solved_at=0\.001 has no effect with task\.variant=1997"):
         Adding(variant="1997", solved_at=0.001)

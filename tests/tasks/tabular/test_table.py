@@ -330,7 +330,11 @@ FAULTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {},
         r"line 10: ward is 'hospice', which no training",
     ),
-    "no label": (LONG.replace("100,icu", "100,"), {}, r"line 10: ward is missing\."),
+    "no label": (
+        LONG.replace("100,icu", "100,"),
+        {},
+        r"line 10: ward is missing; leave such sequences out\.",
+    ),
     "two labels": (
         LONG.replace("84,icu", "84,home"),
         {"each": "sequence"},
@@ -341,7 +345,11 @@ FAULTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {},
         r"line 2 is not UTF-8: it has the byte 0xf4",
     ),
-    "too many fields": (LONG.replace("b,2,92", "b,2,92,93"), {}, r"no table: .*line 6"),
+    "too many fields": (
+        LONG.replace("b,2,92", "b,2,92,93"),
+        {},
+        r"data\.csv line 6 has 7 fields, and the header 6\.",
+    ),
     "one column twice": (LONG.replace("bp", "hr"), {}, "two columns 'hr'"),
     "another separator": (LONG.replace(",", ";"), {}, r"task\.separator=';'"),
     "empty": ("who,when,hr,bp,ward,part\n", {}, "holds no rows"),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seqbench.data.checksums import checksum
+from seqbench.data.tables.values import is_text
 from seqbench.errors import ConfigError, DataError, nearest, one_line
 
 if TYPE_CHECKING:
@@ -20,12 +23,17 @@ SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 JSON_LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet", ".pq")
 TEXTS = (*SEPARATORS, *JSON_LINES, ".json")
 FORMATS = (*SEPARATORS, *JSON_LINES, *PARQUET)
+#: The column that says which split of a data set a row is of.
+SPLIT = "the data set's split"
 #: The most characters of a field.
 LONGEST = 2**31 - 1
-#: What stands for a missing number in files of R, NumPy, pandas and databases.
-MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
-#: What stands for a missing name or label: `NA` may be Namibia.
-NO_NAME = ["", "NaN", "nan"]
+#: What stands for anything that is missing.
+MISSING = ["", "NaN", "nan"]
+#: What also stands for a missing number, in files of R, NumPy, pandas and databases; as a text `NA` may be
+#: Namibia.
+NO_NUMBER = ["NA", "N/A", "null", "NULL", "None"]
+#: What pandas reads as true and false.
+BOOLEANS = ["True", "TRUE", "true", "False", "FALSE", "false"]
 
 
 @dataclass(frozen=True)
@@ -42,13 +50,12 @@ class TableFile:
     separator: str | None = None
     header: Sequence[str] | None = None
 
-    def read(self, names: Iterable[str], labels: Iterable[str], texts: Iterable[str] = ()) -> pd.DataFrame:
+    def read(self, names: Iterable[str], labels: Iterable[str]) -> pd.DataFrame:
         """Return the rows, in their order.
 
         Args:
-            names: columns that are read as text, whatever they hold: ids.
-            labels: columns that may hold names: no `NA` of theirs is a missing number.
-            texts: columns that are read as text, and whose `NA` is missing.
+            names: columns that are read as text, whatever they hold: ids, codes.
+            labels: columns of labels: no `NA` of theirs is a missing number.
 
         Raises:
             ConfigError: the name says nothing of the format, or the separator or header is of no use.
@@ -62,7 +69,7 @@ class TableFile:
             elif self._ends in JSON_LINES:
                 frame = _json_lines(path)
             else:
-                frame = self._text(list(names), list(labels), list(texts))
+                frame = self._text(list(names), list(labels))
         except UnicodeDecodeError as error:
             raise DataError(not_utf8(path) or f"{path} is not UTF-8.") from error
         except (OSError, MemoryError) as error:
@@ -84,6 +91,24 @@ class TableFile:
             raise DataError(f"{self.path} cannot be read: {one_line(error)}.") from error
         form = self._separator if self._ends in SEPARATORS else self._ends in PARQUET
         return f"{content} {form} {self.header}"
+
+    def without(self, optional: Iterable[str]) -> TableFile:
+        """Return the same file, whose separator and header are those of another that had more columns.
+
+        They do not count where this one is no text file.
+
+        Args:
+            optional: the columns that it may lack, all of them together.
+        """
+        if self._ends not in SEPARATORS:
+            return TableFile(self.path)
+        if self.header is not None and self.path.is_file():
+            with suppress(UnicodeDecodeError), self.path.open(encoding="utf-8-sig", newline="") as file:
+                count = len(next(self._records(file), (0, list[str]()))[1])
+                left = [name for name in self.header if name not in {*optional}]
+                if count == len(left):
+                    return TableFile(self.path, self.separator, left)
+        return self
 
     def where(self, row: int) -> str:
         """Return where a row stands, in words: `data.csv line 7`.
@@ -134,53 +159,107 @@ class TableFile:
         for key, value in (("separator", self.separator), ("header", self.header)):
             if value is not None and self._ends not in SEPARATORS:
                 raise ConfigError(f"task.{key}={value} has no effect on {self.path.name}.")
-        if self.separator is not None and len(self.separator) != 1:
-            raise ConfigError(f"task.separator={self.separator!r} is not one character.")
+        if self.separator is not None and not (len(self.separator) == 1 and self.separator.isascii()):
+            raise ConfigError(f"task.separator={self.separator!r} is not one character of ASCII.")
         path = self.path
+        if path.is_dir():
+            raise DataError(f"{path} is a folder, whose name ends like that of a file; give a file in it.")
         if not path.is_file():
             there = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
             raise DataError(f"There is no file {path}.{nearest(path.name, there)}")
 
-    def _text(self, names: list[str], labels: list[str], texts: list[str]) -> pd.DataFrame:
+    def _text(self, names: list[str], labels: list[str]) -> pd.DataFrame:
         import pandas as pd
 
-        path, separator = self.path, self._separator
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = next(self._records(file), (0, list[str]()))[1]
-        header = first if self.header is None else list(self.header)
-        if len(header) != len(first):
-            raise DataError(f"task.header names {len(header)} columns, and {path} has {len(first)}.")
-        if len({*header}) < len(header):
-            twice = next(name for name in header if header.count(name) > 1)
-            raise DataError(f"{path} has two columns {twice!r}; rename one.")
-        others = [mark for mark in ",;\t|" if mark != separator and len(first) == 1 and mark in first[0]]
-        if others:
-            raise DataError(
-                f"{path} has one column, {first[0]!r}; if its columns are separated by {others[0]!r}, give "
-                f"task.separator={others[0]!r}."
-            )
-        none = {name: NO_NAME if name in (*names, *labels) else MISSING for name in header}
+        header = self._header()
         try:
-            frame = pd.read_csv(
-                path,
-                sep=separator,
-                encoding="utf-8-sig",
-                header=0 if self.header is None else None,
-                names=header,
-                dtype={name: str for name in (*names, *texts) if name in header},
-                na_values=none,
-                keep_default_na=False,
-                low_memory=False,
-            )
+            frame = self._parsed(header, names, [])
+            others = [name for name in header if name not in (*names, *labels)]
+            if marked := [name for name in others if _lacks_numbers(frame[name])]:
+                frame = self._parsed(header, names, marked)
         except pd.errors.EmptyDataError:
             return pd.DataFrame(columns=header)
         except (pd.errors.ParserError, ValueError) as error:
             if isinstance(error, UnicodeDecodeError):
                 raise
-            raise DataError(f"{path} is no table: {one_line(error)}.") from error
-        if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the first fields for names of the rows
-            raise DataError(f"{path}: the rows have more fields than the header, which names {len(header)}.")
+            raise DataError(f"{self.path} is no table: {one_line(error)}.") from error
         return frame
+
+    def _header(self) -> list[str]:
+        """Return the names of the columns of a text file.
+
+        Raises:
+            DataError: two are equal, or a row has more or fewer fields.
+        """
+        path, separator, line = self.path, self._separator, 0
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            records = self._records(file)
+            try:
+                line, first = next(records, (0, list[str]()))
+                header = first if self.header is None else list(self.header)
+                if len(header) != len(first):
+                    raise DataError(f"task.header names {len(header)} columns, and {path} has {len(first)}.")
+                for line, record in records:
+                    if len(record) != len(header):
+                        raise DataError(
+                            f"{path} line {line} has {len(record)} field{'s' * (len(record) != 1)}, and the "
+                            f"{'header' if self.header is None else 'first row'} {len(header)}."
+                            + self._unclosed(line)
+                        )
+            except csv.Error as error:
+                raise DataError(f"{path} line {line + 1} is no row of a table: {error}.") from error
+        if unclosed := self._unclosed(line):
+            raise DataError(f"{path} line {line}:{unclosed}")
+        if len({*header}) < len(header):
+            twice = next(name for name in header if header.count(name) > 1)
+            raise DataError(f"{path} has two columns {twice!r}; rename one.")
+        marks = [mark for mark in ",;\t|" if mark != separator and len(first) == 1 and mark in first[0]]
+        if marks:
+            raise DataError(
+                f"{path} has one column, {first[0]!r}; if its columns are separated by {marks[0]!r}, give "
+                f'"task.separator={marks[0]!r}".'
+            )
+        return header
+
+    def _unclosed(self, line: int) -> str:
+        """Return in words that a quote of the record that begins in a line is never closed, if that is so."""
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            lines = islice(file, max(line - 1, 0), None)
+            try:
+                next(csv.reader(lines, delimiter=self._separator, strict=True), None)
+            except csv.Error as error:
+                if "unexpected end of data" in str(error):
+                    return " A quote that begins there is not closed."
+        return ""
+
+    def _parsed(self, header: list[str], names: list[str], numbers: list[str]) -> pd.DataFrame:
+        """Return the rows of a text file as pandas reads them; `numbers` are columns that lack some."""
+        import pandas as pd
+
+        return pd.read_csv(
+            self.path,
+            sep=self._separator,
+            encoding="utf-8-sig",
+            header=0 if self.header is None else None,
+            names=header,
+            dtype={name: str for name in names if name in header},
+            na_values={name: [*MISSING, *(NO_NUMBER if name in numbers else [])] for name in header},
+            keep_default_na=False,
+            low_memory=False,
+        )
+
+
+def _lacks_numbers(column: pd.Series[Any]) -> bool:
+    """Return whether a column is one of numbers, or of booleans, some of which are marked as missing."""
+    import pandas as pd
+
+    if not is_text(column):
+        return False
+    there = column.dropna().astype(str)
+    marked = there.isin(NO_NUMBER)
+    others = there[~marked]
+    numbers = int(pd.to_numeric(others, errors="coerce").notna().sum())
+    return bool(marked.any()) and (2 * numbers >= len(others) or bool(others.isin(BOOLEANS).all()))
 
 
 def column(frame: pd.DataFrame, name: str, key: str, path: Path | str) -> str:
@@ -190,7 +269,7 @@ def column(frame: pd.DataFrame, name: str, key: str, path: Path | str) -> str:
         DataError: it is not; the message names those there are.
     """
     if name not in frame:
-        names = [str(each) for each in frame]
+        names = [str(each) for each in frame if each != SPLIT]
         shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
         raise DataError(f"task.{key}: {path} has no column {name!r}, but {shown}.{nearest(name, names)}")
     return name
@@ -199,8 +278,12 @@ def column(frame: pd.DataFrame, name: str, key: str, path: Path | str) -> str:
 def _parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
+        names = pq.read_schema(path).names
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise DataError(f"{path} has two columns {twice[0]!r}; rename one.")
         frame = pd.read_parquet(path)
     except (pa.ArrowException, ValueError) as error:
         raise DataError(f"{path} is no Parquet file: {one_line(error)}.") from error
@@ -220,15 +303,27 @@ def _json_lines(path: Path) -> pd.DataFrame:
             if not line.strip():
                 continue
             try:
-                record = json.loads(line, parse_int=_whole)
+                record = json.loads(line, parse_int=_whole, object_pairs_hook=_columns)
                 if "\\u" in line:  # which may be half a pair of UTF-16, and then no text
                     json.dumps(record, ensure_ascii=False).encode()
             except (ValueError, RecursionError) as error:
-                raise DataError(f"{path} line {number} is no JSON: {one_line(error)}.") from error
+                why = error.msg if isinstance(error, json.JSONDecodeError) else one_line(error)
+                raise DataError(
+                    f"{path} line {number} is no JSON: {why}; each line is an object, column to value."
+                ) from error
             if not isinstance(record, dict):
                 raise DataError(f"{path} line {number} is no object of JSON, column to value.")
             records.append(record)
     return pd.DataFrame.from_records(records)
+
+
+def _columns(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, in which no key stands twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+    return found
 
 
 def _whole(digits: str) -> int | float:
@@ -239,6 +334,9 @@ def _whole(digits: str) -> int | float:
 def not_utf8(path: Path) -> str | None:
     """Return in words where a file is not UTF-8; None if it is."""
     with path.open("rb") as file:
+        if file.read(4) == b"PAR1":
+            return f"{path} is a Parquet file; let its name end with .parquet."
+        file.seek(0)
         for number, line in enumerate(file, 1):
             try:
                 line.decode("utf-8")

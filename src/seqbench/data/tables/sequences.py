@@ -34,7 +34,7 @@ class Columns:
         split: that says train, validation or test.
         ahead: steps from an input to the value of `target` that belongs to it.
         unit: what a text is a sequence of.
-        texts: those whose entries are texts, even where they read as numbers.
+        texts: inputs, or the target, whose entries are texts, even where they read as numbers.
     """
 
     id: str | None
@@ -71,6 +71,9 @@ class Columns:
             column(frame, name, "target", path)
         for name in self.inputs or ():
             column(frame, name, "inputs", path)
+        for key, name in given.items():
+            if name in self.target and key != "time":
+                raise ConfigError(f"task.target names {name!r}, which is task.{key}.")
         used = {*given.values(), split, *(() if self.ahead else self.target)}
         inputs = self.inputs or tuple(name for name in frame.columns if name not in used)
         if self.inputs is None and any(not name.strip() for name in inputs):
@@ -81,6 +84,10 @@ class Columns:
         if both := [name for name in inputs if name in used]:
             key = next((key for key, name in given.items() if name == both[0]), "target")
             raise ConfigError(f"task.inputs names {both[0]!r}, which is task.{key}.")
+        for name in self.texts:
+            if name not in (*inputs, *self.target):
+                column(frame, name, "texts", path)
+                raise ConfigError(f"task.texts names {name!r}, which is neither an input nor the target.")
         return Columns(**{**vars(self), "inputs": inputs, "split": given["split"]})
 
 
@@ -92,6 +99,7 @@ class Sequences(NamedTuple):
         ends: the step after the last of each, S.
         rows: the row of the table that a step stands in, N.
         values: what a model reads, by column: numbers (N,) with NaN for what is missing, or texts (N,).
+        places: where the columns of a row are the steps, the column of each, N.
         tokens: whether `values` is one column of tokens.
         times: of the steps, N; None without any.
         targets: by column, as the table has them: one a step, N, or one a sequence, S.
@@ -110,6 +118,7 @@ class Sequences(NamedTuple):
     per_step: bool
     groups: np.ndarray
     splits: np.ndarray | None
+    places: np.ndarray | None = None
 
     @property
     def starts(self) -> np.ndarray:
@@ -209,6 +218,7 @@ def of_rows(frame: pd.DataFrame, its: Columns, each: str | None, where: Where) -
     assert its.inputs is not None
     columns = [frame[name] for name in its.inputs]
     values: dict[str, np.ndarray]
+    places = None
     if any(map(holds_lists, columns)):
         cut = {name: lists(frame[name], name, where, name in its.texts) for name in its.inputs}
         lengths = next(iter(cut.values()))[0]
@@ -230,7 +240,9 @@ def of_rows(frame: pd.DataFrame, its: Columns, each: str | None, where: Where) -
         table = np.stack([numbers(each_, str(each_.name), where) for each_ in columns], axis=1)
         there = ~np.isnan(table)
         lengths = np.where(there.any(1), table.shape[1] - there[:, ::-1].argmax(1), 0)
-        values = {"value": table[np.arange(table.shape[1]) < lengths[:, None]]}
+        there = np.arange(table.shape[1]) < lengths[:, None]
+        values = {"value": table[there]}
+        places = np.array(its.inputs, dtype=object)[np.nonzero(there)[1]]
     if len(empty := np.flatnonzero(lengths == 0)):
         raise DataError(f"{where(int(empty[0]))} is a sequence of no steps.")
     per_step = any(holds_lists(frame[name]) for name in its.target)
@@ -257,6 +269,7 @@ def of_rows(frame: pd.DataFrame, its: Columns, each: str | None, where: Where) -
         per_step=per_step,
         groups=names if its.group is None else words(frame[its.group], its.group, where),
         splits=None if its.split is None else words(frame[its.split], its.split, where),
+        places=places,
     )
 
 
@@ -264,8 +277,8 @@ def _refuse_unit(its: Columns) -> None:
     """Raise a ConfigError where a unit of texts is given, and there are none to cut."""
     if its.unit == "char":
         raise ConfigError(
-            "task.unit=char is of a column with a text a row, and has no effect on "
-            f"{', '.join(its.inputs or ())}."
+            "task.unit=char is of one column with a text a row, and has no effect on "
+            f"{', '.join(its.inputs or ())}; task.texts takes a column of digits for texts."
         )
 
 

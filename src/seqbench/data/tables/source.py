@@ -14,9 +14,9 @@ from seqbench.data.hub import HubError, load_splits, parts
 from seqbench.data.loading import content, load, not_found
 from seqbench.data.source import SPLITS as MIRRORED
 from seqbench.data.source import is_mirrored, mirror_file
-from seqbench.data.tables.file import FORMATS, TEXTS, TableFile, not_utf8
+from seqbench.data.tables.file import FORMATS, SPLIT, TEXTS, TableFile, not_utf8
 from seqbench.data.tables.splits import NAMES
-from seqbench.errors import ConfigError, DataError, one_line
+from seqbench.errors import ConfigError, DataError, nearest, one_line
 
 if TYPE_CHECKING:
     import datasets
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 #: What `task.path` may be, in words.
 PLACES = "a file, such as task.path=data.csv, or a data set's id on the hub"
-#: The column that says which split of the hub a row is of.
-SPLIT = "split of the data set"
 
 
 class Rows(NamedTuple):
@@ -84,13 +82,12 @@ class FileSource(TableSource):
 
     Attributes:
         file: that it is in.
-        names, labels, texts: columns, see `TableFile.read`.
+        names, labels: columns, see `TableFile.read`.
     """
 
     file: TableFile
     names: Sequence[str]
-    labels: Sequence[str]
-    texts: Sequence[str] = ()
+    labels: Sequence[str] = ()
 
     @property
     def place(self) -> str:
@@ -100,7 +97,7 @@ class FileSource(TableSource):
         return self.file.digest()
 
     def rows(self) -> Rows:
-        return Rows(self.file.read(self.names, self.labels, self.texts), self.file.path.name, None, self.file)
+        return Rows(self.file.read(self.names, self.labels), self.file.path.name, None, self.file)
 
 
 @dataclass(frozen=True)
@@ -129,12 +126,19 @@ class DataSetSource(TableSource):
 
     @cached_property
     def _splits(self) -> Mapping[str, datasets.Dataset]:
+        here, none = Path(self.path).expanduser(), ""
+        if self._folder is None:
+            there = [file.name for file in here.parent.glob("*")] if here.parent.is_dir() else []
+            guess = nearest(here.name, there)
+            none = f" There is no file or folder {self.path} here either.{guess}"
+            if here.is_absolute() or len(here.parts) > 2 or self.path.startswith("."):
+                raise DataError(f"There is no file or folder {self.path}.{guess}")
         try:
             return load_splits(self.path, self.name, self.revision)
         except HubError as error:
             texts = [path for path in self._files if path.suffix.lower() in TEXTS]
             wrong = next((found for path in texts if (found := not_utf8(path)) is not None), None)
-            raise DataError(wrong or f"The data set {self.path} {str(error).rstrip('.')}.") from error
+            raise DataError(wrong or f"The data set {self.path} {str(error).rstrip('.')}.{none}") from error
 
     @property
     def _files(self) -> list[Path]:
@@ -265,8 +269,9 @@ def check(
             f"task.path={path} and task.dataset={dataset} are two places of the data; give one."
         )
     here = path is not None and is_file(path)
+    folder = path is not None and Path(path).expanduser().is_dir()
     for key, value in of_hub.items():
-        if value is not None and (path is None or here):
+        if value is not None and (path is None or here or (folder and key == "revision")):
             raise ConfigError(f"task.{key}={value} is of a data set of the hub, and has no effect on {path}.")
     for key, given in of_file.items():
         if given is not None and not here:

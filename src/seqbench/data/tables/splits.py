@@ -53,7 +53,10 @@ def by_column(
             )
     for number in (TRAIN, TEST):
         if number not in found:
-            raise DataError(f"{name} names no sequence for {SPLITS[number]}.")
+            raise DataError(
+                f"{name} names no sequence for {SPLITS[number]}; add some, or name another column by "
+                "task.split."
+            )
     if VALIDATION not in found:
         trained = np.flatnonzero(found == TRAIN)
         found[trained] = _hashed(its, trained, (share, 0.0), labels)
@@ -87,9 +90,11 @@ def by_hash(its: Sequences, shares: Sequence[float], labels: Sequence[str] | Non
     if lacking := [split for number, split in enumerate(SPLITS) if number not in found]:
         count = len(np.unique(its.groups.astype(str)))
         what = "groups" if count < len(its.ids) else "sequences"
+        alike = f", each of {len({*labels})} labels alike" if labels and count == len(its.ids) else ""
+        numbers = "task.classes=false takes labels that are numbers for numbers, or n" if alike else "N"
         raise DataError(
-            f"{count} {what} are too few to divide by task.shares={list(shares)}: none is left for "
-            f"{lacking[0]}. Name the column of the splits by task.split, or give other shares."
+            f"{count} {what} are too few to divide by task.shares={list(shares)}{alike}: none is left for "
+            f"{lacking[0]}. {numbers}ame the column of the splits by task.split, or give other shares."
         )
     return found
 
@@ -114,11 +119,13 @@ def _hashed(
     return found
 
 
-def by_time(steps: int, shares: Sequence[float]) -> tuple[int, int]:
-    """Return where one sequence is cut: it trains up to the first step, validates up to the second."""
+def by_time(steps: int, shares: Sequence[float], title: str) -> tuple[int, int]:
+    """Return where the one sequence of a table is cut: up to the first step it trains, then it validates."""
     tested, validated = (max(1, round(share * steps)) for share in (shares[1], shares[0]))
     if steps - tested - validated < 1:
-        raise DataError(f"One sequence of {steps} steps is too short to be divided into three parts.")
+        raise DataError(
+            f"{title}: one sequence of {steps} steps is too short to be divided into three parts."
+        )
     return steps - tested - validated, steps - tested
 
 

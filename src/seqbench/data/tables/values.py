@@ -55,6 +55,14 @@ def numbers(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
 
     if column.dtype.kind == "m":
         column = column.dt.total_seconds()
+    if column.dtype == object:  # as of JSON, which has both
+        truths = np.array([isinstance(entry, (bool, np.bool_)) for entry in column])
+        if truths.any() and len(others := np.flatnonzero(~truths & column.notna().to_numpy())):
+            row, other = int(np.flatnonzero(truths)[0]), int(others[0])
+            raise DataError(
+                f"{where(row)}: {name} is {_shown(column.iloc[row])}, and {_shown(column.iloc[other])} in "
+                f"{where(other)}; a column is of numbers or of true and false."
+            )
     found = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     if len(wrong := np.flatnonzero(np.isnan(found) & column.notna().to_numpy())):
         row = int(wrong[0])
@@ -163,7 +171,7 @@ def _texts(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
         row = int(others[0])
         raise DataError(
             f"{where(row)}: {name} is {_shown(column.iloc[row])}, where most rows have a number"
-            "; task.classes=true takes a target's for labels."
+            f"; task.texts={name} takes all for texts."
         )
     if len(others) and column[~is_number & ~missing].astype(str).str.fullmatch(COMMA).all():
         row = int(others[0])

@@ -73,8 +73,11 @@ class Adding(SyntheticTask):
                 f"task.solved_at={solved_at} has no effect with task.variant=1997, which has its own marks; "
                 "leave it out."
             )
-        if solved_at is not None and not solved_at > 0:
-            raise ConfigError(f"task.solved_at={solved_at} is no squared error to reach; give one above 0.")
+        if solved_at is not None and not 0 < solved_at < self.baseline_loss(length):
+            raise ConfigError(
+                f"task.solved_at={solved_at} is no squared error to reach; give one above 0, and under the "
+                f"{self.baseline_loss(length):.3g} that is reached without the input."
+            )
         self.solved_at = self.baseline_loss(length) / 100 if solved_at is None else solved_at
         if variant == "1997":
             self.solved_when = (

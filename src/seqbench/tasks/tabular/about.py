@@ -10,6 +10,7 @@ import numpy as np
 
 from seqbench.data.tables import splits as dividing
 from seqbench.tasks.specs import counted
+from seqbench.tasks.tabular.pieces import steps_of
 from seqbench.tasks.tabular.targets import Numbers
 
 if TYPE_CHECKING:
@@ -24,7 +25,13 @@ def about(task: Table) -> dict[str, str]:
     ]
     twins, leaked = dividing.twins(contents, pieces.split)
     lengths = pieces.lengths
-    scale = [f"{name} (mean {scale.mean:.4g}, sd {scale.std:.4g})" for name, scale in code.scales.items()]
+    trained = steps_of(pieces, len(its.inputs), dividing.TRAIN)
+    scale = [
+        f"{name} (mean {scale.mean:.4g}, sd {scale.std:.4g})"
+        if its.inputs[trained, place].any()
+        else f"{name} (always {scale.mean:.4g} in training)"
+        for place, (name, scale) in enumerate(code.scales.items())
+    ]
     kinds = [f"{name} (one of {len(known)} texts)" for name, known in code.categories.items()]
     more = ["whether each is there"] * (task.settings.missing == "mask")
     more += ["time since the step before"] * task.settings.delta

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ Where = Callable[[int], str]
 PADDING, UNKNOWN = "<padding>", "<unknown>"
 #: The most that a float of 32 bits holds.
 LARGEST = float(np.finfo(np.float32).max)
+#: What is said of missing values.
+REMEDY = "task.missing=ffill takes the last value before, task.missing=mask tells the model"
 #: The most categories of a column of texts beside others.
 CATEGORIES = 50
 
@@ -59,27 +62,34 @@ class InputCode(NamedTuple):
             found += [f"{name} is there" for name in (*self.scales, *self.categories)]
         return [*found, *(["time since the step before"] if self.delta is not None else [])]
 
-    def encode(self, its: Sequences, where: Where) -> np.ndarray:
+    def encode(self, its: Sequences, where: Where, remedy: str = REMEDY) -> np.ndarray:
         """Return the inputs of all steps, (N, F) of float32, or tokens (N,) of int64.
+
+        Args:
+            its: the sequences.
+            where: says where a row stands.
+            remedy: what is said of missing values, where they are refused.
 
         Raises:
             DataError: a value is missing, and missing ones are refused; or is so large that it cannot be
                 standardised.
         """
+        if self.missing == "refuse":
+            _refuse_missing(its, where, remedy)
         if self.tokens is not None:
-            ((name, column),) = its.values.items()
-            column, _ = self._there(name, column, its, where)
+            ((_, column),) = its.values.items()
+            column, _ = self._there(column, its)
             number = {token: i for i, token in enumerate(self.tokens)}
             unknown = number[UNKNOWN]
             return np.array([number.get(token, unknown) for token in column], dtype=np.int64)
         columns: list[np.ndarray] = []
         there: list[np.ndarray] = []
         for name, scale in self.scales.items():
-            values, known = self._there(name, its.values[name], its, where)
+            values, known = self._there(its.values[name], its)
             columns.append(np.nan_to_num(standardised(values, scale, name, its.rows, where), nan=0.0))
             there.append(known)
         for name, categories in self.categories.items():
-            values, known = self._there(name, its.values[name], its, where)
+            values, known = self._there(its.values[name], its)
             columns += [values == category for category in categories]
             there.append(known)
         if self.missing == "mask":
@@ -88,18 +98,14 @@ class InputCode(NamedTuple):
             columns.append(self.delta.of(_log_delta(its)))
         return np.stack(columns, axis=1).astype(np.float32)
 
-    def _there(
-        self, name: str, values: np.ndarray, its: Sequences, where: Where
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _there(self, values: np.ndarray, its: Sequences) -> tuple[np.ndarray, np.ndarray]:
         """Return a column, filled where that is asked for, and which entries were there, (N,)."""
-        missing = np.array([v is None for v in values]) if values.dtype == object else np.isnan(values)
-        if self.missing == "refuse":
-            _refuse_missing(name, missing, its, where)
+        missing = _missing(values)
         return _filled(values, missing, its) if self.missing == "ffill" else values, ~missing
 
 
 def input_code(
-    its: Sequences, trained: np.ndarray, missing: str, delta: bool, vocabulary: int | None
+    its: Sequences, trained: np.ndarray, missing: str, delta: bool, vocabulary: int | None, where: Where
 ) -> InputCode:
     """Return how inputs are written, by the steps that train.
 
@@ -109,6 +115,7 @@ def input_code(
         missing: `refuse`, `ffill` or `mask`.
         delta: whether the time since the step before is an input.
         vocabulary: the most tokens that are known; None for all of training.
+        where: says where a row stands.
 
     Raises:
         DataError: a column has no number in training, or a column of texts has too many different ones.
@@ -136,10 +143,14 @@ def input_code(
                 raise DataError(f"{name} is missing in all training sequences; leave it out of task.inputs.")
             categories[name] = tuple(known)
         else:
-            scales[name] = scale_of(values[trained & ~np.isnan(values)], name)
-    return InputCode(
-        scales, categories, None, missing, scale_of(_log_delta(its)[trained], "time") if delta else None
-    )
+            steps = np.flatnonzero(trained & ~np.isnan(values))
+            if not len(steps):
+                raise DataError(
+                    f"{name} has no number in the training sequences; leave it out of task.inputs."
+                )
+            scales[name] = scale_of(values[steps], name, its.rows[steps], where)
+    since = scale_of(_log_delta(its)[trained], "time", its.rows[trained], where) if delta else None
+    return InputCode(scales, categories, None, missing, since)
 
 
 def standardised(values: np.ndarray, scale: Scale, name: str, rows: np.ndarray, where: Where) -> np.ndarray:
@@ -186,8 +197,14 @@ def are_labels(column: np.ndarray, most: int) -> bool:
     return bool((known % 1 == 0).all()) and len(Counter(known.tolist())) <= most
 
 
-def scale_of(values: np.ndarray, name: str) -> Scale:
+def scale_of(values: np.ndarray, name: str, rows: np.ndarray, where: Where) -> Scale:
     """Return how numbers are standardised, none of which is missing.
+
+    Args:
+        values: the numbers.
+        name: of their column.
+        rows: of each.
+        where: says where a row stands.
 
     Raises:
         DataError: there is none, or they are too large.
@@ -197,7 +214,10 @@ def scale_of(values: np.ndarray, name: str) -> Scale:
     with np.errstate(over="ignore", invalid="ignore"):
         mean, std = float(values.mean()), float(values.std())
     if not math.isfinite(mean) or not math.isfinite(std):
-        raise DataError(f"{name} is up to {np.abs(values).max():g}, too large to be standardised.")
+        most = int(np.abs(values).argmax())
+        raise DataError(
+            f"{where(int(rows[most]))}: {name} is {values[most]:g}, too large to be standardised."
+        )
     if values.min() == values.max():  # whose deviation may be that of rounding
         return Scale(float(values[0]), 1.0)
     return Scale(mean, std if std > 0 else 1.0)
@@ -221,10 +241,21 @@ def _log_delta(its: Sequences) -> np.ndarray:
     return np.log1p(since)
 
 
-def _refuse_missing(name: str, missing: np.ndarray, its: Sequences, where: Where) -> None:
-    if len(found := np.flatnonzero(missing)):
-        more = f", and {len(found) - 1} more are" if len(found) > 1 else ""
-        raise DataError(
-            f"{where(int(its.rows[found[0]]))}: {name} is missing{more}; task.missing=ffill takes the last "
-            "value before, task.missing=mask tells the model."
-        )
+def _missing(values: np.ndarray) -> np.ndarray:
+    """Return which entries of a column are missing, (N,)."""
+    return np.array([each is None for each in values]) if values.dtype == object else np.isnan(values)
+
+
+def _refuse_missing(its: Sequences, where: Where, remedy: str) -> None:
+    """Raise a DataError with the first row that lacks an input, if there is one."""
+    firsts, count = [], 0
+    for name, column in its.values.items():
+        if len(steps := np.flatnonzero(_missing(column))):
+            step = int(steps[its.rows[steps].argmin()])
+            firsts.append((int(its.rows[step]), step, name))
+            count += len(steps)
+    if firsts:
+        row, step, name = min(firsts, key=itemgetter(0, 1))
+        shown = name if its.places is None else its.places[step]
+        more = f", and {count - 1} more are" if count > 1 else ""
+        raise DataError(f"{where(row)}: {shown} is missing{more}; {remedy}.")

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from seqbench.tasks.tabular.table import Table
 
 
+#: What is said of missing values.
+REMEDY = "the run was trained with task.missing=refuse, and knows none"
+
+
 def new_sequences(task: Table, path: Path) -> NewSequences:
     """Return the sequences of another file with the inputs of a task's table; what else it holds is not read.
 
@@ -31,7 +35,9 @@ def new_sequences(task: Table, path: Path) -> NewSequences:
     its, code, inputs = task.columns, task.prepared.code, task.prepared.inputs_of
     texts = inputs if code.tokens is not None else tuple(name for name in inputs if name in code.categories)
     columns = replace(its, inputs=inputs, target=(), group=None, split=None, texts=texts)
-    table = FileSource(task.file(path), [] if its.id is None else [its.id], [], texts).rows()
+    optional = (*its.target, *(name for name in (its.group, its.split) if name is not None))
+    names = texts if its.id is None else (*texts, its.id)
+    table = FileSource(task.file(path).without({*optional} - {*inputs}), names).rows()
     columns = columns.check(table.frame, table.title, None)
     read = of_steps if columns.row_is_a_step else of_rows
     found = read(table.frame, columns, None, table.where)
@@ -52,7 +58,9 @@ def new_sequences(task: Table, path: Path) -> NewSequences:
             )
     lengths = torch.from_numpy(found.lengths)
     given = {
-        "inputs": padded(code.encode(found, table.where), found.starts, found.lengths, int(lengths.max())),
+        "inputs": padded(
+            code.encode(found, table.where, REMEDY), found.starts, found.lengths, int(lengths.max())
+        ),
         "lengths": lengths,
     }
     if its.time is None:

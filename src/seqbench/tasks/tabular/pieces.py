@@ -73,7 +73,7 @@ def cut(
         if not its.per_step:
             raise DataError(f"{title} holds one sequence with one target; there is nothing to learn it from.")
         steps = int(its.ends[0])
-        first, second = by_time(steps, shares)
+        first, second = by_time(steps, shares, title)
         starts, stops = np.array([0, first, second]), np.array([first, second, steps])
         numbers, splits = np.zeros(3, dtype=np.int64), np.arange(3)
     else:

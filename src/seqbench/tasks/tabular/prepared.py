@@ -133,7 +133,7 @@ def _make(rows: Rows, its: Settings) -> Prepared:
     splits = _splits(found, its, labelled, columns.split, where)
     pieces = cut(found, splits, ahead, its.window, rows.title, its.shares, where)
     trained = steps_of(pieces, len(found.rows), dividing.TRAIN)
-    code = input_code(found, trained, its.missing, its.delta, its.vocabulary)
+    code = input_code(found, trained, its.missing, its.delta, its.vocabulary, where)
     inputs = code.encode(found, where)
     make = labels_of if labelled else numbers_of
     balanced, optional = its.class_weights is not None, its.missing != "refuse"

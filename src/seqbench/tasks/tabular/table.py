@@ -59,6 +59,7 @@ class Table(LazyTask, BucketTask):
             all rows are one.
         time: the column by which the rows of a sequence are ordered: numbers, or dates as in ISO 8601.
         inputs: the columns that a model reads; null for all that nothing else is said of.
+        texts: those whose entries are texts, even where they read as numbers: codes, words of digits.
         target: the column that it puts out, or several of numbers.
         group: the column of what must not be divided between splits.
         split: the column that says train, validation or test.
@@ -96,6 +97,7 @@ class Table(LazyTask, BucketTask):
         id: str | None = None,
         time: str | None = None,
         inputs: str | Sequence[str] | None = None,
+        texts: str | Sequence[str] | None = None,
         target: str | Sequence[str] | None = None,
         group: str | None = None,
         split: str | None = None,
@@ -125,12 +127,15 @@ class Table(LazyTask, BucketTask):
         if inputs is not None and not _names(inputs):
             raise ConfigError("task.inputs=[] leaves nothing to read; null takes all that are left.")
         self.path, self.name, self.revision = path, name, revision
-        self.separator, self.header = separator, None if header is None else tuple(map(str, header))
+        self.texts = _names(texts) or ()
+        # A shell passes `\t` on as two characters.
+        self.separator = "\t" if separator == r"\t" else separator
+        self.header = None if header is None else tuple(map(str, header))
         self.dataset, self.hub_id, self.data_dir = dataset, hub_id, data_dir
         self.variant = self.title = str(dataset or path or "no table yet")
         self.columns = Columns(
             *(_name(id), _name(time), _names(inputs), _names(target) or (), _name(group), _name(split)),
-            *(ahead, unit, _names(target) or () if classes else ()),
+            *(ahead, unit, (*self.texts, *(_names(target) or () if classes else ()))),
         )
         self.classes = classes
         self.settings = Settings(
@@ -146,7 +151,7 @@ class Table(LazyTask, BucketTask):
         """Where the table is."""
         if self.dataset is not None:
             return MirrorSource(self.dataset, self.hub_id, self.data_dir)
-        if self.path is None:
+        if not self.path:
             raise DataError(f"task.path is missing: give {source.PLACES}.")
         if not self.columns.target:
             raise DataError("task.target is missing: give the column that a model is to put out.")
@@ -154,7 +159,7 @@ class Table(LazyTask, BucketTask):
             return DataSetSource(self.path, self.name, self.revision)
         its = self.columns
         names = [name for name in (its.id, its.group, its.split) if name is not None]
-        return FileSource(self.file(self.path), names, its.target)
+        return FileSource(self.file(self.path), [*names, *self.texts], its.target if self.classes else ())
 
     def file(self, path: str | Path) -> TableFile:
         """Return a file that is written as the task's own."""

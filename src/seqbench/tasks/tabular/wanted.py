@@ -62,9 +62,10 @@ def labels_of(
     wanted = np.array([NONE if label is None else number.get(label, len(known)) for label in labels])
     if len(unseen := np.flatnonzero((wanted == len(known)) & used)):
         place = int(unseen[0])
+        splits = "" if its.splits is not None else ", or name a column of splits by task.split"
         raise DataError(
             f"{where(int(rows[place]))}: {name} is {labels[place]!r}, which no training sequence has; leave "
-            "such sequences out, or name a column of splits by task.split."
+            f"such sequences out{splits}."
         )
     weights = None
     if balanced:
@@ -97,10 +98,11 @@ def numbers_of(
             raise DataError(f"{where(int(rows[place]))}: {name} is {text!r}, and no number.")
         _refuse_missing(name, np.isnan(column) & used, rows, its, optional, where)
         _refuse_empty(name, np.isnan(column), its, pieces)
-        learnt = column[trained & ~np.isnan(column)]
+        places = np.flatnonzero(trained & ~np.isnan(column))
+        learnt = column[places]
         if learnt.min() == learnt.max():
             raise DataError(f"{name} is {learnt[0]:g} in all training sequences: nothing to learn.")
-        scales.append(scale_of(learnt, name))
+        scales.append(scale_of(learnt, name, rows[places], where))
         found.append(standardised(column, scales[-1], name, rows, where))
     means, stds = zip(*scales, strict=True)
     return Numbers(len(scales), its.per_step, tuple(its.targets), means, stds), np.stack(found, axis=1)
@@ -136,5 +138,5 @@ def _refuse_missing(
     name: str, missing: np.ndarray, rows: np.ndarray, its: Sequences, optional: bool, where: Where
 ) -> None:
     if len(found := np.flatnonzero(missing)) and not (its.per_step and optional):
-        may = "; with task.missing=mask such steps do not count" if its.per_step else ""
-        raise DataError(f"{where(int(rows[found[0]]))}: {name} is missing{may}.")
+        may = "with task.missing=mask such steps do not count" if its.per_step else "leave such sequences out"
+        raise DataError(f"{where(int(rows[found[0]]))}: {name} is missing; {may}.")
