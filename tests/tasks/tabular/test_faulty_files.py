@@ -165,6 +165,9 @@ def test_a_separator_is_one_character_of_ascii_and_a_tab_may_be_typed(table: Mak
     with pytest.raises(DataError, match=r"give \"task\.separator='\\t'\"\.$"):
         table(tabs, inputs="x").prepare(1)
     assert table(tabs, inputs="x", separator=r"\t").fingerprint() == same
+    german = GOOD.replace(",", ";").replace("s0;0;0", "s0;0;0,5")
+    with pytest.raises(DataError, match=r"give \"task\.separator=';'\"\.$"):
+        table(german, inputs="x").prepare(1)
     with pytest.raises(ConfigError, match=r"task\.separator='§' is not one character of ASCII"):
         table(GOOD.replace(",", "§"), separator="§").prepare(1)
 

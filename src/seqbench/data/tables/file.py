@@ -197,6 +197,14 @@ class TableFile:
             try:
                 line, first = next(records, (0, list[str]()))
                 header = first if self.header is None else list(self.header)
+                marks = [
+                    mark for mark in ",;\t|" if mark != separator and len(first) == 1 and mark in first[0]
+                ]
+                if marks:
+                    raise DataError(
+                        f"{path} has one column, {first[0]!r}; if its columns are separated by {marks[0]!r}, "
+                        f'give "task.separator={marks[0]!r}".'
+                    )
                 if len(header) != len(first):
                     raise DataError(f"task.header names {len(header)} columns, and {path} has {len(first)}.")
                 for line, record in records:
@@ -213,12 +221,6 @@ class TableFile:
         if len({*header}) < len(header):
             twice = next(name for name in header if header.count(name) > 1)
             raise DataError(f"{path} has two columns {twice!r}; rename one.")
-        marks = [mark for mark in ",;\t|" if mark != separator and len(first) == 1 and mark in first[0]]
-        if marks:
-            raise DataError(
-                f"{path} has one column, {first[0]!r}; if its columns are separated by {marks[0]!r}, give "
-                f'"task.separator={marks[0]!r}".'
-            )
         return header
 
     def _unclosed(self, line: int) -> str:
