@@ -68,6 +68,18 @@ def test_runs_of_different_budgets_are_refused(key: str) -> None:
         problems(runs, ["lstm", "gru"])
 
 
+def test_a_model_that_is_solved_for_has_no_budget_of_steps() -> None:
+    ridge = "seqbench.models.readouts.RidgeReadout"
+    solved = run(model="echo_state", model__readout={"_target_": ridge}, trainer__max_steps=9)
+    trained = [run(trainer__max_steps=2000), run(model="gru", trainer__max_steps=2000)]
+    (problem,) = problems([solved, *trained], ["lstm", "gru", "echo_state"])
+    assert remarks(problem, ["lstm", "echo_state"]) == ["the models differ in trainer.max_steps too"]
+    with pytest.raises(SeqbenchError, match=r"lstm with 2000, gru with 300\. Runs of different budgets"):
+        problems(
+            [solved, trained[0], run(model="gru", trainer__max_steps=300)], ["lstm", "gru", "echo_state"]
+        )
+
+
 def test_a_budget_left_out_is_the_default() -> None:
     target = "seqbench.training.settings.TrainerSettings"
     runs = [

@@ -13,11 +13,13 @@ from seqbench.results.labels import label_runs
 from seqbench.results.summaries.note import SHARED
 from seqbench.runs.result import Result
 
-#: The settings that are the budget of a run. Runs of different budgets are not compared.
+#: The settings that are the budget of a run. Runs of different budgets are not compared, but for those whose
+#: readout is solved for: nothing that they learn is learnt in steps.
 BUDGET = (
     "batch_size",
     *(f"trainer.{key}" for key in ("max_steps", "eval_every", "stop_when_solved", "patience")),
 )
+SOLVED_FOR = "seqbench.models.readouts.RidgeReadout"
 #: The parts of a configuration in which two models may differ and that are not the model.
 BESIDE = ("optim", "trainer")
 
@@ -136,11 +138,14 @@ def _check_names(asked: Iterable[str], models: Iterable[str], labels: Iterable[s
 
 
 def _check_budget(problem: Problem) -> None:
-    """Raise a StoreError where runs of a problem differ in a setting of their budget."""
+    """Raise a StoreError where runs of a problem that learn in steps differ in a setting of their budget."""
+    runs_of = {
+        model: runs
+        for model, runs in problem.runs.items()
+        if setting(runs[0], "model.readout._target_") != SOLVED_FOR
+    }
     for key in BUDGET:
-        values = {
-            model: sorted({str(setting(run, key)) for run in runs}) for model, runs in problem.runs.items()
-        }
+        values = {model: sorted({str(setting(run, key)) for run in runs}) for model, runs in runs_of.items()}
         if len({value for its in values.values() for value in its}) > 1:
             listed = ", ".join(f"{model} with {' and '.join(its)}" for model, its in values.items())
             raise StoreError(
