@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -47,13 +47,16 @@ def load_from_hub(hub_id: str, split: str) -> datasets.Dataset:
         raise HubError(reason) from error
 
 
-def load_splits(path: str, name: str | None, revision: str | None) -> Mapping[str, datasets.Dataset]:
+def load_splits(
+    path: str, name: str | None, revision: str | None, missing: Sequence[str] | None = None
+) -> Mapping[str, datasets.Dataset]:
     """Return all splits of a data set, by their names.
 
     Args:
         path: its id on the hub, or a folder in the hub's layout, for which no network is needed.
         name: of its configuration, if it has several.
         revision: a branch, tag or commit.
+        missing: of a folder of CSV files: what is missing; None for all that pandas takes for it.
 
     Raises:
         HubError: as for `load_from_hub`.
@@ -62,7 +65,7 @@ def load_splits(path: str, name: str | None, revision: str | None) -> Mapping[st
 
     here = Path(path).expanduser()
     if here.is_dir():
-        return _load_folder(here, name)
+        return _load_folder(here, name, missing)
     told = datasets.config.HF_HUB_OFFLINE
     offline = told or not answers(path)
     try:
@@ -74,7 +77,9 @@ def load_splits(path: str, name: str | None, revision: str | None) -> Mapping[st
     return cast("Mapping[str, datasets.Dataset]", found)
 
 
-def _load_folder(folder: Path, name: str | None) -> Mapping[str, datasets.Dataset]:
+def _load_folder(
+    folder: Path, name: str | None, missing: Sequence[str] | None
+) -> Mapping[str, datasets.Dataset]:
     """Return all splits of a folder in the hub's layout.
 
     They do not pass through the client's cache, which takes a file for unchanged by its time, and would serve
@@ -92,7 +97,10 @@ def _load_folder(folder: Path, name: str | None) -> Mapping[str, datasets.Datase
         with _offline_mode(True), tempfile.TemporaryDirectory() as scratch:
             if name is not None and name not in (names := datasets.get_dataset_config_names(str(folder))):
                 raise HubError(f"has no configuration {name!r}, but {', '.join(names)}")
-            found = datasets.load_dataset(str(folder), name=name, cache_dir=scratch, keep_in_memory=True)
+            reads = {} if missing is None else {"na_values": [*missing], "keep_default_na": False}
+            found = datasets.load_dataset(
+                str(folder), name=name, cache_dir=scratch, keep_in_memory=True, **reads
+            )
     except HubError:
         raise
     except Exception as error:  # the client's errors have no base of their own

@@ -207,6 +207,28 @@ def test_a_path_that_leads_nowhere_is_said_to(folder: Callable[..., Table], path
         Table(path, inputs=["x", "n"], target="y").prepare(1)
 
 
+def test_a_folder_of_csv_is_read_as_a_file_is(folder: Callable[..., Table]) -> None:
+    folder("films")
+    for split in ("train", "test"):
+        file = Path(f"films/{split}.csv")
+        frame = pd.read_csv(file)
+        frame["n"] = [["NA", "None", "v"][i % 3] for i in range(len(frame))]
+        frame.to_csv(file, index=False)
+    settings: dict[str, Any] = {"id": "id", "time": "t", "inputs": ["x", "n"], "target": "y"}
+    task = Table("films", **settings)
+    assert task.prepared.code.categories["n"] == ("NA", "None", "v")
+    file = Path("films/train.csv")
+    lines = file.read_text().splitlines()
+    frame = pd.read_csv(file, keep_default_na=False).astype(object)
+    frame.loc[1, "x"] = "NA"
+    frame.to_csv(file, index=False)
+    with pytest.raises(DataError, match=r"films, train row 1: x is missing; task\.missing=ffill"):
+        Table("films", **settings).prepare(1)
+    file.write_text("\n".join([*lines[:2], lines[2] + ",1", *lines[3:]]))
+    with pytest.raises(DataError, match=r"films/train\.csv line 3 has 8 fields, and the header 7\."):
+        Table("films", **settings).prepare(1)
+
+
 def test_settings_of_the_hub_that_a_folder_does_not_have_are_refused(folder: Callable[..., Table]) -> None:
     folder("films")
     with pytest.raises(DataError, match=r"films has no configuration 'small', but default\."):

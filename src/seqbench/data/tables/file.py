@@ -78,6 +78,19 @@ class TableFile:
             raise DataError(f"{path} holds no rows.")
         return frame
 
+    def check_fields(self) -> None:
+        """Check that each row of a text file has the fields of its header.
+
+        Raises:
+            DataError: one has others, or the file cannot be read.
+        """
+        try:
+            self._header()
+        except UnicodeDecodeError as error:
+            raise DataError(not_utf8(self.path) or f"{self.path} is not UTF-8.") from error
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read: {one_line(error)}.") from error
+
     def digest(self) -> str:
         """Return a hash of the content, the format, and how it is read.
 
@@ -262,6 +275,19 @@ def _lacks_numbers(column: pd.Series[Any]) -> bool:
     others = there[~marked]
     numbers = int(pd.to_numeric(others, errors="coerce").notna().sum())
     return bool(marked.any()) and (2 * numbers >= len(others) or bool(others.isin(BOOLEANS).all()))
+
+
+def with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with columns that lack numbers as numbers; in others their marks are texts."""
+    import pandas as pd
+
+    for name in frame:
+        if _lacks_numbers(frame[name]):
+            there = frame[name].mask(frame[name].isin(NO_NUMBER))
+            truths = there.map({text: text.lower() == "true" for text in BOOLEANS})
+            read = truths if truths.notna().any() else pd.to_numeric(there, errors="coerce")
+            frame[name] = read if read.notna().equals(there.notna()) else there
+    return frame
 
 
 def column(frame: pd.DataFrame, name: str, key: str, path: Path | str) -> str:

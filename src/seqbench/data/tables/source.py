@@ -14,7 +14,7 @@ from seqbench.data.hub import HubError, load_splits, parts
 from seqbench.data.loading import content, load, not_found
 from seqbench.data.source import SPLITS as MIRRORED
 from seqbench.data.source import is_mirrored, mirror_file
-from seqbench.data.tables.file import FORMATS, SPLIT, TEXTS, TableFile, not_utf8
+from seqbench.data.tables.file import FORMATS, MISSING, SPLIT, TEXTS, TableFile, not_utf8, with_numbers
 from seqbench.data.tables.splits import NAMES
 from seqbench.errors import ConfigError, DataError, nearest, one_line
 
@@ -133,8 +133,10 @@ class DataSetSource(TableSource):
             none = f" There is no file or folder {self.path} here either.{guess}"
             if here.is_absolute() or len(here.parts) > 2 or self.path.startswith("."):
                 raise DataError(f"There is no file or folder {self.path}.{guess}")
+        for file in self._files if self._is_of_text else ():
+            TableFile(file).check_fields()
         try:
-            return load_splits(self.path, self.name, self.revision)
+            return load_splits(self.path, self.name, self.revision, MISSING if self._is_of_text else None)
         except HubError as error:
             texts = [path for path in self._files if path.suffix.lower() in TEXTS]
             wrong = next((found for path in texts if (found := not_utf8(path)) is not None), None)
@@ -143,7 +145,9 @@ class DataSetSource(TableSource):
     @property
     def _files(self) -> list[Path]:
         """The files of a folder; none of the hub's."""
-        return [] if self._folder is None else [p for p in sorted(self._folder.rglob("*")) if p.is_file()]
+        if self._folder is None:
+            return []
+        return [file for file in sorted(self._folder.rglob("*")) if file.is_file()]
 
     def digest(self) -> str:
         if self._folder is None:
@@ -153,8 +157,15 @@ class DataSetSource(TableSource):
         except OSError as error:
             raise DataError(f"The data set {self.path} cannot be read: {one_line(error)}.") from error
 
+    @property
+    def _is_of_text(self) -> bool:
+        """Whether it is a folder of CSV or TSV files alone, which are read as files are."""
+        ends = {file.suffix.lower() for file in self._files if file.suffix.lower() in FORMATS}
+        return bool(ends) and ends <= {".csv", ".tsv"}
+
     def rows(self) -> Rows:
-        return _together(self.path, {split: _frame(rows) for split, rows in self._splits.items()})
+        found = _together(self.path, {split: _frame(rows) for split, rows in self._splits.items()})
+        return found._replace(frame=with_numbers(found.frame)) if self._is_of_text else found
 
 
 @dataclass(frozen=True)
