@@ -87,8 +87,6 @@ def _load_folder(
     """
     import datasets
 
-    if empty := [path for path in sorted(folder.rglob("*.*")) if path.is_file() and not path.stat().st_size]:
-        raise HubError(f"cannot be loaded: {empty[0]} is empty")
     bars, log = datasets.are_progress_bars_disabled(), logging.getLogger("datasets")
     datasets.disable_progress_bars()  # it takes no longer than to read the files
     level = log.level

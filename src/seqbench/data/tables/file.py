@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqbench.data.checksums import checksum
-from seqbench.data.tables.values import is_text
+from seqbench.data.tables.delimited import Delimited
 from seqbench.errors import ConfigError, DataError, nearest, one_line
 
 if TYPE_CHECKING:
@@ -25,15 +23,6 @@ TEXTS = (*SEPARATORS, *JSON_LINES, ".json")
 FORMATS = (*SEPARATORS, *JSON_LINES, *PARQUET)
 #: The column that says which split of a data set a row is of.
 SPLIT = "the data set's split"
-#: The most characters of a field.
-LONGEST = 2**31 - 1
-#: What stands for anything that is missing.
-MISSING = ["", "NaN", "nan"]
-#: What also stands for a missing number, in files of R, NumPy, pandas and databases; as a text `NA` may be
-#: Namibia.
-NO_NUMBER = ["NA", "N/A", "null", "NULL", "None"]
-#: What pandas reads as true and false.
-BOOLEANS = ["True", "TRUE", "true", "False", "FALSE", "false"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +58,7 @@ class TableFile:
             elif self._ends in JSON_LINES:
                 frame = _json_lines(path)
             else:
-                frame = self._text(list(names), list(labels))
+                frame = self._text.read(list(names), list(labels))
         except UnicodeDecodeError as error:
             raise DataError(not_utf8(path) or f"{path} is not UTF-8.") from error
         except (OSError, MemoryError) as error:
@@ -85,7 +74,7 @@ class TableFile:
             DataError: one has others, or the file cannot be read.
         """
         try:
-            self._header()
+            self._text.columns()
         except UnicodeDecodeError as error:
             raise DataError(not_utf8(self.path) or f"{self.path} is not UTF-8.") from error
         except OSError as error:
@@ -102,7 +91,7 @@ class TableFile:
             content = checksum(self.path)
         except OSError as error:
             raise DataError(f"{self.path} cannot be read: {one_line(error)}.") from error
-        form = self._separator if self._ends in SEPARATORS else self._ends in PARQUET
+        form = self._text.separator if self._ends in SEPARATORS else self._ends in PARQUET
         return f"{content} {form} {self.header}"
 
     def without(self, optional: Iterable[str]) -> TableFile:
@@ -116,10 +105,9 @@ class TableFile:
         if self._ends not in SEPARATORS:
             return TableFile(self.path)
         if self.header is not None and self.path.is_file():
-            with suppress(UnicodeDecodeError), self.path.open(encoding="utf-8-sig", newline="") as file:
-                count = len(next(self._records(file), (0, list[str]()))[1])
-                left = [name for name in self.header if name not in {*optional}]
-                if count == len(left):
+            left = [name for name in self.header if name not in {*optional}]
+            with suppress(UnicodeDecodeError):  # which is said where it is read
+                if self._text.width() == len(left):
                     return TableFile(self.path, self.separator, left)
         return self
 
@@ -131,33 +119,20 @@ class TableFile:
         """
         if self._ends in PARQUET:
             return f"{self.path} row {row}"
-        with self.path.open(encoding="utf-8-sig", newline="") as file:
-            if self._ends in JSON_LINES:
+        if self._ends in JSON_LINES:
+            with self.path.open(encoding="utf-8-sig", newline="") as file:
                 filled = (number for number, line in enumerate(file, 1) if line.strip())
                 return f"{self.path} line {next(n for i, n in enumerate(filled) if i == row)}"
-            first = row + (self.header is None)
-            line = next((line for i, (line, _) in enumerate(self._records(file)) if i == first), None)
+        line = self._text.line(row)
         return f"{self.path} row {row}" if line is None else f"{self.path} line {line}"
-
-    def _records(self, file: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-        """Yield the line that each record of a text file begins in, and its fields, without empty lines.
-
-        A record may have several lines. As pandas does, a line of white space alone is taken for empty.
-        """
-        csv.field_size_limit(LONGEST)
-        reader, before = csv.reader(file, delimiter=self._separator), 0
-        for record in reader:
-            if record and not (len(record) == 1 and record[0] and not record[0].strip(" \t")):
-                yield before + 1, record
-            before = reader.line_num
 
     @property
     def _ends(self) -> str:
         return self.path.suffix.lower()
 
     @property
-    def _separator(self) -> str:
-        return self.separator or SEPARATORS[self._ends]
+    def _text(self) -> Delimited:
+        return Delimited(self.path, self.separator or SEPARATORS[self._ends], self.header)
 
     def _check(self) -> None:
         """Check that there is such a file, its format, and whether the settings apply to it.
@@ -180,114 +155,6 @@ class TableFile:
         if not path.is_file():
             there = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
             raise DataError(f"There is no file {path}.{nearest(path.name, there)}")
-
-    def _text(self, names: list[str], labels: list[str]) -> pd.DataFrame:
-        import pandas as pd
-
-        header = self._header()
-        try:
-            frame = self._parsed(header, names, [])
-            others = [name for name in header if name not in (*names, *labels)]
-            if marked := [name for name in others if _lacks_numbers(frame[name])]:
-                frame = self._parsed(header, names, marked)
-        except pd.errors.EmptyDataError:
-            return pd.DataFrame(columns=header)
-        except (pd.errors.ParserError, ValueError) as error:
-            if isinstance(error, UnicodeDecodeError):
-                raise
-            raise DataError(f"{self.path} is no table: {one_line(error)}.") from error
-        return frame
-
-    def _header(self) -> list[str]:
-        """Return the names of the columns of a text file.
-
-        Raises:
-            DataError: two are equal, or a row has more or fewer fields.
-        """
-        path, separator, line = self.path, self._separator, 0
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            records = self._records(file)
-            try:
-                line, first = next(records, (0, list[str]()))
-                header = first if self.header is None else list(self.header)
-                marks = [
-                    mark for mark in ",;\t|" if mark != separator and len(first) == 1 and mark in first[0]
-                ]
-                if marks:
-                    raise DataError(
-                        f"{path} has one column, {first[0]!r}; if its columns are separated by {marks[0]!r}, "
-                        f'give "task.separator={marks[0]!r}".'
-                    )
-                if len(header) != len(first):
-                    raise DataError(f"task.header names {len(header)} columns, and {path} has {len(first)}.")
-                for line, record in records:
-                    if len(record) != len(header):
-                        raise DataError(
-                            f"{path} line {line} has {len(record)} field{'s' * (len(record) != 1)}, and the "
-                            f"{'header' if self.header is None else 'first row'} {len(header)}."
-                            + self._unclosed(line)
-                        )
-            except csv.Error as error:
-                raise DataError(f"{path} line {line + 1} is no row of a table: {error}.") from error
-        if unclosed := self._unclosed(line):
-            raise DataError(f"{path} line {line}:{unclosed}")
-        if len({*header}) < len(header):
-            twice = next(name for name in header if header.count(name) > 1)
-            raise DataError(f"{path} has two columns {twice!r}; rename one.")
-        return header
-
-    def _unclosed(self, line: int) -> str:
-        """Return in words that a quote of the record that begins in a line is never closed, if that is so."""
-        with self.path.open(encoding="utf-8-sig", newline="") as file:
-            lines = islice(file, max(line - 1, 0), None)
-            try:
-                next(csv.reader(lines, delimiter=self._separator, strict=True), None)
-            except csv.Error as error:
-                if "unexpected end of data" in str(error):
-                    return " A quote that begins there is not closed."
-        return ""
-
-    def _parsed(self, header: list[str], names: list[str], numbers: list[str]) -> pd.DataFrame:
-        """Return the rows of a text file as pandas reads them; `numbers` are columns that lack some."""
-        import pandas as pd
-
-        return pd.read_csv(
-            self.path,
-            sep=self._separator,
-            encoding="utf-8-sig",
-            header=0 if self.header is None else None,
-            names=header,
-            dtype={name: str for name in names if name in header},
-            na_values={name: [*MISSING, *(NO_NUMBER if name in numbers else [])] for name in header},
-            keep_default_na=False,
-            low_memory=False,
-        )
-
-
-def _lacks_numbers(column: pd.Series[Any]) -> bool:
-    """Return whether a column is one of numbers, or of booleans, some of which are marked as missing."""
-    import pandas as pd
-
-    if not is_text(column):
-        return False
-    there = column.dropna().astype(str)
-    marked = there.isin(NO_NUMBER)
-    others = there[~marked]
-    numbers = int(pd.to_numeric(others, errors="coerce").notna().sum())
-    return bool(marked.any()) and (2 * numbers >= len(others) or bool(others.isin(BOOLEANS).all()))
-
-
-def with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with columns that lack numbers as numbers; in others their marks are texts."""
-    import pandas as pd
-
-    for name in frame:
-        if _lacks_numbers(frame[name]):
-            there = frame[name].mask(frame[name].isin(NO_NUMBER))
-            truths = there.map({text: text.lower() == "true" for text in BOOLEANS})
-            read = truths if truths.notna().any() else pd.to_numeric(there, errors="coerce")
-            frame[name] = read if read.notna().equals(there.notna()) else there
-    return frame
 
 
 def column(frame: pd.DataFrame, name: str, key: str, path: Path | str) -> str:

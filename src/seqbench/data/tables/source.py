@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from seqbench.data.hub import HubError, load_splits, parts
 from seqbench.data.loading import content, load, not_found
 from seqbench.data.source import SPLITS as MIRRORED
 from seqbench.data.source import is_mirrored, mirror_file
-from seqbench.data.tables.file import FORMATS, MISSING, SPLIT, TEXTS, TableFile, not_utf8, with_numbers
+from seqbench.data.tables.delimited import MISSING, with_numbers
+from seqbench.data.tables.file import FORMATS, SEPARATORS, SPLIT, TEXTS, TableFile, not_utf8
 from seqbench.data.tables.splits import NAMES
 from seqbench.errors import ConfigError, DataError, nearest, one_line
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 #: What `task.path` may be, in words.
 PLACES = "a file, such as task.path=data.csv, or a data set's id on the hub"
+
+
+#: What a data set's id on the hub may be; no other path could be one.
+HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
 class Rows(NamedTuple):
@@ -126,21 +132,36 @@ class DataSetSource(TableSource):
 
     @cached_property
     def _splits(self) -> Mapping[str, datasets.Dataset]:
-        here, none = Path(self.path).expanduser(), ""
-        if self._folder is None:
-            there = [file.name for file in here.parent.glob("*")] if here.parent.is_dir() else []
-            guess = nearest(here.name, there)
-            none = f" There is no file or folder {self.path} here either.{guess}"
-            if here.is_absolute() or len(here.parts) > 2 or self.path.startswith("."):
-                raise DataError(f"There is no file or folder {self.path}.{guess}")
-        for file in self._files if self._is_of_text else ():
-            TableFile(file).check_fields()
+        nowhere = (
+            "" if self._folder is not None else f"There is no file or folder {self.path}.{self._guess()}"
+        )
+        if nowhere and not HUB_ID.fullmatch(self.path):
+            raise DataError(nowhere)
+        self._check_files()
         try:
             return load_splits(self.path, self.name, self.revision, MISSING if self._is_of_text else None)
         except HubError as error:
             texts = [path for path in self._files if path.suffix.lower() in TEXTS]
             wrong = next((found for path in texts if (found := not_utf8(path)) is not None), None)
-            raise DataError(wrong or f"The data set {self.path} {str(error).rstrip('.')}.{none}") from error
+            told = f"The data set {self.path} {str(error).rstrip('.')}. {nowhere}".rstrip()
+            raise DataError(wrong or told) from error
+
+    def _guess(self) -> str:
+        """Return in words which file or folder may be meant."""
+        here = Path(self.path).expanduser()
+        return nearest(here.name, [file.name for file in here.parent.glob("*")])
+
+    def _check_files(self) -> None:
+        """Check the files of a folder.
+
+        Raises:
+            DataError: one is empty, or has a row with more or fewer fields than its header.
+        """
+        for file in self._files:
+            if file.suffix.lower() in FORMATS and not file.stat().st_size:
+                raise DataError(f"{file} is empty.")
+            if self._is_of_text and file.suffix.lower() in SEPARATORS:
+                TableFile(file).check_fields()
 
     @property
     def _files(self) -> list[Path]:
