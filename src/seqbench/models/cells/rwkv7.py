@@ -105,7 +105,8 @@ class RWKV7(MatrixCell):
         removal = torch.sigmoid(nn.functional.linear(e, self.W_removal, self.b_removal))
         key = k * (1 + (removal - 1) * self.eta)
         size = self.hidden_size // self.heads
-        log_w = -LARGEST_DECAY * torch.sigmoid(decay)
+        # Under autocast `decay` has half precision, in which a w near 1 is 1.
+        log_w = -LARGEST_DECAY * torch.sigmoid(decay.to(self.b_decay.dtype))
         r, k, v, key, log_w, removal, bonus = (
             torch.unflatten(part, -1, (self.heads, size))
             for part in (r, k * self.xi, v, key, log_w, removal, r * self.rho * key)

@@ -96,7 +96,9 @@ class S5(LinearCell):
 
     def coefficients(self, projected: Tensor) -> tuple[Tensor, Tensor]:
         n = len(self.nu)
-        driven = torch.complex(projected[..., :n], projected[..., n : 2 * n])
+        # Under autocast the projection has half precision, of which there are no complex numbers.
+        real, imaginary = torch.split(projected[..., : 2 * n].to(self.nu.dtype), n, dim=-1)
+        driven = torch.complex(real, imaginary)
         return self.discrete()[0].expand_as(driven), driven
 
     def read(self, projected: Tensor, h: Tensor) -> Tensor:
