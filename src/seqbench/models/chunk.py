@@ -176,7 +176,7 @@ def stabilised(
     seen = torch.exp(total + before - m) * (q @ earlier)
     numerator = scores @ v + seen[..., :-1]
     denominator = (
-        torch.maximum((scores.sum(-1, keepdim=True) + seen[..., -1:]).abs(), torch.exp(-m)) + EPSILON
+        torch.maximum((scores.sum(-1, keepdim=True) + seen[..., -1:]).abs(), least_divisor(m)) + EPSILON
     )
     end_state = states[-1]
     return _steps(numerator / denominator, steps), (
@@ -184,6 +184,11 @@ def stabilised(
         end_state[..., -1],
         after[-1][..., 0, 0],
     )
+
+
+def least_divisor(m: Tensor) -> Tensor:
+    """Return exp(−m), at most exp(80): where all gates are shut it would overflow, and have no gradient."""
+    return torch.exp((-m).clamp(max=80.0))
 
 
 def decays(total: Float[Tensor, "... C"]) -> Float[Tensor, "... C C"]:

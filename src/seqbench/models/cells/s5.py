@@ -50,7 +50,8 @@ class S5(LinearCell):
         ValueError: a state without a number or with too many, or step sizes that are none.
 
     Source: Smith, Warrington & Linderman (2023), "Simplified state space layers for sequence modeling",
-    sections 2 and 3, and appendix B. D is a matrix here, as inputs need not be as many as outputs.
+    sections 2 and 3, and appendix B. D is a matrix here, as inputs need not be as many as outputs. The
+    authors' code reads 2 Re(C s), for both of each pair: what C reads starts here at half of that.
     """
 
     vectorizable = True
