@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import seqbench
@@ -39,10 +40,15 @@ BANNED = {
 }
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(SOURCE.rglob("*.py")):
-        dotted = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
-        yield dotted, ast.parse(path.read_text())
+@cache
+def modules(at_run_time: bool) -> dict[str, list[str]]:
+    """Return what each module imports, see `imports`."""
+    return {
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): [
+            *imports(ast.parse(path.read_text()), at_run_time)
+        ]
+        for path in sorted(SOURCE.rglob("*.py"))
+    }
 
 
 def imports(tree: ast.Module, at_run_time: bool) -> Iterator[str]:
@@ -75,12 +81,12 @@ def room(dotted: str) -> str:
 
 def test_imports_point_one_way() -> None:
     wrong = []
-    for dotted, tree in modules():
+    for dotted, imported_there in modules(at_run_time=False).items():
         home = room(dotted)
         if home not in MAY:  # the package itself, and __main__
             assert home in ("__init__", "__main__", ""), f"{dotted} lies in no room of the design"
             continue
-        for imported in imports(tree, at_run_time=False):
+        for imported in imported_there:
             if not imported.startswith("seqbench."):
                 continue
             target = imported.removeprefix("seqbench.")
@@ -93,8 +99,8 @@ def test_imports_point_one_way() -> None:
 def test_no_framework_where_it_does_not_belong() -> None:
     wrong = [
         f"{dotted} imports {imported}"
-        for dotted, tree in modules()
-        for imported in imports(tree, at_run_time=False)
+        for dotted, imported_there in modules(at_run_time=False).items()
+        for imported in imported_there
         if imported.split(".")[0] in BANNED.get(room(dotted), ())
     ]
     assert not wrong, "\n".join(wrong)
@@ -104,23 +110,23 @@ def test_configuration_imports_no_framework_before_it_builds() -> None:
     frameworks = {"torch", "lightning", "wandb", "hydra"}
     wrong = [
         f"{dotted} imports {imported}"
-        for dotted, tree in modules()
-        for imported in imports(tree, at_run_time=True)
+        for dotted, imported_there in modules(at_run_time=True).items()
+        for imported in imported_there
         if room(dotted) == "config" and imported.split(".")[0] in frameworks
     ]
     assert not wrong, "\n".join(wrong)
 
 
 def test_there_is_no_circle() -> None:
-    known = {dotted for dotted, _ in modules()}
+    known = modules(at_run_time=True)
     graph = {
         dotted: {
             target
-            for imported in imports(tree, at_run_time=True)
+            for imported in imported_there
             if (target := imported.removeprefix("seqbench.")) in known and imported.startswith("seqbench.")
         }
         - {dotted}
-        for dotted, tree in modules()
+        for dotted, imported_there in known.items()
     }
     done: set[str] = set()
 

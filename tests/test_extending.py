@@ -122,6 +122,7 @@ def test_a_statistic(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert f"worst {100 * worst:.1f} %" in said and "value of the worst seed" in said
 
 
+@pytest.mark.slow
 def test_a_callback() -> None:
     """lab/watch.py, presets/callbacks/watch.yaml; or an instance from Python."""
     from lab.watch import Watch

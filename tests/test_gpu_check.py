@@ -53,6 +53,7 @@ def test_every_preset_engine_and_part_is_in_the_plan(
         assert its.speeds == ((32, 100, 64), (256, 100, 256))
 
 
+@pytest.mark.slow
 def test_a_step_that_is_replayed_is_compared_with_an_eager_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a GPU captures a step, a CPU takes it."""
     from gpu import graphs

@@ -46,7 +46,18 @@ COMMIT, OTHER = 40 * "a", 40 * "b"
 MADE: dict[str, Any] = {"commit": COMMIT, "device": "A CPU", "versions": {"torch": "2", "compiler": "cc"}}
 
 
-@pytest.mark.parametrize("name", [name for name in names() if records_of(name).exists()])
+#: Pages of hundreds of runs are made in the slow suite.
+MANY_RUNS = ("real/ucr", "spans/adding", "spans/temporal_order")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in MANY_RUNS))
+        for name in names()
+        if records_of(name).exists()
+    ],
+)
 def test_a_page_follows_from_its_records(name: str, tmp_path: Path) -> None:
     for made in make(load(name), out=tmp_path):
         committed = RESULTS / made.relative_to(tmp_path)

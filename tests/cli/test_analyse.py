@@ -83,6 +83,7 @@ def test_jobs_of_a_sweep_have_names_of_their_own():
     assert [cfg.seed for _, cfg in found] == [1, 2, 1, 2]
 
 
+@pytest.mark.slow
 def test_the_weights_of_runs(analyse):
     seqbench.train(compose([*TINY, *SHORT, "model=rnn", "n_seeds=2"]))
     one, two = sorted(Path("runs").glob("*/*/seed-*"))
@@ -129,6 +130,7 @@ def test_help_lists_the_analyses(analyse):
         assert "--run FOLDER" in analyse(name, "--help").out
 
 
+@pytest.mark.slow
 def test_weights_are_those_that_the_seeds_training_starts_from(analyse):
     before = torch.get_rng_state()
     analyse("gradient_flow", *TINY, "model=gru", "seed=7", "n_seeds=1", "--out", "out")
@@ -164,6 +166,7 @@ def cells(out):
     return [line.split() for line in out.splitlines()]
 
 
+@pytest.mark.slow
 def test_heads_are_printed_and_written(analyse, copying):
     run = copying
     said = analyse("memory", "--run", run, "--out", "out")
@@ -274,6 +277,7 @@ def test_bptt_looks_into_one_model(analyse):
     )
 
 
+@pytest.mark.slow
 def test_influence_and_states_take_the_first_seed_of_each_model(analyse):
     tiny = [*SMALL_COPY, "model.hidden_size=3", "n_seeds=2", "--out", "out"]
     said = analyse("influence", *tiny, "model=rnn", "model.bidirectional=false,true")
@@ -293,6 +297,7 @@ def test_influence_and_states_take_the_first_seed_of_each_model(analyse):
     }
 
 
+@pytest.mark.slow
 def test_a_folder_stands_for_the_runs_in_it(analyse):
     for lr in ("0.01", "0.02"):
         seqbench.train(compose([*TINY, *SHORT, "model=rnn", f"optim.lr={lr}", "n_seeds=2"]))

@@ -39,6 +39,7 @@ def test_a_reader_that_leaves_is_no_error():
     assert said.stdout.split() == [b"0"] and said.stderr == b""
 
 
+@pytest.mark.slow
 def test_closed_streams_are_no_error():
     said = command("seqbench ls >&-; echo $?; seqbench foo 2>&-; echo $?; seqbench foo >&- 2>&-; echo $?")
     assert said.stdout.split() == [b"0", b"2", b"2"] and said.stderr == b""

@@ -110,6 +110,7 @@ def test_the_table_is_printed_and_kept_and_written_where_one_asks(
     assert its["growth"]["flops"]["exponent"] == pytest.approx(2)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_leaves_its_span_incomplete(seqbench: Any, runner: Any) -> None:
     def ends(model: str, span: int, k: int) -> dict[str, Any]:
         if (span, k) == (40, 2):

@@ -37,6 +37,7 @@ def runs() -> set[tuple[str, int, int, float]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("experiments")
 def test_experiments_that_are_sweeps_are_swept_each_in_its_own_way(seqbench: Callable[..., Said]) -> None:
     said = seqbench("-m", "hydra/launcher=basic", "experiment=my_widths,my_models,my_single", *SMALL)

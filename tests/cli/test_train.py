@@ -44,6 +44,7 @@ def test_a_run_that_is_done_is_read(seqbench: Callable[..., Said]) -> None:
     assert path.stat().st_mtime_ns == before and len(results()) == 1
 
 
+@pytest.mark.slow
 def test_jobs_of_a_sweep_leak_nothing_into_one_another(seqbench: Callable[..., Said]) -> None:
     sweep = seqbench("-m", *QUICK, "model=rnn,gru", "optim.lr=0.01,0.003", "runs_dir=together")
     assert sweep.code == 0, sweep.err

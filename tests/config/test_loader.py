@@ -150,6 +150,7 @@ def outcome(overrides: list[str]) -> str:
         return str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [5, pytest.param(200, marks=pytest.mark.slow)])
 def test_what_is_composed_once_is_what_hydra_composes_each_time(monkeypatch, number):
     asked = [*lists_of_overrides(number)]

@@ -137,6 +137,7 @@ def test_steps_are_the_estimate_of_kaplan_and_meier() -> None:
     assert sorted(crosses) == [(3000, 0), (3000, 0.5), (3000, 0.5)]
 
 
+@pytest.mark.slow
 def test_the_command_writes_figures_and_numbers(
     runs_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,6 +151,7 @@ def test_the_command_writes_figures_and_numbers(
     assert main([]) == 0 and "learning curves" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_spans_and_comparisons_are_drawn_from_records(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

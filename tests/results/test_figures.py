@@ -81,6 +81,7 @@ def test_extrapolation_runs_along_the_test_lengths() -> None:
     assert "trained at 50" in lower.get_xlabel()
 
 
+@pytest.mark.slow
 def test_files_are_written_the_same_each_time(tmp_path: Path) -> None:
     frame = compare(mixed()).frame
     svg, png = save(draw(frame), tmp_path / "v1.2")
@@ -109,6 +110,7 @@ def test_missing_values_are_not_drawn() -> None:
     assert [set(lines(panel)) for panel in figure.axes] == [set(), {"lstm"}, set(), {"baseline"}]
 
 
+@pytest.mark.slow
 def test_a_figure_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(StoreError, match=r"cannot write .*file/x\.svg: "):
@@ -162,6 +164,7 @@ def test_a_label_is_no_formula(tmp_path: Path) -> None:
     assert len(save(figure, tmp_path / "figure")) == 2
 
 
+@pytest.mark.slow
 def test_many_models_and_long_names_have_room() -> None:
     names = [f"m{k}" for k in range(20)] + [
         f"lstm (a_long_setting={'0' * 90}, another={k})" for k in range(2)

@@ -21,6 +21,7 @@ def placed(**settings: object) -> PlacedRun:
     return PlacedRun(run(**settings), Path("runs"))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_each_task_has_figures_as_wide_as_a_column(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -49,6 +50,7 @@ def test_letters_are_those_of_a_paper() -> None:
     assert len({round(panel.get_position().x0, 2) for panel in figure.axes}) == 2  # two beside one another
 
 
+@pytest.mark.slow
 def test_the_command_writes_them_beside_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = write(tmp_path / "runs", [run(solved_at=None)])
     assert main([str(runs), "--figures", str(tmp_path / "out"), "--format", "csv"]) == 0

@@ -120,6 +120,7 @@ def test_terminal_table_fits() -> None:
     assert "[57–100]%" in printed(mixed()) and "…" not in printed(mixed())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lstm", "日本語日本語"])
 def test_no_cell_is_folded_where_the_terminal_has_room_for_a_column(name: str) -> None:
     results = [run(model=f"{name}{k}", length=n) for k in range(2) for n in (10, 20, 30, 40)]
@@ -271,6 +272,7 @@ def test_any_table_on_a_terminal() -> None:
     assert lines(index=False) == [["steps", "norm"], ["10", "0.5"], ["200", "–"], notes]
 
 
+@pytest.mark.slow
 def test_text_of_a_result_is_text_in_every_format(tmp_path: Path) -> None:
     bad = {"solved_when": "\x1b]0;x\x07 | <b>[x](y)", "metric": "$x$", "metrics": {"$x$": share("$x$")}}
     bad["test"] = {"50": {"$x$": 0.5}}

@@ -55,6 +55,7 @@ def test_pages_state_the_provenance_of_their_numbers(tmp_path: Path) -> None:
         assert start + origin in lines
 
 
+@pytest.mark.slow
 def test_figure_alone_is_saved_in_this_folder(
     runs_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

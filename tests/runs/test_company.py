@@ -120,6 +120,7 @@ def test_so_it_is_whatever_a_step_does(name: str) -> None:
     assert differences(folder("alone", 1), folder("three", 1)) == []
 
 
+@pytest.mark.slow
 def test_seeds_that_end_leave_the_others_as_they_are_alone() -> None:
     args = ["task=temporal_order", "task.length=12", "task.eval_size=60", "model=gru", "model.hidden_size=8"]
     args += ["logger=none", "optim.lr=0.02", "trainer.max_steps=400", "trainer.eval_every=10", "batch_size=8"]
@@ -130,6 +131,7 @@ def test_seeds_that_end_leave_the_others_as_they_are_alone() -> None:
         assert differences(folder("alone", result.seed), folder("together", result.seed)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_number_of_workers_changes_nothing(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     args = [*PROTOCOL, "task=adding", "task.length=50", "task.eval_size=50", "model=lstm", "n_seeds=3"]
@@ -149,6 +151,7 @@ def test_neither_does_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         assert differences(folder("usual", seed), folder("other", seed)) == []
 
 
+@pytest.mark.slow
 def test_nor_what_the_machine_does_else_or_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two threads beside the run multiply matrices, and the program around it has set another number."""
     args = [*PROTOCOL, "task=adding", "task.length=50", "model=lstm", "model.hidden_size=37", "n_seeds=2"]

@@ -98,6 +98,7 @@ def copied(short: tuple[Path, seqbench.Result]) -> Path:
     return next(Path("runs").glob("*/*/seed-0"))
 
 
+@pytest.mark.slow
 def test_another_device_rounds_otherwise(
     short: tuple[Path, seqbench.Result],
     capsys: pytest.CaptureFixture[str],
@@ -110,6 +111,7 @@ def test_another_device_rounds_otherwise(
     assert result.continued_from is None and result.steps == 80
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", ["model.engine=loop", "trainer.num_threads=2"])
 def test_with_another_engine_or_number_of_threads_it_is_another_run(
     changed: str, short: tuple[Path, seqbench.Result], capsys: pytest.CaptureFixture[str]

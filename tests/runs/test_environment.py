@@ -107,6 +107,7 @@ def test_one_device_trains_and_writes_whatever_the_environment_says(
     assert os.environ.items() >= variables.items()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variables", [{}, SBATCH, SBATCH | {"SLURM_NTASKS": "1"}], ids=["-", "sbatch", "srun"]
 )

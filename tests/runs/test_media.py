@@ -68,6 +68,7 @@ def test_it_is_the_first_validation_sequence_as_the_model_then_is(monkeypatch: p
     assert not before.reading.equal(after.reading)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [HEADS, [*SHORT, "trainer.stop_when_solved=false"]])
 def test_pictures_change_no_number(overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     made = fake_wandb(monkeypatch)

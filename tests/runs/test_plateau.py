@@ -38,6 +38,7 @@ def expected(runs_dir: str, seed: int, patience: int) -> list[float]:
     return rates
 
 
+@pytest.mark.slow
 def test_each_seed_has_a_rate_of_its_own_alone_and_in_company() -> None:
     train(*RUN, "trainer.max_steps=60", "n_seeds=3", "runs_dir=three")
     found = {seed: [float(row["lr"]) for row in rows("three", seed)] for seed in range(3)}
@@ -47,6 +48,7 @@ def test_each_seed_has_a_rate_of_its_own_alone_and_in_company() -> None:
     assert differences(folder("alone", 1), folder("three", 1)) == []
 
 
+@pytest.mark.slow
 def test_a_stopped_run_and_more_steps_go_on_at_the_rate_that_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
     patient = [*RUN, "optim.patience=2"]
     train(*patient, "trainer.max_steps=60", "runs_dir=whole")

@@ -49,6 +49,7 @@ def test_seeds_are_what_they_are_alone() -> None:
     assert len({r.validation["loss"] for r in together}) == 3
 
 
+@pytest.mark.slow
 def test_hundreds_of_seeds_need_no_more_open_files_than_some(monkeypatch) -> None:
     together = train(*QUICK, "n_seeds=3", "runs_dir=together")
     monkeypatch.setattr(schedule, "MOST_HELD", 2)
@@ -176,6 +177,7 @@ def flip(path: Path) -> None:
     path.write_bytes(content[:700] + bytes([content[700] ^ 8]) + content[701:])
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_found_and_the_checkpoint_before_taken(
     stopped: tuple[list[str], seqbench.Result, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,6 +202,7 @@ def test_with_no_checkpoint_intact_the_run_starts_anew(
     assert capsys.readouterr().err.count("is damaged: it is not what the run wrote.") == 2
 
 
+@pytest.mark.slow
 def test_the_checkpoint_of_another_run_is_not_taken(
     stopped: tuple[list[str], seqbench.Result, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -211,6 +214,7 @@ def test_the_checkpoint_of_another_run_is_not_taken(
     assert "last.pt is the checkpoint of another run, temporal_order/lstm-" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_that_went_on_under_other_code_says_so(
     stopped: tuple[list[str], seqbench.Result, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +226,7 @@ def test_a_run_that_went_on_under_other_code_says_so(
     assert again.commit == ", ".join([*([whole.commit] if whole.commit else []), "f" * 40])
 
 
+@pytest.mark.slow
 def test_nothing_is_left_lying(stopped: tuple[list[str], seqbench.Result, Path]) -> None:
     args, _, checkpoints = stopped
     for name in ("../.result.json.77.part", ".last.pt.77.part", "../.lock"):
@@ -259,6 +264,7 @@ def test_a_result_holds_what_the_design_says() -> None:
     assert result == seqbench.train(seqbench.compose([*QUICK, "task.eval_lengths=[10,20]"]))[0]
 
 
+@pytest.mark.slow
 def test_the_hash_is_of_what_decides_the_numbers() -> None:
     def hash_of(*overrides: str) -> str:
         return plan(seqbench.compose([*QUICK, *overrides])).hash

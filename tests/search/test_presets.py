@@ -35,6 +35,7 @@ def test_every_model_can_be_built_at_every_end_of_its_space(model):
                 assert build_model(cfg, task_of_it).live_parameters() > 0
 
 
+@pytest.mark.slow
 def test_memory_in_steps_is_a_share_of_the_length():
     for model in ("leaky_rnn", "lstm", "gru", "skip_rnn", "clockwork_rnn", "lstm_chrono", "mgu"):
         (part,) = plan(["task=latch", f"model={model}"]).models

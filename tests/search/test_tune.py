@@ -43,6 +43,7 @@ def test_a_search_that_is_stopped_and_then_given_more_trials_finds_what_an_undis
     assert stopping.trained == whole.trained and set(whole.trained.values()) == {1}
 
 
+@pytest.mark.slow
 def test_the_best_of_a_bracket_go_on_and_runs_that_have_solved_the_task_do_not(monkeypatch):
     launcher = Launcher(learns)
     (rnn,) = search(launcher, monkeypatch, "model=rnn")
@@ -65,6 +66,7 @@ def test_what_was_found_is_kept_for_each_model_and_not_searched_again(monkeypatc
     assert both[0] == first[0] and all("rnn" in folder for folder, _ in launcher.trained)
 
 
+@pytest.mark.slow
 def test_a_trial_fails_alone_and_optuna_is_told(monkeypatch):
     def breaks(cfg, seed):
         if cfg["optim"]["lr"] > 0.01 and seed % 2:
@@ -78,6 +80,7 @@ def test_a_trial_fails_alone_and_optuna_is_told(monkeypatch):
     assert rnn.best is not None and table([rnn])[0]["failed"] == str(len(rnn.failed))
 
 
+@pytest.mark.slow
 def test_a_trial_that_cannot_be_run_fails_with_the_reason(monkeypatch):
     def refuses(cfg, seed):
         return Refused("no such width", 2, for_good=True) if cfg["optim"]["lr"] > 0.01 else learns(cfg, seed)
@@ -132,6 +135,7 @@ def test_a_trial_comes_to_its_runs_or_to_what_its_configuration_is_at_fault_for(
     assert _came_to(part, trial, failed) == _came_to(part, trial, failed[1:]) == "ValueError: no"
 
 
+@pytest.mark.slow
 def test_a_study_that_was_made_with_something_else_is_refused(monkeypatch):
     first = ("model=rnn", "search.n_trials=4", "task.length=50")
     search(Launcher(learns), monkeypatch, *first)
@@ -152,6 +156,7 @@ def test_what_is_no_study_is_one_sentence(tmp_path):
         open_storage(tmp_path / "study.db")
 
 
+@pytest.mark.slow
 def test_several_lengths_count_together(monkeypatch):
     launcher = Launcher(learns)
     (rnn,) = search(launcher, monkeypatch, "model=rnn", "search.lengths=[20,40]", "search.n_trials=4")

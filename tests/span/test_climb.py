@@ -66,6 +66,7 @@ def falls(model: str, span: int, k: int) -> dict[str, Any]:
     return {"solved_at_step": 100 if solved else None, "status": "solved" if solved else "finished"}
 
 
+@pytest.mark.slow
 def test_a_wide_interval_gets_more_seeds_where_the_rate_falls(runner: Make) -> None:
     made = runner(falls)
     courses, _ = ended("model=rnn")

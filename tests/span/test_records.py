@@ -94,6 +94,7 @@ def test_an_exported_file_makes_the_same_page(seqbench: Any, runner: Callable[..
     assert again(Path("span.json").read_text(), exported(seqbench)) == page()
 
 
+@pytest.mark.slow
 def test_a_page_has_the_runs_of_its_index_and_lacks_what_it_lacks(
     seqbench: Any, runner: Callable[..., Runner]
 ) -> None:

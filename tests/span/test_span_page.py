@@ -8,11 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from seqbench.runs.inventory import inventory
 from tests.span.fake import Runner, solves_up_to
 from tests.test_reproduce import MADE, declared, make
 
 
+@pytest.mark.slow
 def test_spans_are_made_from_records(seqbench: Any, runner: Callable[..., Runner]) -> None:
     runner(solves_up_to(rnn=5))
     typed = ["task=latch", "model=rnn", "trainer.max_steps=1000", "n_seeds=3", "max=20", "logger=none"]

@@ -92,6 +92,7 @@ def launched(monkeypatch) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_options_of_the_command_line(seqbench: Run, launched: list[str]):
     together = "task.length,trainer.max_steps"
     typed = ["model=rnn,gru", "task.length=5,6", "trainer.max_steps=7,8"]

@@ -189,6 +189,7 @@ def test_a_run_that_failed_is_not_tried_again_if_so_asked(seqbench: Run):
     assert again.code == 0 and list(steps().values()) == [20]
 
 
+@pytest.mark.slow
 def test_settings_that_do_not_fit_are_one_sentence(seqbench: Run):
     for setting, sentence in [
         ("n_jobs=0", "hydra.launcher.n_jobs=0 must be at least 1."),

@@ -75,6 +75,7 @@ def test_the_launchers_import_nothing_heavy_before_they_launch():
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
 
 
+@pytest.mark.slow
 def test_without_slurm_it_is_one_sentence(seqbench: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "/nowhere")
     said = seqbench(*SWEEP)

@@ -148,6 +148,7 @@ class Draws(L.Callback):
         self.log("mine", 1.0)
 
 
+@pytest.mark.slow
 def test_a_callback_that_draws_and_holds_a_file_changes_no_number_and_can_be_used_again() -> None:
     (plain,) = train("runs_dir=plain", "task.noise_variance=0.5")
     with Path("notes").open("w") as file:

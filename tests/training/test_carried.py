@@ -125,6 +125,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(model, monkeypatch):
     assert differences(folder("whole", 0), folder("stopped", 0)) == []
 
 
+@pytest.mark.slow
 def test_seeds_in_company_are_what_they_are_alone():
     train(*RUN, "model=gru", "n_seeds=3", "runs_dir=together")
     for seed in range(3):

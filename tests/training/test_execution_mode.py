@@ -21,6 +21,7 @@ def mode_of(*overrides: str, device: str = "cpu", **options) -> ExecutionMode:
     return execution_mode(model, optimizer, settings, device=device, name=cfg.preset.model, **options)
 
 
+@pytest.mark.slow
 def test_on_a_cpu_every_seed_has_a_pass_of_its_own() -> None:
     for model in ("rnn", "leaky_rnn", "lstm", "lru"):
         assert not mode_of(*LATCH, f"model={model}").vectorized
@@ -63,6 +64,7 @@ def test_what_cannot_share_a_pass_is_refused_where_it_is_asked_for(
         mode_of(*given, "trainer.seeds_together=true", **options)
 
 
+@pytest.mark.slow
 def test_the_engine_is_that_of_every_body() -> None:
     assert mode_of(*LATCH, "model=leaky_rnn").engine == "fused"
     assert mode_of(*LATCH, "model=lru").engine == "scan"

@@ -131,6 +131,7 @@ def test_seeds_of_a_stack_are_each_alone(preset: str) -> None:
     assert (alone[-1, 0, 0] - alone[-1, 0, 1]).abs() > 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "optim",
     [
@@ -155,6 +156,7 @@ def test_the_platform_trains_a_stack_as_its_seeds_alone(
             assert a == pytest.approx(b, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("vectorized")
 @pytest.mark.parametrize("task", [["task=latch", "task.length=7"], pytest.param([], marks=pytest.mark.slow)])
 def test_the_company_in_a_stack_changes_nothing(task: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +183,7 @@ def test_a_seed_that_ends_leaves_the_others_of_its_stack() -> None:
     assert differences(folder("alone", 3), folder("together", 3)) == []
 
 
+@pytest.mark.slow
 def test_a_seed_that_diverges_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     from seqbench.training.batches import TrainingStream
 
@@ -236,6 +239,7 @@ def test_seeds_that_were_killed_go_on_bit_for_bit() -> None:
     assert not list(Path("killed").glob("*/*/*/checkpoints/previous.pt"))
 
 
+@pytest.mark.slow
 def test_frozen_and_scalar_parameters(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
@@ -267,6 +271,7 @@ def test_frozen_and_scalar_parameters(
         assert weights["frozen"].tolist() == [1, 1, 1] and weights["temperature"] != 1.5
 
 
+@pytest.mark.slow
 def test_models_that_draw_random_numbers_train_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     from seqbench.models.cells.affine import AffineCell
     from seqbench.models.sequence import SequenceModel
@@ -287,6 +292,7 @@ def test_models_that_draw_random_numbers_train_one_by_one(monkeypatch: pytest.Mo
         assert result.validation == alone.validation
 
 
+@pytest.mark.slow
 def test_each_seed_has_its_share_of_the_time() -> None:
     started = time.perf_counter()
     results = train("trainer.max_steps=200", "n_seeds=4", "trainer.stop_when_solved=false")

@@ -56,6 +56,7 @@ def test_a_task_that_predicts_is_measured_in_open_and_in_closed_loop():
     assert metrics["gap_nrmse"] == metrics["closed_nrmse"] - metrics["nrmse"] > 0
 
 
+@pytest.mark.slow
 def test_seeds_of_a_solved_readout_are_each_alone():
     series = [
         "task=narma10",
@@ -95,6 +96,7 @@ def test_scheduled_sampling_goes_from_the_first_rate_to_the_last():
         train("trainer.teacher_forcing=1.5")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("together", [[], ["trainer.seeds_together=false"]])
 def test_scheduled_sampling_of_several_seeds_is_each_alone(together):
     common = [

@@ -128,6 +128,7 @@ def test_a_run_that_has_not_ended_is_shown_whatever_its_configuration_is(tmp_pat
     assert its.data["runs"][0]["command"] == "unknown, as a preset of this run is not found here"
 
 
+@pytest.mark.slow
 def test_a_run_that_has_not_ended_is_called_as_the_others_of_its_configuration(tmp_path: Path) -> None:
     runs = write(tmp_path / "runs", [run(seed=s, optim__lr=lr) for s in range(2) for lr in (0.01, 0.1)])
     begin(runs, run(seed=2, optim__lr=0.1))

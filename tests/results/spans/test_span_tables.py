@@ -107,6 +107,7 @@ def test_spans_that_no_staircase_chose_are_said_as_they_are() -> None:
     assert line.endswith("validated every 50; the same seeds at each span: 5 to 10.")
 
 
+@pytest.mark.slow
 def test_rates_that_do_not_follow_the_curve_are_marked() -> None:
     rates = {10: 16, 20: 16, 28: 16, 40: 8, 57: 8, 80: 8, 113: 8, 160: 8, 226: 8, 320: 8, 400: 0}
     spans = tuple(at(span, [5] * solved + [None] * (16 - solved)) for span, solved in rates.items())

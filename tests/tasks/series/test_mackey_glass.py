@@ -73,6 +73,7 @@ def test_the_target_is_the_next_input_as_in_the_docstring():
     assert batch.inputs.min() > -0.7 and batch.inputs.max() < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tau", [17, 30])
 def test_no_step_is_special(tau):
     task = MackeyGlass(length=300, tau=tau)

@@ -138,6 +138,7 @@ def test_models_side_by_side_are_measured_each_alone():
     torch.testing.assert_close(both, torch.stack(alone))
 
 
+@pytest.mark.slow
 def test_the_optimum_is_that_of_a_source_written_out():
     """Sequences from numpy's Beta(½, ½), bit by bit, cost as much in the mean, 133 bits."""
     drawn = np.random.default_rng(0)

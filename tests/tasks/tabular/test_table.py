@@ -310,6 +310,7 @@ FAULTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "infinite": (LONG.replace("b,2,92", "b,2,inf"), {}, r"line 6: hr is infinite"),
     "no id": (LONG.replace("b,2,92", ",2,92"), {}, r"line 6: who is missing"),
     "no time": (LONG.replace("b,2,92", "b,,92"), {}, r"line 6: when is missing, or neither"),
+    "no end of time": (LONG.replace("b,2,92", "b,inf,92"), {}, r"line 6: when is infinite"),
     "the same time twice": (
         LONG.replace("b,2,92", "b,1,92"),
         {},

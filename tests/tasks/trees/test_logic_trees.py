@@ -92,6 +92,7 @@ def bag(batch, size: int) -> torch.Tensor:
     )
 
 
+@pytest.mark.slow
 def test_tokens_without_their_places_tell_hardly_anything():
     """The best linear guess from how often each token occurs, fitted to 2,000 formulas, on 1,200 others."""
     task = LogicTrees(eval_size=1200)

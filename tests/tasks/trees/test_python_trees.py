@@ -185,6 +185,7 @@ def splits(task: PythonTrees) -> dict:
     return {"train": task.train, "validation": task.validation(), "test": task.test(100)}
 
 
+@pytest.mark.slow
 def test_classes_are_those_of_the_trees_and_equally_many(task):
     sizes = {}
     for split, batch in splits(task).items():

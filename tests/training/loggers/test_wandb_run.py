@@ -131,6 +131,7 @@ def test_a_run_that_is_stopped_is_preempted_and_goes_on_as_one(
     assert not earlier.exists() and not second.preempting and second.tags[-1] == "finished"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_before_its_first_checkpoint_goes_on_as_one(
     made: list[FakeRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,7 +87,7 @@ def seconds(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
     """Return times (N,): numbers as they are, dates and durations in seconds.
 
     Raises:
-        DataError: one is missing, or is neither.
+        DataError: one is missing, infinite, or neither.
     """
     import pandas as pd
 
@@ -108,10 +108,9 @@ def seconds(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
         found = column.to_numpy(dtype=np.float64, na_value=np.nan)
         missing = ~np.isfinite(found)
     if len(wrong := np.flatnonzero(missing)):
-        raise DataError(
-            f"{where(int(wrong[0]))}: {name} is missing, or neither a number nor a date such as "
-            "2026-01-31T12:00."
-        )
+        row = int(wrong[0])
+        no_time = "missing, or neither a number nor a date such as 2026-01-31T12:00"
+        raise DataError(f"{where(row)}: {name} is {'infinite' if np.isinf(found[row]) else no_time}.")
     return found
 
 

@@ -230,6 +230,7 @@ def test_without_gradients_nothing_is_kept_for_them(monkeypatch) -> None:
     assert kept == [True, False, False]
 
 
+@pytest.mark.slow
 def test_a_kernel_lives_no_longer_than_its_model_and_as_long() -> None:
     model = SequenceModel(CELLS["lstm"], 3, 4, feedback=True, classes=False, hidden_size=6)
     model(torch.randn(2, 5, 3), targets=torch.randn(2, 5, 4), teacher_mask=torch.ones(2, 5).bool())
