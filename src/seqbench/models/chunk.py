@@ -75,7 +75,7 @@ def delta(
     weights, end = decays(total[..., 0]), total[..., -1:, :]
     depends = (beta * (k @ k.mT) * weights).tril(-1)
     wanted = torch.cat([beta * v, beta * torch.exp(total) * k], dim=-1)
-    u, w = _solved(depends, wanted).split([v.shape[-1], k.shape[-1]], dim=-1)
+    u, w = torch.split(_solved(depends, wanted), [v.shape[-1], k.shape[-1]], dim=-1)
     scores, seen = (q @ k.mT) * weights, q * torch.exp(total)
     kept, written = torch.exp(end), (k * torch.exp(end - total)).mT
     outputs = []
@@ -114,7 +114,7 @@ def low_rank(
     before, end = total - log_w, total[..., -1:, :]
     depends = -_products(a, b, before, total, -1)
     wanted = torch.cat([_products(a, k, before, total, -1) @ v, a * torch.exp(before)], dim=-1)
-    own, seen = _solved(depends, wanted).split([v.shape[-1], a.shape[-1]], dim=-1)
+    own, seen = torch.split(_solved(depends, wanted), [v.shape[-1], a.shape[-1]], dim=-1)
     from_u, from_v = _products(q, b, total, total), _products(q, k, total, total) @ v
     read, kept = q * torch.exp(total), torch.exp(end).mT
     left, added = (b * torch.exp(end - total)).mT, (k * torch.exp(end - total)).mT @ v
@@ -215,7 +215,7 @@ def _products(
 def _solved(depends: Float[Tensor, "... C C"], wanted: Float[Tensor, "... C D"]) -> Tensor:
     """Return x with x + depends x = wanted, `depends` below the diagonal; no solver has half precision."""
     dtype = torch.promote_types(torch.promote_types(depends.dtype, wanted.dtype), torch.float32)
-    solved = torch.linalg.solve_triangular(
+    solved: Tensor = torch.linalg.solve_triangular(
         depends.to(dtype), wanted.to(dtype), upper=False, unitriangular=True
     )
     return solved.to(wanted.dtype)

@@ -77,8 +77,9 @@ class OrthogonalRNN(MadeMatrixCell):
     @property
     def recurrent_matrix(self) -> Float[Tensor, "H H"]:
         upper = torch.triu(self.A, 1)
-        # No solver has half precision.
-        skew = (upper - upper.t()).to(torch.promote_types(upper.dtype, torch.float32))
+        skew = upper - upper.t()
+        if skew.dtype in (torch.float16, torch.bfloat16):  # in which there is no solver
+            skew = skew.float()
         if self.parametrisation == "exponential":
             W: Tensor = torch.linalg.matrix_exp(skew)
         else:
