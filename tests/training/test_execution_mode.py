@@ -75,6 +75,15 @@ def test_the_engine_is_that_of_every_body() -> None:
     assert mode_of("task=stories", "model=memn2n").engine is None
 
 
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true"])
+@pytest.mark.parametrize(("model", "cell"), [("lru", "LRU"), ("s5", "S5"), ("s4d", "S4D")])
+def test_a_complex_state_has_no_half_precision(model: str, cell: str, precision: str) -> None:
+    given = (*LATCH, f"model={model}")
+    with pytest.raises(ConfigError, match=f"^trainer.precision={precision}: the state of {cell} is complex"):
+        mode_of(*given, f"trainer.precision={precision}")
+    assert mode_of(*given, "trainer.precision=bf16-mixed").engine == "scan"
+
+
 def test_what_is_plain_is_not_in_the_identity() -> None:
     assert ExecutionMode("loop").canonical == {"engine": "loop"}
     assert ExecutionMode().canonical == {}

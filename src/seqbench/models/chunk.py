@@ -75,8 +75,7 @@ def delta(
     weights, end = decays(total[..., 0]), total[..., -1:, :]
     depends = (beta * (k @ k.mT) * weights).tril(-1)
     wanted = torch.cat([beta * v, beta * torch.exp(total) * k], dim=-1)
-    solved = torch.linalg.solve_triangular(depends, wanted, upper=False, unitriangular=True)
-    u, w = solved.split([v.shape[-1], k.shape[-1]], dim=-1)
+    u, w = torch.split(_solved(depends, wanted), [v.shape[-1], k.shape[-1]], dim=-1)
     scores, seen = (q @ k.mT) * weights, q * torch.exp(total)
     kept, written = torch.exp(end), (k * torch.exp(end - total)).mT
     outputs = []
@@ -115,8 +114,7 @@ def low_rank(
     before, end = total - log_w, total[..., -1:, :]
     depends = -_products(a, b, before, total, -1)
     wanted = torch.cat([_products(a, k, before, total, -1) @ v, a * torch.exp(before)], dim=-1)
-    solved = torch.linalg.solve_triangular(depends, wanted, upper=False, unitriangular=True)
-    own, seen = solved.split([v.shape[-1], a.shape[-1]], dim=-1)
+    own, seen = torch.split(_solved(depends, wanted), [v.shape[-1], a.shape[-1]], dim=-1)
     from_u, from_v = _products(q, b, total, total), _products(q, k, total, total) @ v
     read, kept = q * torch.exp(total), torch.exp(end).mT
     left, added = (b * torch.exp(end - total)).mT, (k * torch.exp(end - total)).mT @ v
@@ -178,7 +176,7 @@ def stabilised(
     seen = torch.exp(total + before - m) * (q @ earlier)
     numerator = scores @ v + seen[..., :-1]
     denominator = (
-        torch.maximum((scores.sum(-1, keepdim=True) + seen[..., -1:]).abs(), torch.exp(-m)) + EPSILON
+        torch.maximum((scores.sum(-1, keepdim=True) + seen[..., -1:]).abs(), least_divisor(m)) + EPSILON
     )
     end_state = states[-1]
     return _steps(numerator / denominator, steps), (
@@ -186,6 +184,11 @@ def stabilised(
         end_state[..., -1],
         after[-1][..., 0, 0],
     )
+
+
+def least_divisor(m: Tensor) -> Tensor:
+    """Return exp(−m), at most exp(80): where all gates are shut it would overflow, and have no gradient."""
+    return torch.exp((-m).clamp(max=80.0))
 
 
 def decays(total: Float[Tensor, "... C"]) -> Float[Tensor, "... C C"]:
@@ -207,6 +210,15 @@ def _products(
     exponents = later.mT[..., :, None] - earlier.mT[..., None, :]  # (…, K, C, C)
     weights = torch.exp(causal(exponents, diagonal)).movedim(-3, -1)
     return (x[..., :, None, :] * y[..., None, :, :] * weights).sum(-1)
+
+
+def _solved(depends: Float[Tensor, "... C C"], wanted: Float[Tensor, "... C D"]) -> Tensor:
+    """Return x with x + depends x = wanted, `depends` below the diagonal; no solver has half precision."""
+    dtype = torch.promote_types(torch.promote_types(depends.dtype, wanted.dtype), torch.float32)
+    solved: Tensor = torch.linalg.solve_triangular(
+        depends.to(dtype), wanted.to(dtype), upper=False, unitriangular=True
+    )
+    return solved.to(wanted.dtype)
 
 
 def _chunks(part: Float[Tensor, "T B A D"], size: int, fill: float = 0.0) -> Float[Tensor, "N B A C D"]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from seqbench.errors import ConfigError, say
 from seqbench.models.model import Model
@@ -83,7 +84,7 @@ def execution_mode(
         name: of the model, for messages.
 
     Raises:
-        ConfigError: `trainer.seeds_together` asks for what cannot be.
+        ConfigError: `trainer.seeds_together` asks for what cannot be, or half precision for what has none.
     """
     half = str(settings.precision) not in ("32-true", "64-true")
     engines = _engines(model, device, half)
@@ -92,6 +93,11 @@ def execution_mode(
         raise ConfigError(
             f"model.engine=fused is for single and double precision on a CPU, and not for {held}; give "
             "model.engine=auto."
+        )
+    if half and settings.precision != "bf16-mixed" and (cell := _complex(model)) is not None:
+        raise ConfigError(
+            f"trainer.precision={settings.precision}: the state of {cell} is complex, and no complex number "
+            "has half precision; give trainer.precision=bf16-mixed."
         )
     given = {getattr(module, "engine", None) for module in model.modules()}
     elementwise = isinstance(optimizer.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE)
@@ -148,6 +154,16 @@ def _engines(model: Model, device: str, half: bool, vectorized: bool = False) ->
                 engine = "scan" if cell.has_scan else "loop"
             found.add(engine)
     return found
+
+
+def _complex(model: Model) -> str | None:
+    """Return the name of a cell in the model whose state is complex, or None."""
+    cells = (module for module in model.modules() if isinstance(module, Cell))
+    return next((type(cell).__name__ for cell in cells if _is_complex(cell.initial_state(1))), None)
+
+
+def _is_complex(state: Any) -> bool:
+    return any(part.is_complex() for part in tree_leaves(state))
 
 
 def _cells(module: nn.Module) -> Iterator[Cell]:

@@ -55,8 +55,14 @@ class TrainerSettings:
 
     #: Since the second, pieces of a truncated sequence begin with what is due, the truth or the model's own
     #: output, and x(1) is the true one; and mixed precision computes with the weights of the last step, not
-    #: with those of up to twenty steps before.
-    revisions: ClassVar[dict[str, int]] = {"teacher_forcing": 2, "precision=bf16-mixed": 2}
+    #: with those of up to twenty steps before. Since the third of mixed precision, and the second of half,
+    #: the angles of rotary positions and the decays of several cells have single precision.
+    revisions: ClassVar[dict[str, int]] = {
+        "teacher_forcing": 2,
+        "precision=bf16-mixed": 3,
+        "precision=bf16-true": 2,
+        "precision=16-true": 2,
+    }
 
     max_steps: int = MAX_STEPS
     max_epochs: int | None = None

@@ -43,6 +43,16 @@ def test_it_is_the_formula_of_the_papers(positions, heads, width, context):
         np.testing.assert_allclose(found[0].detach(), expected, rtol=1e-10, atol=1e-12)
 
 
+def test_in_half_precision_a_score_depends_on_the_distance_alone():
+    """bfloat16 has no whole number between 256 and 258, which are two positions."""
+    cell = CausalAttention(F, 8, context=600)
+    q = torch.randn(1, 1, 8)
+    turned = cell._turned(q.expand(1, 600, 8).bfloat16(), 0)[0, 0]
+    assert turned.dtype == torch.bfloat16
+    scores = (turned[1:].float() * turned[:-1].float()).sum(1)
+    assert (scores - scores[0]).abs().max() < 0.02 * q.square().sum()
+
+
 def test_the_state_is_the_past():
     cell = CausalAttention(F, 4, context=5).double()
     x = torch.randn(2, T, F).double()

@@ -96,8 +96,31 @@ def test_exponents_overflow_nowhere(make):
     assert all(part.isfinite().all() for part in (h, *end, x.grad, cell.U.grad))
 
 
+@pytest.mark.parametrize("engine", ["scan", "loop"])
+@pytest.mark.parametrize("closed", [-100.0, -1e4])
+def test_gates_that_are_all_shut_leave_a_gradient(closed, engine):
+    cell = MLSTM(F, 4)
+    with torch.no_grad():
+        cell.b_input.fill_(closed)
+        cell.b_forget.fill_(closed)
+    outputs, _ = unfold(cell, torch.randn(2, T, F), engine=engine)
+    outputs.square().sum().backward()
+    assert outputs.abs().max() < 1e-6
+    assert all(parameter.grad.isfinite().all() for parameter in cell.parameters())
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_the_bias_of_slstms_input_gate_has_no_effect(heads):
+    """It is a factor of c and of n, so that it does not count as live."""
+    cell, x = drawn(SLSTM(F, 4, heads=heads)), torch.randn(2, T, F).double()
+    outputs, _ = unfold(cell, x)
+    cell.bias("i").add_(3.0)
+    torch.testing.assert_close(unfold(cell, x)[0], outputs, rtol=1e-9, atol=1e-9)
+    assert cell.dead_entries()["b"].tolist() == [True] * 4 + [False] * 12
+
+
 def test_forget_gates_start_between_two_biases():
-    assert MLSTM(F, 4, heads=4).b_forget.tolist() == [3, 4, 5, 6]
+    assert MLSTM(F, 8, heads=4).b_forget.tolist() == [3, 4, 5, 6]
     assert SLSTM(F, 8, heads=2).bias("f").tolist() == [3, 4, 5, 6] * 2
 
 
@@ -107,6 +130,10 @@ def test_forget_gates_start_between_two_biases():
         (("model=xlstm", "model.cell.heads=3"), "heads=3 do not divide the 8 numbers of hidden_size"),
         (("model=slstm", "model.cell.heads=3"), "heads=3 do not divide the 8 numbers of hidden_size"),
         (("model=slstm", "model.cell.forget_bias=[1]"), "must be two numbers"),
+        *(
+            ((f"model={model}", "model.cell.heads=8"), "model.cell.heads=8 leave each head one number, whose")
+            for model in ("xlstm", "slstm", "rwkv7")
+        ),
         (("model=xlstm", "model.cell.chunk_size=8"), "chunk_size=8 is longer than a sequence of 7"),
     ],
 )

@@ -76,7 +76,9 @@ class GLA(MatrixCell):
 
     def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
         q, k, v, _, c = torch.split(projected, self.sizes, dim=-1)
-        log_a = nn.functional.logsigmoid(nn.functional.linear(c, self.W_gate, self.b_gate)) / self.tau
+        gate = nn.functional.linear(c, self.W_gate, self.b_gate)
+        # Under autocast the gate has half precision, in which a decay near 1 is 1.
+        log_a = nn.functional.logsigmoid(gate.to(self.b_gate.dtype)) / self.tau
         given = {"q": q * (self.sizes[0] // self.heads) ** -0.5, "k": k, "v": v, "log_a": log_a}
         return {name: torch.unflatten(part, -1, (self.heads, -1)) for name, part in given.items()}
 

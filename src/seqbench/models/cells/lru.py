@@ -92,7 +92,8 @@ class LRU(LinearCell):
         return affine(x, weights)
 
     def coefficients(self, projected: Tensor) -> tuple[Tensor, Tensor]:
-        real, imaginary, _ = projected.chunk(3, dim=-1)
+        # Under autocast the projection has half precision, of which there are no complex numbers.
+        real, imaginary, _ = projected.to(self.nu.dtype).chunk(3, dim=-1)
         driven = torch.complex(real, imaginary)
         return self.eigenvalues.expand_as(driven), driven
 

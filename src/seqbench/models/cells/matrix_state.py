@@ -224,6 +224,12 @@ def check_heads(heads: int, **widths: int) -> None:
             )
 
 
+def check_layer_norm(heads: int, hidden_size: int) -> None:
+    """Raise a ValueError if heads that are normed have one number each, which is its own mean."""
+    if heads == hidden_size > 1:
+        raise ValueError(f"heads={heads} leave each head one number, whose layer norm is 0; give fewer.")
+
+
 def rms_norm(x: Tensor) -> Tensor:
     """Return x over the root of the mean of its squares."""
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPSILON)

@@ -42,6 +42,7 @@ class MinGRU(AffineCell, LinearCell):
         return time_constants(torch.sigmoid(-self.bias("z")))
 
     def coefficients(self, projected: Tensor) -> tuple[Tensor, Tensor]:
-        z, candidate = projected.chunk(2, dim=-1)
+        # Under autocast the projection has half precision, in which 1 − z near 1 is 1.
+        z, candidate = projected.to(self.b.dtype).chunk(2, dim=-1)
         z = torch.sigmoid(z)
         return 1 - z, z * candidate

@@ -45,7 +45,8 @@ class MinLSTM(AffineCell, LinearCell):
         return time_constants(f / (f + i))
 
     def coefficients(self, projected: Tensor) -> tuple[Tensor, Tensor]:
-        f, i, candidate = projected.chunk(3, dim=-1)
+        # Under autocast the projection has half precision, in which a share near 1 is 1.
+        f, i, candidate = projected.to(self.b.dtype).chunk(3, dim=-1)
         # f / (f + i), where both may be too small for a float.
         kept = torch.sigmoid(softplus(-i) - softplus(-f))
         return kept, (1 - kept) * candidate

@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from seqbench.models.cells.matrix_state import Given, MatrixCell, check_heads, layer_norm
-from seqbench.models.chunk import EPSILON, stabilised
+from seqbench.models.cells.matrix_state import Given, MatrixCell, check_heads, check_layer_norm, layer_norm
+from seqbench.models.chunk import EPSILON, least_divisor, stabilised
 from seqbench.models.init import time_constants
 from seqbench.models.unfold import State
 
@@ -39,8 +39,8 @@ class MLSTM(MatrixCell):
         chunk_size: steps that are taken at once; None for 64, or a whole shorter sequence.
 
     Raises:
-        ValueError: heads that do not divide H, or forget biases that are not two; or, from `check_length`, a
-            chunk that is longer than the sequence.
+        ValueError: heads that do not divide H or of one number, or forget biases that are not two; or, from
+            `check_length`, a chunk that is longer than the sequence.
 
     Source: Beck et al. (2024), "xLSTM: extended long short-term memory", section 2.3 and appendix A; norm,
     gate and W as in Beck et al. (2025), "xLSTM 7B", section 3. The convolution and the up-projection of the
@@ -58,6 +58,7 @@ class MLSTM(MatrixCell):
         chunk_size: int | None = None,
     ) -> None:
         check_heads(heads, hidden_size=hidden_size)
+        check_layer_norm(heads, hidden_size)
         super().__init__(input_size, hidden_size, 4 * hidden_size + 2 * heads, hidden_size, chunk_size)
         self.heads = heads
         self.U.data[-2 * heads :] = 0  # gates at first do not see the input
@@ -83,7 +84,7 @@ class MLSTM(MatrixCell):
         forget, take = torch.exp(kept - m), torch.exp(i - m)
         C = forget[..., None] * C + (take * k)[..., None] * v[..., None, :]
         n = forget * n + take * k
-        divisor = torch.maximum((n * q).sum(-1, keepdim=True).abs(), torch.exp(-m)) + EPSILON
+        divisor = torch.maximum((n * q).sum(-1, keepdim=True).abs(), least_divisor(m)) + EPSILON
         return (q[..., None] * C).sum(-2) / divisor, (C, n, m[..., 0])
 
     def recur_all(self, given: Given, memory: State, chunk: int) -> tuple[Tensor, State]:

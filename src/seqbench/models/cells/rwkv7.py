@@ -14,6 +14,7 @@ from seqbench.models.cells.matrix_state import (
     MatrixCell,
     TokenShift,
     check_heads,
+    check_layer_norm,
     draw,
     layer_norm,
     unit_norm,
@@ -57,8 +58,8 @@ class RWKV7(MatrixCell):
         chunk_size: steps that are taken at once; None for 16, or a whole shorter sequence.
 
     Raises:
-        ValueError: a size below 1, or heads that do not divide H; or, from `check_length`, a chunk that is
-            longer than the sequence.
+        ValueError: a size below 1, or heads that do not divide H or of one number; or, from `check_length`,
+            a chunk that is longer than the sequence.
 
     Source: Peng et al. (2025), "RWKV-7 'Goose' with expressive dynamic state evolution", section 4, time
     mixing. The mixing of values with those of the first layer is left out, and channel mixing is the block's
@@ -77,6 +78,7 @@ class RWKV7(MatrixCell):
         chunk_size: int | None = None,
     ) -> None:
         check_heads(heads, hidden_size=hidden_size)
+        check_layer_norm(heads, hidden_size)
         at_least_one(rank=(rank, "number of the bottlenecks"))
         projected = 3 * hidden_size + 3 * rank
         super().__init__(
@@ -105,7 +107,8 @@ class RWKV7(MatrixCell):
         removal = torch.sigmoid(nn.functional.linear(e, self.W_removal, self.b_removal))
         key = k * (1 + (removal - 1) * self.eta)
         size = self.hidden_size // self.heads
-        log_w = -LARGEST_DECAY * torch.sigmoid(decay)
+        # Under autocast `decay` has half precision, in which a w near 1 is 1.
+        log_w = -LARGEST_DECAY * torch.sigmoid(decay.to(self.b_decay.dtype))
         r, k, v, key, log_w, removal, bonus = (
             torch.unflatten(part, -1, (self.heads, size))
             for part in (r, k * self.xi, v, key, log_w, removal, r * self.rho * key)

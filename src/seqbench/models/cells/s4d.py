@@ -155,4 +155,6 @@ class S4D(LinearCell):
 
 def _states(u: Float[Tensor, "H R C"], written: Tensor) -> Tensor:
     """Return the states (H, R, N) that inputs lead to, the last first; `written` (H, N, C) is of each."""
-    return torch.complex(u @ written.real.mT, u @ written.imag.mT)
+    # Under autocast products have half precision, of which there are no complex numbers.
+    real, imaginary = (u @ part.mT for part in (written.real, written.imag))
+    return torch.complex(real.to(written.real.dtype), imaginary.to(written.real.dtype))

@@ -50,7 +50,8 @@ class S5(LinearCell):
         ValueError: a state without a number or with too many, or step sizes that are none.
 
     Source: Smith, Warrington & Linderman (2023), "Simplified state space layers for sequence modeling",
-    sections 2 and 3, and appendix B. D is a matrix here, as inputs need not be as many as outputs.
+    sections 2 and 3, and appendix B. D is a matrix here, as inputs need not be as many as outputs. The
+    authors' code reads 2 Re(C s), for both of each pair: what C reads starts here at half of that.
     """
 
     vectorizable = True
@@ -96,7 +97,9 @@ class S5(LinearCell):
 
     def coefficients(self, projected: Tensor) -> tuple[Tensor, Tensor]:
         n = len(self.nu)
-        driven = torch.complex(projected[..., :n], projected[..., n : 2 * n])
+        # Under autocast the projection has half precision, of which there are no complex numbers.
+        real, imaginary = torch.split(projected[..., : 2 * n].to(self.nu.dtype), n, dim=-1)
+        driven = torch.complex(real, imaginary)
         return self.discrete()[0].expand_as(driven), driven
 
     def read(self, projected: Tensor, h: Tensor) -> Tensor:

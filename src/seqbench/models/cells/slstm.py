@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seqbench.models.cells.affine import AffineCell
-from seqbench.models.cells.matrix_state import check_heads, layer_norm
+from seqbench.models.cells.matrix_state import check_heads, check_layer_norm, layer_norm
 from seqbench.models.cells.mlstm import FORGET_BIAS, spread
 from seqbench.models.init import RecurrentInit, time_constants
 from seqbench.models.unfold import State
@@ -32,7 +32,8 @@ class SLSTM(AffineCell):
     c and n are held over exp(m(t)), where m(t) = max(log f(t) + m(t−1), i(t)) is the largest exponent so far
     (15). In A heads each W is block-diagonal: units see those of their head.
 
-    Parameters U (4H, F), W (4H, H), b (4H) stack i, f, z, o; g (H). The state is s, c, n, m.
+    Parameters U (4H, F), W (4H, H), b (4H) stack i, f, z, o; g (H). The state is s, c, n, m. Both c and n
+    have the factor exp(bⁱ), so that bⁱ has no effect; it is there for the form.
 
     Args:
         input_size: F.
@@ -42,7 +43,7 @@ class SLSTM(AffineCell):
         recurrent_init: how each block of W starts, see `init_recurrent`.
 
     Raises:
-        ValueError: heads that do not divide H, or forget biases that are not two.
+        ValueError: heads that do not divide H or of one number, or forget biases that are not two.
 
     Source: Beck et al. (2024), "xLSTM: extended long short-term memory", section 2.2 and appendix A.2, with a
     sigmoid for f and the norm of the paper's block (Fig. 10), without its convolution.
@@ -59,6 +60,7 @@ class SLSTM(AffineCell):
         recurrent_init: RecurrentInit = "uniform",
     ) -> None:
         check_heads(heads, hidden_size=hidden_size)
+        check_layer_norm(heads, hidden_size)
         super().__init__(input_size, hidden_size, blocks=("i", "f", "z", "o"))
         self.init_weights(recurrent_init)
         self.heads = heads
@@ -100,9 +102,10 @@ class SLSTM(AffineCell):
         return self._normed(state[0])
 
     def dead_entries(self) -> dict[str, Tensor]:
-        if self.heads == 1:
-            return {}
-        return {"W": ~_same_head(self.hidden_size, self.heads, "cpu").repeat(4, 1)}
+        dead = {"b": torch.arange(4 * self.hidden_size, device="cpu") < self.hidden_size}
+        if self.heads > 1:
+            dead["W"] = ~_same_head(self.hidden_size, self.heads, "cpu").repeat(4, 1)
+        return dead
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
         return {f"W[{name}]": W for name, W in zip("ifzo", self.masked_weight.chunk(4), strict=True)}

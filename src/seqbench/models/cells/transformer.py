@@ -169,13 +169,15 @@ class CausalAttention(Cell):
         size = x.shape[-1] // 2 * 2
         if self.positions == "none" or size == 0:
             return x
-        position = first + torch.arange(x.shape[-2], device=x.device, dtype=x.dtype)
-        rates = BASE ** (-torch.arange(0, size, 2, device=x.device, dtype=x.dtype) / size)
+        # Half precision has no whole numbers above 256 to tell positions by.
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        position = first + torch.arange(x.shape[-2], device=x.device, dtype=dtype)
+        rates = BASE ** (-torch.arange(0, size, 2, device=x.device, dtype=dtype) / size)
         angle = position[:, None] * rates
         even, odd = x[..., 0:size:2], x[..., 1:size:2]
         cos, sin = torch.cos(angle), torch.sin(angle)
         turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
-        return torch.cat([turned, x[..., size:]], dim=-1)
+        return torch.cat([turned.to(x.dtype), x[..., size:]], dim=-1)
 
     def output_of(self, projected: Any, state: State) -> Tensor | None:
         return None  # the state has lost the oldest step that the output saw

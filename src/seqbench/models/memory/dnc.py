@@ -162,7 +162,8 @@ class DNC(Cell):
         given = self.interface(h)
         u = used(state.usage, state.writing, state.reading, given.free)
         content = self.lookup(state.memory, given.write_key, given.write_strength)
-        w = given.write_gate * torch.lerp(content, allocation(u).to(content.dtype), given.allocation_gate)
+        by_allocation, gate = allocation(u).to(content.dtype), given.allocation_gate.to(content.dtype)
+        w = given.write_gate * torch.lerp(content, by_allocation, gate)
         memory = write(state.memory, w, given.erase, given.value)
         link = linked(state.link, state.precedence, w)
         p = (1 - w.sum(-1, keepdim=True)) * state.precedence + w

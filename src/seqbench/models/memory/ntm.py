@@ -187,7 +187,7 @@ class NTM(Cell):
         """Return the weightings of all heads, from their parameters (section 3.3)."""
         k, strength, gate, shift, sharpness = torch.split(parameters, self.parts, dim=2)
         content = torch.softmax(F.softplus(strength) * similarity(torch.tanh(k), memory), dim=-1)  # (5)
-        gated = torch.lerp(before, content, torch.sigmoid(gate))  # (7)
+        gated = torch.lerp(before, content.to(before.dtype), torch.sigmoid(gate).to(before.dtype))  # (7)
         shifted = convolve(gated, torch.softmax(shift, dim=-1))  # (8)
         # (9): a power, made to sum to one, is a softmax of logarithms.
         return torch.softmax((1 + F.softplus(sharpness)) * torch.log(shifted + TINY), dim=-1)
