@@ -93,6 +93,15 @@ SMALL = ["task=adding", "model=rnn", "logger=none"]
             ["model=ntm", "model.cell.memory_size=4e6", "batch_size=2"],
             "batch_size=2 and model.cell.memory_size=4000000 make weights, states and a batch that take 1.",
         ),
+        (
+            ["task=latch", "task.length=50", "model=stack_rnn", "model.cell.stack_size=1e6", "batch_size=4"],
+            "batch_size=4 and model.cell.stack_size=1000000 make states of 6.",
+        ),
+        (
+            ["task.length=5000", "model=lstm", "model.hidden_size=1000", "batch_size=32"],
+            "batch_size=32 and model.hidden_size=1000 make states of 1.28 GB in 5000 steps, and 1 GB of "
+            "memory are free; give less, or optim.truncate.",
+        ),
         (["n_seeds=1e9"], "n_seeds=1000000000.0 must be a whole number, at most 100000."),
         (["batch_size=1e12"], "batch_size=1000000000000.0 must be a whole number, at most 2147483647."),
         (["seed=1e20"], "seed=1e+20 must be a whole number, at most 9223372036854775807."),
@@ -112,6 +121,26 @@ def test_what_fits_is_not(monkeypatch):
     assert job.seeds == range(30) and job.at_once == 30
     monkeypatch.setattr(memory, "free_memory", lambda: None)
     assert plan(seqbench.compose([*SMALL, "n_seeds=1e5"])).at_once == 100_000
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["optim.truncate=500"],
+        ["trainer.accumulate=8"],
+        ["model.checkpoint_steps=100"],
+        ["model=lru"],  # a scan has states of its own
+        ["model=transformer", "model.hidden_size=300"],  # whose state is its past, once
+        ["model=echo_state", "model.hidden_size=1000"],  # whose units have no gradient
+    ],
+)
+def test_states_that_are_not_kept_do_not_count(monkeypatch, overrides):
+    monkeypatch.setattr(memory, "free_memory", lambda: 10**9)
+    plan(
+        seqbench.compose(
+            [*SMALL, "task.length=5000", "model=lstm", "model.hidden_size=1000", "batch_size=32", *overrides]
+        )
+    )
 
 
 def test_seeds_that_do_not_fit_together_train_one_group_after_another(monkeypatch):

@@ -15,6 +15,8 @@ from torch import nn
 from seqbench.config.fit import shown
 from seqbench.config.refusal import largest
 from seqbench.errors import NoMemoryError
+from seqbench.models.body import Stack
+from seqbench.models.model import Model
 from seqbench.runs import devices
 from seqbench.tasks.base import Task
 from seqbench.tasks.specs import Tokens
@@ -31,16 +33,18 @@ CGROUPS = (
 NUMBER, TOKEN = 4, 8
 
 
-def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any]) -> int:
+def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any], on_cpu: bool = True) -> int:
     """Return how many of a job's seeds train together, as their weights, batches and test sets fit in memory.
 
-    Those that do not fit train after them. What is counted is less than what is needed: of states those of
-    one step, no activations, no state of an optimiser.
+    Those that do not fit train after them. What is counted is less than what is needed: no activations but
+    states, and no state of an optimiser. Seeds may have their passes one after another, so that each counts
+    with the states of one step, and one of them with those that its way back needs.
 
     Args:
         model: one model, which may be on the device `meta`.
         task: what it is trained on.
         config: the resolved configuration.
+        on_cpu: whether the states of all steps are in the memory that is counted.
 
     Raises:
         NoMemoryError: not even one fits.
@@ -67,6 +71,13 @@ def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any]) -> int:
             f"batch_size={config['batch_size']} and {largest({'model': config['model']})} make weights, "
             f"states and a batch that take {amount(need)} together, {_left(free)}; give less."
         )
+    if on_cpu and (steps := _steps_kept(model, task, config)) > 1:
+        kept = -(-states * steps // config["trainer"]["accumulate"])
+        if weights + batch + kept > free:
+            raise NoMemoryError(
+                f"batch_size={config['batch_size']} and {largest({'model': config['model']})} make states of "
+                f"{amount(kept)} in {steps} steps, {_left(free)}; give less, or optim.truncate."
+            )
     fit = (free - tests) // (weights + batch + states)
     return max(1, min(seeds, int(fit)))
 
@@ -77,6 +88,17 @@ def _state_size(model: nn.Module) -> int:
         return int(getattr(model, "state_size", None) or 0)
     except Exception:  # whatever a user's code raises
         return 0
+
+
+def _steps_kept(model: nn.Module, task: Task, config: dict[str, Any]) -> int:
+    """Return of how many steps the way back needs the states; 1 where that is not known."""
+    body = getattr(model, "body", None)
+    trained = isinstance(model, Model) and model.trained_part is model
+    if not (trained and isinstance(body, Stack)) or any(cell.has_scan for cell in body.cells):
+        return 1
+    if body.checkpoint_steps is not None or body.dilations[-1] > 1:
+        return 1
+    return min(task.steps, config["optim"]["truncate"] or task.steps)
 
 
 def check_sets(task: Task, config: dict[str, Any]) -> None:
