@@ -80,8 +80,14 @@ class MemN2N(StoryModel):
         self.W = self.weights(output_size, hidden_size)
 
     def dead_entries(self) -> dict[str, Tensor]:
-        """Return the masks of the times of the question and of places never in use, and of B's period."""
+        """Return the masks of the times of the question and of places never in use, and of periods.
+
+        The period ends every sentence of the story, with the same weight: in m of the first hop it adds the
+        same to every score, which softmax takes away.
+        """
         masks = {} if self.B is None else {"B": self.of_the_period(self.B)}
+        masks["A"] = torch.zeros(self.A.shape, dtype=torch.bool, device="cpu")
+        masks["A"][0, self.period] = True
         if self.T is not None:
             masks["T"] = torch.ones(self.T.shape, dtype=torch.bool, device="cpu")
             masks["T"][:, 1 : self.sentences + 1] = False
