@@ -145,7 +145,7 @@ def test_the_number_of_workers_changes_nothing(threads: int, monkeypatch: pytest
 
 def test_neither_does_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     train(*arguments("gru"), "n_seeds=3", "runs_dir=usual")
-    monkeypatch.setattr(plans, "seeds_at_once", lambda model, task, config: 2)
+    monkeypatch.setattr(plans, "seeds_at_once", lambda *args, **options: 2)
     train(*arguments("gru"), "n_seeds=3", "runs_dir=other")
     for seed in range(3):
         assert differences(folder("usual", seed), folder("other", seed)) == []

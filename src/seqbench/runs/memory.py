@@ -33,7 +33,7 @@ CGROUPS = (
 NUMBER, TOKEN = 4, 8
 
 
-def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any], on_cpu: bool = True) -> int:
+def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any], trains_here: bool = False) -> int:
     """Return how many of a job's seeds train together, as their weights, batches and test sets fit in memory.
 
     Those that do not fit train after them. What is counted is less than what is needed: no activations but
@@ -44,7 +44,7 @@ def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any], on_cpu: 
         model: one model, which may be on the device `meta`.
         task: what it is trained on.
         config: the resolved configuration.
-        on_cpu: whether the states of all steps are in the memory that is counted.
+        trains_here: whether it is trained in the memory that is counted: not on a GPU, and not only shown.
 
     Raises:
         NoMemoryError: not even one fits.
@@ -71,7 +71,7 @@ def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any], on_cpu: 
             f"batch_size={config['batch_size']} and {largest({'model': config['model']})} make weights, "
             f"states and a batch that take {amount(need)} together, {_left(free)}; give less."
         )
-    if on_cpu and (steps := _steps_kept(model, task, config)) > 1:
+    if trains_here and (steps := _steps_kept(model, task, config)) > 1:
         kept = -(-states * steps // config["trainer"]["accumulate"])
         if weights + batch + kept > free:
             raise NoMemoryError(

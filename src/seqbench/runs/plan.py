@@ -184,7 +184,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = (), label: st
     observers = _checked([*build_callbacks(cfg), *_listed(callbacks)])
     for callback in observers if not cfg.logger else ():
         check_is_heard(callback)
-    at_once = seeds_at_once(model, task, config, accelerator(settings) == "cpu")
+    at_once = seeds_at_once(model, task, config, trains_here=accelerator(settings) == "cpu")
     if not is_tested(model):  # whether a user's cell is compiled depends on its numbers too
         with torch.random.fork_rng():
             model = make_model()
