@@ -129,6 +129,7 @@ def test_what_fits_is_not(monkeypatch):
         ["optim.truncate=500"],
         ["trainer.accumulate=8"],
         ["model.checkpoint_steps=100"],
+        ["trainer.precision=bf16-mixed"],  # of half the size
         ["model=lru"],  # a scan has states of its own
         ["model=transformer", "model.hidden_size=300"],  # whose state is its past, once
         ["model=echo_state", "model.hidden_size=1000"],  # whose units have no gradient

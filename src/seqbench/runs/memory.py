@@ -72,7 +72,8 @@ def seeds_at_once(model: nn.Module, task: Task, config: dict[str, Any], trains_h
             f"states and a batch that take {amount(need)} together, {_left(free)}; give less."
         )
     if trains_here and (steps := _steps_kept(model, task, config)) > 1:
-        kept = -(-states * steps // config["trainer"]["accumulate"])
+        half = str(config["trainer"]["precision"]) not in ("32-true", "64-true")
+        kept = states * steps // config["trainer"]["accumulate"] // (2 if half else 1)
         if weights + batch + kept > free:
             raise NoMemoryError(
                 f"batch_size={config['batch_size']} and {largest({'model': config['model']})} make states of "
@@ -95,7 +96,7 @@ def _steps_kept(model: nn.Module, task: Task, config: dict[str, Any]) -> int:
     body = getattr(model, "body", None)
     trained = isinstance(model, Model) and model.trained_part is model
     if not (trained and isinstance(body, Stack)) or any(cell.has_scan for cell in body.cells):
-        return 1
+        return 1  # a scan keeps other things, and a readout alone needs no way back
     if body.checkpoint_steps is not None or body.dilations[-1] > 1:
         return 1
     return min(task.steps, config["optim"]["truncate"] or task.steps)

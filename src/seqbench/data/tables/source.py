@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from seqbench.data.checksums import checksums, fingerprint_of
 from seqbench.data.hub import HubError, load_splits, parts
@@ -16,45 +16,17 @@ from seqbench.data.loading import content, load, not_found
 from seqbench.data.source import SPLITS as MIRRORED
 from seqbench.data.source import is_mirrored, mirror_file
 from seqbench.data.tables.delimited import MISSING, with_numbers
-from seqbench.data.tables.file import FORMATS, SEPARATORS, SPLIT, TEXTS, TableFile, not_utf8
-from seqbench.data.tables.splits import NAMES
+from seqbench.data.tables.file import FORMATS, SEPARATORS, TEXTS, TableFile, not_utf8
+from seqbench.data.tables.rows import Rows, frame_of, together
 from seqbench.errors import ConfigError, DataError, nearest, one_line
 
 if TYPE_CHECKING:
     import datasets
-    import pandas as pd
 
 #: What `task.path` may be, in words.
 PLACES = "a file, such as task.path=data.csv, or a data set's id on the hub"
-
-
 #: What a data set's id on the hub may be; no other path could be one.
 HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
-
-
-class Rows(NamedTuple):
-    """A table.
-
-    Attributes:
-        frame: its rows, in their order.
-        title: what it is called in messages.
-        split: the column of the splits, where the source has splits of its own.
-        file: that the rows are of; None if they are of several.
-        firsts: of several, the number of the first row of each and what it is called.
-    """
-
-    frame: pd.DataFrame
-    title: str
-    split: str | None
-    file: TableFile | None
-    firsts: tuple[tuple[int, str], ...] = ()
-
-    def where(self, row: int) -> str:
-        """Return where a row stands, in words."""
-        if self.file is not None:
-            return self.file.where(row)
-        first, name = next((first, name) for first, name in reversed(self.firsts) if first <= row)
-        return f"{self.title}, {name} row {row - first}"
 
 
 class TableSource(ABC):
@@ -185,7 +157,7 @@ class DataSetSource(TableSource):
         return bool(ends) and ends <= {".csv", ".tsv"}
 
     def rows(self) -> Rows:
-        found = _together(self.path, {split: _frame(rows) for split, rows in self._splits.items()})
+        found = together(self.path, {split: frame_of(rows) for split, rows in self._splits.items()})
         return found._replace(frame=with_numbers(found.frame)) if self._is_of_text else found
 
 
@@ -232,7 +204,7 @@ class MirrorSource(TableSource):
 
     def rows(self) -> Rows:
         splits = self._of_hub or {split: load(*self._of(split)) for split in self._mirrored}
-        return _together(self.dataset, {split: _frame(rows) for split, rows in splits.items()})
+        return together(self.dataset, {split: frame_of(rows) for split, rows in splits.items()})
 
     def _of(self, split: str) -> tuple[str, str | None, str, str | Path]:
         """Return the arguments of `load` for a split."""
@@ -242,51 +214,6 @@ class MirrorSource(TableSource):
 def is_file(path: str) -> bool:
     """Return whether a path is that of a file, and not a data set's."""
     return Path(path).suffix.lower() in FORMATS or Path(path).expanduser().is_file()
-
-
-def _together(title: str, frames: dict[str, pd.DataFrame]) -> Rows:
-    """Return the rows of several splits one after the other, with a column that names them."""
-    import pandas as pd
-
-    own = {split: rows for split, rows in frames.items() if split.lower() in NAMES}
-    if not own:
-        raise DataError(
-            f"The data set {title} has the splits {', '.join(frames)}, and none that is called "
-            f"{', '.join(NAMES)}."
-        )
-    firsts, first = [], 0
-    for split, rows in own.items():
-        firsts.append((first, split))
-        first += len(rows)
-    if len(own) == 1:
-        (frame,) = own.values()
-        return Rows(frame, title, None, None, tuple(firsts))
-    frame = pd.concat([rows.assign(**{SPLIT: split}) for split, rows in own.items()], ignore_index=True)
-    return Rows(frame, title, SPLIT, None, tuple(firsts))
-
-
-def _frame(rows: datasets.Dataset) -> pd.DataFrame:
-    """Return the rows with the names of labels in place of their numbers."""
-    import datasets
-    import pandas as pd
-
-    frame = rows.to_pandas()
-    assert isinstance(frame, pd.DataFrame)
-    for name, feature in rows.features.items():
-        if isinstance(feature, datasets.ClassLabel):
-            frame[name] = _names(frame[name], feature.names)
-        elif isinstance(each := getattr(feature, "feature", None), datasets.ClassLabel):
-            lists = [None if its is None else _names(its, each.names) for its in frame[name]]
-            frame[name] = pd.Series(lists, dtype=object)
-    return frame
-
-
-def _names(numbers: Iterable[float | None], names: Sequence[str]) -> list[str | None]:
-    """Return the names of labels by their numbers; a label that is not known is −1, or none."""
-    name = dict(enumerate(names))
-    return [
-        None if number is None else name.get(int(number) if number == number else -1) for number in numbers
-    ]
 
 
 def check(

@@ -13,8 +13,9 @@ import numpy as np
 from seqbench.data import tables
 from seqbench.data.array_cache import Made, Origin, code_of, made_once
 from seqbench.data.tables import splits as dividing
+from seqbench.data.tables.rows import Rows
 from seqbench.data.tables.sequences import Columns, Sequences, Where, of_rows, of_steps
-from seqbench.data.tables.source import Rows, TableSource
+from seqbench.data.tables.source import TableSource
 from seqbench.errors import ConfigError
 from seqbench.tasks import tabular
 from seqbench.tasks.tabular.encoding import InputCode, Scale, as_labels, input_code
