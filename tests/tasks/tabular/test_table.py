@@ -482,6 +482,25 @@ HUB: dict[str, tuple[Callable[[int], dict[str, Any]], dict[str, Any], tuple[int,
 }
 
 
+@pytest.mark.parametrize("lacks", ["kind", "b", "other"])
+@pytest.mark.parametrize("missing", ["refuse", "mask"])
+def test_a_column_that_a_split_lacks_is_not_taken_for_missing_values(
+    tmp_path: Path, lacks: str, missing: str
+) -> None:
+    frame, settings = HUB["lists"][:2]
+    folder = hub_folder(tmp_path / "one", lambda n: frame(n) | {"other": [*range(n)]})
+    test = folder / "test-00000-of-00001.parquet"
+    pd.read_parquet(test).drop(columns=lacks).to_parquet(test)
+    task = Table(str(folder), **settings, missing=missing)
+    if lacks == "other":  # which nobody reads
+        assert task.prepared.sequences == 46
+    else:
+        with pytest.raises(
+            DataError, match=rf"one: its test split has nothing in the column '{lacks}'; leave"
+        ):
+            task.prepared  # noqa: B018
+
+
 @pytest.mark.parametrize("kind", HUB)
 def test_columns_of_a_folder_of_the_hub_are_read_without_a_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from seqbench.data.tables.file import SPLIT, TableFile
@@ -23,6 +24,8 @@ class Rows(NamedTuple):
         split: the column of the splits, where the source has splits of its own.
         file: that the rows are of; None if they are of several.
         firsts: of several, the number of the first row of each and what it is called.
+        lacking: columns that one of several splits has nothing in, each with the first of these splits.
+            Splits are read with the same columns, so that one which is not there is all missing.
     """
 
     frame: pd.DataFrame
@@ -30,6 +33,16 @@ class Rows(NamedTuple):
     split: str | None
     file: TableFile | None
     firsts: tuple[tuple[int, str], ...] = ()
+    lacking: Mapping[str, str] = MappingProxyType({})
+
+    def check(self, columns: Iterable[str]) -> None:
+        """Raise a DataError where a split has nothing in one of these columns."""
+        for name in columns:
+            if name in self.lacking:
+                raise DataError(
+                    f"{self.title}: its {self.lacking[name]} split has nothing in the column {name!r}; leave "
+                    "out the column, or the split."
+                )
 
     def where(self, row: int) -> str:
         """Return where a row stands, in words."""
@@ -61,7 +74,13 @@ def together(title: str, frames: dict[str, pd.DataFrame]) -> Rows:
         (frame,) = own.values()
         return Rows(frame, title, None, None, tuple(firsts))
     frame = pd.concat([rows.assign(**{SPLIT: split}) for split, rows in own.items()], ignore_index=True)
-    return Rows(frame, title, SPLIT, None, tuple(firsts))
+    lacking = {
+        name: split
+        for split, rows in reversed(own.items())
+        for name in frame.columns.drop(SPLIT)
+        if len(rows) and (name not in rows or rows[name].isna().all())
+    }
+    return Rows(frame, title, SPLIT, None, tuple(firsts), lacking)
 
 
 def frame_of(rows: datasets.Dataset) -> pd.DataFrame:

@@ -52,6 +52,12 @@ class Columns:
         """Whether a row is a step, and not a sequence."""
         return self.id is not None or self.time is not None
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """All columns that are named."""
+        others = (self.id, self.time, self.group, self.split)
+        return (*self.target, *(self.inputs or ()), *(name for name in others if name is not None))
+
     def check(self, frame: pd.DataFrame, path: str, split: str | None) -> Columns:
         """Return the columns with `inputs` and `split` named, all of which a table has.
 

@@ -128,6 +128,7 @@ def _make(rows: Rows, its: Settings) -> Prepared:
         its.columns.ahead,
         rows.where,
     )
+    rows.check(columns.named)
     read = of_steps if columns.row_is_a_step else of_rows
     found = read(rows.frame, columns, its.each, where)
     labelled = holds_labels(found, its.classes, ahead)
