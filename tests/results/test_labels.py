@@ -31,6 +31,17 @@ def test_label_names_only_settings_that_differ_within_a_task() -> None:
     assert models(two)[0] == "lstm (model.decay=1, optim.decay=1)"
 
 
+def test_a_number_has_four_digits_where_these_tell_runs_apart() -> None:
+    assert models([run(model__alpha=0.3483643946305226), run(model__alpha=12345.678)]) == [
+        "lstm (alpha=0.3484)",
+        "lstm (alpha=12345.678)",
+    ]
+    close = [run(model__alpha=0.34836439), run(model__alpha=0.34839)]
+    assert models(close) == ["lstm (alpha=0.34836439)", "lstm (alpha=0.34839)"]
+    texts = [run(model__path="1.50000.csv"), run(model__path="100000")]
+    assert models(texts) == ["lstm (path=1.50000.csv)", "lstm (path=100000)"]
+
+
 @pytest.mark.parametrize(
     "key",
     [

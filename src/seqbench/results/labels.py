@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from seqbench.config.identity import INCIDENTAL, PLACES, frozen_defaults, public_name, with_defaults
@@ -108,11 +108,31 @@ def _distinguish(
     namesakes: dict[tuple[str, str], list[tuple[int, dict[str, str]]]] = defaultdict(list)
     for name, mine, group, length in zip(names, settings, groups, lengths, strict=True):
         namesakes[name, group].append((length, mine))
-    differing = {key: _telling(of_name) for key, of_name in namesakes.items()}
+    telling = {key: _named(of_name) for key, of_name in namesakes.items()}
     return [
-        _label(name, mine, differing[name, group])
+        _label(name, mine, telling[name, group])
         for name, mine, group in zip(names, settings, groups, strict=True)
     ]
+
+
+def _named(namesakes: Sequence[tuple[int, Mapping[str, str]]]) -> dict[str, dict[str, str]]:
+    """Return by setting that tells runs of one name apart how a label says its values."""
+    return {key: _said({mine[key] for _, mine in namesakes if key in mine}) for key in _telling(namesakes)}
+
+
+def _said(values: Set[str]) -> dict[str, str]:
+    """Return values as a label says them: with four digits, if these tell them apart."""
+    short = {value: _rounded(value) for value in values}
+    return short if len({*short.values()}) == len(values) else {value: value for value in values}
+
+
+def _rounded(value: str) -> str:
+    """Return a number that is not whole with four digits, where that is shorter; any other text as it is."""
+    try:
+        short = f"{float(value):.4g}" if "." in value else value
+    except ValueError:
+        return value
+    return min(value, short, key=len)
 
 
 def _telling(namesakes: Sequence[tuple[int, Mapping[str, str]]]) -> set[str]:
@@ -160,12 +180,18 @@ def _differing(settings: Sequence[Mapping[str, str]]) -> set[str]:
     return {key for key in set().union(*settings) if len({mine.get(key) for mine in settings}) > 1}
 
 
-def _label(name: str, settings: Mapping[str, str], keys: Iterable[str]) -> str:
-    """Return `name (key=value, …)`, with the last part of a key where that is enough to tell keys apart."""
-    short = {key: _last(key) for key in sorted(keys)}
+def _label(name: str, settings: Mapping[str, str], said: Mapping[str, Mapping[str, str]]) -> str:
+    """Return `name (key=value, …)`, with the last part of a key where that is enough to tell keys apart.
+
+    Args:
+        name: of the task or model.
+        settings: its own.
+        said: by key that is named, how its values are said.
+    """
+    short = {key: _last(key) for key in sorted(said)}
     uses = Counter(short.values())
     shown = {key: last if uses[last] == 1 else key.removesuffix(TARGET) for key, last in short.items()}
-    named = [f"{shown[key]}={settings[key]}" for key in shown if key in settings]
+    named = [f"{shown[key]}={said[key][settings[key]]}" for key in shown if key in settings]
     return f"{name} ({', '.join(named)})" if named else name
 
 
