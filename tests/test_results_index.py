@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 from scripts.pages.index import index
@@ -17,9 +18,17 @@ def test_a_line_for_each_page_says_how_far_it_is(tmp_path: Path) -> None:
     (tmp_path / "pages/later.yaml").write_text(
         f"title: Later\nprotocol: |-\n  {protocol}\nrun: [seqbench]\nshow: [text: T]\n"
     )
+    (tmp_path / "pages/begun.yaml").write_text(
+        "title: Begun\nprotocol: P.\nrun: [seqbench]\nshow: [text: T]\n"
+    )
+    with tarfile.open(tmp_path / "begun-runs.tar.gz", "w:gz") as archive:
+        for folder in ("latch/lstm-0/seed-0", "latch/lstm-0/seed-1", ".searches/latch/lstm-0/seed-0"):
+            archive.add(tmp_path / "pages/begun.yaml", f"runs/pages/begun/{folder}/result.json")
+            archive.add(tmp_path / "pages/begun.yaml", f"runs/pages/begun/{folder}/metrics.csv")
     (tmp_path / "old.md").write_text("Made before.")
     found = index(tmp_path).splitlines()
     assert "| [`later`](pages/later.yaml) | Later | not run yet |  | 3 to 5 core-hours |" in found
+    assert "| [`begun`](pages/begun.yaml) | Begun | begun: [2](begun-runs.tar.gz) |  |  |" in found
     (line,) = (line for line in found if line.startswith("| [`mine`](mine.md)"))
     assert line.endswith("| 1 | 0.50 |  |")
     assert found[-1] == "- [`old`](old.md)"

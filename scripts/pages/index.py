@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tarfile
 from pathlib import Path
 
 from scripts.pages.page import FOLDER, RESULTS, Page, load, names, records_of
@@ -16,7 +17,9 @@ HEAD = """\
 
 A page stands with the record of every run beside it, `NAME.jsonl`, and is made of these by
 `scripts/reproduce NAME --from-records`. It is declared in [`pages/`](pages), with the protocol that was
-committed before its first run, and with what its runs were estimated to take.
+committed before its first run, and with what its runs were estimated to take. A page that was begun has the
+runs that are finished in `NAME-runs.tar.gz`, without weights: unpacked in a checkout of the commit that they
+name, `scripts/reproduce NAME` goes on there.
 
 [`published.md`](published.md) has what the literature reports beside what was measured here,
 [`chapter.md`](chapter.md) the chapter row by row, [`spans.md`](spans.md) and [`today.md`](today.md) the
@@ -57,7 +60,7 @@ def _row(page: Page, results: Path) -> list[str]:
     estimate = " ".join(found[1].split()) if found else ""
     if not records.exists():
         link = f"{FOLDER}/{page.name}.yaml"
-        return [f"[`{page.name}`]({link})", page.title, "not run yet", "", estimate]
+        return [f"[`{page.name}`]({link})", page.title, _begun(page, results), "", estimate]
     runs = [entry.result for entry in read_export(records)]
     return [
         f"[`{page.name}`]({page.name}.md)",
@@ -66,6 +69,17 @@ def _row(page: Page, results: Path) -> list[str]:
         f"{core_hours(runs):.2f}",
         estimate,
     ]
+
+
+def _begun(page: Page, results: Path) -> str:
+    """Return how far a page without records is, in words; the trials of a search are no runs of the page."""
+    path = results / f"{page.name}-runs.tar.gz"
+    if not path.exists():
+        return "not run yet"
+    with tarfile.open(path) as archive:
+        members = [Path(name).parts for name in archive.getnames()]
+    runs = sum(parts[-1] == "result.json" and not any(part[0] == "." for part in parts) for parts in members)
+    return f"begun: [{runs}]({page.name}-runs.tar.gz)"
 
 
 def write(results: Path = RESULTS) -> Path:
