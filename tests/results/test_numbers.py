@@ -2,7 +2,7 @@
 
 import math
 
-from seqbench.results.numbers import among, count, counts, measured, measured_each, number
+from seqbench.results.numbers import among, count, counts, measured, measured_each, number, signed
 
 
 def test_numbers_are_short() -> None:
@@ -26,3 +26,12 @@ def test_measured_values_have_their_unit() -> None:
     assert measured_each([0.25], "nats") == "0.25"
     assert among(0.25, 0.5, "share") == "25.0–50.0"
     assert among(-0.25, 0.5, "nats") == "-0.25 to 0.5"
+
+
+def test_what_rounds_to_nothing_has_no_sign() -> None:
+    assert [signed(x) for x in (0.5, -12.0, 0.0, -0.0)] == ["+0.5", "-12", "0", "0"]
+    assert [signed(x, ".1f") for x in (0.04, -0.04, 0.05001, -0.06)] == ["0.0", "0.0", "+0.1", "-0.1"]
+    assert (signed(math.nan), signed(-math.inf)) == ("+nan", "-inf")
+    assert measured(-0.0004, "share") == "0.0 %"
+    assert number(-0.0) == "0"
+    assert among(-0.0004, 0.0004, "share") == "0.0 to 0.0"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -16,10 +17,10 @@ from rich.console import Console
 from seqbench.results.figures import draw, save
 from seqbench.results.frame import compare
 from seqbench.results.rendering.blocks import blocks
-from seqbench.results.rendering.data import to_csv, to_json, without_formulas
+from seqbench.results.rendering.data import frame_to_csv, to_csv, to_json
 from seqbench.results.rendering.latex import escape, label_stem, to_latex
 from seqbench.results.rendering.markdown import to_markdown
-from seqbench.results.rendering.rows import duration, size
+from seqbench.results.rendering.rows import duration, rows_to_csv, size
 from seqbench.results.rendering.terminal import print_comparison, print_table
 from seqbench.results.report import WRITERS
 from seqbench.results.summaries import DEFAULT
@@ -301,9 +302,16 @@ def test_text_of_a_result_is_text_in_every_format(tmp_path: Path) -> None:
 
 def test_a_number_is_no_formula() -> None:
     frame = pd.DataFrame({"a": ["-1", "+2.5e-3", "-", "=", "-x", "\t=x"], "b": [-1.0, 2, 3, 4, 5, 6]})
-    safe = without_formulas(frame)
+    safe = pd.read_csv(io.StringIO(frame_to_csv(frame)))
     assert safe["a"].to_list() == ["-1", "+2.5e-3", "-", "=", "'-x", "'\t=x"]
     assert safe["b"].to_list() == frame["b"].to_list()
+
+
+def test_digits_that_are_rounding_are_in_no_csv() -> None:
+    rows = [{"a": 0.1 + 0.2, "b": 1 - 0.8, "steps": math.inf, "n": 12_345_678_901}]
+    expected = "a,b,steps,n\n0.3,0.2,inf,12345678901\n"
+    assert rows_to_csv(rows) == frame_to_csv(pd.DataFrame(rows)) == expected
+    assert frame_to_csv(pd.DataFrame({"a": [2 / 3]}), digits=4) == "a\n0.6667\n"
 
 
 def test_sizes_and_times_in_three_digits() -> None:

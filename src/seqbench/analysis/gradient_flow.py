@@ -19,7 +19,7 @@ from seqbench.analysis.presentation import Presentation
 from seqbench.analysis.states import gradients, row_norms, trace
 from seqbench.models.unfold import last_valid, reverse_valid
 from seqbench.results.figures import literal
-from seqbench.results.numbers import number
+from seqbench.results.numbers import number, signed
 from seqbench.results.statistics.metrics import t_interval
 from seqbench.results.styles import STYLE, model_style
 from seqbench.tasks.batch import Batch
@@ -135,7 +135,7 @@ class GradientFlow(Presentation):
             rows.append(
                 {"": model, "steps": str(last + 1), "seeds": str(points["seeds"].iloc[0])}
                 | {head: number(norms[d]) if d <= last else "–" for head, d in shown.items()}
-                | {"log10 per step": f"{slope:+.3f} (×{10**slope:.3f})"}
+                | {"log10 per step": f"{signed(slope, '.3f')} (×{10**slope:.3f})"}
             )
         return pd.DataFrame(rows)
 

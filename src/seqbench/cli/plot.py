@@ -199,12 +199,12 @@ def publish(figure: Figure, numbers: pd.DataFrame, out: Path) -> None:
     """
     from seqbench.results.figures import save_as
     from seqbench.results.pages import make_folder, write_page
-    from seqbench.results.rendering.data import without_formulas
+    from seqbench.results.rendering.data import frame_to_csv
 
     if out.suffix in SUFFIXES:
         make_folder(out.parent)
         paths = [save_as(figure, out)]
     else:
-        paths = write_page(out, {"csv": without_formulas(numbers).to_csv(index=False)}, figure)
+        paths = write_page(out, {"csv": frame_to_csv(numbers)}, figure)
     for path in paths:
         print(path)

@@ -38,8 +38,14 @@ def number(value: float, digits: int = 3) -> str:
     if pd.isna(value):
         return MISSING
     small = 0 < abs(value) < 1e-3
-    text = f"{value:.{digits - 1}e}" if small else f"{value:.{digits}g}"
+    text = f"{value:.{digits - 1}e}" if small else f"{value:z.{digits}g}"
     return re.sub(r"e([+-])0*", lambda match: "e" + match[1].strip("+"), text)
+
+
+def signed(value: float, form: str = ".3g") -> str:
+    """Return a difference with its sign, `+0.5`, `-12`, and without one where it rounds to nothing, `0.0`."""
+    text = f"{value:+z{form}}"
+    return text.lstrip("+") if float(text) == 0 else text
 
 
 def measured(value: float, unit: str, beside: str = "") -> str:
@@ -66,4 +72,4 @@ def among(low: float, high: float, unit: str) -> str:
 
 
 def _in_unit(value: float, unit: str) -> str:
-    return f"{100 * value:.1f}" if unit == "share" else number(value)
+    return f"{100 * value:z.1f}" if unit == "share" else number(value)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def write_page(stem: Path, texts: Mapping[str, str], figure: Figure | None = None) -> list[Path]:
     """Write `<stem>.<suffix>` for every text, and the figure as `<stem>.svg` and `<stem>.png`.
 
-        write_page(Path("out/memory"), {"md": page, "csv": numbers.to_csv(index=False)}, figure)
+        write_page(Path("out/memory"), {"md": page, "csv": frame_to_csv(numbers)}, figure)
 
     Args:
         stem: the path of the files without a suffix. The folder is created if it does not exist.

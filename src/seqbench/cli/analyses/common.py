@@ -157,7 +157,7 @@ def publish(found: Presentation, name: str, argv: Sequence[str], out: Path | Non
     """
     from seqbench.results.figures import save_as
     from seqbench.results.pages import make_folder, write_page
-    from seqbench.results.rendering.data import without_formulas
+    from seqbench.results.rendering.data import frame_to_csv
     from seqbench.results.rendering.markdown import escape
     from seqbench.results.rendering.terminal import print_table
 
@@ -173,7 +173,7 @@ def publish(found: Presentation, name: str, argv: Sequence[str], out: Path | Non
     page = f"{escape(note)}\n\n![{found.title}]({name}.png)\n\n"
     cells = table.map(lambda cell: escape(str(cell))).rename(columns=escape)
     page += f"{cells.to_markdown(index=False, disable_numparse=True)}\n\nCommand: `{command}`\n"
-    numbers = without_formulas(found.numbers()).to_csv(index=False, float_format=f"%.{found.digits}g")
+    numbers = frame_to_csv(found.numbers(), found.digits)
     for path in write_page(out / name, {"md": page, "csv": numbers}, found.draw()):
         print(path, file=sys.stderr)
 

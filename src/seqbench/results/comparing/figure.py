@@ -8,6 +8,7 @@ from seqbench.errors import StoreError
 from seqbench.results.comparing.comparison import ModelComparison
 from seqbench.results.comparing.contrasts import LEVEL
 from seqbench.results.figures import literal
+from seqbench.results.numbers import signed
 from seqbench.results.statistics.over_tasks import Ranks
 from seqbench.results.styles import BLUE, STYLE
 
@@ -65,7 +66,7 @@ def _differences(panel: Axes, comparison: ModelComparison) -> None:
         xticks=[-1, -0.5, 0, 0.5, 1],
         xlabel=f"difference of solve rates, 95 % interval\nfilled: p ≤ {LEVEL} by Holm's correction",
     )
-    panel.xaxis.set_major_formatter(lambda share, _: f"{100 * share:+.0f} %")
+    panel.xaxis.set_major_formatter(lambda share, _: f"{signed(100 * share, '.0f')} %")
 
 
 def _ranks(panel: Axes, ranks: Ranks) -> None:

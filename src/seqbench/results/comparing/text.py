@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from seqbench.results.comparing.comparison import ModelComparison
 from seqbench.results.comparing.contrasts import LEVEL, Contrast
-from seqbench.results.numbers import MISSING, count, measured, number
+from seqbench.results.numbers import MISSING, count, measured, number, signed
 from seqbench.results.rendering.markdown import escape
 from seqbench.results.statistics.metrics import LEAST_SEEDS
 
@@ -143,11 +143,11 @@ def _difference(c: Contrast) -> str:
     if c.ratio:
         return f"×{number(c.difference)}"
     if c.unit != "share":
-        return f"{c.difference:+.3g}"
-    points = f"{100 * c.difference:+.{0 if c.measure == 'solved' else 1}f}"
-    return (
-        f"{points} [{100 * c.low:+.0f} to {100 * c.high:+.0f}] %" if c.measure == "solved" else f"{points} %"
-    )
+        return signed(c.difference)
+    if c.measure != "solved":
+        return f"{signed(100 * c.difference, '.1f')} %"
+    points, low, high = (signed(100 * share, ".0f") for share in (c.difference, c.low, c.high))
+    return f"{points} [{low} to {high}] %"
 
 
 def _interval(value: float, low: float, high: float) -> str:

@@ -12,7 +12,7 @@ from seqbench.results.comparing.comparison import compare_models
 from seqbench.results.comparing.contrasts import LEVEL, Contrast
 from seqbench.results.comparing.text import text_rows
 from seqbench.results.labels import label_runs
-from seqbench.results.numbers import number
+from seqbench.results.numbers import number, signed
 from seqbench.runs.result import Result
 
 #: The most models of a task that are compared each with each: of more there would be hundreds of tests.
@@ -137,5 +137,5 @@ def _text(its: Contrast, sign: int) -> str:
     if its.ratio:
         return f"×{number(its.difference**sign)}"
     if its.unit == "share":
-        return f"{100 * sign * its.difference:+.0f}".replace("-", "−").replace("+0", "0").replace("−0", "0")
-    return f"{sign * its.difference:+.3g}".replace("-", "−")
+        return signed(100 * sign * its.difference, ".0f").replace("-", "−")
+    return signed(sign * its.difference).replace("-", "−")

@@ -6,18 +6,19 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from seqbench.results.frame import Comparison
-from seqbench.results.rendering.rows import quoted
+from seqbench.results.rendering.rows import DIGITS, quoted
 
 
 def to_csv(comparison: Comparison) -> str:
     """Return the frame as CSV. An infinite number of steps reads `inf`."""
-    return without_formulas(comparison.frame).to_csv(index=False)
+    return frame_to_csv(comparison.frame)
 
 
-def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table in which no text is a formula to a spreadsheet: `=1+1` reads `'=1+1`."""
+def frame_to_csv(frame: pd.DataFrame, digits: int = DIGITS) -> str:
+    """Return a table as CSV, in which no text is a formula to a spreadsheet: `=1+1` reads `'=1+1`."""
     texts = [column for column in frame if not is_numeric_dtype(frame[column])]
-    return frame.assign(**{str(column): frame[column].map(quoted) for column in texts})
+    quotes = {str(column): frame[column].map(quoted) for column in texts}
+    return frame.assign(**quotes).to_csv(index=False, float_format=f"%.{digits}g")
 
 
 def to_json(comparison: Comparison) -> str:

@@ -20,6 +20,9 @@ from seqbench.errors import printable
 LEAST_WIDTH = 110
 #: The width of rows of which each is to be one line.
 LONGEST_LINE = 10_000
+#: Significant digits of a number in CSV. Those beyond are rounding: a fit or an interval has others there on
+#: another processor.
+DIGITS = 9
 #: What of a cell makes it a formula to a spreadsheet, unless it is a number.
 FORMULA = r"(?s)[=+\-@\t\r]."
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
@@ -143,18 +146,23 @@ def standard_output() -> Console:
 def rows_to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return rows as CSV, in which no text is a formula to a spreadsheet; None is an empty cell.
 
+    Numbers have `DIGITS` digits.
     Without rows, whose columns are not known then, it is empty.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerows(rows[:1])  # the names of the columns
-    writer.writerows([quoted(cell) for cell in row.values()] for row in rows)
+    writer.writerows([_cell(cell) for cell in row.values()] for row in rows)
     return file.getvalue()
 
 
 def rows_to_json(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return rows as a JSON list of records."""
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+
+
+def _cell(cell: object) -> object:
+    return f"{cell:.{DIGITS}g}" if isinstance(cell, float) else quoted(cell)
 
 
 def quoted(cell: object) -> object:
