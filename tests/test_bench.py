@@ -44,6 +44,12 @@ def test_seeds_have_the_same_losses_in_turn_and_vectorized() -> None:
     assert len(set(losses.tolist())) == count
 
 
+def test_a_model_in_blocks_is_trained_too() -> None:
+    case = Case("mamba2")
+    (before, after) = (Training(case.build(POINT), case.data(POINT)).step() for _ in range(2))
+    assert before == after and before[0] > 0
+
+
 def test_ratios_medians_and_exponents() -> None:
     assert against("JAX", 1.0, 2.0, 0.5) == {"to JAX": 0.5, "mark, JAX": 0.5, "reached, JAX": "yes"}
     assert against("JAX", 2.0, 2.0, 0.5)["reached, JAX"] == "no"

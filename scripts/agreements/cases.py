@@ -152,13 +152,12 @@ def called(module: nn.Module, weights: dict[str, Tensor], x: Tensor) -> Tensor:
 
 def around(cell: MatrixCell, recurrence: Callable[..., Tensor], x: Tensor) -> Tensor:
     """Return what a cell makes of a recurrence (B, T, A, …) that is not its own."""
-    projected, convolved = cell.project(x.transpose(0, 1)), None
+    parts = list(torch.split(cell.project(x.transpose(0, 1)), cell.parts, dim=-1))
     if cell.convolution is not None:
-        inputs, window = projected[..., : cell.convolution.channels], cell.initial_state(len(x))[0]
-        convolved = cell.convolution.scan(inputs, window, None)[0]
-    given = cell.enter(projected, convolved)
+        parts[0], _ = cell.convolution.scan(parts[0], cell.initial_state(len(x))[0], None)
+    given = cell.enter(parts)
     output = recurrence(**{name: part.transpose(0, 1) for name, part in given.items()})
-    return (cell.leave(projected, given, output.transpose(0, 1)) @ cell.W.t()).transpose(0, 1)
+    return (cell.leave(parts, given, output.transpose(0, 1)) @ cell.W.t()).transpose(0, 1)
 
 
 def gla() -> Case:

@@ -66,11 +66,10 @@ class Case:
         (model,) = self.build(point)
         made = cast(Any, model)
         outputs, feedback = made.output_size, made.feeds_back
-        inputs = made.body.layers[0].input_size - outputs * made.feedback.beside
         batch, length, generator = point.batch, point.length, torch.Generator().manual_seed(0)
         found = []
         for _ in range(count):
-            x = torch.rand(batch, length, inputs, generator=generator)
+            x = torch.rand(batch, length, made.input_size, generator=generator)
             steps = (length,) if feedback else ()
             targets = torch.rand(batch, *steps, outputs, generator=generator)
             arguments = {"inputs": x}

@@ -28,7 +28,7 @@ def decayed(
         S(t) = diag(α(t)) S(t−1) + k(t) v(t)ᵀ,   o(t) = S(t)ᵀ q(t)
 
     Args:
-        q, k, v: of each step.
+        q, k, v: of each step; where one α is for all rows, q and k may be one for all heads (T, B, 1, K).
         log_a: log α ≤ 0, one for each of the K rows of the state, or one for all (T, B, A, 1).
         state: before the first step.
         size: C.
@@ -40,13 +40,19 @@ def decayed(
     steps = len(q)
     q, k, v, log_a = (_chunks(part, size) for part in (q, k, v, log_a))
     total = log_a.cumsum(-2)
+    since, until = torch.exp(total), torch.exp(total[..., -1:, :] - total)
+    # The factor of a head goes with v as with k, so that heads which share q and k have one product of these.
     one_for_all = total.shape[-1] == 1
-    scores = (q @ k.mT) * decays(total[..., 0]) if one_for_all else _products(q, k, total, total)
-    end = total[..., -1:, :]
-    added = (k * torch.exp(end - total)).mT @ v
-    states = linear_scan(torch.exp(end).mT.expand_as(added), added, state)
-    before = torch.cat([state[None], states[:-1]])
-    return _steps(scores @ v + (q * torch.exp(total)) @ before, steps), states[-1]
+    if one_for_all:
+        scores, added = (q @ k.mT) * decays(total[..., 0]), k.mT @ (v * until)
+    else:
+        scores, added = _products(q, k, total, total), (k * until).mT @ v
+    states = [state]
+    for kept, new in zip(since[..., -1:, :].mT, added, strict=True):
+        states.append(torch.addcmul(new, kept, states[-1]))
+    before = torch.stack(states[:-1])
+    seen = since * (q @ before) if one_for_all else (q * since) @ before
+    return _steps(scores @ v + seen, steps), states[-1]
 
 
 def delta(

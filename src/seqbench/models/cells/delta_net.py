@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class DeltaNet(MatrixCell):
         hidden_size: H.
         heads: A, a divisor of H.
         conv_width: K, steps of the convolution.
-        chunk_size: steps that are taken at once; None for 64, or a whole shorter sequence.
+        chunk_size: steps that are taken at once; None for at most 64, in even chunks.
 
     Raises:
         ValueError: a size below 1, or heads that do not divide H; or, from `check_length`, a chunk that is
@@ -51,8 +52,8 @@ class DeltaNet(MatrixCell):
     sequence length", sections 2.2, 3.2 and 3.4.
     """
 
-    #: Numbers of the projected input for each head, beside those of the convolution, and for each unit.
-    extra: tuple[int, int] = (1, 0)
+    #: Whether there are a forget gate and a gate on the output, which have parts of their own.
+    gated: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class DeltaNet(MatrixCell):
         super().__init__(
             input_size,
             hidden_size,
-            projected_size=(3 + self.extra[1]) * hidden_size + self.extra[0] * heads,
+            parts=[3 * hidden_size, *([hidden_size, heads] if self.gated else []), heads],
             inner_size=hidden_size,
             chunk_size=chunk_size,
             convolution=ShortConvolution(3 * hidden_size, conv_width, bias=False),
@@ -77,10 +78,9 @@ class DeltaNet(MatrixCell):
     def time_scales(self) -> str | None:
         return "a state that is replaced key by key, and not forgotten"
 
-    def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
-        assert convolved is not None
-        q, k, v = torch.unflatten(nn.functional.silu(convolved), -1, (3, self.heads, -1)).unbind(-3)
-        beta = torch.sigmoid(projected[..., -self.heads :])[..., None]
+    def enter(self, parts: Sequence[Tensor]) -> Given:
+        q, k, v = torch.unflatten(nn.functional.silu(parts[0]), -1, (3, self.heads, -1)).unbind(-3)
+        beta = torch.sigmoid(parts[-1])[..., None]
         q, k = unit_norm(q) * (self.hidden_size // self.heads) ** -0.5, unit_norm(k)
         return {"q": q, "k": k, "v": v, "beta": beta, "log_a": torch.zeros_like(beta)}
 
@@ -95,7 +95,7 @@ class DeltaNet(MatrixCell):
         outputs, S = delta(q, k, v, beta, log_a, memory[0], chunk)
         return outputs, (S,)
 
-    def leave(self, projected: Tensor, given: Given, output: Tensor) -> Tensor:
+    def leave(self, parts: Sequence[Tensor], given: Given, output: Tensor) -> Tensor:
         return (self.g * rms_norm(output)).flatten(-2)
 
     def initial_memory(self, batch_size: int) -> State:
@@ -118,7 +118,7 @@ class GatedDeltaNet(DeltaNet):
         hidden_size: H.
         heads: A, a divisor of H.
         conv_width: K, steps of the convolution.
-        chunk_size: steps that are taken at once; None for 64, or a whole shorter sequence.
+        chunk_size: steps that are taken at once; None for at most 64, in even chunks.
         time_step: the smallest and the largest Δ at the start. Head i of A keeps its state for 1/(iΔ) steps.
 
     Raises:
@@ -128,7 +128,7 @@ class GatedDeltaNet(DeltaNet):
     sections 3.1 and 3.4.
     """
 
-    extra = (2, 1)
+    gated = True
 
     def __init__(
         self,
@@ -146,11 +146,9 @@ class GatedDeltaNet(DeltaNet):
     def time_scales(self) -> str | None:
         return time_constants(torch.exp(-torch.exp(self.a) * nn.functional.softplus(self.b_step)))
 
-    def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
-        given = super().enter(projected, convolved)
-        step = nn.functional.softplus(projected[..., -2 * self.heads : -self.heads] + self.b_step)
+    def enter(self, parts: Sequence[Tensor]) -> Given:
+        given, step = super().enter(parts), nn.functional.softplus(parts[2] + self.b_step)
         return given | {"log_a": (-torch.exp(self.a) * step)[..., None]}
 
-    def leave(self, projected: Tensor, given: Given, output: Tensor) -> Tensor:
-        z = projected[..., 3 * self.hidden_size : 4 * self.hidden_size]
-        return nn.functional.silu(z) * super().leave(projected, given, output)
+    def leave(self, parts: Sequence[Tensor], given: Given, output: Tensor) -> Tensor:
+        return nn.functional.silu(parts[1]) * super().leave(parts, given, output)

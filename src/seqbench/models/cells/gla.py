@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +32,7 @@ class GLA(MatrixCell):
         key_size: Q; None for ⌈H/2⌉.
         gate_rank: R.
         tau: τ. A row at first keeps its value for about 1.4 τ steps.
-        chunk_size: steps that are taken at once; None for 16, or a whole shorter sequence.
+        chunk_size: steps that are taken at once; None for at most 16, in even chunks.
 
     Raises:
         ValueError: a size below 1, heads that do not divide a width, or a τ that is not above 0; or, from
@@ -60,11 +62,11 @@ class GLA(MatrixCell):
         super().__init__(
             input_size,
             hidden_size,
-            projected_size=2 * keys + 2 * hidden_size + gate_rank,
+            parts=[keys, keys, hidden_size, hidden_size, gate_rank],
             inner_size=hidden_size,
             chunk_size=chunk_size,
         )
-        self.sizes = [keys, keys, hidden_size, hidden_size, gate_rank]
+        self.keys = keys
         self.heads = heads
         self.tau = tau
         self.W_gate = nn.Parameter(draw(keys, gate_rank))
@@ -74,12 +76,12 @@ class GLA(MatrixCell):
     def time_scales(self) -> str | None:
         return time_constants(torch.sigmoid(self.b_gate) ** (1 / self.tau))
 
-    def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
-        q, k, v, _, c = torch.split(projected, self.sizes, dim=-1)
+    def enter(self, parts: Sequence[Tensor]) -> Given:
+        q, k, v, _, c = parts
         gate = nn.functional.linear(c, self.W_gate, self.b_gate)
         # Under autocast the gate has half precision, in which a decay near 1 is 1.
         log_a = nn.functional.logsigmoid(gate.to(self.b_gate.dtype)) / self.tau
-        given = {"q": q * (self.sizes[0] // self.heads) ** -0.5, "k": k, "v": v, "log_a": log_a}
+        given = {"q": q * (self.keys // self.heads) ** -0.5, "k": k, "v": v, "log_a": log_a}
         return {name: torch.unflatten(part, -1, (self.heads, -1)) for name, part in given.items()}
 
     def recur(self, given: Given, memory: State) -> tuple[Tensor, State]:
@@ -92,10 +94,9 @@ class GLA(MatrixCell):
         outputs, S = decayed(q, k, v, log_a, memory[0], chunk)
         return outputs, (S,)
 
-    def leave(self, projected: Tensor, given: Given, output: Tensor) -> Tensor:
-        r = torch.split(projected, self.sizes, dim=-1)[3]
-        return nn.functional.silu(r) * (self.g * rms_norm(output)).flatten(-2)
+    def leave(self, parts: Sequence[Tensor], given: Given, output: Tensor) -> Tensor:
+        return nn.functional.silu(parts[3]) * (self.g * rms_norm(output)).flatten(-2)
 
     def initial_memory(self, batch_size: int) -> State:
-        keys, hidden = self.sizes[0] // self.heads, self.hidden_size // self.heads
+        keys, hidden = self.keys // self.heads, self.hidden_size // self.heads
         return (self.g.new_zeros(batch_size, self.heads, keys, hidden),)

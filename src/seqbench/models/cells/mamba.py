@@ -61,7 +61,7 @@ class Mamba(MatrixCell):
         super().__init__(
             input_size,
             hidden_size,
-            projected_size=2 * inner,
+            parts=[inner, inner],
             inner_size=inner,
             convolution=ShortConvolution(inner, conv_width, bias=True),
         )
@@ -75,9 +75,8 @@ class Mamba(MatrixCell):
         step = nn.functional.softplus(self.b_step)[:, None]
         return time_constants(torch.exp(-step * torch.exp(self.a)))
 
-    def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
-        assert convolved is not None
-        v = nn.functional.silu(convolved)
+    def enter(self, parts: Sequence[Tensor]) -> Given:
+        v = nn.functional.silu(parts[0])
         rank, n = self.W_step.shape[1], self.a.shape[1]
         step, B, C = torch.split(nn.functional.linear(v, self.X), [rank, n, n], dim=-1)
         step = nn.functional.softplus(nn.functional.linear(step, self.W_step, self.b_step))
@@ -96,9 +95,8 @@ class Mamba(MatrixCell):
         S = linear_scan(*self._coefficients(given), memory[0])
         return (S * given["C"][..., None, :]).sum(-1), (S[-1],)
 
-    def leave(self, projected: Tensor, given: Given, output: Tensor) -> Tensor:
-        z = projected.chunk(2, dim=-1)[1]
-        return (output + self.D * given["v"]) * nn.functional.silu(z)
+    def leave(self, parts: Sequence[Tensor], given: Given, output: Tensor) -> Tensor:
+        return (output + self.D * given["v"]) * nn.functional.silu(parts[1])
 
     def initial_memory(self, batch_size: int) -> State:
         return (self.a.new_zeros(batch_size, *self.a.shape),)

@@ -35,7 +35,7 @@ class Mamba2(MatrixCell):
         expansion: E = expansion · H.
         state_width: N.
         conv_width: K, steps of the convolution.
-        chunk_size: steps that are taken at once; None for 64, or a whole shorter sequence.
+        chunk_size: steps that are taken at once; None for at most 64, in even chunks.
         time_step: the smallest and the largest Δ at the start. Head i of A keeps its state for 1/(iΔ) steps.
 
     Raises:
@@ -63,7 +63,7 @@ class Mamba2(MatrixCell):
         super().__init__(
             input_size,
             hidden_size,
-            projected_size=2 * inner + 2 * state_width + heads,
+            parts=[inner + 2 * state_width, inner, heads],
             inner_size=inner,
             chunk_size=chunk_size,
             convolution=ShortConvolution(inner + 2 * state_width, conv_width, bias=True),
@@ -77,18 +77,16 @@ class Mamba2(MatrixCell):
     def time_scales(self) -> str | None:
         return time_constants(torch.exp(-torch.exp(self.a) * nn.functional.softplus(self.b_step)))
 
-    def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
-        assert convolved is not None
-        inner, n, heads = self.sizes
+    def enter(self, parts: Sequence[Tensor]) -> Given:
+        (inner, n, heads), (convolved, _, step) = self.sizes, parts
         v, B, C = torch.split(nn.functional.silu(convolved), [inner, n, n], dim=-1)
-        step = nn.functional.softplus(projected[..., -heads:] + self.b_step)[..., None]
+        step = nn.functional.softplus(step + self.b_step)[..., None]
         v = torch.unflatten(v, -1, (heads, -1))
         return {"v": v, "step": step, "B": B, "C": C}
 
     def _recurrence(self, given: Given) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """q, k, v and log α of each head."""
-        step = given["step"]
-        q, k = (given[name][..., None, :].expand(*step.shape[:-1], -1) for name in "CB")
+        """q and k, one for all heads, and v and log α of each."""
+        step, q, k = given["step"], given["C"][..., None, :], given["B"][..., None, :]
         return q, k, step * given["v"], -torch.exp(self.a)[:, None] * step
 
     def recur(self, given: Given, memory: State) -> tuple[Tensor, State]:
@@ -100,11 +98,9 @@ class Mamba2(MatrixCell):
         outputs, S = decayed(*self._recurrence(given), memory[0], chunk)
         return outputs, (S,)
 
-    def leave(self, projected: Tensor, given: Given, output: Tensor) -> Tensor:
-        inner, n, _ = self.sizes
-        z = projected[..., inner + 2 * n : 2 * (inner + n)]
+    def leave(self, parts: Sequence[Tensor], given: Given, output: Tensor) -> Tensor:
         y = (output + self.D[:, None] * given["v"]).flatten(-2)
-        return self.g * rms_norm(y * nn.functional.silu(z))
+        return self.g * rms_norm(y * nn.functional.silu(parts[1]))
 
     def initial_memory(self, batch_size: int) -> State:
         inner, n, heads = self.sizes

@@ -36,7 +36,7 @@ class MLSTM(MatrixCell):
         hidden_size: H.
         heads: A, a divisor of H.
         forget_bias: bᶠ of the first and of the last head at the start; that of a single one is the first.
-        chunk_size: steps that are taken at once; None for 64, or a whole shorter sequence.
+        chunk_size: steps that are taken at once; None for at most 64, in even chunks.
 
     Raises:
         ValueError: heads that do not divide H or of one number, or forget biases that are not two; or, from
@@ -59,7 +59,7 @@ class MLSTM(MatrixCell):
     ) -> None:
         check_heads(heads, hidden_size=hidden_size)
         check_layer_norm(heads, hidden_size)
-        super().__init__(input_size, hidden_size, 4 * hidden_size + 2 * heads, hidden_size, chunk_size)
+        super().__init__(input_size, hidden_size, [hidden_size] * 4 + [heads] * 2, hidden_size, chunk_size)
         self.heads = heads
         self.U.data[-2 * heads :] = 0  # gates at first do not see the input
         self.b_input = nn.Parameter(0.1 * torch.randn(heads))
@@ -69,9 +69,8 @@ class MLSTM(MatrixCell):
     def time_scales(self) -> str | None:
         return time_constants(torch.sigmoid(self.b_forget))
 
-    def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
-        H, A = self.hidden_size, self.heads
-        q, k, v, _, i, f = torch.split(projected, [H, H, H, H, A, A], dim=-1)
+    def enter(self, parts: Sequence[Tensor]) -> Given:
+        (q, k, v, _, i, f), H, A = parts, self.hidden_size, self.heads
         q, k, v = (torch.unflatten(part, -1, (A, -1)) for part in (q, k * (H // A) ** -0.5, v))
         log_f = nn.functional.logsigmoid(f + self.b_forget)
         return {"q": q, "k": k, "v": v, "i": (i + self.b_input)[..., None], "log_f": log_f[..., None]}
@@ -91,9 +90,8 @@ class MLSTM(MatrixCell):
         q, k, v, i, log_f = (given[name] for name in ("q", "k", "v", "i", "log_f"))
         return stabilised(q, k, v, i, log_f, memory, chunk)
 
-    def leave(self, projected: Tensor, given: Given, output: Tensor) -> Tensor:
-        o = projected[..., 3 * self.hidden_size : 4 * self.hidden_size]
-        return torch.sigmoid(o) * self.g * layer_norm(output).flatten(-2)
+    def leave(self, parts: Sequence[Tensor], given: Given, output: Tensor) -> Tensor:
+        return torch.sigmoid(parts[3]) * self.g * layer_norm(output).flatten(-2)
 
     def initial_memory(self, batch_size: int) -> State:
         size = self.hidden_size // self.heads

@@ -55,7 +55,7 @@ class RWKV7(MatrixCell):
         heads: A, a divisor of H.
         rank: R, the bottlenecks of decay, removal and gate.
         decay_bias: bʷ of the first and of the last row of a head at the start: from slow to fast.
-        chunk_size: steps that are taken at once; None for 16, or a whole shorter sequence.
+        chunk_size: steps that are taken at once; None for at most 16, in even chunks.
 
     Raises:
         ValueError: a size below 1, or heads that do not divide H or of one number; or, from `check_length`,
@@ -80,12 +80,12 @@ class RWKV7(MatrixCell):
         check_heads(heads, hidden_size=hidden_size)
         check_layer_norm(heads, hidden_size)
         at_least_one(rank=(rank, "number of the bottlenecks"))
-        projected = 3 * hidden_size + 3 * rank
+        rows = [hidden_size] * 3 + [rank] * 3
         super().__init__(
-            input_size, hidden_size, projected, hidden_size, chunk_size, convolution=TokenShift(projected)
+            input_size, hidden_size, rows, hidden_size, chunk_size, convolution=TokenShift(sum(rows))
         )
-        self.heads = heads
-        self.rows = [hidden_size] * 3 + [rank] * 3
+        self.heads, self.rows = heads, rows
+        self.parts = [2 * sum(rows)]  # of this step and of the one before, whose sum is what has these rows
         self.mu = nn.Parameter(torch.rand(6, input_size))
         self.W_decay, self.W_removal, self.W_gate = (nn.Parameter(draw(hidden_size, rank)) for _ in range(3))
         self.b_decay = nn.Parameter(spread(decay_bias, hidden_size // heads, "decay_bias").repeat(heads))
@@ -100,9 +100,8 @@ class RWKV7(MatrixCell):
         mu = torch.cat([mu.expand(rows, -1) for mu, rows in zip(self.mu, self.rows, strict=True)])
         return affine(x, torch.cat([self.U * (1 - mu), self.U * mu]))
 
-    def enter(self, projected: Tensor, convolved: Tensor | None) -> Given:
-        assert convolved is not None
-        r, k, v, d, e, gate = torch.split(convolved, self.rows, dim=-1)
+    def enter(self, parts: Sequence[Tensor]) -> Given:
+        r, k, v, d, e, gate = torch.split(parts[0], self.rows, dim=-1)
         decay = nn.functional.linear(torch.tanh(d), self.W_decay, self.b_decay)
         removal = torch.sigmoid(nn.functional.linear(e, self.W_removal, self.b_removal))
         key = k * (1 + (removal - 1) * self.eta)
@@ -127,7 +126,7 @@ class RWKV7(MatrixCell):
         outputs, S = low_rank(q, k, v, a, b, log_w, memory[0], chunk)
         return outputs, (S,)
 
-    def leave(self, projected: Tensor, given: Given, output: Tensor) -> Tensor:
+    def leave(self, parts: Sequence[Tensor], given: Given, output: Tensor) -> Tensor:
         y = self.gamma * layer_norm(output).flatten(-2) + self.beta
         y = y + (given["bonus"] * given["v"]).flatten(-2)
         return y * nn.functional.linear(torch.sigmoid(given["gate"]), self.W_gate)
