@@ -37,7 +37,9 @@ def seeds(*values: float | None, **keys: Any) -> list[Result]:
         ((0.01, 0.02, 0.5), "met"),
         ((0.01, 0.021, 0.5), "missed"),
         ((0.01, 0.01, None), "met"),  # a seed without a value is the worst
-        ((0.01, 0.01), "not tried"),  # of too few seeds
+        ((0.01, 0.01), "met"),  # two seeds beat nothing
+        ((0.03,), "missed"),
+        ((), "not tried"),
     ],
 )
 def test_the_median_is_judged_by_the_best_value_of_the_entry(values: tuple[float, ...], verdict: str) -> None:
@@ -47,6 +49,9 @@ def test_the_median_is_judged_by_the_best_value_of_the_entry(values: tuple[float
 def test_the_best_configuration_is_judged_and_named() -> None:
     runs = [*seeds(0.5, 0.5, 0.5), *seeds(0.01, 0.01, 0.01, model="gru")]
     assert page.judged(entry(), runs) == ("beaten", "`gru` 0.01, 10.1k parameters")
+    few = [*seeds(0.5, 0.5, 0.5), *seeds(0.01, model="gru")]
+    assert page.judged(entry(), few) == ("missed", "`lstm` 0.5, 10.1k parameters")
+    assert page.judged(entry(), few[3:]) == ("met", "`gru` 0.01, 10.1k parameters, one seed")
 
 
 def test_sequences_are_steps_times_batch_and_unsolved_runs_took_infinitely_many() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tarfile
 from pathlib import Path
@@ -26,6 +27,10 @@ name, `scripts/reproduce NAME` goes on there.
 protocols of the comparisons, [`speed.md`](speed.md) the speed, [`speed_heirs.md`](speed_heirs.md) that of
 today's models beside public forms of theirs, and [`agreement.md`](agreement.md) how far models agree with
 public implementations.
+
+The core-hours are what the runs of a page took by the clock, each on one core, and after a + what searches
+before them took. The machines had other work too, and were not equally fast: estimates and costs tell whether
+a page is cheap, and not which of two is cheaper.
 """
 OLDER = """\
 ## Older pages
@@ -66,9 +71,16 @@ def _row(page: Page, results: Path) -> list[str]:
         f"[`{page.name}`]({page.name}.md)",
         page.title,
         str(len(runs)),
-        f"{core_hours(runs):.2f}",
+        f"{core_hours(runs):.2f}" + (f" + {searched:.2f}" if (searched := _searched(page, results)) else ""),
         estimate,
     ]
+
+
+def _searched(page: Page, results: Path) -> float:
+    """Return the core-hours of the searches that a page shows."""
+    folder = (results / page.name).parent
+    found = [json.loads((folder / item.search).read_text()) for item in page.show if item.search]
+    return sum(model["core_hours"] for search in found for model in search["models"].values())
 
 
 def _begun(page: Page, results: Path) -> str:

@@ -21,18 +21,18 @@ from seqbench.runs.files import write_atomically
 from seqbench.runs.result import Result
 
 Verdict = Literal["beaten", "met", "missed", "not tried", "not comparable"]
-#: Fewer seeds judge nothing.
+#: Fewer seeds beat nothing.
 LEAST_SEEDS = 3
 
 HEAD = """\
 # Published results, and what is measured here
 
 Made from [`published.yaml`](published.yaml) and the records beside the pages, by `scripts/published`. Of each
-entry the best of its values is judged by the best configuration here that has its task and settings, with
-three seeds or more: **beaten**, every seed is better; **met**, the median is as good or better; **missed**,
-it is not; **not tried**, no records fit; **not comparable**, other data. Protocols differ, as
-`published.yaml` says of each entry. The core-hours are what all fitting runs took together, those of other
-configurations included.
+entry the best of its values is judged by the best configuration here that has its task and settings, those of
+three seeds or more first: **beaten**, every one of three seeds or more is better; **met**, the median is as
+good or better; **missed**, it is not; **not tried**, no records fit; **not comparable**, other data, or
+another measure. The best is chosen by the figure that is shown. Protocols differ, as `published.yaml` says of
+each entry. The core-hours are what all fitting runs took together, those of other configurations included.
 """
 
 
@@ -68,19 +68,21 @@ def judged(entry: Entry, fitting: Iterable[Result]) -> tuple[Verdict, str]:
     if not entry.comparable:
         return "not comparable", ""
     sign = 1 if larger_is_better(entry) else -1
-    found: list[tuple[float, float, Result]] = []  # median and worst, both the larger the better
+    found: list[tuple[bool, float, float, list[Result]]] = []  # enough seeds; median, worst: larger is better
     for runs in _grouped(fitting).values():
         values = [sign * value for value in figures(entry, runs)]
-        if len(runs) >= LEAST_SEEDS and values:
-            found.append((max(values) if entry.beyond else median(values), min(values), runs[0]))
+        if values:
+            middle = max(values) if entry.beyond else median(values)
+            found.append((len(runs) >= LEAST_SEEDS, middle, min(values), runs))
     if not found:
         return "not tried", ""
-    value, worst, run = max(found, key=lambda its: its[:2])
+    enough, value, worst, runs = max(found, key=lambda its: its[:3])
     best = max(sign * its for its in entry.values.values())
-    verdict: Verdict = "beaten" if worst > best else "met" if value >= best else "missed"
-    size = "" if run.parameters is None else f", {counts([run.parameters])} parameters"
+    verdict: Verdict = "beaten" if enough and worst > best else "met" if value >= best else "missed"
+    size = "" if runs[0].parameters is None else f", {counts([runs[0].parameters])} parameters"
+    seeds = "" if enough else ", one seed" if len(runs) == 1 else f", {len(runs)} seeds"
     shown = "never" if math.isinf(value) else _measured(entry, sign * value)
-    return verdict, f"`{run.model}` {shown}{size}"
+    return verdict, f"`{runs[0].model}` {shown}{size}{seeds}"
 
 
 def figures(entry: Entry, runs: Sequence[Result]) -> list[float]:

@@ -93,8 +93,8 @@ def sentences(comparison: ModelComparison) -> list[str]:
         ranks = overall.ranks
         groups = "; ".join(", ".join(group) for group in ranks.groups) or "none"
         lines.append(
-            f"Average ranks over {overall.tasks} tasks, 1 is the best: Friedman p = {ranks.p:.2g}; two ranks "
-            f"differ from {ranks.critical_difference:.2g} on (Nemenyi). Not told apart: {groups}."
+            f"Average ranks of medians over {overall.tasks} tasks, 1 is best: Friedman p = {ranks.p:.2g}; "
+            f"two ranks differ from {ranks.critical_difference:.3g} on (Nemenyi). Not told apart: {groups}."
         )
     return [line for line in lines if line]
 

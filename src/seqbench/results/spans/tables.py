@@ -27,8 +27,9 @@ MISFIT_MARK = "†"
 #: What marks one whose runs do not share the platform or the code.
 MIXED_MARK = "‡"
 LEGEND = (
-    "Each cell: the span at which half of the runs solve the task, with its 95 % interval (profile "
-    "likelihood). <, >: outside of the spans tried; 'unsure': the rates do not place it among them. "
+    "Each cell: the span at which half of the runs solve the task, with its 95 % interval: a logistic curve "
+    "in log span, with up to 30 % of runs that fail at any span, by penalised likelihood (Firth, 1993) and "
+    "its profile. <, >: outside of the spans tried; 'unsure': the rates do not place it among them. "
     "Parameters: live ones. State: numbers that are carried from step to step for one sequence. Both over "
     "tasks and spans."
 )

@@ -19,7 +19,8 @@ from seqbench.tasks.streams.fresh import SyntheticTask
 
 def relative_errors(suffix: str = "") -> tuple[Metric, ...]:
     """Return the metrics of an error relative to the variance, and of its root."""
-    return tuple(Metric(f"{name}{suffix}", "min", "share of the variance", 0.0) for name in ("nmse", "nrmse"))
+    square = Metric(f"nmse{suffix}", "min", "share of the variance", 0.0)
+    return square, Metric(f"nrmse{suffix}", "min", "share of the standard deviation", 0.0)
 
 
 class SeriesTask(SyntheticTask):

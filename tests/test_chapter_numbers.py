@@ -1,0 +1,132 @@
+"""What results/chapter.md tells of the pages that have records, written anew from their tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+RESULTS = Path(__file__).parents[1] / "results"
+TEXT = (RESULTS / "chapter.md").read_text().partition("## Measured")[2]
+
+
+@cache
+def table(page: str) -> pd.DataFrame:
+    return pd.read_csv(RESULTS / f"{page}.csv")
+
+
+def cells(page: str, column: str, model: str, *lengths: int) -> list[float]:
+    """Return a column of a page's table: of one model, at these lengths, or at its one length."""
+    rows = table(page)[lambda f: f["model"] == model]
+    found = [rows[rows["length"] == length] for length in lengths] or [rows]
+    assert all(len(its) == 1 for its in found), (page, model, lengths)
+    return [its[column].iloc[0] for its in found]
+
+
+def solved(page: str, model: str, *lengths: int) -> str:
+    return ", ".join(f"{n:.0f}" for n in cells(page, "solved", model, *lengths))
+
+
+def share(page: str, model: str, *lengths: int) -> str:
+    return ", ".join(f"{100 * value:.1f}" for value in cells(page, "median", model, *lengths))
+
+
+def ratios(part: str) -> list[float]:
+    rows = json.loads((RESULTS / "speed.json").read_text())[part]
+    (column,) = (name for name in rows[0] if " to " in name)
+    return [row[column] for row in rows]
+
+
+def sentences() -> Iterator[str]:
+    spans = 20, 50, 100
+    for start, models in {
+        "with time constants of up to 100 steps": ("gru_chrono", "lstm_chrono", "leaky_rnn"),
+        "with no more than 4": ("gru", "lstm", "leaky_rnn_short"),
+    }.items():
+        gru, lstm, leaky = (solved("quickstart", model, *spans) for model in models)
+        yield f"{start} GRU {gru}, LSTM {lstm}, leaky units {leaky}"
+    yield f"; RNN {solved('quickstart', 'rnn', *spans)} |"
+
+    gru, lstm, leaky, rnn = (
+        share("published/mnist_rows", model) for model in ("gru", "lstm", "leaky_rnn", "rnn")
+    )
+    assert gru == lstm
+    yield f"GRU and LSTM {gru} %, leaky units {leaky} %, RNN {rnn} %"
+
+    nothing, one, two = (solved("chapter/forget_bias", f"lstm (forget_bias={n})") for n in range(3))
+    assert one == two
+    yield f"solved by {nothing} with an effective bias of 0, by {one} with 1 and with 2"
+
+    page, name = "chapter/continual_reber", "lstm (forget_gate={}, max_steps={})"
+    kept, lost, later = (name.format(*its) for its in ((True, 2000), (False, 2000), (False, 4000)))
+    long = {model: share(page, model, 10_000) for model in (kept, lost, later)}
+    counts = {model: f"({solved(page, model, 200)} of 5" for model in long}
+    yield f"{long[kept]} % with the gate {counts[kept]} solve), {long[lost]} % without {counts[lost]});"
+    yield f"after 4,000 steps, {long[later]} % {counts[later]})"
+
+    medians = table("chapter/sum_of_sines").set_index("model")["median"]
+    clockwork, lstm, rnn = (medians.filter(like=model) for model in ("clockwork", "lstm", "rnn (rec"))
+    preset, tuned = (
+        its.filter(regex=what).iloc[0] for its, what in ((clockwork, "lr=0.003"), (clockwork, "39"))
+    )
+    yield f"as the presets are and tuned: {preset:.4f} and {tuned:.4f};"
+    preset, tuned = (
+        lstm.filter(like="lr=0.003").iloc[0],
+        lstm.drop(lstm.filter(like="lr=0.003").index).iloc[0],
+    )
+    yield f"LSTM of as many parameters {preset:.2f} and {tuned:.2f},"
+    preset, tuned = rnn.filter(like="lr=0.003").iloc[0], rnn.drop(rnn.filter(like="lr=0.003").index).iloc[0]
+    yield f"RNN {preset:.2f} and {tuned:.2f}"
+
+    settings = sorted(table("chapter/echo_state_mackey_glass")["median"], reverse=True)
+    first, *others, last = (f"{value:.1e}".replace("e-0", "e-") for value in settings)
+    yield f"at four settings: {first}, {', '.join(others)} and {last};"
+    yield f"NARMA10: {table('chapter/echo_state_narma10')['median'].min():.3f} with 500"
+
+    page = "chapter/output_recurrence"
+    rnn, output = (f"{100 * cells(page, 'median', model)[0]:.0f} %" for model in ("rnn", "output_rnn"))
+    yield f"RNN {rnn} ({solved(page, 'rnn')} of 5 solve), output RNN {output},"
+    yield f"({solved(page, 'output_rnn')} of 5)"
+
+    one, eight, most = ratios("forcing")
+    yield f"{one:.1f} times as fast at batch 1, as fast at 8, {most:.1f} times at 32"
+    assert round(eight, 1) == 1
+    yield f"a batch of 64 trees goes {min(ratios('trees')):.0f} to {max(ratios('trees')):.0f} times faster"
+
+    always, less = (cells("chapter/teacher_forcing", "median", f"gru (teacher_forcing={its})")[0]
+                    for its in ("1", "[1.0, 0.5]"))  # fmt: skip
+    yield f"an error {always:.2f} of the standard deviation larger in closed loop; {less:.3f} where"
+
+    stories = table("memory/story_facts")[lambda f: f["length"] == 10].set_index(["task", "model"])["median"]
+    kinds = [f"stories (types=['{kind}'])" for kind in ("one_fact", "two_facts")]
+    one, two = (
+        [f"{100 * stories[kind, m]:.1f} %" for m in ("memory_network", "memn2n", "lstm")] for kind in kinds
+    )
+    assert one[0] == "0.0 %"
+    yield f"one fact: told which, none; end to end {one[1]}; LSTM {one[2]}. Two facts: {', '.join(two)}"
+
+    fixed = share("sequences/reverse", "seq2seq", 10, 15, 20).replace(", 17", " and 17")
+    yield f"{fixed} % through a fixed context, all with attention"
+    assert set(cells("sequences/reverse", "median", "seq2seq_attention", 10, 15, 20)) == {1}
+
+    words, phonemes = table("real/g2p").iloc[0], table("real/g2p-phonemes").iloc[0]
+    middle, least, largest = (f"{100 * words[column]:.1f}" for column in ("median", "least", "largest"))
+    yield f": {middle} % of the words ({least} to {largest})"
+    yield f"and {100 * phonemes['median']:.1f} % of the phonemes wrong"
+
+    tree, recursive, lstm = (
+        [share("trees/listops", model, depth) for depth in (5, 8)]
+        for model in ("tree_lstm", "recursive_net", "lstm")
+    )
+    yield f"tree LSTM {tree[0]} % right at depth 5 and, deeper than it was trained, {tree[1]} % at 8;"
+    yield f"recursive network {recursive[0]} and {recursive[1]} %;"
+    yield f"LSTM on the same lists as strings {lstm[0]} and {lstm[1]} %"
+
+
+@pytest.mark.parametrize("sentence", list(sentences()))
+def test_what_the_chapter_tells_is_what_the_pages_have(sentence: str) -> None:
+    assert sentence in TEXT
