@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -41,7 +42,21 @@ def ratios(part: str) -> list[float]:
     return [row[column] for row in rows]
 
 
+def half_spans(part: str, model: str) -> str:
+    """Return the spans at 50 % of a model as its preset is and tuned."""
+    rows = (
+        table(f"chapter/gradient_descent-{part}").drop_duplicates("entrant").set_index("entrant")["half_span"]
+    )
+    least, most = 5, 400
+    texts = {0.0: f"< {least}", math.inf: f"> {most}"}
+    found = (rows[model], rows[f"{model} (tuned)"])
+    return " and ".join(texts.get(span) or f"{span:.3g}" for span in found)
+
+
 def sentences() -> Iterator[str]:
+    rnn = [half_spans(part, "rnn") for part in ("plain", "clipped", "omega")]
+    yield f"RNN plain {rnn[0]}, clipped {rnn[1]}, clipped and with Ω {rnn[2]};"
+    yield f"LSTM plain {half_spans('plain', 'lstm')}, clipped {half_spans('clipped', 'lstm')}"
     spans = 20, 50, 100
     for start, models in {
         "with time constants of up to 100 steps": ("gru_chrono", "lstm_chrono", "leaky_rnn"),
