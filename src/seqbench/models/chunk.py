@@ -18,6 +18,9 @@ from seqbench.models.scan import linear_scan
 
 #: Added to what divides.
 EPSILON = 1e-6
+#: How far the logarithms of weights in a chunk may lie apart for weights to be products of two, with e⁵ at
+#: most: far within the range of half precision.
+NEAR = 10.0
 
 
 def decayed(
@@ -101,6 +104,7 @@ def low_rank(
     log_w: Tensor,
     state: Float[Tensor, "B A K V"],
     size: int,
+    largest_decay: float,
 ) -> tuple[Float[Tensor, "T B A V"], Float[Tensor, "B A K V"]]:
     """Return the outputs and the last state of a recurrence with matrices that are diagonal plus of rank 1.
 
@@ -113,15 +117,18 @@ def low_rank(
         log_w: log w ≤ 0, one for each of the K rows of the state.
         state: before the first step.
         size: C.
+        largest_decay: what −log w is at most.
     """
     steps = len(q)
+    near = size * largest_decay <= NEAR
     q, k, v, a, b, log_w = (_chunks(part, size) for part in (q, k, v, a, b, log_w))
     total = log_w.cumsum(-2)
     before, end = total - log_w, total[..., -1:, :]
-    depends = -_products(a, b, before, total, -1)
-    wanted = torch.cat([_products(a, k, before, total, -1) @ v, a * torch.exp(before)], dim=-1)
+    depends = -_products(a, b, before, total, -1, near)
+    wanted = torch.cat([_products(a, k, before, total, -1, near) @ v, a * torch.exp(before)], dim=-1)
     own, seen = torch.split(_solved(depends, wanted), [v.shape[-1], a.shape[-1]], dim=-1)
-    from_u, from_v = _products(q, b, total, total), _products(q, k, total, total) @ v
+    from_u = _products(q, b, total, total, near=near)
+    from_v = _products(q, k, total, total, near=near) @ v
     read, kept = q * torch.exp(total), torch.exp(end).mT
     left, added = (b * torch.exp(end - total)).mT, (k * torch.exp(end - total)).mT @ v
     outputs = []
@@ -210,9 +217,21 @@ def causal(exponents: Float[Tensor, "... C C"], diagonal: int = 0) -> Float[Tens
 
 
 def _products(
-    x: Float[Tensor, "... C K"], y: Tensor, later: Tensor, earlier: Tensor, diagonal: int = 0
+    x: Float[Tensor, "... C K"],
+    y: Tensor,
+    later: Tensor,
+    earlier: Tensor,
+    diagonal: int = 0,
+    near: bool = False,
 ) -> Float[Tensor, "... C C"]:
-    """Return Σ x(i) y(j) exp(later(i) − earlier(j)) over K for j ≤ i + diagonal, and zero elsewhere."""
+    """Return Σ x(i) y(j) exp(later(i) − earlier(j)) over K for j ≤ i + diagonal, and zero elsewhere.
+
+    Where logarithms are near each other it is a product of matrices, each with the weights from or to the
+    middle of the chunk. Elsewhere one of the two would overflow.
+    """
+    if near:
+        middle = earlier[..., earlier.shape[-2] // 2, None, :]
+        return ((x * torch.exp(later - middle)) @ (y * torch.exp(middle - earlier)).mT).tril(diagonal)
     exponents = later.mT[..., :, None] - earlier.mT[..., None, :]  # (…, K, C, C)
     weights = torch.exp(causal(exponents, diagonal)).movedim(-3, -1)
     return (x[..., :, None, :] * y[..., None, :, :] * weights).sum(-1)

@@ -15,7 +15,8 @@ from seqbench.models.cells.gla import GLA
 from seqbench.models.cells.mamba import Mamba
 from seqbench.models.cells.mamba2 import Mamba2
 from seqbench.models.cells.matrix_state import MatrixCell, ShortConvolution
-from seqbench.models.cells.rwkv7 import RWKV7
+from seqbench.models.cells.rwkv7 import LARGEST_DECAY, RWKV7
+from seqbench.models.chunk import NEAR
 from tests.models.cells.recurrences import convolved, decayed, delta, norm, sigmoid, silu, softplus, unit
 
 T, F = 11, 3
@@ -143,6 +144,15 @@ def test_chunks_and_their_gradients_are_those_of_steps(make, chunk):
         torch.testing.assert_close(scanned, stepped, rtol=1e-10, atol=1e-10)
     for before, after in zip(state, end, strict=True):
         assert torch.equal(before[3], after[3])  # of a row without a step
+
+
+@pytest.mark.parametrize("chunk", [16, 17])  # of which the weights are products of two, and each by itself
+def test_weights_of_near_steps_are_those_of_far_ones(chunk):
+    cell = drawn(RWKV7(F, 4, heads=2, rank=3, chunk_size=chunk, decay_bias=(20, 30)))  # of almost all decays
+    assert (chunk * LARGEST_DECAY < NEAR) == (chunk == 16)
+    x = torch.randn(2, 40, F).double()
+    chunks, steps = (unfold(cell, x, engine=engine)[0] for engine in ("scan", "loop"))
+    torch.testing.assert_close(chunks, steps, rtol=1e-10, atol=1e-12)
 
 
 @every_cell

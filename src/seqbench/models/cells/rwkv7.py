@@ -123,7 +123,7 @@ class RWKV7(MatrixCell):
 
     def recur_all(self, given: Given, memory: State, chunk: int) -> tuple[Tensor, State]:
         q, k, v, a, b, log_w = (given[name] for name in ("q", "k", "v", "a", "b", "log_w"))
-        outputs, S = low_rank(q, k, v, a, b, log_w, memory[0], chunk)
+        outputs, S = low_rank(q, k, v, a, b, log_w, memory[0], chunk, LARGEST_DECAY)
         return outputs, (S,)
 
     def leave(self, parts: Sequence[Tensor], given: Given, output: Tensor) -> Tensor:
