@@ -76,6 +76,12 @@ def sentences() -> Iterator[str]:
     assert one == two
     yield f"solved by {nothing} with an effective bias of 0, by {one} with 1 and with 2"
 
+    for warp in ("uniform", "variable"):
+        rows = table("chapter/time_warp")[lambda f, w=warp: f["task"] == f"time_warp (variant={w})"]
+        right = rows.set_index("model")["median"]
+        gru, lstm, leaky, rnn = (f"{100 * right[name]:.1f}" for name in ("gru", "lstm", "leaky_rnn", "rnn"))
+        yield f"{warp.title()} warp: GRU {gru} %, LSTM {lstm} %, leaky RNN {leaky} %, RNN {rnn} %."
+
     page, name = "chapter/continual_reber", "lstm (forget_gate={}, max_steps={})"
     kept, lost, later = (name.format(*its) for its in ((True, 2000), (False, 2000), (False, 4000)))
     long = {model: share(page, model, 10_000) for model in (kept, lost, later)}
