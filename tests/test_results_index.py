@@ -26,12 +26,15 @@ def test_a_line_for_each_page_says_how_far_it_is(tmp_path: Path) -> None:
             archive.add(tmp_path / "pages/begun.yaml", f"runs/pages/begun/{folder}/result.json")
             archive.add(tmp_path / "pages/begun.yaml", f"runs/pages/begun/{folder}/metrics.csv")
     (tmp_path / "old.md").write_text("Made before.")
+    (tmp_path / "flow.md").write_text("Norms.\n\nCommand: `seqbench analyse gradient_flow`\n")
     found = index(tmp_path).splitlines()
     assert "| [`later`](pages/later.yaml) | Later | not run yet |  | 3 to 5 core-hours |" in found
     assert "| [`begun`](pages/begun.yaml) | Begun | begun: [2](begun-runs.tar.gz) |  |  |" in found
     (line,) = (line for line in found if line.startswith("| [`mine`](mine.md)"))
     assert line.endswith("| 1 | 0.50 |  |")
     assert found[-1] == "- [`old`](old.md)"
+    looks = found.index("## Looks at models and runs")
+    assert found.index("- [`flow`](flow.md)") < found.index("## Older pages") and looks > found.index(line)
 
 
 def test_the_committed_index_is_made_of_the_committed_pages() -> None:

@@ -32,6 +32,11 @@ The core-hours are what the runs of a page took by the clock, each on one core, 
 before them took. The machines had other work too, and were not equally fast: estimates and costs tell whether
 a page is cheap, and not which of two is cheaper.
 """
+LOOKS = """\
+## Looks at models and runs
+
+Made by `scripts/reproduce_chapter`, each by the command that it names; a run that was looked at is not kept.
+"""
 OLDER = """\
 ## Older pages
 
@@ -51,11 +56,15 @@ def index(results: Path = RESULTS) -> str:
     rows = [["page", "what", "runs", "core-hours", "estimated"], [":--", ":--", "--:", "--:", ":--"]]
     declared = names(results)
     rows += [_row(load(name, results), results) for name in declared]
-    lines = [HEAD, *(f"| {' | '.join(row)} |" for row in rows), "", OLDER]
+    looks, older = [], []
     for path in sorted(results.rglob("*.md")):
         name = path.relative_to(results).with_suffix("").as_posix()
         if name not in OTHERS and not (name in declared and records_of(name, results).exists()):
-            lines.append(f"- [`{name}`]({name}.md)")
+            kind = looks if "\nCommand: `seqbench analyse " in path.read_text() else older
+            kind.append(f"- [`{name}`]({name}.md)")
+    lines = [HEAD, *(f"| {' | '.join(row)} |" for row in rows)]
+    for head, pages in ((LOOKS, looks), (OLDER, older)):
+        lines += ["", head, *pages] if pages else []
     return "\n".join(lines) + "\n"
 
 

@@ -117,7 +117,7 @@ class GradientFlow(Presentation):
     """
 
     title = "Gradient norm against distance"
-    digits = 12
+    digits = 6
 
     flow: pd.DataFrame
     weights: str
