@@ -88,10 +88,10 @@ def delta(
     scores, seen = (q @ k.mT) * weights, q * torch.exp(total)
     kept, written = torch.exp(end), (k * torch.exp(end - total)).mT
     outputs = []
-    for n in range(len(q)):
-        new = u[n] - w[n] @ state
-        outputs.append(seen[n] @ state + scores[n] @ new)
-        state = kept[n] * state + written[n] @ new
+    for u_n, w_n, seen_n, scores_n, kept_n, written_n in zip(u, w, seen, scores, kept, written, strict=True):
+        new = u_n - w_n @ state
+        outputs.append(seen_n @ state + scores_n @ new)
+        state = kept_n * state + written_n @ new
     return _steps(torch.stack(outputs), steps), state
 
 
@@ -132,10 +132,12 @@ def low_rank(
     read, kept = q * torch.exp(total), torch.exp(end).mT
     left, added = (b * torch.exp(end - total)).mT, (k * torch.exp(end - total)).mT @ v
     outputs = []
-    for n in range(len(q)):
-        u = own[n] + seen[n] @ state
-        outputs.append(read[n] @ state + from_u[n] @ u + from_v[n])
-        state = kept[n] * state + left[n] @ u + added[n]
+    for own_n, seen_n, read_n, from_u_n, from_v_n, kept_n, left_n, added_n in zip(
+        own, seen, read, from_u, from_v, kept, left, added, strict=True
+    ):
+        u = own_n + seen_n @ state
+        outputs.append(read_n @ state + from_u_n @ u + from_v_n)
+        state = kept_n * state + left_n @ u + added_n
     return _steps(torch.stack(outputs), steps), state
 
 
