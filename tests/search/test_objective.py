@@ -52,6 +52,12 @@ def test_a_run_that_diverges_after_it_has_solved_the_task_has_not_solved_it():
     assert score([diverged]) == Score(solved=0, early=0.0, quality=0.5)
 
 
+def test_what_diverged_is_worth_nothing_whatever_it_was_before():
+    runs = [result(status=status, validation={"loss": 0.1}) for status in ("finished", "diverged")]
+    good, bad = (outcome(its, "length") for its in runs)
+    assert good.quality > bad.quality == 0 and bad.value is None and bad.ended
+
+
 def test_the_length_of_a_run_is_the_value_of_the_key_that_sets_its_span():
     its = result(length=500)
     its.config["task"]["warp"] = 20

@@ -9,6 +9,7 @@ import torch
 
 import seqbench
 from seqbench.config.build import build_optimizer_config
+from seqbench.tasks.batch import Batch
 from seqbench.training.optimisation import OptimizerConfig
 from seqbench.training.passes import Pass
 
@@ -46,6 +47,49 @@ def test_the_means_are_of_the_steps_since_the_last_ones() -> None:
     (means,) = its.take_means()
     assert [means["train_loss"], means["gradient_norm"]] == (sum(found) / 3).tolist()
     assert its.take_means() == [{}]
+
+
+def test_means_of_many_steps_are_those_of_single_precision() -> None:
+    """In bfloat16 a sum grows no more from 256 times what is added on."""
+    cfg = seqbench.compose([*LATCH, "optim.lr=1e-9"])
+    task = seqbench.build_task(cfg)
+    its = Pass([seqbench.build_model(cfg, task).bfloat16()], task, build_optimizer_config(cfg), max_steps=600)
+    batch = next(task.train_batches(0, 5))
+    its.train([Batch(batch.inputs.bfloat16(), batch.targets)] * 600, 0)
+    loss, norm = its.last.tolist()
+    assert its.last.dtype == torch.bfloat16
+    assert list(its.take_means()[0].values()) == pytest.approx([loss, norm], rel=1e-3)
+
+
+@pytest.mark.parametrize(("right", "count"), [(990, 1000), (950, 1000), (50, 1000), (1987, 2000)])
+def test_a_share_is_the_quotient_of_its_counts(right: int, count: int) -> None:
+    """In single precision 990 of 1,000 is more than 0.99, and 950 less than 0.95."""
+    cfg = seqbench.compose(LATCH)
+    task = seqbench.build_task(cfg)
+    its = Pass([seqbench.build_model(cfg, task)], task, build_optimizer_config(cfg), max_steps=1)
+    its.sums = [{"accuracy": torch.tensor([float(right), float(count)])}]
+    ((metrics,),) = its.take_metrics(lambda total: total)
+    assert metrics["accuracy"] == right / count
+
+
+def test_the_gap_between_the_loops_is_over_the_same_steps() -> None:
+    cfg = seqbench.compose(["task=sum_of_sines", "task.variant=continue", "model=gru", "task.eval_size=9"])
+    task = seqbench.build_task(cfg)
+    model = seqbench.build_model(cfg, task)
+    its, batch = Pass([model], task, build_optimizer_config(cfg), max_steps=1), task.validation()
+    with torch.inference_mode():
+        its.measure(batch, 0)
+        opened = model(batch.inputs)[0]
+        last = slice(-task.horizon, None)
+        error = task.measure(
+            opened[:, last], batch.time_slice(opened.shape[1] - task.horizon, opened.shape[1], per_step=True)
+        )
+    ((metrics,),) = its.take_metrics(lambda total: total)
+    values, weights = error["nmse"]
+    beside = (values * weights).sum().item() / weights.sum().item()
+    assert metrics["gap_nmse"] == pytest.approx(metrics["closed_nmse"] - beside, abs=1e-6)
+    assert metrics["gap_nmse"] != pytest.approx(metrics["closed_nmse"] - metrics["nmse"], abs=1e-6)
+    assert {"nmse", "closed_nmse", "gap_nmse", "gap_nrmse"} <= metrics.keys() and "beside_nmse" not in metrics
 
 
 @pytest.mark.parametrize("target", ["y", "z"])

@@ -53,7 +53,7 @@ def test_a_task_that_predicts_is_measured_in_open_and_in_closed_loop():
     metrics = result.test["100"]
     assert metrics["nrmse"] == pytest.approx(metrics["nmse"] ** 0.5)
     assert metrics["closed_nrmse84"] > metrics["nrmse"]  # errors grow where they are fed back
-    assert metrics["gap_nrmse"] == metrics["closed_nrmse"] - metrics["nrmse"] > 0
+    assert metrics["gap_nrmse"] > 0 and not any(name.startswith("beside") for name in metrics)
 
 
 @pytest.mark.slow

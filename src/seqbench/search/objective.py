@@ -60,7 +60,8 @@ def outcome(result: Result, span_key: str) -> Outcome:
         result: of the run.
         span_key: of its task.
     """
-    measured = result.validation.get(result.metric or "")
+    diverged = result.status == "diverged"  # and is worth nothing, whatever it was before
+    measured = None if diverged else result.validation.get(result.metric or "")
     threads = result.execution.get("threads", 1)
     protocol = result.config["trainer"]
     return Outcome(
@@ -69,7 +70,7 @@ def outcome(result: Result, span_key: str) -> Outcome:
         status=result.status,
         steps=result.steps,
         ended=result.steps < protocol["max_steps"]
-        or result.status == "diverged"
+        or diverged
         or (result.status == "solved" and protocol.get("stop_when_solved", True)),
         solved_at_step=result.solved_at_step,
         solvable=result.solved_when is not None,

@@ -28,8 +28,8 @@ class OptimizerConfig:
         clip_norm: the largest norm of a gradient; a longer gradient is scaled to it (Pascanu et al., 2013).
             None does not clip.
         clip_value: the largest absolute value of a component, clipped before `clip_norm`. None does not clip.
-        schedule: after the warm-up the learning rate is constant, or falls to zero at the last step, linearly
-            or by half a cosine; or it falls by steps, at the start of epochs; or at a plateau, where
+        schedule: after the warm-up the learning rate is constant, or falls linearly or by half a cosine, to
+            zero after the last step; or it falls by steps, at the start of epochs; or at a plateau, where
             evaluations stop to improve.
         decay: with schedule=step or plateau what the rate is multiplied by.
         decay_after: with schedule=step the epochs before it falls for the first time.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -49,6 +49,9 @@ class SumOfSines(SeriesTask):
     Raises:
         ConfigError: a length is too small, or a value has no effect in the variant.
     """
+
+    #: The gap between the loops is over the same steps since the second.
+    revisions: ClassVar[dict[str, int]] = {"variant=continue": 2}
 
     def __init__(
         self,
