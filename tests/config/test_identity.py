@@ -72,7 +72,6 @@ def hash_of(*overrides: str) -> str:
     "same",
     [
         ["seed=3", "n_seeds=2", "runs_dir=x", "trainer.num_threads=1", "trainer.devices=1"],
-        ["trainer.num_threads=null"],  # of tests torch has one
         ["trainer.log_spectrum=true", "trainer.checkpoint_every=7", "trainer.seeds_together=false"],
         ["+trainer.lightning.profiler=simple", "+trainer.lightning.detect_anomaly=true"],
         ["logger=none", "callbacks=none"],

@@ -46,6 +46,10 @@ REFUSED = {
         [*LATCH, "model=min_gru", "trainer.log_spectrum=true"],
         r"trainer.log_spectrum=true has no effect: min_gru has no recurrent matrix",
     ),
+    "Ω with outputs of its own": (
+        ["task=mackey_glass", "model=rnn", "optim=sgd_omega", "trainer.teacher_forcing=0.5"],
+        r"optim.omega=4.0 is of true inputs, and with trainer.teacher_forcing=0.5 some are the model's own",
+    ),
     "seeds together under Ω": (
         [*LATCH, "model=rnn", "optim=sgd_omega", "trainer.seeds_together=true", "n_seeds=2"],
         r"trainer.seeds_together=true cannot be, because optim.omega takes every model by itself",

@@ -105,7 +105,7 @@ SMALL = ["task=adding", "model=rnn", "logger=none"]
         (["n_seeds=1e9"], "n_seeds=1000000000.0 must be a whole number, at most 100000."),
         (["batch_size=1e12"], "batch_size=1000000000000.0 must be a whole number, at most 2147483647."),
         (["seed=1e20"], "seed=1e+20 must be a whole number, at most 9223372036854775807."),
-        (["trainer.num_threads=1e9"], "trainer.num_threads=1000000000 must be from 1 to 1024, or null."),
+        (["trainer.num_threads=1e9"], "trainer.num_threads=1000000000 must be from 1 to 1024."),
     ],
 )
 def test_a_job_without_a_chance_is_refused(monkeypatch, overrides, sentence):

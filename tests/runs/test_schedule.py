@@ -227,6 +227,16 @@ def test_a_run_that_went_on_under_other_code_says_so(
 
 
 @pytest.mark.slow
+def test_a_run_that_went_on_on_another_processor_says_so(
+    stopped: tuple[list[str], seqbench.Result, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args, whole, _ = stopped
+    monkeypatch.setattr(devices, "processor", lambda: "another")
+    (again,) = train(*args)
+    assert again.device == f"{whole.device}, another"
+
+
+@pytest.mark.slow
 def test_nothing_is_left_lying(stopped: tuple[list[str], seqbench.Result, Path]) -> None:
     args, _, checkpoints = stopped
     for name in ("../.result.json.77.part", ".last.pt.77.part", "../.lock"):

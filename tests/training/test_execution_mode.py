@@ -91,12 +91,7 @@ def test_what_is_plain_is_not_in_the_identity() -> None:
     assert ExecutionMode(**given).canonical == given
 
 
-def test_a_number_of_threads_that_is_left_to_torch_counts() -> None:
-    torch.set_num_threads(2)
-    try:
-        assert mode_of(*LATCH, "trainer.num_threads=null").threads == 2
-    finally:
-        torch.set_num_threads(1)
+def test_a_number_of_threads_counts() -> None:
     assert mode_of(*LATCH, "trainer.num_threads=3").threads == 3
 
 

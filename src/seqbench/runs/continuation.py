@@ -9,8 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from seqbench.errors import StoreError
 from seqbench.runs import devices
 from seqbench.runs.files import DamagedFileError
@@ -95,8 +93,7 @@ def _obstacle(job: Plan, result: Result) -> str:
         return "the rate of teacher forcing changes over all steps"
     if result.steps % job.settings.eval_every:
         return "that one ended between two evaluations"
-    device = devices.device_name(torch.device(devices.accelerator(job.settings)), job.world_size)
-    mine = {**devices.versions(), "commit": devices.commit(), "device": device}
+    mine = {**devices.versions(), "commit": devices.commit(), "device": job.device}
     theirs = {**result.versions, "commit": result.commit, "device": result.device}
     if mine != theirs:
         return "other code or another machine made that one"

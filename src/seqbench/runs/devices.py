@@ -169,7 +169,7 @@ def versions() -> dict[str, str]:
 @cache
 def made_with() -> dict[str, str]:
     """Return what a process trains with: the commit of the code, and the versions that decide rounding."""
-    return versions() | {"processor": processor(), "commit": commit() or ""}
+    return versions() | {"commit": commit() or ""}
 
 
 @cache

@@ -54,6 +54,11 @@ def check_effects(
     _check_truncation(cfg, optimizer, task, model)
     _check_taps(cfg, task, model)
     _check_teacher_forcing(settings, cfg, model)
+    if optimizer.omega and settings.teacher_forcing != 1:
+        raise ConfigError(
+            f"optim.omega={optimizer.omega} is of true inputs, and with trainer.teacher_forcing="
+            f"{settings.teacher_forcing} some are the model's own outputs; give one of them."
+        )
     if settings.log_spectrum and not model.recurrent_matrices():
         raise ConfigError(
             f"trainer.log_spectrum=true has no effect: {cfg.preset.model} has no recurrent matrix; leave it "

@@ -78,7 +78,6 @@ def execute(job: Plan, records: dict[int, Record]) -> list[Result]:
             for seed, (record, model) in zip(records, of_model, strict=True):
                 fill(job, results[seed], record, model)
                 results[seed].peak_memory_bytes = devices.peak_memory(trainer.strategy.root_device)
-                results[seed].device = devices.device_name(trainer.strategy.root_device, job.world_size)
     except (SeqbenchError, KeyboardInterrupt, SystemExit) as end:
         for record in records.values():
             loggers.finish(record.loggers, stopped(end))

@@ -55,6 +55,7 @@ def fill(job: Plan, result: Result, record: Record, model: Model) -> None:
     measured = {name for metrics in (result.validation, *result.test.values()) for name in metrics}
     result.metrics |= {name: task.metric_of(name) for name in sorted(measured)}
     result.commit = _joined("commit", record) or None
+    result.device = _joined("device", record)
     result.versions = {name: _joined(name, record) for name in result.versions}
     result.continued_from = record.continued_from
     if (at_length := result.test.get(str(task.length))) is not None:

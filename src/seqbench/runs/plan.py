@@ -34,7 +34,7 @@ from seqbench.errors import ConfigError
 from seqbench.models.model import Model
 from seqbench.models.unfold.fused import is_tested
 from seqbench.processes import one_thread
-from seqbench.runs.devices import accelerator, world_size
+from seqbench.runs.devices import accelerator, device_name, world_size
 from seqbench.runs.effects import check_effects
 from seqbench.runs.epochs import in_steps
 from seqbench.runs.memory import seeds_at_once
@@ -96,6 +96,11 @@ class Plan:
     def world_size(self) -> int:
         """Processes that share each batch."""
         return self.mode.devices
+
+    @property
+    def device(self) -> str:
+        """The name of the device that it trains on here, or of several."""
+        return device_name(torch.device(accelerator(self.settings)), self.world_size)
 
     @property
     def parameters(self) -> int:

@@ -47,7 +47,7 @@ class Record:
         loggers: what logs the run besides `metrics.csv`.
         logger_id: stays the same when the run continues after a stop.
         tested: metrics of the best weights on the test set of each of the task's `eval_lengths`.
-        made_with: the code and platform of every process that trained the run, see `devices.made_with`.
+        made_with: the code, versions and device of every process that trained the run.
         continued_from: the folder of the run of fewer steps that this one went on from; None for most.
         unlogged: evaluations of that run, which no logger of this one has.
         checkpoint: what was read to continue from: model, optimiser, carried state, generators.
@@ -62,6 +62,7 @@ class Record:
         patience: int | None = None,
         logger_id: str = "",
         plateau: int | None = None,
+        device: str = "",
     ) -> None:
         self.task = task
         self.folder = folder
@@ -69,6 +70,7 @@ class Record:
         self.stop_when_solved = stop_when_solved
         self.patience = patience
         self.plateau = plateau
+        self.device = device
         self.logger_id = logger_id
         self.loggers: list[Logger] = []
         self.step = 0
@@ -250,7 +252,8 @@ class Record:
         self.checkpoint = checkpoint
         for name, value in {} if checkpoint is None else checkpoint.pop("record").items():
             setattr(self, name, value)
-        if (made_with := devices.made_with()) not in self.made_with:
+        made_with = devices.made_with() | {"device": self.device}
+        if made_with not in self.made_with:
             self.made_with.append(made_with)
         if is_first_process():  # drop what a killed run wrote after its last checkpoint
             (self.folder / "metrics.csv").unlink(missing_ok=True)

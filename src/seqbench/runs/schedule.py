@@ -180,6 +180,7 @@ def _record(job: Plan, seed: int, logger_id: str | None = None) -> Record:
         job.settings.patience,
         logger_id or begun_id(job.folder(seed)) or job.logger_id(seed),
         job.optimizer.patience,
+        job.device,
     )
     record.load(_say)
     if record.checkpoint is None and (before := continuation(job, seed)) is not None:

@@ -124,7 +124,7 @@ def execution_mode(
     return ExecutionMode(
         engine="+".join(sorted(engines)) or None,
         vectorized=vectorized,
-        threads=settings.num_threads or torch.get_num_threads(),
+        threads=settings.num_threads,
         devices=processes,
         lookup=model.looks_up,
         counted=model.counted is not None,

@@ -46,8 +46,8 @@ class TrainerSettings:
             one seed after another.
         accelerator: auto, cpu, gpu, mps, …
         strategy: one of `STRATEGIES`, for several devices; auto is ddp.
-        num_threads: threads that share an operation on a CPU; None takes the number that torch has. Several
-            seeds take as many cores as there are, so many threads each.
+        num_threads: threads that share an operation on a CPU. Several seeds take as many cores as there are,
+            so many threads each.
         checkpoint_every: steps between checkpoints; each is written at an evaluation.
         progress: show a progress line if the output is a terminal.
         lightning: further arguments of `lightning.Trainer`, see `seqbench.training.lightning_arguments`.
@@ -56,12 +56,13 @@ class TrainerSettings:
     #: Since the second, pieces of a truncated sequence begin with what is due, the truth or the model's own
     #: output, and x(1) is the true one; and mixed precision computes with the weights of the last step, not
     #: with those of up to twenty steps before. Since the third of mixed precision, and the second of half,
-    #: the angles of rotary positions and the decays of several cells have single precision.
+    #: the angles of rotary positions and the decays of several cells have single precision. Since the third
+    #: of half precision the clock of the clockwork RNN does, too.
     revisions: ClassVar[dict[str, int]] = {
         "teacher_forcing": 2,
         "precision=bf16-mixed": 3,
-        "precision=bf16-true": 2,
-        "precision=16-true": 2,
+        "precision=bf16-true": 3,
+        "precision=16-true": 3,
     }
 
     max_steps: int = MAX_STEPS
@@ -77,7 +78,7 @@ class TrainerSettings:
     seeds_together: bool | Literal["auto"] = "auto"
     accelerator: str = "auto"
     strategy: str = "auto"
-    num_threads: int | None = 1
+    num_threads: int = 1
     checkpoint_every: int = 100
     progress: bool = True
     lightning: dict[str, Any] = field(default_factory=dict)
@@ -110,10 +111,8 @@ class TrainerSettings:
                 )
         if self.patience is not None and self.patience < 1:
             raise ConfigError(f"trainer.patience={self.patience} must be at least 1, or null.")
-        if self.num_threads is not None and not 1 <= self.num_threads <= MOST_THREADS:
-            raise ConfigError(
-                f"trainer.num_threads={self.num_threads} must be from 1 to {MOST_THREADS}, or null."
-            )
+        if not 1 <= self.num_threads <= MOST_THREADS:
+            raise ConfigError(f"trainer.num_threads={self.num_threads} must be from 1 to {MOST_THREADS}.")
         if self.devices == 0 or self.devices < -1:
             raise ConfigError(f"trainer.devices={self.devices} must be at least 1, or -1 for all.")
 

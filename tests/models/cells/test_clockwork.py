@@ -49,3 +49,13 @@ def test_periods_must_be_at_least_1(make_model):
     for periods in ("[]", "[0,2]"):
         with pytest.raises(ConfigError, match="must be whole numbers of at least 1"):
             make_model("model=clockwork_rnn", f"model.cell.periods={periods}", "task=latch")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_in_half_precision_the_clock_goes_on(dtype):
+    cell = ClockworkRNN(2, 7, periods=(1, 2, 4, 8, 16, 32, 301)).to(dtype)
+    steps = 1 + 4 * 602
+    outputs, (_, t) = unfold(cell, torch.randn(1, steps, 2, dtype=dtype))
+    moved = (outputs[:, 1:] != outputs[:, :-1])[0]
+    assert t.item() == steps
+    assert moved[:, 6].nonzero().flatten().tolist() == [301 * n - 1 for n in range(1, 9)]

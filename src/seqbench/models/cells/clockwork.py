@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -63,8 +64,18 @@ class ClockworkRNN(AffineCell):
         self._periods = [ordered[i * groups // max(hidden_size, groups)] for i in range(hidden_size)]
         self.period: Tensor
         self.heard: Tensor
-        self.register_buffer("period", torch.tensor(self._periods, dtype=torch.get_default_dtype()))
+        self.register_buffer("period", torch.tensor(self._periods, dtype=self._counts))
         self.register_buffer("heard", (self.period[None, :] >= self.period[:, None]).to(self.W.dtype))
+
+    @property
+    def _counts(self) -> torch.dtype:
+        """What counts steps: bfloat16 has no whole number beyond 256 for each step."""
+        return torch.promote_types(self.W.dtype, torch.float32)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.period = torch.tensor(self._periods, dtype=self._counts, device=self.W.device)
+        return self
 
     def check_length(self, steps: int) -> None:
         if self.periods != PERIODS and len(self.periods) > self.hidden_size:
@@ -88,7 +99,7 @@ class ClockworkRNN(AffineCell):
         return h, (h, t + 1)
 
     def initial_state(self, batch_size: int) -> State:
-        return *super().initial_state(batch_size), self.W.new_zeros(batch_size, 1)
+        return *super().initial_state(batch_size), self.period.new_zeros(batch_size, 1)
 
     def dead_entries(self) -> dict[str, Tensor]:
         period = torch.tensor(self._periods, device="cpu")
