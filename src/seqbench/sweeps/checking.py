@@ -99,7 +99,9 @@ def answers(jobs: Sequence[Job], folder: Path, timed: bool) -> Iterator[tuple[Jo
 
 
 def say_plan(sweep: Sweep) -> None:
-    """Print what a sweep would run."""
+    """Print what a sweep would run; nothing where all of it is refused, which has been said."""
+    if not sweep.facts:
+        return
     rows: list[list[str]] = []
     seconds = 0.0
     for job in sweep.jobs:
@@ -113,7 +115,8 @@ def say_plan(sweep: Sweep) -> None:
         done = f"{len(facts.done)}/{len(facts.seeds)}"
         rows.append([job.label, done, f"{facts.parameters:,}", duration(took) if took else "—", facts.group])
     print(tabulate(rows, headers=["job", "done", "parameters", "core time", "folder"]))
+    jobs = f"{len(sweep.jobs)} job{'s' if len(sweep.jobs) > 1 else ''}"
     if any(job.gpus for job in sweep.jobs):
-        print(f"{len(sweep.jobs)} jobs; what they take on GPUs that are not here is not known.")
+        print(f"{jobs}; what they take on GPUs that are not here is not known.")
     else:
-        print(f"{len(sweep.jobs)} jobs, at most about {duration(seconds)} of one core.")
+        print(f"{jobs}, at most about {duration(seconds)} of one core.")
