@@ -146,6 +146,15 @@ def test_a_dry_run_trains_nothing(seqbench: Run):
     assert not list(Path("runs").glob("latch/rnn-*"))
 
 
+def test_a_dry_run_of_which_all_is_refused_says_why_alone(seqbench: Run):
+    said = seqbench("--dry-run", *SMALL, "model=gru", "optim.lr=-1")
+    assert said.code == 2 and "refused" not in said.out and "of one core" not in said.out
+    assert (
+        said.err.count("optim.lr=-1") == 2
+        and "1 job, at most" in seqbench("--dry-run", *SMALL, "model=gru").out
+    )
+
+
 def test_a_process_that_is_killed_takes_no_other_with_it(seqbench: Run):
     Path("deadly.py").write_text(DEADLY)
     Path("armed").touch()
