@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 
 import seqbench
-from seqbench.runs.surroundings import ATTRIBUTES, SETTINGS
+from seqbench.runs import surroundings
+from seqbench.runs.surroundings import ATTRIBUTES, SETTINGS, own_surroundings
+from seqbench.training.workers import Workers, flushes_denormals
 
 TINY = [
     "task=adding",
@@ -71,6 +74,31 @@ def test_numbers_are_those_of_a_process_of_ones_own(alone: list[object]) -> None
         torch.backends.mkldnn.enabled = True
         torch.set_flush_denormal(False)
     assert found == alone
+
+
+def test_the_smallest_numbers_are_zero_in_every_thread_of_a_run() -> None:
+    assert not flushes_denormals()
+    with own_surroundings(), Workers(2) as workers:
+        assert flushes_denormals() and workers.map(lambda _: flushes_denormals(), range(4)) == [True] * 4
+    with Workers(2) as workers:
+        assert workers.map(lambda _: flushes_denormals(), range(4)) == [False] * 4
+    assert not flushes_denormals()
+
+
+def test_the_smallest_numbers_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a GRU whose gradient vanishes over 400 steps."""
+    small = ["task=latch", "task.length=400", "task.eval_size=20", "model=gru", "trainer.max_steps=4"]
+    small += ["batch_size=4", "trainer.eval_every=2", "logger=none"]
+
+    def found(runs_dir: str) -> list[object]:
+        (result,) = seqbench.train(seqbench.compose([*small, f"runs_dir={runs_dir}"]))
+        weights = torch.load(next(Path(runs_dir).rglob("best.pt")), weights_only=True)
+        return [result.test, result.validation, str(weights)]
+
+    flushed = found("flushed")
+    kept = tuple((*its[:2], its[2] if its[1] is not torch.set_flush_denormal else False) for its in SETTINGS)
+    monkeypatch.setattr(surroundings, "SETTINGS", kept)
+    assert found("kept") == flushed
 
 
 @pytest.mark.parametrize("host", [torch.no_grad, torch.inference_mode, torch.random.fork_rng])

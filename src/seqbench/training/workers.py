@@ -15,6 +15,17 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 
+def flushes_denormals() -> bool:
+    """Whether this thread takes the smallest numbers for zero."""
+    return bool(torch.tensor(1e-310, dtype=torch.float64, device="cpu") + 0 == 0)
+
+
+def _like_the_caller(threads: int, flushes: bool) -> None:
+    """Set what torch keeps for each thread; without a number of threads each worker would use all."""
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(flushes)
+
+
 class Workers:
     """A pool of threads; with one worker the calling thread does all.
 
@@ -32,10 +43,8 @@ class Workers:
 
     def __init__(self, count: int, threads: int = 1) -> None:
         self.stopping = False
-        # The number of threads is that of the thread which sets it: without this each worker would use all.
-        self._pool = (
-            ThreadPoolExecutor(count, "seed", torch.set_num_threads, (threads,)) if count > 1 else None
-        )
+        begins = _like_the_caller, (threads, flushes_denormals())
+        self._pool = ThreadPoolExecutor(count, "seed", *begins) if count > 1 else None
 
     def __enter__(self) -> Workers:
         return self
