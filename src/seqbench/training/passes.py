@@ -108,7 +108,7 @@ class Pass:
             self.last = self.update.step(batch, optimizer or self.optimizer, backward)
             step += 1
             if self.last is not None:
-                # Half precision is too coarse for sums: from 256 times the step on nothing is added.
+                # Half precision is too coarse for sums: bfloat16 adds nothing to what is 256 times as much.
                 last = self.last.to(torch.promote_types(self.last.dtype, torch.float32))
                 self._totals = last if self._totals is None else self._totals + last
                 self._counted += 1
