@@ -10,6 +10,7 @@ from torch.func import functional_call
 
 from seqbench.errors import ConfigError
 from seqbench.models import unfold
+from seqbench.models.cells import matrix_state
 from seqbench.models.cells.delta_net import DeltaNet, GatedDeltaNet
 from seqbench.models.cells.gla import GLA
 from seqbench.models.cells.mamba import Mamba
@@ -178,7 +179,9 @@ def test_chunks_are_even_where_none_are_given(monkeypatch, chunk, steps, taken):
     assert sizes == [taken]
 
 
-def test_a_short_convolution_has_its_gradients():
+@pytest.mark.parametrize("in_cache", [matrix_state.NUMBERS_IN_CACHE, 13], ids=["at once", "in parts"])
+def test_a_short_convolution_has_its_gradients(monkeypatch, in_cache):
+    monkeypatch.setattr(matrix_state, "NUMBERS_IN_CACHE", in_cache)
     layer = ShortConvolution(3, 4, bias=True).double()
     shapes = (5, 2, 3), (2, 3, 3)  # u; window
     u, window = (torch.randn(shape, dtype=torch.double, requires_grad=True) for shape in shapes)
@@ -195,6 +198,10 @@ def test_a_short_convolution_has_its_gradients():
     found = torch.vmap(lambda x, w: scanned(x, window, w, layer.b))(*several)
     for x, w, y in zip(*several, found, strict=True):
         torch.testing.assert_close(y, scanned(x, window, w, layer.b))
+    biases = torch.randn(3, 3).double()
+    found = torch.vmap(lambda b: scanned(u, window, layer.w, b))(biases)
+    for b, y in zip(biases, found, strict=True):
+        torch.testing.assert_close(y, scanned(u, window, layer.w, b))
 
 
 @pytest.mark.parametrize(
