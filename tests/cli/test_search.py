@@ -36,6 +36,10 @@ TINY = (
             "search.space.optim.lr.low=1",
             "search.space.optim.lr.low=1.0 must be below search.space.optim.lr.high=",
         ),
+        (
+            "n_trials=3",
+            "There is no key 'n_trials' here. Did you mean 'search.n_trials', of `seqbench search …`?",
+        ),
         ("search.spice=1", "There is no key search.spice. Did you mean 'search.space'?"),
         ("~search.space.optim.l", "~search.space.optim.l: there is no key search.space.optim.l to remove."),
         ("search=nope", "There is no preset 'nope' in search. There are: antisymmetric_rnn, "),

@@ -23,6 +23,10 @@ from seqbench.errors import ConfigError
         (["~nope"], "There is no key 'nope' here. `seqbench --cfg job` shows all there are."),
         (["search=gru"], "search goes with `seqbench search …`."),
         (["+search=gru"], "search goes with `seqbench search …`."),
+        (
+            ["n_trials=3"],
+            "There is no key 'n_trials' here. Did you mean 'search.n_trials', of `seqbench search …`?",
+        ),
         (["search.n_trials=3"], "search.n_trials goes with `seqbench search …`."),
         (["seed.x=1"], "There is no key 'seed.x' here."),
         (

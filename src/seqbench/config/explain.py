@@ -89,6 +89,11 @@ def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
     if (group := key.partition(".")[0]) in OTHER_GROUPS:
         return ConfigError(f"{key} goes with `seqbench {group} …`.")
     known = dict.fromkeys(_keys_of_this(overrides))
+    for group in OTHER_GROUPS:
+        if key not in known and key in _keys(OmegaConf.load(CONF_DIR / group / "_budget.yaml")):
+            return ConfigError(
+                f"There is no key {key!r} here. Did you mean '{group}.{key}', of `seqbench {group} …`?"
+            )
     if (empty := _empty_node(key, overrides)) is not None:
         return ConfigError(f"{empty} is empty, and a key is added to it with a +: +{empty}.name=value.")
     if key in known and f"~{key}" in overrides:  # Hydra deletes no key whose value is null

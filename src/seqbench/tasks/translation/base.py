@@ -26,7 +26,8 @@ class Sequences(Classes):
     Targets (B, T) are the tokens of the answer, then `end`; the mask is true up to the first `end`. Two more
     measures compare the most likely tokens before the first `end`: `exact`, whether they equal the target (or
     one of the batch's `references` (B, R, T), if it has any); and `error`, the insertions, deletions and
-    replacements to the nearest of these, as a share of its tokens, ends excluded.
+    replacements to the nearest of these, as a share of its tokens, ends excluded. Of an answer that does not
+    end, as many tokens count as the longest target of its batch has.
     """
 
     end: int
