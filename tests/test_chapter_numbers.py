@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pandas as pd
@@ -20,16 +20,16 @@ def table(page: str) -> pd.DataFrame:
     return pd.read_csv(RESULTS / f"{page}.csv")
 
 
-def cells(page: str, column: str, model: str, *lengths: int) -> list[float]:
+def cells(page: str, column: str, model: str, *lengths: int, task: str = "") -> list[float]:
     """Return a column of a page's table: of one model, at these lengths, or at its one length."""
-    rows = table(page)[lambda f: f["model"] == model]
+    rows = table(page)[lambda f: (f["model"] == model) & f["task"].str.startswith(task)]
     found = [rows[rows["length"] == length] for length in lengths] or [rows]
     assert all(len(its) == 1 for its in found), (page, model, lengths)
     return [its[column].iloc[0] for its in found]
 
 
-def solved(page: str, model: str, *lengths: int) -> str:
-    return ", ".join(f"{n:.0f}" for n in cells(page, "solved", model, *lengths))
+def solved(page: str, model: str, *lengths: int, task: str = "") -> str:
+    return ", ".join(f"{n:.0f}" for n in cells(page, "solved", model, *lengths, task=task))
 
 
 def share(page: str, model: str, *lengths: int) -> str:
@@ -58,13 +58,17 @@ def sentences() -> Iterator[str]:
     yield f"RNN plain {rnn[0]}, clipped {rnn[1]}, clipped and with Ω {rnn[2]};"
     yield f"LSTM plain {half_spans('plain', 'lstm')}, clipped {half_spans('clipped', 'lstm')}"
     spans = 20, 50, 100
-    for start, models in {
-        "with time constants of up to 100 steps": ("gru_chrono", "lstm_chrono", "leaky_rnn"),
-        "with no more than 4": ("gru", "lstm", "leaky_rnn_short"),
+    far = partial(solved, "long_dependency", task="temporal_order")
+    for (start, later), models in {
+        ("with time constants of up to 100 steps", "long starts"): ("gru_chrono", "lstm_chrono", "leaky_rnn"),
+        ("with no more than 4", "short ones"): ("gru", "lstm", "leaky_rnn_short"),
     }.items():
         gru, lstm, leaky = (solved("quickstart", model, *spans) for model in models)
         yield f"{start} GRU {gru}, LSTM {lstm}, leaky units {leaky}"
-    yield f"; RNN {solved('quickstart', 'rnn', *spans)} |"
+        gru, lstm, leaky = (far(model, 100, 200) for model in models)
+        yield f"{later} GRU {gru}, LSTM {lstm}, leaky units {leaky}"
+    yield f"; RNN {solved('quickstart', 'rnn', *spans)}. After"
+    yield f"; RNN {far('rnn', 100, 200)} |"
 
     gru, lstm, leaky, rnn = (
         share("published/mnist_rows", model) for model in ("gru", "lstm", "leaky_rnn", "rnn")
