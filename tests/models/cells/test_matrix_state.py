@@ -181,7 +181,7 @@ def test_chunks_are_even_where_none_are_given(monkeypatch, chunk, steps, taken):
 
 @pytest.mark.parametrize("in_cache", [matrix_state.NUMBERS_IN_CACHE, 13], ids=["at once", "in parts"])
 def test_a_short_convolution_has_its_gradients(monkeypatch, in_cache):
-    monkeypatch.setattr(matrix_state, "NUMBERS_IN_CACHE", in_cache)
+    monkeypatch.setattr(matrix_state, "NUMBERS_IN_CACHE", in_cache // torch.get_num_threads())
     layer = ShortConvolution(3, 4, bias=True).double()
     shapes = (5, 2, 3), (2, 3, 3)  # u; window
     u, window = (torch.randn(shape, dtype=torch.double, requires_grad=True) for shape in shapes)

@@ -20,7 +20,7 @@ from seqbench.models.unfold.valid import like
 #: The parameters of a recurrence at each step, by the letters of the docstrings.
 Given = dict[str, Tensor]
 
-#: How many numbers are taken at once where each is read many times; 256 KiB of float32.
+#: How many numbers a thread takes at once where each is read many times; 256 KiB of float32.
 NUMBERS_IN_CACHE = 2**16
 
 
@@ -102,8 +102,9 @@ class _Weighted(torch.autograd.Function):
 
 
 def _in_cache(x: Float[Tensor, "T B C"]) -> list[tuple[int, int]]:
-    """Return the first and the last step, exclusive, of each part that a processor's cache has room for."""
-    steps = max(1, NUMBERS_IN_CACHE // max(1, x[0].numel())) if x.is_cpu else len(x)
+    """Return the first and the last step, exclusive, of each part that fits into the threads' caches."""
+    room = NUMBERS_IN_CACHE * torch.get_num_threads()
+    steps = max(1, room // max(1, x[0].numel())) if x.is_cpu else len(x)
     return [(start, min(start + steps, len(x))) for start in range(0, len(x), steps)]
 
 
