@@ -25,11 +25,18 @@ def test_a_line_for_each_page_says_how_far_it_is(tmp_path: Path) -> None:
         for folder in ("latch/lstm-0/seed-0", "latch/lstm-0/seed-1", ".searches/latch/lstm-0/seed-0"):
             archive.add(tmp_path / "pages/begun.yaml", f"runs/pages/begun/{folder}/result.json")
             archive.add(tmp_path / "pages/begun.yaml", f"runs/pages/begun/{folder}/metrics.csv")
+    (tmp_path / "pages/searching.yaml").write_text(
+        "title: Searching\nprotocol: P.\nrun: [seqbench]\nshow: [text: T]\n"
+    )
+    with tarfile.open(tmp_path / "searching-runs.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "pages/begun.yaml", "runs/pages/searching/.searches/latch/a/result.json")
     (tmp_path / "old.md").write_text("Made before.")
     (tmp_path / "flow.md").write_text("Norms.\n\nCommand: `seqbench analyse gradient_flow`\n")
     found = index(tmp_path).splitlines()
     assert "| [`later`](pages/later.yaml) | Later | not run yet |  | 3 to 5 core-hours |" in found
     assert "| [`begun`](pages/begun.yaml) | Begun | begun: [2](begun-runs.tar.gz) |  |  |" in found
+    begun = "begun: [its search](searching-runs.tar.gz)"
+    assert f"| [`searching`](pages/searching.yaml) | Searching | {begun} |  |  |" in found
     (line,) = (line for line in found if line.startswith("| [`mine`](mine.md)"))
     assert line.endswith("| 1 | 0.50 |  |")
     assert found[-1] == "- [`old`](old.md)"

@@ -93,14 +93,15 @@ def _searched(page: Page, results: Path) -> float:
 
 
 def _begun(page: Page, results: Path) -> str:
-    """Return how far a page without records is, in words; the trials of a search are no runs of the page."""
+    """Return how far a page without records is; the trials of a search are no runs of the page."""
     path = results / f"{page.name}-runs.tar.gz"
     if not path.exists():
         return "not run yet"
     with tarfile.open(path) as archive:
         members = [Path(name).parts for name in archive.getnames()]
-    runs = sum(parts[-1] == "result.json" and not any(part[0] == "." for part in parts) for parts in members)
-    return f"begun: [{runs}]({page.name}-runs.tar.gz)"
+    trials = [any(part[0] == "." for part in parts) for parts in members if parts[-1] == "result.json"]
+    how_far = "its search" if all(trials) else trials.count(False)
+    return f"begun: [{how_far}]({page.name}-runs.tar.gz)"
 
 
 def write(results: Path = RESULTS) -> Path:
