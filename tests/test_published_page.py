@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,17 @@ def test_sequences_are_steps_times_batch_and_unsolved_runs_took_infinitely_many(
     assert page.judged(its, runs) == ("met", "`lstm` 6,400, 10.1k parameters")
     never = [run(seed=i, solved_at=None, batch_size=32) for i in range(3)]
     assert page.judged(its, never) == ("missed", "`lstm` never, 10.1k parameters")
+
+
+def test_what_the_test_set_does_not_confirm_is_not_solved() -> None:
+    runs = [
+        replace(run(seed=i, solved_at=100, batch_size=32), solved_on_test=on)
+        for i, on in enumerate((True, None, False))
+    ]
+    its = entry(metric="sequences", values={"A": 6400})
+    assert page.figures(its, runs) == [3200, 3200, math.inf]
+    assert page.judged(its, runs)[0] == "met"
+    assert page.figures(entry(metric="solved", values={"A": 1.0}), runs) == [pytest.approx(2 / 3)]
 
 
 def test_solved_is_a_share_of_seeds() -> None:

@@ -31,8 +31,9 @@ Made from [`published.yaml`](published.yaml) and the records beside the pages, b
 entry the best of its values is judged by the best configuration here that has its task and settings, those of
 three seeds or more first: **beaten**, every one of three seeds or more is better; **met**, the median is as
 good or better; **missed**, it is not; **not tried**, no records fit; **not comparable**, other data, or
-another measure. The best is chosen by the figure that is shown. Protocols differ, as `published.yaml` says of
-each entry. The core-hours are what all fitting runs took together, those of other configurations included.
+another measure. A run has solved its task where both the validation set and the test set say so. The best
+is chosen by the figure that is shown. Protocols differ, as `published.yaml` says of each entry. The
+core-hours are what all fitting runs took together, those of other configurations included.
 """
 
 
@@ -88,14 +89,13 @@ def judged(entry: Entry, fitting: Iterable[Result]) -> tuple[Verdict, str]:
 def figures(entry: Entry, runs: Sequence[Result]) -> list[float]:
     """Return what the runs of one configuration have of what an entry reports: a value for each seed.
 
-    `solved` has one for all. A run that did not solve its task took infinitely many sequences, and a run
-    without a value has the worst.
+    `solved` has one for all. A run that did not solve its task on both sets took infinitely many sequences,
+    and a run without a value has the worst.
     """
     if entry.metric == "solved":
-        return [fmean(run.steps_to_solve is not None for run in runs)]
+        return [fmean(_steps(run) < math.inf for run in runs)]
     if entry.metric == "sequences":
-        steps = [math.inf if run.steps_to_solve is None else run.steps_to_solve for run in runs]
-        return [its * run.config["batch_size"] for its, run in zip(steps, runs, strict=True)]
+        return [_steps(run) * run.config["batch_size"] for run in runs]
     worst = -math.inf if larger_is_better(entry) else math.inf
     values = []
     for run in runs:
@@ -105,6 +105,15 @@ def figures(entry: Entry, runs: Sequence[Result]) -> list[float]:
         known = [value for value in its if value is not None]
         values.append(fmean(known) if known and len(known) == len(its) else worst)
     return [] if all(math.isinf(value) for value in values) else values
+
+
+def _steps(run: Result) -> float:
+    """Return the steps until a run solved its task; infinite where it did not, or not on the test set.
+
+    A strict mark can be met once by luck among many looks at the validation set; the test is looked at once.
+    """
+    found = run.steps_to_solve
+    return math.inf if found is None or run.solved_on_test is False else found
 
 
 def larger_is_better(entry: Entry) -> bool:
