@@ -13,11 +13,12 @@ from seqbench.models.cells.delta_net import DeltaNet, GatedDeltaNet
 from seqbench.models.cells.gla import GLA
 from seqbench.models.cells.mamba import Mamba
 from seqbench.models.cells.mamba2 import Mamba2
-from seqbench.models.cells.matrix_state import MatrixCell, ShortConvolution
+from seqbench.models.cells.matrix_state import MatrixCell
 from seqbench.models.cells.mlstm import MLSTM
 from seqbench.models.cells.rwkv7 import RWKV7
 from seqbench.models.cells.s4d import S4D
 from seqbench.models.cells.s5 import S5
+from seqbench.models.cells.short_convolution import ShortConvolution
 from seqbench.models.cells.slstm import SLSTM
 from seqbench.models.cells.transformer import CausalAttention
 from seqbench.models.chunk import EPSILON

@@ -15,7 +15,7 @@ from torch import nn
 from seqbench.config.presets import default_preset, preset_node
 from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
-from seqbench.models.cells.matrix_state import ShortConvolution
+from seqbench.models.cells.short_convolution import ShortConvolution
 from seqbench.models.cells.tcn import TCNBlock
 from seqbench.models.model import Model
 from seqbench.models.unfold import Cell

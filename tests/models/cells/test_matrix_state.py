@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from seqbench.errors import ConfigError
 from seqbench.models import unfold
-from seqbench.models.cells import matrix_state
 from seqbench.models.cells.delta_net import DeltaNet, GatedDeltaNet
 from seqbench.models.cells.gla import GLA
 from seqbench.models.cells.mamba import Mamba
 from seqbench.models.cells.mamba2 import Mamba2
-from seqbench.models.cells.matrix_state import MatrixCell, ShortConvolution
+from seqbench.models.cells.matrix_state import MatrixCell
 from seqbench.models.cells.rwkv7 import LARGEST_DECAY, RWKV7
 from seqbench.models.chunk import NEAR
 from tests.models.cells.recurrences import convolved, decayed, delta, norm, sigmoid, silu, softplus, unit
@@ -29,17 +27,6 @@ CELLS = {
     "rwkv7": lambda chunk: RWKV7(F, 4, heads=2, rank=3, chunk_size=chunk),
     "gated_delta_net": lambda chunk: GatedDeltaNet(F, 4, heads=2, chunk_size=chunk),
 }
-
-
-class Scan(nn.Module):
-    """Goes through all steps of a convolution."""
-
-    def __init__(self, layer: ShortConvolution) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, u: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
-        return self.layer.scan(u, window, None)[0]
 
 
 every_cell = pytest.mark.parametrize("make", CELLS.values(), ids=CELLS)
@@ -177,31 +164,6 @@ def test_chunks_are_even_where_none_are_given(monkeypatch, chunk, steps, taken):
     monkeypatch.setattr(cell, "recur_all", lambda g, m, size: sizes.append(size) or recur_all(g, m, size))
     unfold(cell, torch.randn(2, steps, F), engine="scan")
     assert sizes == [taken]
-
-
-@pytest.mark.parametrize("in_cache", [matrix_state.NUMBERS_IN_CACHE, 13], ids=["at once", "in parts"])
-def test_a_short_convolution_has_its_gradients(monkeypatch, in_cache):
-    monkeypatch.setattr(matrix_state, "NUMBERS_IN_CACHE", in_cache // torch.get_num_threads())
-    layer = ShortConvolution(3, 4, bias=True).double()
-    shapes = (5, 2, 3), (2, 3, 3)  # u; window
-    u, window = (torch.randn(shape, dtype=torch.double, requires_grad=True) for shape in shapes)
-
-    def scanned(*values):
-        weights = dict(zip(("w", "b"), values[2:], strict=True))
-        return functional_call(
-            Scan(layer), {f"layer.{name}": value for name, value in weights.items()}, values[:2]
-        )
-
-    assert torch.autograd.gradcheck(scanned, (u, window, layer.w, layer.b))
-    assert torch.autograd.gradgradcheck(scanned, (u, window, layer.w, layer.b))
-    several = torch.randn(3, *u.shape).double(), torch.randn(3, *layer.w.shape).double()
-    found = torch.vmap(lambda x, w: scanned(x, window, w, layer.b))(*several)
-    for x, w, y in zip(*several, found, strict=True):
-        torch.testing.assert_close(y, scanned(x, window, w, layer.b))
-    biases = torch.randn(3, 3).double()
-    found = torch.vmap(lambda b: scanned(u, window, layer.w, b))(biases)
-    for b, y in zip(biases, found, strict=True):
-        torch.testing.assert_close(y, scanned(u, window, layer.w, b))
 
 
 @pytest.mark.parametrize(

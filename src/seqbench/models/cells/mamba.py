@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from seqbench.models.cells.matrix_state import Given, MatrixCell, ShortConvolution, draw
+from seqbench.models.cells.matrix_state import Given, MatrixCell, draw
+from seqbench.models.cells.short_convolution import ShortConvolution
 from seqbench.models.cells.state_space import TIME_STEP, draw_log_steps, inverse_softplus
 from seqbench.models.init import time_constants
 from seqbench.models.scan import linear_scan

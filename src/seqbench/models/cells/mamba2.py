@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from seqbench.models.cells.matrix_state import Given, MatrixCell, ShortConvolution, check_heads, rms_norm
+from seqbench.models.cells.matrix_state import Given, MatrixCell, check_heads, rms_norm
+from seqbench.models.cells.short_convolution import ShortConvolution
 from seqbench.models.cells.state_space import TIME_STEP, draw_log_steps, inverse_softplus
 from seqbench.models.chunk import decayed
 from seqbench.models.init import time_constants

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from seqbench.models.cells.matrix_state import (
     Given,
     MatrixCell,
-    TokenShift,
     check_heads,
     check_layer_norm,
     draw,
@@ -20,6 +19,7 @@ from seqbench.models.cells.matrix_state import (
     unit_norm,
 )
 from seqbench.models.cells.mlstm import spread
+from seqbench.models.cells.short_convolution import TokenShift
 from seqbench.models.chunk import low_rank
 from seqbench.models.init import time_constants
 from seqbench.models.sizes import at_least_one
