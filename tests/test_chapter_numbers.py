@@ -96,6 +96,14 @@ def sentences() -> Iterator[str]:
         gru, lstm, leaky, rnn = (f"{100 * right[name]:.1f}" for name in ("gru", "lstm", "leaky_rnn", "rnn"))
         yield f"{warp.title()} warp: GRU {gru} %, LSTM {lstm} %, leaky RNN {leaky} %, RNN {rnn} %."
 
+    parts = table("chapter/gates").drop_duplicates("entrant").set_index("entrant")["half_span"]
+    changed = ("input_gate=false", "output_gate=false", "candidate=identity", "output=identity")
+    less = [f"{parts[f'peephole_lstm {its}']:.0f}" for its in changed]
+    whole, coupled = (f"{parts[its]:.0f}" for its in ("peephole_lstm", "peephole_lstm coupled=true"))
+    assert parts["peephole_lstm forget_gate=false"] == math.inf
+    yield f"with peepholes {whole}, without a forget gate > 400, with coupled gates {coupled};"
+    yield f"or of what leaves {parts['lstm']:.0f}, {', '.join(less)} |"
+
     page, name = "chapter/continual_reber", "lstm (forget_gate={}, max_steps={})"
     kept, lost, later = (name.format(*its) for its in ((True, 2000), (False, 2000), (False, 4000)))
     long = {model: share(page, model, 10_000) for model in (kept, lost, later)}
