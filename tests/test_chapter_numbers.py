@@ -42,11 +42,9 @@ def ratios(part: str) -> list[float]:
     return [row[column] for row in rows]
 
 
-def half_spans(part: str, model: str) -> str:
+def half_spans(part: str, model: str, column: str = "half_span") -> str:
     """Return the spans at 50 % of a model as its preset is and tuned."""
-    rows = (
-        table(f"chapter/gradient_descent-{part}").drop_duplicates("entrant").set_index("entrant")["half_span"]
-    )
+    rows = table(f"chapter/gradient_descent-{part}").drop_duplicates("entrant").set_index("entrant")[column]
     least, most = 5, 400
     texts = {0.0: f"< {least}", math.inf: f"> {most}"}
     found = (rows[model], rows[f"{model} (tuned)"])
@@ -56,7 +54,11 @@ def half_spans(part: str, model: str) -> str:
 def sentences() -> Iterator[str]:
     rnn = [half_spans(part, "rnn") for part in ("plain", "clipped", "omega")]
     yield f"RNN plain {rnn[0]}, clipped {rnn[1]}, clipped and with Ω {rnn[2]};"
-    yield f"LSTM plain {half_spans('plain', 'lstm')}, clipped {half_spans('clipped', 'lstm')}"
+    yield f"LSTM plain {half_spans('plain', 'lstm')}, clipped {half_spans('clipped', 'lstm')}. By"
+    sure = partial(half_spans, column="confirmed_half_span")
+    rnn = [sure(part, "rnn") for part in ("plain", "clipped", "omega")]
+    yield f"set confirms: RNN plain {rnn[0]}, clipped {rnn[1]}, clipped and with Ω {rnn[2]};"
+    yield f"LSTM plain {sure('plain', 'lstm')}, clipped {sure('clipped', 'lstm')} |"
     spans = 20, 50, 100
     far = partial(solved, "long_dependency", task="temporal_order")
     for (start, later), models in {
@@ -80,9 +82,15 @@ def sentences() -> Iterator[str]:
         (steps,) = cells("published/lags_1997", "median_steps", model, 1000, task=task)
         return f"{solved('published/lags_1997', model, 1000, task=task)} of 5 after {steps:,.0f}"
 
-    yield f"The latch: LSTM {lag('lstm', 'latch')}, GRU {lag('gru', 'latch')}."
-    (confirmed,) = cells("published/lags_1997", "solved_on_test", "gru", 1000, task="adding")
-    yield f"Adding: GRU {lag('gru', 'adding')}, of which the test set confirms {confirmed}, LSTM"
+    def confirmed(model: str, task: str) -> int:
+        (number,) = cells("published/lags_1997", "solved_on_test", model, 1000, task=task)
+        return int(number)
+
+    both = f"{confirmed('lstm', 'latch')} and {confirmed('gru', 'latch')}"
+    its = f"LSTM {lag('lstm', 'latch')}, GRU {lag('gru', 'latch')}"
+    yield f"The latch: {its}, of which the test set confirms {both}."
+    number = confirmed("gru", "adding")
+    yield f"Adding: GRU {lag('gru', 'adding')}, of which the test set confirms {number}, LSTM"
     never = solved("published/lags_1997", "lstm", 1000, task="adding")
     yield f"LSTM {never} of 5 within the 853,000 sequences"
 
@@ -128,7 +136,8 @@ def sentences() -> Iterator[str]:
     settings = sorted(table("chapter/echo_state_mackey_glass")["median"], reverse=True)
     first, *others, last = (f"{value:.1e}".replace("e-0", "e-") for value in settings)
     yield f"at four settings: {first}, {', '.join(others)} and {last};"
-    yield f"NARMA10: {table('chapter/echo_state_narma10')['median'].min():.3f} with 500"
+    narma = table("chapter/echo_state_narma10")["median"]
+    yield f"NARMA10: {narma.min():.3f} with 500 as the experiment has them, {narma.max():.3f} as"
 
     page = "chapter/output_recurrence"
     rnn, output = (f"{100 * cells(page, 'median', model)[0]:.0f} %" for model in ("rnn", "output_rnn"))
@@ -155,6 +164,8 @@ def sentences() -> Iterator[str]:
     fixed = share("sequences/reverse", "seq2seq", 10, 15, 20).replace(", 17", " and 17")
     yield f"{fixed} % through a fixed context, all with attention"
     assert set(cells("sequences/reverse", "median", "seq2seq_attention", 10, 15, 20)) == {1}
+    assert cells("sequences/reverse", "median", "seq2seq", 30) == [0]
+    yield f"of 30 tokens none and {share('sequences/reverse', 'seq2seq_attention', 30)} % |"
 
     words, phonemes = table("real/g2p").iloc[0], table("real/g2p-phonemes").iloc[0]
     middle, least, largest = (f"{100 * words[column]:.1f}" for column in ("median", "least", "largest"))

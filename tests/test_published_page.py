@@ -39,7 +39,7 @@ def seeds(*values: float | None, **keys: Any) -> list[Result]:
         ((0.01, 0.02, 0.5), "met"),
         ((0.01, 0.021, 0.5), "missed"),
         ((0.01, 0.01, None), "met"),  # a seed without a value is the worst
-        ((0.01, 0.01), "met"),  # two seeds beat nothing
+        ((0.01, 0.01), "too few seeds"),
         ((0.03,), "missed"),
         ((), "not tried"),
     ],
@@ -53,16 +53,16 @@ def test_the_best_configuration_is_judged_and_named() -> None:
     assert page.judged(entry(), runs) == ("beaten", "`gru` 0.01, 10.1k parameters")
     few = [*seeds(0.5, 0.5, 0.5), *seeds(0.01, model="gru")]
     assert page.judged(entry(), few) == ("missed", "`lstm` 0.5, 10.1k parameters")
-    assert page.judged(entry(), few[3:]) == ("met", "`gru` 0.01, 10.1k parameters, one seed")
+    assert page.judged(entry(), few[3:]) == ("too few seeds", "`gru` 0.01, 10.1k parameters, one seed")
 
 
 def test_sequences_are_steps_times_batch_and_unsolved_runs_took_infinitely_many() -> None:
     runs = [run(seed=i, solved_at=at, batch_size=32) for i, at in enumerate((100, 200, None))]
     its = entry(metric="sequences", values={"A": 6400})
     assert page.figures(its, runs)[:2] == [3200, 6400]
-    assert page.judged(its, runs) == ("met", "`lstm` 6,400, 10.1k parameters")
+    assert page.judged(its, runs) == ("met", "`lstm` 6,400, 2 of 3 solve it, 10.1k parameters")
     never = [run(seed=i, solved_at=None, batch_size=32) for i in range(3)]
-    assert page.judged(its, never) == ("missed", "`lstm` never, 10.1k parameters")
+    assert page.judged(its, never) == ("missed", "`lstm` none, 0 of 3 solve it, 10.1k parameters")
 
 
 def test_what_the_test_set_does_not_confirm_is_not_solved() -> None:
@@ -72,7 +72,7 @@ def test_what_the_test_set_does_not_confirm_is_not_solved() -> None:
     ]
     its = entry(metric="sequences", values={"A": 6400})
     assert page.figures(its, runs) == [3200, 3200, math.inf]
-    assert page.judged(its, runs)[0] == "met"
+    assert page.judged(its, runs) == ("met", "`lstm` 3,200, 2 of 3 solve it, 10.1k parameters")
     assert page.figures(entry(metric="solved", values={"A": 1.0}), runs) == [pytest.approx(2 / 3)]
 
 

@@ -122,7 +122,7 @@ def header(facts: dict[str, object], settings: Settings, names: list[str]) -> st
     if with_jax and "jax" not in versions:
         lines.append("JAX was not there: `pip install -e '.[bench]'`.")
     if with_jax and settings.device == "cpu":
-        lines.append("GPU: not measured here; `scripts/gpu_check --out results/speed` does it.")
+        lines.append("GPU: `scripts/gpu_check --out results/speed` measures it, and writes below.")
     if settings.quick:
         lines.append("Tiny sizes, measured once: these numbers mean nothing.")
     return "\n\n".join(lines)

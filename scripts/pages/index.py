@@ -18,9 +18,10 @@ HEAD = """\
 
 A page stands with the record of every run beside it, `NAME.jsonl`, and is made of these by
 `scripts/reproduce NAME --from-records`. It is declared in [`pages/`](pages), with the protocol that was
-committed before its first run, and with what its runs were estimated to take. A page that was begun has the
-runs that are finished in `NAME-runs.tar.gz`, without weights: unpacked in a checkout of the commit that they
-name, `scripts/reproduce NAME` goes on there.
+committed before its first run, and with what its runs were estimated to take; what was changed since then
+stands at its end, with the reason. A page that was begun has the runs that are finished in
+`NAME-runs.tar.gz`, without weights: unpacked in a checkout of the commit that they name,
+`scripts/reproduce NAME` goes on there.
 
 [`published.md`](published.md) has what the literature reports beside what was measured here,
 [`chapter.md`](chapter.md) the chapter row by row, [`spans.md`](spans.md) and [`today.md`](today.md) the

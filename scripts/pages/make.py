@@ -26,6 +26,9 @@ from seqbench.runs.files import write_atomically
 from seqbench.runs.places import read_places
 from seqbench.search.table import table_of
 
+#: What the table of a search counts.
+SEARCH_LEGEND = "Solved: of the runs on tuning seeds. Median steps: of those that solved the task."
+
 
 def make(page: Page, results: Path = RESULTS, out: Path | None = None) -> list[Path]:
     """Make the files of a page from its records: `NAME.md`, a CSV for each table and figure, and the figures.
@@ -132,7 +135,7 @@ def _found(path: Path) -> str:
         for trial in its["trials"]:
             for run in trial["runs"]:
                 check_commit(run["commit"], f"trial {trial['number']} of {model}")
-    return table_of(text)
+    return f"{table_of(text)}\n\n{SEARCH_LEGEND}"
 
 
 def _read(path: Path) -> str:

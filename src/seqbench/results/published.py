@@ -55,7 +55,8 @@ class Entry(BaseModel):
         certainty: how sure the reading is, see `CERTAINTY`.
         least: dotted key to the least value that a run must have to be judged, beside `settings`.
         beyond: whether values are means over test lengths above that of training, of the best seed.
-        comparable: whether the data are those of the task here, so that a run can be judged.
+        comparable: whether a run can be judged: the data and the measure are those here, and the value is
+            exact enough.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

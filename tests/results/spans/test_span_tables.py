@@ -21,6 +21,22 @@ def test_a_row_for_each_entrant_and_a_column_for_each_task() -> None:
     assert rows[1]["latch"].startswith("< 10") and rows[1]["latch"].endswith("*") and rows[1]["adding"] == "–"
 
 
+def test_what_the_test_set_does_not_confirm_is_said_beside() -> None:
+    *kept, last = entrant().spans[:3]
+    doubted = replace(last, solved_on_test=(True, True, False, False, False))
+    its = [Measured(PROTOCOL, "gru", (*kept, doubted)), entrant("rnn"), entrant("rnn", task="adding")]
+    rows = span_rows(its)
+    assert [*rows[0]][3:] == ["latch", "latch, confirmed", "adding"]
+    assert (rows[0]["latch"], rows[0]["latch, confirmed"]) == (str(its[0].fit), str(its[0].confirmed_fit))
+    assert rows[1]["latch, confirmed"] == rows[1]["latch"]
+    assert rows[0]["latch"].startswith("> 40") and rows[0]["latch, confirmed"].startswith("37.2")
+    assert protocol_lines(its)[0].startswith("Confirmed: the same if only those runs count that the test set")
+    assert not any("Confirmed" in line for line in protocol_lines(its[1:]))
+    row = list(csv.DictReader(io.StringIO(texts(its)["csv"])))[2]
+    assert (row["solved"], row["confirmed"], row["half_span"]) == ("5", "2", "inf")
+    assert 30 < float(row["confirmed_half_span"]) < 40
+
+
 def test_costs() -> None:
     (row,) = cost_rows([entrant()])
     assert row == {"task": "latch", "": "gru", "spans": "10–40", "sequences": "1 [1–1]", "FLOPs": "2 [2–2]"}

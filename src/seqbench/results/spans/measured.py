@@ -65,6 +65,12 @@ class AtSpan:
         return sum(step is not None for step in self.solved_at)
 
     @property
+    def confirmed(self) -> tuple[bool, ...]:
+        """Whether each run solved the task and the test set, where there is one, says so too."""
+        pairs = zip(self.solved_at, self.solved_on_test, strict=True)
+        return tuple(step is not None and on_test is not False for step, on_test in pairs)
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The Wilson interval of the solve rate."""
         return wilson_interval(self.solved, self.n)
@@ -163,16 +169,32 @@ class Measured:
         Raises:
             ConfigError: some spans share seeds and some do not.
         """
+        return self._fit({at.span: [step is not None for step in at.solved_at] for at in self.spans})
+
+    @cached_property
+    def confirmed_fit(self) -> Span | None:
+        """`fit`, if only those runs count as solved that the test set confirms.
+
+        Among many looks at a validation set a mark may be met by luck, such as one without any error.
+        """
+        return self._fit({at.span: at.confirmed for at in self.spans})
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the test set confirms each run that solved the task."""
+        return all(sum(at.confirmed) == at.solved for at in self.spans)
+
+    def _fit(self, solved: dict[int, Sequence[bool]]) -> Span | None:
         if not self.spans:
             return None
         if self.fresh:
-            return fit_span(self._outcomes())
+            return fit_span({span: (sum(runs), len(runs)) for span, runs in solved.items()})
         if len({at.seeds for at in self.spans}) > 1:
             raise ConfigError(
                 f"{self.label} on {self.protocol.task}: some spans share seeds and some do not, so that the "
                 "runs are neither independent nor of whole seeds."
             )
-        return fit_seeds({at.span: [step is not None for step in at.solved_at] for at in self.spans})
+        return fit_seeds(solved)
 
     @cached_property
     def fit_p(self) -> float | None:
@@ -215,7 +237,7 @@ class Measured:
         return self._growth([at.step_flops for at in self.spans])
 
     def _growth(self, costs: Sequence[int | None]) -> Growth:
-        """Fit what a run costs to the spans at which every run solved the task.
+        """Fit what a run costs to the spans up to which every run solved the task.
 
         Where some did not, those that did are the cheap ones, and the fit would be too flat. Steps are known
         to within `eval_every`: where most runs solve the task by the first look, there is no fit.
@@ -225,8 +247,8 @@ class Measured:
         """
         solved = [
             (at.span, cost, [step for step in at.solved_at if step is not None])
-            for at, cost in zip(self.spans, costs, strict=True)
-            if at.solved == at.n and cost
+            for at, cost in itertools.takewhile(_all_solved, zip(self.spans, costs, strict=True))
+            if cost
         ]
         steps = [step for *_, of_span in solved for step in of_span]
         if 2 * sum(step <= self.protocol.eval_every for step in steps) > len(steps):
@@ -235,15 +257,20 @@ class Measured:
 
     def plain(self) -> dict[str, Any]:
         """Return all that is known, in values of JSON. An end that is open, or no number, is None."""
-        fit, (low, high) = self.fit, self.falling or (None, None)
+        fit, sure, (low, high) = self.fit, self.confirmed_fit, self.falling or (None, None)
         assumed = {"fit_p": self.fit_p, "falling_low": low, "falling_high": high}
         growths = {"sequences": self.sequence_growth(), "flops": self.flops_growth()}
         return {
             "task": self.protocol.task,
             "entrant": self.label,
             "span": None if fit is None else {"text": str(fit), **asdict(fit), **assumed},
+            "confirmed": None if sure is None else {"text": str(sure), **asdict(sure)},
             "growth": {name: asdict(growth) for name, growth in growths.items()},
             "protocol": asdict(self.protocol),
             "spans": [asdict(at) for at in self.spans],
             "lacking": list(self.lacking),
         }
+
+
+def _all_solved(runs: tuple[AtSpan, int | None]) -> bool:
+    return runs[0].solved == runs[0].n

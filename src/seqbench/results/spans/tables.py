@@ -26,6 +26,8 @@ MARK = "*"
 MISFIT_MARK = "†"
 #: What marks one whose runs do not share the platform or the code.
 MIXED_MARK = "‡"
+#: What the column of spans is called that the test set confirms.
+CONFIRMED = "{}, confirmed"
 LEGEND = (
     "Each cell: the span at which half of the runs solve the task, with its 95 % interval: a logistic curve "
     "in log span, with up to 30 % of runs that fail at any span, by penalised likelihood (Firth, 1993) and "
@@ -33,8 +35,13 @@ LEGEND = (
     "Parameters: live ones. State: numbers that are carried from step to step for one sequence. Both over "
     "tasks and spans."
 )
+CONFIRMED_LEGEND = (
+    "Confirmed: the same if only those runs count that the test set, read once at the end, calls solved too. "
+    "A run ends at the first of many looks at the validation set at which it meets the mark, which may be by "
+    "luck."
+)
 COSTS = (
-    "Cost to solve grows as span^exponent: the exponent with its 95 % interval, over the spans at which "
+    "Cost to solve grows as span^exponent: the exponent with its 95 % interval, over the spans up to which "
     "every run solved the task; none where most solve it by the first look at the validation set, before "
     "which steps are not known (trainer.eval_every). FLOPs: of matrix products, forward and backward, in the "
     "form that is trained."
@@ -47,16 +54,22 @@ DETAILS = (
 
 
 def span_rows(measured: Sequence[Measured]) -> list[Row]:
-    """Return the table of spans: a row for each entrant with its sizes, a column for each task."""
-    tasks = list(dict.fromkeys(each.protocol.task for each in measured))
-    cells = {
-        (each.label, each.protocol.task): _cell(each, misfit)
-        for each, misfit in zip(measured, misfits(measured), strict=True)
-    }
+    """Return the table of spans: a row for each entrant with its sizes, a column for each task.
+
+    A second column follows for a task of which the test set does not confirm all runs.
+    """
+    doubted = {each.protocol.task for each in measured if not each.is_confirmed}
+    columns: dict[str, Row] = {}
+    for each, misfit in zip(measured, misfits(measured), strict=True):
+        task = each.protocol.task
+        columns.setdefault(task, {})[each.label] = _cell(each, misfit)
+        if task in doubted:
+            confirmed = str(each.confirmed_fit or MISSING)
+            columns.setdefault(CONFIRMED.format(task), {})[each.label] = confirmed
     return [
         {"": label, "parameters": _sizes(measured, label, "parameters")}
         | {"state": _sizes(measured, label, "state_size")}
-        | {task: cells.get((label, task), MISSING) for task in tasks}
+        | {head: of.get(label, MISSING) for head, of in columns.items()}
         for label in dict.fromkeys(each.label for each in measured)
     ]
 
@@ -142,7 +155,7 @@ def _steps(at: AtSpan) -> str:
 def protocol_lines(measured: Sequence[Measured]) -> list[str]:
     """Return what must be known of the spans: of each task, what is lacking, misfits, and mixed platforms."""
     protocols = dict.fromkeys(each.protocol for each in measured)
-    lines = []
+    lines = [] if all(each.is_confirmed for each in measured) else [CONFIRMED_LEGEND]
     for its in protocols:
         entrants = [each for each in measured if each.protocol == its]
         lines.append(_protocol(its, entrants))
@@ -195,9 +208,9 @@ def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
     """Yield the rows of the tables and the figure as numbers, one for each entrant at each span."""
     for each in measured:
         for at in each.spans:
-            steps, (low, high), fit = at.steps, at.interval, each.fit
+            steps, (low, high), fit, confirmed = at.steps, at.interval, each.fit, each.confirmed_fit
             falling_low, falling_high = each.falling or (None, None)
-            assert fit is not None
+            assert fit is not None and confirmed is not None
             yield {
                 "task": each.protocol.task,
                 "entrant": each.label,
@@ -209,6 +222,7 @@ def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
                 "solve_low": low,
                 "solve_high": high,
                 "test_differs": at.test_differs,
+                "confirmed": sum(at.confirmed),
                 "diverged": at.status.count("diverged"),
                 "median_steps": steps.median,
                 "median_low": steps.median_low,
@@ -220,6 +234,9 @@ def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
                 "half_span": fit.estimate,
                 "half_span_low": fit.low,
                 "half_span_high": fit.high,
+                "confirmed_half_span": confirmed.estimate,
+                "confirmed_low": confirmed.low,
+                "confirmed_high": confirmed.high,
                 "log2_m": fit.log2_m,
                 "slope": fit.slope,
                 "lapse": fit.lapse,
