@@ -1,0 +1,46 @@
+"""The tables of results/today.md, written anew from the records of its pages."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+RESULTS = Path(__file__).parents[1] / "results"
+TEXT = (RESULTS / "today.md").read_text()
+
+
+def span(low: float, middle: float, high: float) -> str:
+    told = [f"{its:.3g}" if math.isfinite(its) else "> 400" for its in (middle, low, high)]
+    return told[0] if low == high else f"{told[0]} [{told[1]}–{told[2]}]"
+
+
+def row(model: str, its: pd.DataFrame, searched: float, trained: float) -> str:
+    last = its.set_index("span").loc[400]
+    steps, flops = last["median_steps"], last["median_steps"] * last["step_flops"]
+    return (
+        f"| `{model}` | {span(*(last[f'half_span{end}'] for end in ('_low', '', '_high')))} | "
+        f"{its['solved'].sum()} of {its['runs'].sum()} | {last['state_size']:,} | "
+        f"{f'{steps:,.0f}' if math.isfinite(steps) else '–'} | "
+        f"{f'{flops:.1e}' if math.isfinite(flops) else '–'} | {searched:.2f} + {trained:.2f} |"
+    )
+
+
+@pytest.mark.parametrize("task", ["temporal_order"])
+def test_spans_states_and_costs_are_those_of_the_page(task: str) -> None:
+    page = RESULTS / "today" / task
+    found = pd.read_csv(page.with_suffix(".csv"))
+    searches = json.loads(page.with_name(f"{task}-search.json").read_text())["models"]
+    hours: dict[str, float] = defaultdict(float)
+    for line in page.with_suffix(".jsonl").read_text().splitlines():
+        run = json.loads(line)
+        hours[run["model"]] += run["wall_time_s"] / 3600
+    rows = [
+        row(model, its, searches[model]["core_hours"], hours[model])
+        for model, its in found.groupby("entrant", sort=False)
+    ]
+    assert len(rows) == 9 and "\n".join(rows) in TEXT
