@@ -49,7 +49,7 @@ def table(entries: Iterable[Entry], results: Sequence[Result]) -> str:
         fitting = [its for its in results if fits(entry, its)]
         verdict, ours = judged(entry, fitting)
         verdicts[verdict] += 1
-        spent = f"{core_hours(fitting):.2f}" if fitting else ""
+        spent = f"{core_hours(fitting):.2g}" if fitting else ""
         where = ", ".join(f"{key.removeprefix('task.')}={value}" for key, value in entry.settings.items())
         told = _told_best(entry)
         source = f"{entry.source}, {entry.at}; {entry.certainty}"

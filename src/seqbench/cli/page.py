@@ -15,7 +15,7 @@ from seqbench.results.html.detail import Detail
 from seqbench.results.html.page import Content, write_page
 from seqbench.results.order import in_order
 from seqbench.results.published import read_published
-from seqbench.results.spans.tables import protocol_lines, span_rows
+from seqbench.results.spans.tables import protocol_lines, span_cells
 from seqbench.results.summaries import DEFAULT, Summary
 from seqbench.runs.inventory import StoredRun, inventory
 from seqbench.runs.places import PlacedRun
@@ -106,9 +106,8 @@ def _spans(results: Sequence[Result]) -> tuple[dict[tuple[str, str], str], list[
                 continue
             entrants = from_results(its, Uncounted(), notes.append, whole=False)
             measured = [each for each in entrants if len(each.spans) > 1]
-            for row in span_rows(measured):
-                label, _, _, *cells = row.items()  # between them the sizes
-                spans |= {(printable(name), printable(label[1])): text for name, text in cells}
+            for name, cells in span_cells(measured).items():
+                spans |= {(printable(name), printable(label)): text for label, text in cells.items()}
             notes += protocol_lines(measured)
         except SeqbenchError as error:
             notes.append(f"No length is given at which half of the runs solve {task}: {error}")

@@ -17,9 +17,9 @@ from seqbench.results.spans.measured import Measured
 from seqbench.results.spans.tables import (
     COSTS,
     DETAILS,
-    LEGEND,
     cost_rows,
     detail_rows,
+    legend,
     protocol_lines,
     span_rows,
     texts,
@@ -57,12 +57,16 @@ class Found(NamedTuple):
 def show(found: Found) -> None:
     """Print the tables."""
     costs = [row for row in cost_rows(found.entrants) if {row["sequences"], row["FLOPs"]} != {MISSING}]
-    tables = [(span_rows(found.entrants), LEGEND), (costs, COSTS), (detail_rows(found.entrants), DETAILS)]
+    tables = [
+        (span_rows(found.entrants), legend(found.entrants)),
+        (costs, COSTS),
+        (detail_rows(found.entrants), DETAILS),
+    ]
     for rows, _ in (shown := [table for table in tables if table[0]]):
         print()
         print_rows(rows, right=NUMBERS)
     print()
-    print_rows([], "\n".join([*(legend for _, legend in shown), *protocol_lines(found.entrants)]))
+    print_rows([], "\n".join([*(below for _, below in shown), *protocol_lines(found.entrants)]))
 
 
 def write(found: Found, stem: Path) -> list[Path]:

@@ -83,20 +83,20 @@ def test_a_span_beyond_one_at_which_a_run_failed_has_no_part_in_the_growth() -> 
 
 
 def test_what_the_test_set_does_not_confirm_is_left_out_of_a_second_fit() -> None:
-    assert entrant().is_confirmed and entrant().confirmed_fit == entrant().fit
+    assert entrant().is_confirmed and entrant().confirmed == entrant()
     *kept, last = entrant().spans[:3]
     doubted = replace(last, solved_on_test=(True, *[False] * 3, None))  # None: without a test
-    assert doubted.confirmed == (True, False, False, False, True) and doubted.solved == 5
+    assert doubted.confirmed.solved_at == (400, None, None, None, 400) and doubted.solved == 5
     its = Measured(PROTOCOL, "gru", (*kept, doubted))
-    assert not its.is_confirmed and its.fit != its.confirmed_fit
-    assert its.confirmed_fit == fit_span({10: (5, 5), 20: (5, 5), 40: (2, 5)})
-    assert its.plain()["confirmed"]["text"] == str(its.confirmed_fit)
+    assert not its.is_confirmed and its.fit != its.confirmed.fit
+    assert its.confirmed.fit == fit_span({10: (5, 5), 20: (5, 5), 40: (2, 5)})
+    assert its.plain()["confirmed"]["text"] == str(its.confirmed.fit)
     # A run that only the test set calls solved is not: it did not solve the task within its looks.
     missed = at(57, [None] * 5, solved_on_test=(True,) * 5)
-    assert missed.confirmed == (False,) * 5 and Measured(PROTOCOL, "gru", (missed,)).is_confirmed
+    assert missed.confirmed == missed and Measured(PROTOCOL, "gru", (missed,)).is_confirmed
     whole = tuple(replace(each, seeds=tuple(range(5))) for each in its.spans)
     seeds = {10: [True] * 5, 20: [True] * 5, 40: [True, False, False, False, True]}
-    assert Measured(PROTOCOL, "gru", whole).confirmed_fit == fit_seeds(seeds)
+    assert Measured(PROTOCOL, "gru", whole).confirmed.fit == fit_seeds(seeds)
 
 
 def test_steps_within_the_first_look_say_nothing_of_cost() -> None:

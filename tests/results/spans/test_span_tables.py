@@ -9,7 +9,16 @@ import pytest
 from entrants import PROTOCOL, at, entrant
 
 from seqbench.results.spans.measured import Measured
-from seqbench.results.spans.tables import cost_rows, detail_rows, protocol_lines, span_rows, texts
+from seqbench.results.spans.tables import (
+    LEGEND,
+    cost_rows,
+    detail_rows,
+    legend,
+    protocol_lines,
+    span_cells,
+    span_rows,
+    texts,
+)
 
 
 def test_a_row_for_each_entrant_and_a_column_for_each_task() -> None:
@@ -27,11 +36,17 @@ def test_what_the_test_set_does_not_confirm_is_said_beside() -> None:
     its = [Measured(PROTOCOL, "gru", (*kept, doubted)), entrant("rnn"), entrant("rnn", task="adding")]
     rows = span_rows(its)
     assert [*rows[0]][3:] == ["latch", "latch, confirmed", "adding"]
-    assert (rows[0]["latch"], rows[0]["latch, confirmed"]) == (str(its[0].fit), str(its[0].confirmed_fit))
+    assert (rows[0]["latch"], rows[0]["latch, confirmed"]) == (str(its[0].fit), str(its[0].confirmed.fit))
     assert rows[1]["latch, confirmed"] == rows[1]["latch"]
     assert rows[0]["latch"].startswith("> 40") and rows[0]["latch, confirmed"].startswith("37.2")
-    assert protocol_lines(its)[0].startswith("Confirmed: the same if only those runs count that the test set")
-    assert not any("Confirmed" in line for line in protocol_lines(its[1:]))
+    line = "gru on latch: the test set confirms 12 of the 15 runs that solved it; by these alone the span is"
+    assert any(told.startswith(line) for told in protocol_lines(its))
+    assert "Confirmed: the same if" in legend(its) and legend(its[1:]) == LEGEND
+    assert not any("confirms" in line for line in protocol_lines(its[1:]))
+    none = tuple(replace(each, solved_on_test=(each.span == 40,) * 5) for each in its[0].spans)
+    (line,) = (told for told in protocol_lines([Measured(PROTOCOL, "gru", none)]) if "confirms" in told)
+    assert "confirms 5 of the 15 runs" in line and "† gru on latch: the rates do not follow" in line
+    assert span_cells(its)["latch"] == {row[""]: row["latch"] for row in rows}
     row = list(csv.DictReader(io.StringIO(texts(its)["csv"])))[2]
     assert (row["solved"], row["confirmed"], row["half_span"]) == ("5", "2", "inf")
     assert 30 < float(row["confirmed_half_span"]) < 40

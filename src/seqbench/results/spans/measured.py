@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -65,10 +65,10 @@ class AtSpan:
         return sum(step is not None for step in self.solved_at)
 
     @property
-    def confirmed(self) -> tuple[bool, ...]:
-        """Whether each run solved the task and the test set, where there is one, says so too."""
+    def confirmed(self) -> AtSpan:
+        """The same, but that no run counts as solved of which the test set says otherwise."""
         pairs = zip(self.solved_at, self.solved_on_test, strict=True)
-        return tuple(step is not None and on_test is not False for step, on_test in pairs)
+        return replace(self, solved_at=tuple(None if on_test is False else step for step, on_test in pairs))
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -169,32 +169,31 @@ class Measured:
         Raises:
             ConfigError: some spans share seeds and some do not.
         """
-        return self._fit({at.span: [step is not None for step in at.solved_at] for at in self.spans})
-
-    @cached_property
-    def confirmed_fit(self) -> Span | None:
-        """`fit`, if only those runs count as solved that the test set confirms.
-
-        Among many looks at a validation set a mark may be met by luck, such as one without any error.
-        """
-        return self._fit({at.span: at.confirmed for at in self.spans})
-
-    @property
-    def is_confirmed(self) -> bool:
-        """Whether the test set confirms each run that solved the task."""
-        return all(sum(at.confirmed) == at.solved for at in self.spans)
-
-    def _fit(self, solved: dict[int, Sequence[bool]]) -> Span | None:
         if not self.spans:
             return None
         if self.fresh:
-            return fit_span({span: (sum(runs), len(runs)) for span, runs in solved.items()})
+            return fit_span(self._outcomes())
         if len({at.seeds for at in self.spans}) > 1:
             raise ConfigError(
                 f"{self.label} on {self.protocol.task}: some spans share seeds and some do not, so that the "
                 "runs are neither independent nor of whole seeds."
             )
-        return fit_seeds(solved)
+        return fit_seeds({at.span: [step is not None for step in at.solved_at] for at in self.spans})
+
+    @cached_property
+    def confirmed(self) -> Measured:
+        """The same, but that no run counts as solved of which the test set says otherwise.
+
+        Among many looks at a validation set a mark may be met by luck, such as one without any error. A run
+        is stopped there, though, and may have been confirmed later; and the weights that are tested are the
+        best by the validation loss, which need not be those of that look.
+        """
+        return replace(self, spans=tuple(at.confirmed for at in self.spans))
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the test set confirms each run that solved the task."""
+        return self.confirmed == self
 
     @cached_property
     def fit_p(self) -> float | None:
@@ -257,19 +256,24 @@ class Measured:
 
     def plain(self) -> dict[str, Any]:
         """Return all that is known, in values of JSON. An end that is open, or no number, is None."""
-        fit, sure, (low, high) = self.fit, self.confirmed_fit, self.falling or (None, None)
-        assumed = {"fit_p": self.fit_p, "falling_low": low, "falling_high": high}
         growths = {"sequences": self.sequence_growth(), "flops": self.flops_growth()}
         return {
             "task": self.protocol.task,
             "entrant": self.label,
-            "span": None if fit is None else {"text": str(fit), **asdict(fit), **assumed},
-            "confirmed": None if sure is None else {"text": str(sure), **asdict(sure)},
+            "span": self._plain_fit(),
+            "confirmed": self.confirmed._plain_fit(),
             "growth": {name: asdict(growth) for name, growth in growths.items()},
             "protocol": asdict(self.protocol),
             "spans": [asdict(at) for at in self.spans],
             "lacking": list(self.lacking),
         }
+
+    def _plain_fit(self) -> dict[str, Any] | None:
+        if self.fit is None:
+            return None
+        low, high = self.falling or (None, None)
+        assumed = {"fit_p": self.fit_p, "falling_low": low, "falling_high": high}
+        return {"text": str(self.fit), **asdict(self.fit), **assumed}
 
 
 def _all_solved(runs: tuple[AtSpan, int | None]) -> bool:

@@ -36,9 +36,10 @@ LEGEND = (
     "tasks and spans."
 )
 CONFIRMED_LEGEND = (
-    "Confirmed: the same if only those runs count that the test set, read once at the end, calls solved too. "
-    "A run ends at the first of many looks at the validation set at which it meets the mark, which may be by "
-    "luck."
+    "Confirmed: the same if no run counts as solved of which the test set, read once at the end, says "
+    "otherwise. A run ends at the first of many looks at the validation set at which it meets the mark, "
+    "which may be by luck; it may also have been confirmed later, had it gone on. Tested are the weights "
+    "with the best metric on the validation set, which need not be those of that look."
 )
 COSTS = (
     "Cost to solve grows as span^exponent: the exponent with its 95 % interval, over the spans up to which "
@@ -59,19 +60,32 @@ def span_rows(measured: Sequence[Measured]) -> list[Row]:
     A second column follows for a task of which the test set does not confirm all runs.
     """
     doubted = {each.protocol.task for each in measured if not each.is_confirmed}
+    spans, confirmed = span_cells(measured), span_cells([each.confirmed for each in measured])
     columns: dict[str, Row] = {}
-    for each, misfit in zip(measured, misfits(measured), strict=True):
-        task = each.protocol.task
-        columns.setdefault(task, {})[each.label] = _cell(each, misfit)
+    for task in spans:
+        columns[task] = spans[task]
         if task in doubted:
-            confirmed = str(each.confirmed_fit or MISSING)
-            columns.setdefault(CONFIRMED.format(task), {})[each.label] = confirmed
+            columns[CONFIRMED.format(task)] = confirmed[task]
     return [
         {"": label, "parameters": _sizes(measured, label, "parameters")}
         | {"state": _sizes(measured, label, "state_size")}
         | {head: of.get(label, MISSING) for head, of in columns.items()}
         for label in dict.fromkeys(each.label for each in measured)
     ]
+
+
+def span_cells(measured: Sequence[Measured]) -> dict[str, Row]:
+    """Return for each task the span of each entrant, with the marks of what must be known of it."""
+    cells: dict[str, Row] = {}
+    for each, misfit in zip(measured, misfits(measured), strict=True):
+        cells.setdefault(each.protocol.task, {})[each.label] = _cell(each, misfit)
+    return cells
+
+
+def legend(measured: Sequence[Measured]) -> str:
+    """Return what the cells of the table of spans are."""
+    confirmed = all(each.is_confirmed for each in measured)
+    return LEGEND if confirmed else f"{LEGEND} {CONFIRMED_LEGEND}"
 
 
 def _sizes(measured: Sequence[Measured], label: str, name: str) -> str:
@@ -108,7 +122,7 @@ def cost_rows(measured: Sequence[Measured]) -> list[Row]:
     found = []
     for each in measured:
         sequences, flops = each.sequence_growth(), each.flops_growth()
-        spans = f"{sequences.least}–{sequences.most}" if sequences.runs else MISSING
+        spans = f"{sequences.least}–{sequences.most}" if sequences.least < sequences.most else MISSING
         exponents = {"sequences": str(sequences), "FLOPs": str(flops)}
         found.append({"task": each.protocol.task, "": each.label, "spans": spans, **exponents})
     return found
@@ -155,16 +169,24 @@ def _steps(at: AtSpan) -> str:
 def protocol_lines(measured: Sequence[Measured]) -> list[str]:
     """Return what must be known of the spans: of each task, what is lacking, misfits, and mixed platforms."""
     protocols = dict.fromkeys(each.protocol for each in measured)
-    lines = [] if all(each.is_confirmed for each in measured) else [CONFIRMED_LEGEND]
+    lines = []
     for its in protocols:
         entrants = [each for each in measured if each.protocol == its]
         lines.append(_protocol(its, entrants))
         sizes = size_remark({each.label: each.spans[0].parameters for each in entrants if each.spans})
         lines += [f"{its.task}: {sizes}."] if sizes else []
     lines += [f"{MARK} {sentence}" for each in measured for sentence in each.lacking]
-    for each, misfit in zip(measured, misfits(measured), strict=True):
+    sure = misfits([each.confirmed for each in measured])
+    for each, misfit, confirmed_misfit in zip(measured, misfits(measured), sure, strict=True):
         if misfit:
             lines.append(misfit)
+        if not each.is_confirmed:
+            kept, all_of = (sum(at.solved for at in its.spans) for its in (each.confirmed, each))
+            told = (
+                f"{each.label} on {each.protocol.task}: the test set confirms {kept} of the {all_of} runs "
+                f"that solved it; by these alone the span is {each.confirmed.fit}."
+            )
+            lines.append(f"{told} {confirmed_misfit}".rstrip())
         if each.mixed:
             facts = ", ".join(f"{n} {name}" for name, n in each.mixed.items())
             lines.append(f"{MIXED_MARK} {each.label} on {each.protocol.task}: its runs are of {facts}.")
@@ -208,7 +230,7 @@ def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
     """Yield the rows of the tables and the figure as numbers, one for each entrant at each span."""
     for each in measured:
         for at in each.spans:
-            steps, (low, high), fit, confirmed = at.steps, at.interval, each.fit, each.confirmed_fit
+            steps, (low, high), fit, confirmed = at.steps, at.interval, each.fit, each.confirmed.fit
             falling_low, falling_high = each.falling or (None, None)
             assert fit is not None and confirmed is not None
             yield {
@@ -222,7 +244,7 @@ def numbers(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
                 "solve_low": low,
                 "solve_high": high,
                 "test_differs": at.test_differs,
-                "confirmed": sum(at.confirmed),
+                "confirmed": at.confirmed.solved,
                 "diverged": at.status.count("diverged"),
                 "median_steps": steps.median,
                 "median_low": steps.median_low,
@@ -278,7 +300,7 @@ def _finite(value: Any) -> Any:
 
 
 def _markdown(measured: Sequence[Measured], command: str, made_with: str) -> str:
-    parts = ["# The longest span learnt", _table(span_rows(measured)), LEGEND]
+    parts = ["# The longest span learnt", _table(span_rows(measured)), legend(measured)]
     parts += [escape(line) for line in protocol_lines(measured)]
     parts += ["## Cost", _table(cost_rows(measured)), COSTS]
     parts += ["## Runs at each span", _table(detail_rows(measured)), DETAILS]
@@ -297,7 +319,7 @@ def _latex(measured: Sequence[Measured]) -> str:
     r"""Return the table of spans in LaTeX, with what must be known in its caption (needs booktabs)."""
     rows = [[latex.escape(cell) for cell in row.values()] for row in span_rows(measured)]
     heads = [latex.escape(head) for head in span_rows(measured)[0]]
-    caption = latex.escape(" ".join([LEGEND, *protocol_lines(measured)]))
+    caption = latex.escape(" ".join([legend(measured), *protocol_lines(measured)]))
     body = [" & ".join(row) + r" \\" for row in rows]
     return "\n".join(
         [
