@@ -20,7 +20,7 @@ from seqbench.results.pages import make_folder, write_page
 from seqbench.results.published import published_for, read_published
 from seqbench.results.spans.figure import draw_spans
 from seqbench.results.spans.forest import draw_forest
-from seqbench.results.spans.tables import texts
+from seqbench.results.spans.formats import texts
 from seqbench.runs.exchange import import_runs
 from seqbench.runs.files import write_atomically
 from seqbench.runs.places import read_places

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from seqbench.errors import ConfigError, StoreError
-from seqbench.results.spans.tables import protocol_lines, texts
+from seqbench.results.spans.formats import texts
+from seqbench.results.spans.tables import protocol_lines
 from seqbench.runs.result import Result
 from seqbench.runs.store import parse
 from seqbench.span.cost import Costs

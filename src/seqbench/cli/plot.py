@@ -98,7 +98,8 @@ def _spans(name: str, draw: Callable[[Sequence[Measured]], Figure], argv: list[s
     import pandas as pd
 
     from seqbench.config.trust import allow
-    from seqbench.results.spans.tables import numbers, protocol_lines
+    from seqbench.results.spans.formats import numbers
+    from seqbench.results.spans.tables import protocol_lines
     from seqbench.span.cost import Costs, Uncounted
     from seqbench.span.records import from_results
 

@@ -13,6 +13,7 @@ from seqbench.results.rendering.rows import print_rows
 from seqbench.results.report import made_with
 from seqbench.results.spans.figure import draw_spans
 from seqbench.results.spans.forest import draw_forest
+from seqbench.results.spans.formats import texts
 from seqbench.results.spans.measured import Measured
 from seqbench.results.spans.tables import (
     COSTS,
@@ -22,7 +23,6 @@ from seqbench.results.spans.tables import (
     legend,
     protocol_lines,
     span_rows,
-    texts,
 )
 from seqbench.span.climb import Course, measured
 from seqbench.span.cost import Costs

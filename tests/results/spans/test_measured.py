@@ -1,6 +1,5 @@
 """What follows from the runs of an entrant."""
 
-import json
 import math
 from dataclasses import replace
 
@@ -10,7 +9,6 @@ from tests.runs.handmade import result
 
 from seqbench.errors import ConfigError
 from seqbench.results.spans.measured import Measured, at_span
-from seqbench.results.spans.tables import to_json
 from seqbench.results.statistics.goodness_of_fit import goodness_of_fit
 from seqbench.results.statistics.span import fit_seeds, fit_span
 
@@ -128,11 +126,3 @@ def test_runs_of_an_entrant_share_the_platform_or_are_mixed() -> None:
 
 def test_nothing_complete_has_no_fit() -> None:
     assert Measured(PROTOCOL, "gru", ()).fit is None
-
-
-def test_json_holds_all_and_no_number_that_json_has_not() -> None:
-    told = json.loads(to_json([entrant(limit=1000)], "seqbench span", "commit x"))
-    (its,) = told["entrants"]
-    assert (its["span"]["text"], its["span"]["estimate"], its["span"]["high"]) == ("> 160", None, None)
-    assert its["spans"][0]["solved_at"] == [100] * 5 and its["spans"][0]["folder"] == "latch/gru-10"
-    assert "NaN" not in json.dumps(told) and "Infinity" not in json.dumps(told)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from entrants import PROTOCOL, at, entrant
 
+from seqbench.results.spans.formats import texts
 from seqbench.results.spans.measured import Measured
 from seqbench.results.spans.tables import (
     LEGEND,
@@ -17,7 +18,6 @@ from seqbench.results.spans.tables import (
     protocol_lines,
     span_cells,
     span_rows,
-    texts,
 )
 
 
@@ -159,24 +159,3 @@ def test_rates_that_do_not_follow_the_curve_are_marked() -> None:
     rows = list(csv.DictReader(io.StringIO(found["csv"])))
     assert float(rows[0]["fit_p"]) == rnn.fit_p and float(rows[-1]["fit_p"]) > 0.3
     assert (float(rows[0]["falling_low"]), float(rows[0]["falling_high"])) == (28, 400)
-
-
-def test_every_format() -> None:
-    found = texts([entrant("a_b"), entrant("gru", task="adding")], "seqbench span …", "commit x")
-    assert (
-        "| a_b " in found["md"] and "Command: `seqbench span …`" in found["md"] and "commit x" in found["md"]
-    )
-    assert r"a\_b & 10.1k & 54 & 47" in found["tex"] and r"\label{tab:span}" in found["tex"]
-    assert r"\caption{Each cell" in found["tex"] and r"task.length, from 10" in found["tex"]
-    rows = list(csv.DictReader(io.StringIO(found["csv"])))
-    assert len(rows) == 12 and rows[0]["entrant"] == "a_b" and float(rows[3]["solve_high"]) < 0.5
-    assert float(rows[0]["half_span"]) == pytest.approx(47.7, abs=0.5)
-
-
-def test_a_page_without_any_complete_span() -> None:
-    found = texts([Measured(PROTOCOL, "gru", (), ("gru on latch at 10 lacks 1 run.",))])
-    assert (
-        "| gru | –            | –       | –*" in found["md"]
-        and "No span is complete." in found["md"]
-        and found["csv"] == ""
-    )

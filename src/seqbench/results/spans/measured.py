@@ -186,7 +186,7 @@ class Measured:
 
         Among many looks at a validation set a mark may be met by luck, such as one without any error. A run
         is stopped there, though, and may have been confirmed later; and the weights that are tested are the
-        best by the validation loss, which need not be those of that look.
+        best by the metric on the validation set, which need not be those of that look.
         """
         return replace(self, spans=tuple(at.confirmed for at in self.spans))
 
@@ -244,9 +244,10 @@ class Measured:
         Args:
             costs: of a step at each span; a span of which it is not known is left out.
         """
+        pairs = zip(self.spans, costs, strict=True)
         solved = [
             (at.span, cost, [step for step in at.solved_at if step is not None])
-            for at, cost in itertools.takewhile(_all_solved, zip(self.spans, costs, strict=True))
+            for at, cost in itertools.takewhile(lambda pair: pair[0].solved == pair[0].n, pairs)
             if cost
         ]
         steps = [step for *_, of_span in solved for step in of_span]
@@ -274,7 +275,3 @@ class Measured:
         low, high = self.falling or (None, None)
         assumed = {"fit_p": self.fit_p, "falling_low": low, "falling_high": high}
         return {"text": str(self.fit), **asdict(self.fit), **assumed}
-
-
-def _all_solved(runs: tuple[AtSpan, int | None]) -> bool:
-    return runs[0].solved == runs[0].n
