@@ -65,6 +65,9 @@ def test_a_page_follows_from_its_records(name: str, tmp_path: Path) -> None:
             assert made.read_text() == committed.read_text(), f"scripts/reproduce {name} --from-records"
         elif made.suffix == ".csv":
             pd.testing.assert_frame_equal(pd.read_csv(made), pd.read_csv(committed), rtol=1e-6)
+        elif made.suffix == ".json":
+            told = [json.loads(path.read_text())["entrants"] for path in (made, committed)]
+            pd.testing.assert_frame_equal(*map(pd.json_normalize, told), rtol=1e-6)
 
 
 #: Made before pages had estimates.
@@ -412,7 +415,7 @@ def test_the_commands_of_a_page_that_is_not_run_yet_can_be_run(
             spans = plan_span([word for word in words[1:] if "=" in word], given["--jobs"])
             labels = {part.label.removesuffix(" (tuned)") for part in spans.parts}
             assert labels == searched.get(Path(given["--jobs"]).parent, labels)
-            written |= {Path(given["--out"], f"{given['--name']}.json"), Path(given["--out"], "flops.json")}
+            written |= {Path(given["--out"], f"{given['--name']}.json"), tmp_path / ".spans" / "flops.json"}
         else:
             said = seqbench("--dry-run", *words)
             if "seqbench data" in said.err or "There is no file data/" in said.err:

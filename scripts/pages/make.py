@@ -20,7 +20,7 @@ from seqbench.results.pages import make_folder, write_page
 from seqbench.results.published import published_for, read_published
 from seqbench.results.spans.figure import draw_spans
 from seqbench.results.spans.forest import draw_forest
-from seqbench.results.spans.formats import texts
+from seqbench.results.spans.formats import texts, to_json
 from seqbench.runs.exchange import import_runs
 from seqbench.runs.files import write_atomically
 from seqbench.runs.places import read_places
@@ -115,10 +115,12 @@ def _spans(records: Path, span_json: Path, stem: Path) -> str:
     from seqbench.span.records import from_span_json
 
     runs = [run.result for run in read_places([records], say)]
-    costs = Costs(span_json.with_suffix(".flops.json"))
-    measured = from_span_json(json.loads(_read(span_json)), runs, costs)
+    told, costs = json.loads(_read(span_json)), Costs(span_json.with_suffix(".flops.json"))
+    measured = from_span_json(told, runs, costs)
     found = texts(measured)
     write_page(stem, {"csv": found["csv"]}, draw_spans(measured))
+    # the numbers in it were those of the code that measured the spans
+    write_atomically(stem.with_name(span_json.name), to_json(measured, told["command"], told["made_with"]))
     forest = stem.with_name(f"{stem.name}-forest")
     write_page(forest, {}, draw_forest(measured))
     _, _, tables = found["md"].partition("\n")  # its first line is a title

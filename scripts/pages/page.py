@@ -53,8 +53,8 @@ class Item(Part):
         command: of seqbench.
         search: the `search.json` of a search, beside the page.
         span: the `span.json` of a measured span, beside the page, which names its entrants and their runs;
-            the numbers come from the records. With `….flops.json` for `….json` beside it operations are not
-            counted anew.
+            the numbers come from the records, and are put into it too. With `….flops.json` for `….json`
+            beside it operations are not counted anew.
         name: where its numbers go, `NAME-name.csv`; None for `NAME.csv`.
         caption: of a figure, and a line under a table.
     """
