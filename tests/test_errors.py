@@ -35,6 +35,7 @@ def test_a_message_without_end_is_cut_between_words():
         *(("clip", "optim.clip_norm"), ("model.cel.chrono", "model.cell.chrono"), ("sede", "seed")),
         *(("trainer.max_step", "trainer.max_steps"), ("optimizer.lr", "optim.lr"), ("beta", None)),
         *(("model.cell.hiden_size", "model.hidden_size"), ("foo", None), ("model.foo", None)),
+        *(("model.cell.forget", "model.cell.forget_bias"), ("model.lr", "optim.lr")),
     ],
 )
 def test_the_key_that_was_meant_is_told_whole(typed, meant):

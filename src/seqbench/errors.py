@@ -13,6 +13,8 @@ from functools import cache
 
 #: The most characters that are shown of another library's message.
 LONGEST = 600
+#: How alike the last parts of two keys are, from 0 to 1, for one to be a guess at the other.
+ALIKE = 0.6
 #: Lines that OmegaConf adds to its messages.
 ADDED_LINE = re.compile(r"(full_key|object_type|reference_type)[:=]")
 #: In a process of a sweep, whose output is a log: passes on what is said once, so that the user reads it.
@@ -96,14 +98,18 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 def nearest_key(key: str, valid: Iterable[str]) -> str:
     """Return ` Did you mean 'optim.lr'?` for the valid dotted key closest to `key`, or an empty string.
 
-    The last parts must be alike; among those that are equally so, the whole keys decide.
+    The last parts must be alike. One whose last part is the same goes first, and then one in the same node as
+    `key`; among several the last parts decide, and then the whole keys.
     """
+    above, _, last = key.rpartition(".")
 
-    def likeness(other: str) -> tuple[float, float]:
-        return _alike(key.rpartition(".")[2], other.rpartition(".")[2]), _alike(key, other)
+    def likeness(other: str) -> tuple[bool, bool, float, float]:
+        beside, _, name = other.rpartition(".")
+        alike = _alike(last, name)
+        return name == last, beside == above != "" and alike >= ALIKE, alike, _alike(key, other)
 
     found = max((name for name in valid if name != key), key=likeness, default=None)
-    return f" Did you mean {found!r}?" if found is not None and likeness(found)[0] >= 0.6 else ""
+    return f" Did you mean {found!r}?" if found is not None and likeness(found)[2] >= ALIKE else ""
 
 
 def _alike(a: str, b: str) -> float:

@@ -18,6 +18,14 @@ from seqbench.errors import ConfigError
             ["model.cel.chrono=3"],
             "There is no key 'model.cel.chrono' here. Did you mean 'model.cell.chrono'?",
         ),
+        (
+            ["model=transformer", "model.cell.num_heads=4"],  # trainer.num_threads is more alike
+            "There is no key 'model.cell.num_heads' here. Did you mean 'model.cell.heads'?",
+        ),
+        (
+            ["model=transformer", "model.cell.quux=4"],
+            "There is no key 'model.cell.quux' here. model.cell has heads, context, positions. `seqbench",
+        ),
         (["model=leaky_rnn", "alph=1"], "There is no key 'alph' here. Did you mean 'model.cell.alpha'?"),
         (["+foo=1"], "There is no key 'foo' here. `seqbench --cfg job` shows all there are."),
         (["~nope"], "There is no key 'nope' here. `seqbench --cfg job` shows all there are."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,8 @@ from seqbench.errors import ConfigError, SeqbenchError, nearest, nearest_key, on
 
 #: The most presets that a message names.
 NAMED = 3
+#: The most keys of a node that a message names.
+LISTED = 12
 
 
 def explain(error: BaseException, overrides: Sequence[str] = ()) -> SeqbenchError:
@@ -104,11 +106,20 @@ def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
     elsewhere = (
         f" {', '.join(holders[:NAMED])}{' …' * (len(holders) > NAMED)} would have it." if holders else ""
     )
+    beside = ""
     if not guess and not holders:
+        beside = _beside(key, known)
         guess = nearest_key(key, (name for name, _ in _keys_of_all_presets()))
     return ConfigError(
-        f"There is no key {key!r} here.{elsewhere}{guess} `seqbench --cfg job` shows all there are."
+        f"There is no key {key!r} here.{elsewhere}{guess}{beside} `seqbench --cfg job` shows all there are."
     )
+
+
+def _beside(key: str, known: Iterable[str]) -> str:
+    """Return ` model.cell has heads, context, positions.`, or an empty string if nothing is in that node."""
+    node = key.rpartition(".")[0]
+    there = [name.removeprefix(f"{node}.") for name in known if node and name.rpartition(".")[0] == node]
+    return f" {node} has {', '.join(there[:LISTED])}{' and others' * (len(there) > LISTED)}." if there else ""
 
 
 def _empty_node(key: str, overrides: Sequence[str]) -> str | None:
