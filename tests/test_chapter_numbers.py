@@ -165,7 +165,9 @@ def sentences() -> Iterator[str]:
     yield f"{fixed} % through a fixed context, all with attention"
     assert set(cells("sequences/reverse", "median", "seq2seq_attention", 10, 15, 20)) == {1}
     assert cells("sequences/reverse", "median", "seq2seq", 30) == [0]
-    yield f"of 30 tokens none and {share('sequences/reverse', 'seq2seq_attention', 30)} % |"
+    yield f"of 30 tokens none and {share('sequences/reverse', 'seq2seq_attention', 30)} %. English"
+    fixed, attention = (share("sequences/g2p", model, 28) for model in ("seq2seq", "seq2seq_attention"))
+    yield f": {fixed} % of the held-out words wrong through a fixed context, {attention} % with attention |"
 
     words, phonemes = table("real/g2p").iloc[0], table("real/g2p-phonemes").iloc[0]
     middle, least, largest = (f"{100 * words[column]:.1f}" for column in ("median", "least", "largest"))

@@ -101,8 +101,8 @@ def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
     if key in known and f"~{key}" in overrides:  # Hydra deletes no key whose value is null
         deleted = any(o.lstrip("+").startswith(f"{key}=") for o in overrides)
         return ConfigError(f"{key} is {'set too' if deleted else 'null already'}; leave ~{key} out.")
-    guess = nearest_key(key, known)
     holders = _presets_with(key)
+    guess = "" if holders else nearest_key(key, known)
     elsewhere = (
         f" {', '.join(holders[:NAMED])}{' …' * (len(holders) > NAMED)} would have it." if holders else ""
     )
