@@ -58,6 +58,14 @@ TINY = (
             "optim.schedule=linear goes over the steps of a whole run, so that none can ",
         ),
         (
+            "optim.warmup_steps=200",
+            "optim.warmup_steps=200 goes over the steps of a whole run, so that none can go on after a rung",
+        ),
+        (
+            "trainer.patience=7",
+            "trainer.patience=7 ends no run before the first rung, step ",
+        ),
+        (
             "hydra/launcher=basic",
             "hydra/launcher=basic does not go with a search, which runs on this machine.",
         ),

@@ -146,6 +146,12 @@ def test_a_dry_run_trains_nothing(seqbench: Run):
     assert not list(Path("runs").glob("latch/rnn-*"))
 
 
+def test_a_dry_run_times_what_goes_over_more_steps_than_it_takes(seqbench: Run):
+    more = ["trainer.max_steps=1000", "trainer.patience=3", "optim.schedule=cosine", "optim.warmup_steps=50"]
+    said = seqbench("--dry-run", *SMALL, "model=gru", *more)
+    assert said.code == 0 and "1 job, at most about" in said.out, said.err
+
+
 def test_a_dry_run_of_which_all_is_refused_says_why_alone(seqbench: Run):
     said = seqbench("--dry-run", *SMALL, "model=gru", "optim.lr=-1")
     assert said.code == 2 and "refused" not in said.out and "of one core" not in said.out

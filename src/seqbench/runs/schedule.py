@@ -57,7 +57,15 @@ def train(
     Raises:
         SeqbenchError: the configuration, the data or the run folder cannot be used.
     """
-    job = plan(cfg, callbacks, label)
+    return train_planned(plan(cfg, callbacks, label), on_result, on_plan)
+
+
+def train_planned(
+    job: Plan,
+    on_result: Callable[[Plan, Result, bool], None] | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
+) -> list[Result]:
+    """Train the runs of a plan, see `train`, in the surroundings that the caller has set."""
     results: dict[int, Result] = {}
     with sharing(job.world_size):
         if on_plan is not None:

@@ -179,7 +179,7 @@ def _part(
     eval_every = count(config.trainer.eval_every, "trainer.eval_every", 1, LARGEST)
     steps = settings.steps(max_steps, eval_every)
     if len(steps) > 1:
-        _check_extends(config, steps[0])
+        _check_extends(config, steps[0], -(-steps[0] // eval_every))
     return ModelPlan(model, mine, config, settings, space, span, lengths, steps)
 
 
@@ -225,13 +225,19 @@ def _equal(part: ModelPlan) -> dict[str, Any]:
     return budget | {key: its for key, its in part.made_with().items() if not _is_any(key, OF_A_MODEL)}
 
 
-def _check_extends(config: DictConfig, first: int) -> None:
-    """Raise a ConfigError where runs cannot go on after a rung, so that each would begin again."""
+def _check_extends(config: DictConfig, first: int, evaluations: int) -> None:
+    """Raise a ConfigError where runs cannot go on after a rung, so that each would begin again.
+
+    Args:
+        config: of the runs.
+        first: the step of the first rung.
+        evaluations: those until then.
+    """
     optim, rate = config.optim, config.trainer.get("teacher_forcing")
     changing = isinstance(rate, ListConfig) and len(set(rate)) > 1
     for key, given, obstacle in [
         ("optim.schedule", optim.get("schedule"), optim.get("schedule", "constant") != "constant"),
-        ("optim.warmup_steps", optim.get("warmup_steps"), (optim.get("warmup_steps") or 0) > first),
+        ("optim.warmup_steps", optim.get("warmup_steps"), (optim.get("warmup_steps") or 0) >= first),
         ("trainer.teacher_forcing", rate, changing),
     ]:
         if obstacle:
@@ -239,6 +245,12 @@ def _check_extends(config: DictConfig, first: int) -> None:
                 f"{key}={given} goes over the steps of a whole run, so that none can go on after a rung; "
                 "give search.rungs=1."
             )
+    patience = config.trainer.get("patience")
+    if patience is not None and patience + 1 >= evaluations:
+        raise ConfigError(
+            f"trainer.patience={patience} ends no run before the first rung, step {first}, which is "
+            f"evaluation {evaluations}; give less, or search.rungs=1."
+        )
 
 
 def _folder(part: ModelPlan) -> Path:

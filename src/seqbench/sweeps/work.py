@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from io import TextIOWrapper
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -163,22 +164,24 @@ def _facts(job: Job, timed: bool) -> Facts | Refused:
 
 def _seconds_per_step(job: Job) -> float | None:
     """Return what a step of one seed takes: the second of two short runs, in a folder that goes away."""
-    from seqbench.runs.schedule import train as train_seeds
+    from seqbench.runs.plan import plan
+    from seqbench.runs.schedule import train_planned
+    from seqbench.runs.surroundings import own_surroundings
 
     took = None
     if job.gpus:  # they are elsewhere
         return None
     for _ in range(2):  # in the first, what is compiled is
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, own_surroundings():
             cfg = _configuration(job)
             cfg.n_seeds, cfg.runs_dir, cfg.logger = 1, folder, {}
-            cfg.trainer.max_steps = cfg.trainer.eval_every = STEPS
-            cfg.trainer.max_epochs = None
             if "eval_size" in cfg.task:
                 cfg.task.eval_size = 1
-            (result,) = train_seeds(cfg)
+            made = plan(cfg)  # of the whole run: what goes over all its steps could not go over these
+            settings = replace(made.settings, max_steps=STEPS, eval_every=STEPS, patience=None)
+            (result,) = train_planned(replace(made, settings=settings))
             if result.sequences_per_s:
-                took = cfg.batch_size / result.sequences_per_s
+                took = made.batch_size / result.sequences_per_s
     return took
 
 
