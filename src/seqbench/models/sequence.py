@@ -191,9 +191,11 @@ class SequenceModel(Model):
         """Return why the state is not that of one step in each layer; None if it is."""
         options = {"bidirectional": self.body.bidirectional, "feedback": self.feedback.beside}
         for name in (name for name, given in options.items() if given):
-            return f"{name}=true makes states that are not those of a plain stack; give {name}=false."
+            key = f"model.{name}"
+            return f"{key}=true makes states that are not those of a plain stack; give {key}=false."
         if self.body.dilations[-1] > 1:
-            return "dilation above 1 makes states of several steps; give dilation=1."
+            told = f"model.dilation={self.body.dilations[1]}"
+            return f"{told} makes states of several steps; give model.dilation=1."
         if len(self.body.blocks):
             return "a block puts norms and residuals between the layers; give model/block=none."
         return None

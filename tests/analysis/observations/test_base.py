@@ -103,9 +103,9 @@ def test_the_model_is_as_it_was(make_model):
     ("overrides", "sentence"),
     [
         (["model=gru"], "GRU has no memory or attention to look into."),
-        (["model=ntm", "model.bidirectional=true"], "bidirectional=true makes states that are not those"),
-        (["model=ntm", "model.feedback=true"], "feedback=true makes states that are not those"),
-        (["model=ntm", "model.num_layers=2", "model.dilation=2"], "dilation above 1 makes states of several"),
+        (["model=ntm", "model.bidirectional=true"], "model.bidirectional=true makes states that are not"),
+        (["model=ntm", "model.feedback=true"], "model.feedback=true makes states that are not those"),
+        (["model=ntm", "model.num_layers=2", "model.dilation=2"], "model.dilation=2 makes states of several"),
         (["task=reverse", "model=seq2seq"], "A fixed context has no attention that could be observed."),
     ],
 )
