@@ -109,7 +109,7 @@ def test_the_weights_of_runs(analyse):
         (["gradient_flow", "task.lenght=5"], "There is no key 'task.lenght' here."),
         (["gradient_flow", "model"], "'model' cannot be read: an argument reads key=value."),
         (["gradient_flow", *TINY, "n_seeds=0"], "n_seeds=0 must be a whole number, at least 1."),
-        (["gradient_flow", *TINY, "model=output_rnn"], "output_rnn: feedback=true"),
+        (["gradient_flow", *TINY, "model=output_rnn"], "output_rnn: model.feedback=true"),
         (["gradient_flow", "task=latch", "task.length=1"], "task.length=1 is too short"),
         (["gradient_flow", "--run", "nowhere"], "nowhere is not the folder of a trained run"),
         (["gradient_flow", "--run", "nowhere", "model=rnn"], "--run takes its configuration from the run"),
@@ -327,7 +327,7 @@ def test_a_folder_stands_for_the_runs_in_it(analyse):
             ["states", *SMALL_COPY, "model=rnn", "--row=4"],
             "--row=4 is not in the validation set; give 0 to 3.",
         ),
-        (["states", *SMALL_COPY, "model=rnn", "model.bidirectional=true"], "rnn: bidirectional=true makes"),
+        (["states", *SMALL_COPY, "model=rnn", "model.bidirectional=true"], "rnn: model.bidirectional=true"),
     ],
 )
 def test_what_an_analysis_cannot_look_into_is_one_sentence(analyse, args, sentence):

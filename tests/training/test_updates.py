@@ -295,10 +295,10 @@ def test_omega_is_added_to_the_loss_with_its_weight():
 
 def test_what_excludes_each_other_is_refused_before_training(tmp_path: Path):
     for overrides, words in [
-        (["model=output_rnn", "task=copy_memory", "optim.omega=1"], "optim.omega=1.0: feedback=true"),
+        (["model=output_rnn", "task=copy_memory", "optim.omega=1"], "optim.omega=1.0: model.feedback=true"),
         (
             ["model=gru", "model.bidirectional=true", "task=latch", "optim.omega=1"],
-            "optim.omega=1.0: bidirectional",
+            "optim.omega=1.0: model.bidirectional",
         ),
         (
             ["model=gru", "model.bidirectional=true", "task=latch", "optim.truncate=5"],

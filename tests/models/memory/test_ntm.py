@@ -186,7 +186,7 @@ def test_its_observation_is_what_its_states_say():
     assert model.unobservable() is None
     with pytest.raises(ValueError, match="GRU has no memory or attention to look into"):
         SequenceModel(GRU, 4, 3).observe(x)
-    with pytest.raises(ValueError, match="dilation above 1"):
+    with pytest.raises(ValueError, match="dilation=2 makes states"):
         SequenceModel(lambda f, h: NTM(f, h), 4, 3, num_layers=2, dilation=2).observe(x)
 
 
