@@ -63,6 +63,8 @@ def test_sequences_are_steps_times_batch_and_unsolved_runs_took_infinitely_many(
     assert page.judged(its, runs) == ("met", "`lstm` 6,400, 2 of 3 solve it, 10.1k parameters")
     never = [run(seed=i, solved_at=None, batch_size=32) for i in range(3)]
     assert page.judged(its, never) == ("missed", "`lstm` none, 0 of 3 solve it, 10.1k parameters")
+    one = [run(seed=i, model="gru", solved_at=at, batch_size=32) for i, at in enumerate((100, None, None))]
+    assert page.judged(its, [*never, *one])[1].startswith("`gru` none, 1 of 3 solve it")
 
 
 def test_what_the_test_set_does_not_confirm_is_not_solved() -> None:

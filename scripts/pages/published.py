@@ -74,15 +74,17 @@ def judged(entry: Entry, fitting: Iterable[Result]) -> tuple[Verdict, str]:
     if not entry.comparable:
         return "not comparable", ""
     sign = 1 if larger_is_better(entry) else -1
-    found: list[tuple[bool, float, float, list[Result]]] = []  # enough seeds; median, worst: larger is better
+    # Enough seeds; median, worst: larger is better; how many values are finite, of those with the same.
+    found: list[tuple[bool, float, float, int, list[Result]]] = []
     for runs in _grouped(fitting).values():
         values = [sign * value for value in figures(entry, runs)]
         if values:
             middle = max(values) if entry.beyond else median(values)
-            found.append((len(runs) >= LEAST_SEEDS, middle, min(values), runs))
+            finite = sum(map(math.isfinite, values))
+            found.append((len(runs) >= LEAST_SEEDS, middle, min(values), finite, runs))
     if not found:
         return "not tried", ""
-    enough, value, worst, runs = max(found, key=lambda its: its[:3])
+    enough, value, worst, _, runs = max(found, key=lambda its: its[:4])
     best = max(sign * its for its in entry.values.values())
     verdict: Verdict = "missed"
     if value >= best:
