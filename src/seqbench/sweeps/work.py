@@ -163,7 +163,11 @@ def _facts(job: Job, timed: bool) -> Facts | Refused:
 
 
 def _seconds_per_step(job: Job) -> float | None:
-    """Return what a step of one seed takes: the second of two short runs, in a folder that goes away."""
+    """Return what a step of one seed takes: the second of two short runs, in a folder that goes away.
+
+    Where devices share a batch, one takes their shares after each other: Lightning starts processes for the
+    others by the command of this one, which is the sweep's.
+    """
     from seqbench.runs.plan import plan
     from seqbench.runs.schedule import train_planned
     from seqbench.runs.surroundings import own_surroundings
@@ -178,8 +182,10 @@ def _seconds_per_step(job: Job) -> float | None:
             if "eval_size" in cfg.task:
                 cfg.task.eval_size = 1
             made = plan(cfg)  # of the whole run: what goes over all its steps could not go over these
-            settings = replace(made.settings, max_steps=STEPS, eval_every=STEPS, patience=None)
-            (result,) = train_planned(replace(made, settings=settings))
+            parts = made.settings.accumulate * made.world_size
+            short = replace(made.settings, max_steps=STEPS, eval_every=STEPS, patience=None)
+            alone = replace(short, devices=1, strategy="auto", accumulate=parts)
+            (result,) = train_planned(replace(made, settings=alone, mode=made.mode._replace(devices=1)))
             if result.sequences_per_s:
                 took = made.batch_size / result.sequences_per_s
     return took
