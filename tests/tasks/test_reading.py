@@ -47,7 +47,12 @@ def test_an_answer_is_said_in_words(make_task):
 @pytest.mark.parametrize(
     ("task", "sequence", "reason"),
     [
-        ("embedded_reber", "B Q", "There is no token 'Q'."),
+        ("embedded_reber", "B Q", "There is no token 'Q'. There are: B, T, P, S, X, V, E.$"),
+        (
+            "embedded_reber",
+            "BTBPE",
+            "There is no token 'BTBPE'; with spaces between tokens it is 'B T B P E'.",
+        ),
         ("embedded_reber", [0, 7], "There is no token 7; the tokens are 0 to 6."),
         (
             "embedded_reber",
@@ -62,8 +67,8 @@ def test_an_answer_is_said_in_words(make_task):
         ("listops", "2 3", "has more than one root"),
         ("embedded_reber", None, "must be tokens"),
         ("embedded_reber", 3, r"must be tokens .* has the shape \(\)"),
-        ("embedded_reber", ["B", 1], r"There is no token 1\.$"),
-        ("embedded_reber", [1, "B"], r"There is no token 1\.$"),
+        ("embedded_reber", ["B", 1], r"There is no token 1\. There are: B, "),
+        ("embedded_reber", [1, "B"], r"There is no token 1\. There are: B, "),
         ("embedded_reber", [1j], "must be tokens .* and one has complex ones"),
         ("latch", [0.5, float("nan")], r"must be numbers \(T, 1\), and step 2 of one is not finite"),
         ("adding", [[0.5, 1], [float("inf"), 1e300]], "step 2 of one is not finite"),

@@ -14,6 +14,9 @@ from torch.nn.utils.rnn import pad_sequence
 from seqbench.errors import DataError, nearest, one_line
 from seqbench.tasks.specs import Input, Tokens
 
+#: The most tokens that a message names.
+LISTED = 12
+
 
 class NewSequences(NamedTuple):
     """Sequences of a file, for a trained model.
@@ -132,7 +135,12 @@ def _numbers(tokens: Sequence[Any], names: Sequence[str]) -> list[int]:
     number = {name: i for i, name in enumerate(names)}
     for token in tokens:
         if token not in number:
-            raise DataError(f"There is no token {token!r}.{nearest(str(token), names)}")
+            text = str(token)
+            if len(text) > 1 and all(character in number for character in text):
+                apart = " ".join(text)
+                raise DataError(f"There is no token {token!r}; with spaces between tokens it is {apart!r}.")
+            there = f"{', '.join(names[:LISTED])}{' and others' * (len(names) > LISTED)}"
+            raise DataError(f"There is no token {token!r}.{nearest(text, names)} There are: {there}.")
     return [number[token] for token in tokens]
 
 
