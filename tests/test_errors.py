@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seqbench.errors import nearest_key, one_line
+from seqbench.errors import LISTED, listed, nearest_key, one_line
 
 KEYS = ["seed", "task.length", "model.hidden_size", "model.num_layers", "model.cell.forget_bias"]
 KEYS += ["model.cell.chrono", "optim.lr", "optim.clip_norm", "optim.optimizer.betas", "trainer.max_steps"]
@@ -41,3 +41,9 @@ def test_a_message_without_end_is_cut_between_words():
 def test_the_key_that_was_meant_is_told_whole(typed, meant):
     meant = "optim.optimizer.betas" if typed == "beta" else meant
     assert nearest_key(typed, KEYS) == ("" if meant is None else f" Did you mean {meant!r}?")
+
+
+def test_of_many_names_the_first_are_listed():
+    assert listed(["a", "b"]) == "a, b"
+    names = [str(i) for i in range(LISTED + 1)]
+    assert listed(names[:-1]).endswith(", 11") and listed(names) == f"{', '.join(names[:-1])} and others"

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 
@@ -15,6 +15,8 @@ from functools import cache
 LONGEST = 600
 #: How alike the last parts of two keys are, from 0 to 1, for one to be a guess at the other.
 ALIKE = 0.6
+#: The most names that a message lists.
+LISTED = 12
 #: Lines that OmegaConf adds to its messages.
 ADDED_LINE = re.compile(r"(full_key|object_type|reference_type)[:=]")
 #: In a process of a sweep, whose output is a log: passes on what is said once, so that the user reads it.
@@ -87,6 +89,11 @@ def reader_may_leave() -> Iterator[None]:
 def drop_output() -> None:
     """Write what is left of the output nowhere, which cannot be written where it should go."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return `a, b, c`; of more than `LISTED` names the first, `and others`."""
+    return f"{', '.join(names[:LISTED])}{' and others' * (len(names) > LISTED)}"
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -13,12 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from seqbench.config.hydra_api import composed
 from seqbench.config.overrides import choices
 from seqbench.config.presets import CONF_DIR, GROUPS, OTHER_GROUPS, SUBGROUPS, main_config, preset_names
-from seqbench.errors import ConfigError, SeqbenchError, nearest, nearest_key, one_line
+from seqbench.errors import ConfigError, SeqbenchError, listed, nearest, nearest_key, one_line
 
 #: The most presets that a message names.
 NAMED = 3
-#: The most keys of a node that a message names.
-LISTED = 12
 
 
 def explain(error: BaseException, overrides: Sequence[str] = ()) -> SeqbenchError:
@@ -119,7 +117,7 @@ def _beside(key: str, known: Iterable[str]) -> str:
     """Return ` model.cell has heads, context, positions.`, or an empty string if nothing is in that node."""
     node = key.rpartition(".")[0]
     there = [name.removeprefix(f"{node}.") for name in known if node and name.rpartition(".")[0] == node]
-    return f" {node} has {', '.join(there[:LISTED])}{' and others' * (len(there) > LISTED)}." if there else ""
+    return f" {node} has {listed(there)}." if there else ""
 
 
 def _empty_node(key: str, overrides: Sequence[str]) -> str | None:

@@ -10,13 +10,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqbench.config.identity import with_defaults
-from seqbench.errors import ConfigError, StoreError, nearest, nearest_key
+from seqbench.errors import ConfigError, StoreError, listed, nearest, nearest_key
 from seqbench.runs.result import Configured
 
 #: What stands for a value that a configuration does not have.
 MISSING = object()
-#: The most values that a sentence lists.
-MOST_LISTED = 12
 
 
 Run = TypeVar("Run", bound=Configured)
@@ -75,11 +73,8 @@ def fitting(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
 def _nothing(filter: str, value: Any, found: Sequence[Any]) -> StoreError:
     """Return the error of a filter that lets no run through, which have these values."""
     shown = list(dict.fromkeys(str(its) for its in found if its is not MISSING))
-    more = ", …" if len(shown) > MOST_LISTED else ""
-    return StoreError(
-        f"{filter}: there is no such run; there are {', '.join(shown[:MOST_LISTED])}{more}."
-        f"{nearest(str(value), shown)}"
-    )
+    near = nearest(str(value), shown)
+    return StoreError(f"{filter}: there is no such run; there are {listed(shown)}.{near}")
 
 
 def parse(filter: str) -> tuple[str, list[Any]]:

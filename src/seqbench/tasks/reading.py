@@ -11,11 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from seqbench.errors import DataError, nearest, one_line
+from seqbench.errors import DataError, listed, nearest, one_line
 from seqbench.tasks.specs import Input, Tokens
-
-#: The most tokens that a message names.
-LISTED = 12
 
 
 class NewSequences(NamedTuple):
@@ -139,8 +136,8 @@ def _numbers(tokens: Sequence[Any], names: Sequence[str]) -> list[int]:
             if len(text) > 1 and all(character in number for character in text):
                 apart = " ".join(text)
                 raise DataError(f"There is no token {token!r}; with spaces between tokens it is {apart!r}.")
-            there = f"{', '.join(names[:LISTED])}{' and others' * (len(names) > LISTED)}"
-            raise DataError(f"There is no token {token!r}.{nearest(text, names)} There are: {there}.")
+            near = nearest(text, names)
+            raise DataError(f"There is no token {token!r}.{near} There are: {listed(names)}.")
     return [number[token] for token in tokens]
 
 
