@@ -130,8 +130,17 @@ def test_a_sweep_goes_on_when_its_reader_has_left(tmp_path):
 def test_what_is_refused_is_named_before_anything_trains(seqbench: Run):
     said = seqbench("-m", *SMALL, "model=gru,rnn", "optim.lr=0.1,-1")
     assert said.code == 2 and said.out.startswith("4 jobs; ")
-    assert said.err.count("optim.lr=-1: optim.lr=-1") == 2 and len(steps()) == 2
+    assert said.err.count("optim.lr=-1: optim.lr=-1") == 1 and len(steps()) == 2
     assert said.err.endswith("2 errors in this sweep, printed above.\n")
+
+
+def test_what_is_wrong_in_many_jobs_is_named_twice(seqbench: Run):
+    """With the whole first job, and with all others: not a line for each of hundreds."""
+    said = seqbench("-m", *SMALL, "model=gru,rnn", "optim.lr=0.1,-1", "seed=1,2,3")
+    first, others, count = said.err.splitlines()
+    assert said.code == 2 and first.split(": ")[2:] == others.split(": ")[2:] != []
+    assert "optim.lr=-1 " in first and "latch" in first and others.count("lr=-1 seed=") == 5
+    assert count == "seqbench: 6 errors in this sweep, printed above."
 
 
 def test_a_dry_run_trains_nothing(seqbench: Run):

@@ -10,7 +10,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from seqbench.errors import say
+from seqbench.errors import listed, say
 from seqbench.processes import available_cores
 from seqbench.results.rendering.rows import duration
 from seqbench.sweeps import known, work
@@ -22,6 +22,8 @@ from seqbench.sweeps.sweep import Sweep
 
 def check(sweep: Sweep, timed: bool = False) -> int:
     """Find out what each job is that was not checked yet, and name those that cannot be run.
+
+    The first with a sentence is named at once; others with the same one in one line, once all are checked.
 
     Args:
         sweep: of the jobs.
@@ -41,14 +43,22 @@ def check(sweep: Sweep, timed: bool = False) -> int:
             sweep.facts[job.number] = facts
     if unknown:
         sweep.folder.mkdir(parents=True, exist_ok=True)
+        others: dict[str, list[str]] = {}
         for job, answer in answers(unknown, sweep.folder, timed):
             if isinstance(answer, Refused):
-                say(f"{' '.join(job.typed)}: {answer.sentence}")
+                if answer.sentence in others:
+                    others[answer.sentence].append(job.label)
+                else:
+                    others[answer.sentence] = []
+                    say(f"{' '.join(job.typed)}: {answer.sentence}")
                 sweep.codes.append(answer.exit_code)
                 sweep.refused[job.number] = answer
             else:
                 sweep.facts[job.number] = answer
                 known.note(job, answer)
+        for sentence, labels in others.items():
+            if labels:
+                say(f"{listed(labels)}: {sentence}")
     return max((facts.there for facts in sweep.facts.values() if facts.accelerator != "cpu"), default=0)
 
 
