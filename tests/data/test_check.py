@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,11 +102,51 @@ def test_what_is_named_must_be_there(data_dir: Path, capsys: pytest.CaptureFixtu
 
 
 def test_files_of_text_must_hold_something(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = data_dir / "babi"
+    folder.mkdir()
+    for split in ("train", "test"):
+        (folder / f"qa1_{split}.txt").write_text("1 Mary is here.\n")
+    code, said = checked(capsys, data_dir, "babi")
+    assert code == 0 and said.startswith("babi: 2 files of text, ")
+    (folder / "qa1_test.txt").write_text("")
+    assert checked(capsys, data_dir, "babi") == (1, f"babi: {folder}/qa1_test.txt is empty.\n")
+
+
+def test_files_of_text_must_have_the_rows_that_are_known(
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There are copies of the treebank whose training file holds the validation sentences too."""
     folder = data_dir / "sst"
     folder.mkdir()
-    for split in ("train", "dev", "test"):
-        (folder / f"{split}.txt").write_text("(2 a)\n")
+    for name, count in (("train", 8544), ("dev", 1101), ("test", 2210)):
+        (folder / f"{name}.txt").write_text("(2 a)\n" * count)
     code, said = checked(capsys, data_dir, "sst")
-    assert code == 0 and said.startswith("sst: 3 files of text, ")
+    rows = "8,544 train, 1,101 validation, 2,210 test"
+    assert code == 0 and said.startswith(f"sst: rows as pinned ({rows}), 3 files of text, fingerprint ")
+    (folder / "test.txt").write_text("(2 a)\n" * 2209 + "(2 b)")  # without the last line's end
+    assert checked(capsys, data_dir, "sst")[0] == 0
+    (folder / "train.txt").write_text("(2 a)\n" * 9645)
+    fault = f"sst: {folder} has 9,645 rows for train, and not 8,544.\n"
+    assert checked(capsys, data_dir, "sst") == (1, fault)
     (folder / "dev.txt").write_text("")
     assert checked(capsys, data_dir, "sst") == (1, f"sst: {folder}/dev.txt is empty.\n")
+    (folder / "dev.txt").unlink()
+    code, said = checked(capsys, data_dir, "sst")
+    assert code == 1 and said.startswith(f"sst: {folder} has not all of train.txt, dev.txt, test.txt: ")
+
+
+def test_a_file_of_music_must_have_the_pieces_that_are_known(
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = data_dir / "jsb_chorales" / "jsb-chorales-quarter.json"
+    path.parent.mkdir()
+    piece = [[60], [62]]
+    path.write_text(json.dumps({"train": [piece] * 229, "valid": [piece] * 76, "test": [piece] * 77}))
+    code, said = checked(capsys, data_dir, "jsb_chorales")
+    assert code == 0 and "rows as pinned (229 train, 76 validation, 77 test), 1 file of text" in said
+    path.write_text(json.dumps({"train": [piece] * 229, "valid": [piece] * 77, "test": [piece] * 77}))
+    fault = f"jsb_chorales: {path.parent} has 77 rows for validation, and not 76.\n"
+    assert checked(capsys, data_dir, "jsb_chorales") == (1, fault)
+    path.write_text("[")
+    code, said = checked(capsys, data_dir, "jsb_chorales")
+    assert code == 1 and said.startswith(f"jsb_chorales: {path} cannot be read as JSON: ")

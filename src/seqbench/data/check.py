@@ -8,7 +8,7 @@ from typing import NamedTuple
 from seqbench.data.catalogue import CATALOGUE, find
 from seqbench.data.checksums import SUMS, checksums, fingerprint_of, kept_checksums
 from seqbench.data.loading import place
-from seqbench.data.source import Source
+from seqbench.data.source import Source, TextSource
 from seqbench.errors import DataError, one_line
 
 
@@ -56,24 +56,26 @@ def _check_files(source: Source, folder: Path) -> Checked:
         changed = [name for name, digest in found.items() if kept.get(name) != digest]
         if changed:
             return Checked([f"{folder / name} is not the file that {SUMS} tells of." for name in changed], "")
-    faults, counts = [], []
+    faults, rows = [], {}
     for split, paths in files.items():
         if not split:
             faults += [f"{path} is empty." for path in paths if not path.stat().st_size]
             continue
         try:
-            rows = sum(_rows(path, whole=kept is None) for path in paths)
+            rows[split] = sum(_rows(path, whole=kept is None) for path in paths)
         except DataError as error:
             faults.append(str(error))
-            continue
-        if rows != source.rows[split]:
-            faults.append(f"{folder} has {rows:,} rows for {split}, and not {source.rows[split]:,}.")
-        counts.append(f"{rows:,} {split}")
-    if counts:
-        sums = "checksums as kept" if kept is not None else f"no {SUMS} is kept"
-        what = f"rows as pinned ({', '.join(counts)}), {sums}"
-    else:
+    if "" in files:
         what = f"{len(found)} file{'s' * (len(found) > 1)} of text"
+    else:
+        what = "checksums as kept" if kept is not None else f"no {SUMS} is kept"
+    if isinstance(source, TextSource) and source.count is not None and not faults:
+        rows |= source.count(folder)
+    for split, count in rows.items():
+        if count != source.rows[split]:
+            faults.append(f"{folder} has {count:,} rows for {split}, and not {source.rows[split]:,}.")
+    if rows:
+        what = f"rows as pinned ({', '.join(f'{count:,} {split}' for split, count in rows.items())}), {what}"
     return Checked(faults, f"{what}, fingerprint {fingerprint_of(found)}")
 
 

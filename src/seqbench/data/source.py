@@ -71,10 +71,13 @@ class TextSource(Source):
     Attributes:
         pattern: a pattern of the files' names.
         columns: what a row has, on the hub if the hub has it, else in the files.
+        count: counts the rows of each split in a folder, for `--check`; a DataError says what cannot be read.
+            None where there are several versions of them.
     """
 
     pattern: str
     columns: tuple[str, ...]
+    count: Callable[[Path], Mapping[str, int]] | None = None
     place = "files"
 
     @property

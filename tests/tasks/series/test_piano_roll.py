@@ -80,7 +80,7 @@ def test_batches_are_cut_to_the_longest_and_no_fingerprint_depends_on_the_place(
     task = PianoRoll(str(write(tmp_path / "a.json")))
     steps = {batch.inputs.shape[1] for batch in islice(task.train_batches(0, 1), 6)}
     assert steps == {1, 2, 3}
-    same = PianoRoll(data_dir=write(tmp_path / "data" / FILE).parents[1])
+    same = PianoRoll(data_dir=write(tmp_path / "data" / "jsb_chorales" / FILE).parents[1])
     assert same.fingerprint() == task.fingerprint()
     other = json.loads(json.dumps(MUSIC).replace("108", "107"))
     assert PianoRoll(str(write(tmp_path / "b.json", other))).fingerprint() != task.fingerprint()

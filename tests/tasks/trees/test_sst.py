@@ -164,6 +164,19 @@ def test_a_line_that_is_no_tree_is_an_error(data_dir, line, reason):
         SST(data_dir=data_dir).validation()
 
 
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2003", "\u2028", "\x85", "\x1c"])
+def test_a_word_may_hold_white_space_that_is_no_plain_blank(data_dir, blank):
+    """The treebank's line 4,342 has the word 8 1\\/2, with a blank that does not break."""
+    path = data_dir / "sst" / "dev.txt"
+    path.write_text(f"(2 (2 like) (3 8{blank}1\\/2))\n", encoding="utf-8", newline="")
+    ((tree, label),) = read_trees(path)
+    assert label == 2 and [node.token for node in tree.children] == ["like", f"8{blank}1\\/2"]
+
+
+def test_what_is_said_of_the_data(data_dir):
+    assert SST(data_dir=data_dir).about() == {"examples": "6 train, 2 validation, 3 test"}
+
+
 def test_a_file_that_cannot_be_used_is_an_error(data_dir):
     path = data_dir / "sst" / "test.txt"
     path.write_text("(2 neutral)\n", encoding="utf-8")

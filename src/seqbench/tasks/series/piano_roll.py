@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from seqbench.data.jsb_chorales import FILE
 from seqbench.data.piano_rolls import KEYS, LOWEST, Roll, read_piano_rolls
 from seqbench.errors import ConfigError
 from seqbench.tasks.batch import Batch
@@ -20,8 +21,6 @@ from seqbench.tasks.specs import LabelSet, Vectors
 from seqbench.tasks.streams.bucketed import BucketTask
 from seqbench.tasks.streams.fixed import LazyTask
 
-#: Where JSON of JSB Chorales lies in the folder of the data sets.
-FILE = "jsb_chorales/jsb-chorales-quarter.json"
 NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
@@ -40,7 +39,7 @@ class PianoRoll(LazyTask, BucketTask):
     Source: N. Boulanger-Lewandowski, Y. Bengio and P. Vincent, ICML 2012.
 
     Args:
-        path: of the file, see `read_piano_rolls`; null: that of JSB Chorales, `FILE` in `data_dir`.
+        path: of the file, see `read_piano_rolls`; null: that of JSB Chorales in `data_dir`.
         solved_at: the loss that counts as solved; null: none.
         data_dir: the folder of the data sets.
 
@@ -62,7 +61,7 @@ class PianoRoll(LazyTask, BucketTask):
     ) -> None:
         if solved_at is not None and solved_at <= 0:
             raise ConfigError(f"task.solved_at={solved_at} must be above 0.")
-        self.path = Path(path).expanduser() if path is not None else Path(data_dir) / FILE
+        self.path = Path(path).expanduser() if path is not None else Path(data_dir, "jsb_chorales", FILE)
         self.title = self.variant = self.path.stem
         self.solved_at = solved_at
         self.solved_when = (

@@ -104,6 +104,9 @@ class TreeDataTask(TreeTask, BucketTask):
         trees = [tree for found in self.examples.values() for tree, _ in found]
         return Trees(len(self.vocabulary), max(len(node.children) for tree in trees for node in nodes(tree)))
 
+    def about(self) -> dict[str, str]:
+        return {"examples": ", ".join(f"{len(found):,} {split}" for split, found in self.examples.items())}
+
     def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
         return list(self.vocabulary), super().token_names()[1]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 from seqbench.data.source import data_folder
+from seqbench.data.sst import FILES
 from seqbench.errors import DataError
 from seqbench.tasks.specs import Classes
 from seqbench.tasks.streams.fixed import LazyTask
 from seqbench.tasks.trees.base import MARKS, Node, TreeDataTask, nodes
 
-FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
 #: Labels of the treebank: very negative, negative, neutral, positive, very positive.
 LABELS = ("0", "1", "2", "3", "4")
 #: The class of each label, by the number of classes.
@@ -117,7 +117,7 @@ def read_trees(path: Path) -> list[tuple[Node, int]]:
         DataError: the file is missing or cannot be read, or a line is not one tree.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except FileNotFoundError:
         raise DataError(
             f"There is no {path}; put {', '.join(FILES.values())} of the Stanford Sentiment Treebank there,"
@@ -146,7 +146,8 @@ def read_tree(line: str) -> tuple[Node, int]:
     found: tuple[Node, int] | None = None
     # A stack of the open nodes, each with its label and its content: one word, or nodes.
     open_nodes: list[tuple[int, list[str], list[Node]]] = []
-    parts = iter(re.findall(r"[()]|[^\s()]+", line))
+    # A word may hold white space that is no plain blank: the treebank's 8 1\/2 does.
+    parts = iter(re.findall(r"[()]|[^ \t\r()]+", line))
     for part in parts:
         if found is not None:
             raise ValueError("something follows the end of the tree, which has one root")
