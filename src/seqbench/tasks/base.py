@@ -55,6 +55,8 @@ class Task(ABC):
     #: so does the state of the model, except at the start of an epoch. No gradient leaves its piece. An
     #: evaluation goes through its whole set in this way, in pieces of `length` steps.
     streams: ClassVar[bool] = False
+    #: What a token of a new sequence counts as that has no name, where there is a token of this name.
+    unknown: ClassVar[str | None] = None
 
     inputs: Input
     targets: Target
@@ -184,7 +186,17 @@ class Task(ABC):
         Raises:
             DataError: one is none that the task could have, or there is none.
         """
-        return reading.padded(reading.as_tensors(sequences, self.inputs, self.token_names()[0]))
+        names = self.token_names()[0]
+        found = reading.as_tensors(sequences, self.inputs, names, self.normalised, self.unknown)
+        return reading.padded(found)
+
+    def normalised(self, sequence: Any) -> Any:
+        """Return a new sequence with its tokens as `token_names` has them.
+
+        Raises:
+            DataError: it is none that the task could have.
+        """
+        return sequence
 
     def read_file(self, path: Path) -> reading.NewSequences:
         """Return the new sequences of a file: one a line, see `reading.lines`.

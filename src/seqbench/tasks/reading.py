@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from seqbench.errors import DataError, listed, nearest, one_line
+from seqbench.errors import DataError, listed, nearest, one_line, say_once
 from seqbench.tasks.specs import Input, Tokens
 
 
@@ -67,14 +68,30 @@ def lines(path: Path, tokens: bool) -> list[Any]:
     return found
 
 
-def as_tensors(sequences: Any, spec: Input, names: Sequence[str]) -> list[Tensor]:
+def as_tensors(
+    sequences: Any,
+    spec: Input,
+    names: Sequence[str],
+    normalised: Callable[[Any], Any] = lambda sequence: sequence,
+    unknown: str | None = None,
+) -> list[Tensor]:
     """Return several sequences, each as `as_tensor` takes it, as tensors.
+
+    Args:
+        sequences: the sequences.
+        spec: what each must be.
+        names: of the tokens.
+        normalised: makes of each sequence one in these names.
+        unknown: the one of these that a token without a name counts as, which is said; None if none does.
 
     Raises:
         DataError: one is no such sequence, or there is none.
     """
     if isinstance(sequences, str) or not isinstance(sequences, Iterable):
         raise DataError(f"Give a list of sequences, and not {sequences!r}.")
+    sequences = [normalised(each) for each in sequences]
+    if unknown is not None and unknown in names:
+        sequences = _with_unknown(sequences, names, unknown)
     found = [as_tensor(each, spec, names) for each in sequences]
     if not found:
         raise DataError("Give a list of sequences, and not an empty one.")
@@ -125,6 +142,31 @@ def padded(sequences: Sequence[Tensor]) -> dict[str, Any]:
     lengths = torch.tensor([len(each) for each in sequences])
     batch: dict[str, Any] = {"inputs": pad_sequence(list(sequences), batch_first=True)}
     return batch if (lengths == lengths[0]).all() else batch | {"lengths": lengths}
+
+
+def lowered(sequence: Any) -> Any:
+    """Return a sequence with its tokens in lower case, where they are names."""
+    if isinstance(sequence, str):
+        return sequence.lower()
+    if isinstance(sequence, list | tuple):
+        return [token.lower() if isinstance(token, str) else token for token in sequence]
+    return sequence
+
+
+def _with_unknown(sequences: list[Any], names: Sequence[str], unknown: str) -> list[Any]:
+    """Return sequences with `unknown` for each token that has no name, and say which these are."""
+    known = {*names}
+    strangers: Counter[str] = Counter()
+    found = []
+    for each in sequences:
+        tokens = each.split() if isinstance(each, str) else each
+        if isinstance(tokens, list | tuple) and all(isinstance(token, str) for token in tokens):
+            strangers.update(token for token in tokens if token not in known)
+            tokens = [token if token in known else unknown for token in tokens]
+        found.append(tokens)
+    if strangers:
+        say_once(f"training has no {listed([*strangers])}: {strangers.total()} of the tokens are {unknown}.")
+    return found
 
 
 def _numbers(tokens: Sequence[Any], names: Sequence[str]) -> list[int]:

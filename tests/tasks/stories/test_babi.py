@@ -122,6 +122,9 @@ def test_words_that_training_has_not_are_one(data_dir):
     assert text == f"{UNKNOWN} went to the {UNKNOWN} . where is {UNKNOWN} ?" and answer == "attic"
     assert "sandra" not in task.vocabulary and task.vocabulary[UNKNOWN] != 0
     assert not (task.train.inputs == task.vocabulary[UNKNOWN]).any()
+    (new,) = task.read(["Sandra went to the office . Where is SANDRA ?"])["inputs"].tolist()
+    said = " ".join(task.token_names()[0][word] for word in new)
+    assert said == f"{UNKNOWN} went to the office . where is {UNKNOWN} ?"
 
 
 def test_specs_are_those_of_the_longest(data_dir):

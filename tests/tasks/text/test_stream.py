@@ -157,6 +157,19 @@ def test_new_texts_are_read_as_the_task_would(book):
     assert text_of(words, words.read(["lazy fox"])["inputs"][0]) == "lazyfox"
 
 
+@pytest.mark.parametrize("unit", ["word", "char"])
+def test_a_new_token_is_the_unknown_one_where_there_is_one(book, capsys, unit):
+    task = TextStream(book, unit=unit, vocabulary=3)
+    names = task.token_names()[0]
+    assert "<unk>" in names and len(names) == 3
+    known = next(name for name in names if name.isalpha())
+    text = f"{known} Q1 {known} Q1" if unit == "word" else f"{known}Ω{known}Ω"
+    found = [names[token] for token in task.read([text])["inputs"][0]]
+    assert found == [known, "<unk>", known, "<unk>"]
+    stranger = "Q1" if unit == "word" else "Ω"
+    assert capsys.readouterr().err == f"seqbench: training has no {stranger}: 2 of the tokens are <unk>.\n"
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

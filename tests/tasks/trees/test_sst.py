@@ -173,6 +173,21 @@ def test_a_word_may_hold_white_space_that_is_no_plain_blank(data_dir, blank):
     assert label == 2 and [node.token for node in tree.children] == ["like", f"8{blank}1\\/2"]
 
 
+def test_new_trees_are_lines_of_the_treebank_or_tokens_with_brackets(data_dir, capsys):
+    task = SST(data_dir=data_dir)
+    given = task.read(["(4 (2 A) (3 (2 bore) (2 Film)))", "[ <phrase> a [ <phrase> bore FILM ] ]"])
+    names = task.token_names()[0]
+    assert "lengths" not in given and given["inputs"][0].tolist() == given["inputs"][1].tolist()
+    told = " ".join(names[token] for token in given["inputs"][0])
+    assert told == "[ <phrase> a [ <phrase> <unknown> film ] ]"
+    assert capsys.readouterr().err == "seqbench: training has no bore: 2 of the tokens are <unknown>.\n"
+    assert given["parents"][0].tolist() == [-2, -1, 1, -2, 1, 4, 4, -2, -2]
+    with pytest.raises(
+        DataError, match=r"^'\(4 film' is no tree .* \(2 film\)\): a bracket is not closed\.$"
+    ):
+        task.read(["(4 film"])
+
+
 def test_what_is_said_of_the_data(data_dir):
     assert SST(data_dir=data_dir).about() == {"examples": "6 train, 2 validation, 3 test"}
 

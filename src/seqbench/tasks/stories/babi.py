@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from seqbench.data import load
 from seqbench.data.source import data_folder
 from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.batch import Batch
+from seqbench.tasks.reading import lowered
 from seqbench.tasks.stories.base import PADDING, Answers, Story, StoryTask, Text, encode
 from seqbench.tasks.streams.fixed import LazyTask
 
@@ -57,6 +59,7 @@ class Babi(StoryTask, LazyTask):
     """
 
     title = "bAbI"
+    unknown = UNKNOWN
     contents = "stories of up to {} sentences"
 
     def __init__(
@@ -117,6 +120,9 @@ class Babi(StoryTask, LazyTask):
 
     def token_names(self) -> tuple[Sequence[str], Sequence[str]]:
         return list(self.vocabulary), list(self.answers)
+
+    def normalised(self, sequence: Any) -> Any:
+        return lowered(sequence)
 
     def longest(self) -> int:
         """Return the sentences of the longest story."""

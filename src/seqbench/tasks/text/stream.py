@@ -18,7 +18,7 @@ from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import Measures, Metric
 from seqbench.tasks.specs import Classes, Tokens
-from seqbench.tasks.text.corpus import SPLITS, Corpus, Recipe, corpus
+from seqbench.tasks.text.corpus import SPLITS, UNKNOWN, Corpus, Recipe, corpus
 from seqbench.tasks.text.units import UNITS
 
 #: The shares of a single file that are for training, validation and testing.
@@ -67,6 +67,7 @@ class TextStream(Task):
     """
 
     streams = True
+    unknown = UNKNOWN
 
     def __init__(
         self,
@@ -272,16 +273,12 @@ class TextStream(Task):
         shown = [symbol if symbol.isprintable() else repr(symbol)[1:-1] for symbol in self.corpus.symbols]
         return shown, shown
 
-    def read(self, sequences: Sequence[Any]) -> dict[str, Any]:
-        """Return new sequences as a model's arguments; a text of characters is one without spaces between."""
-        if self.recipe.unit == "char":
-            names = self.token_names()[0]
-            shown = dict(zip(self.corpus.symbols, names, strict=True))
-            sequences = [
-                [shown.get(letter, letter) for letter in each] if isinstance(each, str) else each
-                for each in sequences
-            ]
-        return super().read(sequences)
+    def normalised(self, sequence: Any) -> Any:
+        """Return a new sequence in the names of its tokens: those of a text of characters are its letters."""
+        if self.recipe.unit != "char" or not isinstance(sequence, str):
+            return sequence
+        shown = dict(zip(self.corpus.symbols, self.token_names()[0], strict=True))
+        return [shown.get(letter, letter) for letter in sequence]
 
 
 def _next_tokens(pieces: np.ndarray[Any, Any]) -> Batch:

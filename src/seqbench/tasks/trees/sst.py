@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from seqbench.data.source import data_folder
 from seqbench.data.sst import FILES
 from seqbench.errors import DataError
+from seqbench.tasks.reading import lowered
 from seqbench.tasks.specs import Classes
 from seqbench.tasks.streams.fixed import LazyTask
-from seqbench.tasks.trees.base import MARKS, Node, TreeDataTask, nodes
+from seqbench.tasks.trees.base import MARKS, Node, TreeDataTask, nodes, written
 
 #: Labels of the treebank: very negative, negative, neutral, positive, very positive.
 LABELS = ("0", "1", "2", "3", "4")
@@ -24,6 +25,8 @@ CLASSES = {5: {label: label for label in range(5)}, 2: {0: 0, 1: 0, 3: 1, 4: 1}}
 PUBLISHED = {5: 0.51, 2: 0.88}
 #: The token of a phrase, and of words that occur less than twice in training.
 PHRASE, UNKNOWN = "<phrase>", "<unknown>"
+#: How messages show the form of a line.
+FORM = "such as (3 (2 good) (2 film))"
 
 
 class SST(LazyTask, TreeDataTask):
@@ -52,6 +55,7 @@ class SST(LazyTask, TreeDataTask):
     """
 
     title = "the Stanford Sentiment Treebank"
+    unknown = UNKNOWN
 
     def __init__(
         self, classes: Literal[5, 2] = 5, dataset: str = "sst", data_dir: str | Path = "data"
@@ -100,6 +104,15 @@ class SST(LazyTask, TreeDataTask):
         tokens = [*MARKS, PHRASE, UNKNOWN, *sorted(words - {PHRASE, UNKNOWN})]
         return {token: number for number, token in enumerate(tokens)}
 
+    def normalised(self, sequence: Any) -> Any:
+        """Return the tokens, in lower case, of a new tree, which may also be a line of the treebank."""
+        if not isinstance(sequence, str) or not sequence.lstrip().startswith("("):
+            return lowered(sequence)
+        try:
+            return written(read_tree(sequence)[0])[0]
+        except ValueError as error:
+            raise DataError(f"{sequence!r} is no tree in the treebank's form, {FORM}: {error}.") from error
+
     def solved(self, metrics: Mapping[str, float]) -> bool:
         return metrics["accuracy"] >= self.solved_at
 
@@ -131,8 +144,7 @@ def read_trees(path: Path) -> list[tuple[Node, int]]:
             found.append(read_tree(line))
         except ValueError as error:
             raise DataError(
-                f"Line {number} of {path} is not one tree in the treebank's form, such as"
-                f" (3 (2 good) (2 film)): {error}."
+                f"Line {number} of {path} is not one tree in the treebank's form, {FORM}: {error}."
             ) from error
     return found
 
