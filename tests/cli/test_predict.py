@@ -97,6 +97,12 @@ def test_what_a_run_cannot_be_told_anymore_is_not_advised(seqbench: Run) -> None
         "seqbench: gap.csv line 2: bp is missing; the run was trained with task.missing=refuse, and knows "
         "none.\n"
     )
+    Path("other.csv").write_text("patient;hour;hr;bp;sex\na;0;70;120;m\n")
+    said = seqbench("predict", folder, "other.csv")
+    assert said.code == 2 and said.err == (
+        "seqbench: other.csv has one column, 'patient;hour;hr;bp;sex'; those of the table that the run was "
+        "trained on are separated by ','.\n"
+    )
     Path("patients.csv").rename("moved.csv")
     said = seqbench("predict", folder, "gap.csv")
     assert said.code == 2 and said.err.startswith("seqbench: There is no file patients.csv.")
@@ -114,6 +120,23 @@ def test_each_step_has_a_row_with_its_time_and_numbers_are_in_their_unit(seqbenc
     assert all(40 < float(row["prediction"]) < 160 for row in found)
     assert seqbench("predict", folder, str(DATA / "new.csv"), "--out", "out.csv").out == ""
     assert list(csv.DictReader(io.StringIO(Path("out.csv").read_text()))) == found
+
+
+def test_a_number_has_as_many_digits_as_its_error_is_worth(seqbench: Run) -> None:
+    """Of numbers about 1.7e9 that differ by some thousand six digits say nothing, nor floats of 32 bits."""
+    lines = [f"{i},{t},{i % 7},{1_700_000_000 + 1000 * (i % 7)}" for i in range(40) for t in range(2)]
+    Path("big.csv").write_text("\n".join(["id,t,x,y", *lines]))
+    keys = ("task.id=id", "task.time=t", "task.target=y", "task.classes=false")
+    folder = trained("task=table", "task.path=big.csv", *keys)
+    found = [float(row["prediction"]) for row in rows(seqbench("predict", folder, "big.csv"))]
+    run = package.load_run(folder)
+    given = run.task.read_file(Path("big.csv")).given
+    with torch.no_grad():
+        outputs = run.model(**given)[0].double().flatten()
+    spec = run.task.targets
+    wanted = (outputs * spec.scale[0] + spec.mean[0]).tolist()  # type: ignore[attr-defined]
+    assert found == pytest.approx(wanted, abs=1e-2) and len({*found}) == 7
+    assert float(run.task.in_words(run.outputs(given)[0])) == found[0]
 
 
 def test_other_tasks_take_a_sequence_a_line(seqbench: Run) -> None:

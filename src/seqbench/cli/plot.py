@@ -61,12 +61,14 @@ def steps(argv: list[str]) -> None:
     """Run `seqbench plot steps` with the arguments after these words."""
     args = _arguments(_parser("steps"), argv)
     from seqbench.results.frame import compare
-    from seqbench.results.progress import draw_steps, solved_shares
+    from seqbench.results.progress import counted_rows, draw_steps, solved_shares
     from seqbench.results.summaries.steps_to_solve import StepsToSolve
 
     frame = compare([run.result for run in chosen(args)], [StepsToSolve()]).frame
     if not frame["seeds"].any():
         raise StoreError("no run here has ended without failing.")
+    if not counted_rows(frame):
+        raise StoreError("no task here says when it is solved; task.solved_at says so of data of your own.")
     publish(draw_steps(frame), solved_shares(frame), args.out)
 
 

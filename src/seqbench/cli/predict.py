@@ -100,7 +100,7 @@ def _rows(
 def _row(task: Task, output: Tensor, probabilities: bool) -> list[str]:
     from seqbench.tasks.specs import Classes
 
-    numbers = [f"{value:.6g}" for value in output.flatten().tolist()]
+    numbers = task.targets.shown(output)
     if isinstance(task.targets, Classes):
         return [task.in_words(output), *(numbers if probabilities else [])]
     return numbers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seqbench.data.piano_rolls import read_piano_rolls
 from seqbench.data.source import TextSource
 
 #: The file that the task reads, of a step a quarter note.
@@ -13,6 +12,8 @@ FILE = "jsb-chorales-quarter.json"
 
 def count(folder: Path) -> dict[str, int]:
     """Return how many chorales each split has."""
+    from seqbench.data.piano_rolls import read_piano_rolls  # which imports NumPy
+
     return {split: len(pieces) for split, pieces in read_piano_rolls(folder / FILE, "task.path").items()}
 
 

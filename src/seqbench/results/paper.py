@@ -10,7 +10,7 @@ from seqbench.results.curves import curves_of, of_metrics, over_seeds, shown_met
 from seqbench.results.figures import draw, save_as
 from seqbench.results.frame import compare
 from seqbench.results.pages import make_folder
-from seqbench.results.progress import draw_curves, draw_steps
+from seqbench.results.progress import counted_rows, draw_curves, draw_steps
 from seqbench.results.rendering.latex import label_stem
 from seqbench.runs.places import PlacedRun
 
@@ -52,7 +52,7 @@ def write_figures(
         stem = label_stem(str(task), stems)
         stems.add(stem)
         figures = {"lengths": draw(its, paper=True, among=models)}
-        if its["seeds"].any():
+        if counted_rows(its):
             figures["steps"] = draw_steps(its, paper=True, among=models)
         if curves is not None and (mine := curves[curves["task"] == task]).size:
             medians = over_seeds(mine, metrics)

@@ -93,7 +93,7 @@ def solved_shares(frame: pd.DataFrame) -> pd.DataFrame:
         frame: of a comparison with the columns of `StepsToSolve`.
     """
     rows = []
-    for row in _trained(frame):
+    for row in counted_rows(frame):
         solved, censored = row["solved_at"], row["censored_at"]
         found = kaplan_meier([*solved, *(None for _ in censored)], [*solved, *censored])
         cell = (row["task"], row["length"], row["model"])
@@ -112,7 +112,7 @@ def draw_steps(frame: pd.DataFrame, paper: bool = False, among: Sequence[str] = 
         paper: whether it is as wide as a column of a paper.
         among: as for `draw_curves`.
     """
-    rows, shares = _trained(frame), solved_shares(frame)
+    rows, shares = counted_rows(frame), solved_shares(frame)
     present = sorted({row["model"] for row in rows})
     models = sorted({*present, *among})
     with _figure(pd.DataFrame(rows), paper) as (figure, panels):
@@ -141,7 +141,7 @@ def _finite(values: pd.Series[float]) -> NDArray[np.float64]:
     return np.asarray(values.where(values.abs() < LARGEST), dtype=float)
 
 
-def _trained(frame: pd.DataFrame) -> list[Row]:
+def counted_rows(frame: pd.DataFrame) -> list[Row]:
     """Return the rows of cells at their training length whose runs count as solved or not."""
     return [row for row in records(frame) if row["seeds"] and isinstance(row["solved_at"], list)]
 

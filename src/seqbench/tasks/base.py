@@ -218,7 +218,7 @@ class Task(ABC):
             outputs: (O,), or (T, O) if there is one at each step. Of targets that are numbers they are these.
         """
         if not isinstance(self.targets, Classes):
-            return " ".join(f"{value:.4g}" for value in outputs.flatten().tolist())
+            return " ".join(self.targets.shown(outputs))
         names = self.token_names()[1]
         return " ".join(names[i] for i in outputs.argmax(-1).reshape(-1).tolist())
 

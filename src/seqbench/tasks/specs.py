@@ -98,6 +98,10 @@ class Target(ABC):
         """Return the outputs on the scale of the targets: probabilities of classes or bits, or numbers."""
         return outputs
 
+    def shown(self, values: Tensor) -> list[str]:
+        """Return values on the scale of the targets as texts."""
+        return [f"{value:.6g}" for value in values.flatten().tolist()]
+
     def loss(self, outputs: Tensor, batch: Batch) -> Float[Tensor, ""]:
         """Return the mean loss over the targets that count: [9]–[11] of the chapter over their number."""
         losses = self.losses(outputs, batch)

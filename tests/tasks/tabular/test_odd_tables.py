@@ -65,6 +65,30 @@ def test_labels_that_are_long_numbers_stay_apart(table: Make) -> None:
     assert task.token_names()[1] == ("0.12345678", "0.12345679")
 
 
+def test_labels_of_more_digits_than_a_float_has_are_never_merged(table: Make) -> None:
+    codes = [900000000000207008, 900000000000207009, 900000000000013009]
+    text = as_csv(rows(y=lambda i, t: codes[i % 3]))
+    with pytest.raises(DataError, match=r"^y holds whole numbers such as 9000000000002\d+, of more digits"):
+        table(text).prepare(1)
+    for settings in ({"classes": True}, {"texts": "y"}):
+        assert table(text, **settings).token_names()[1] == tuple(map(str, sorted(codes)))
+    assert isinstance(table(text, classes=False).targets, Numbers)
+
+
+def test_labels_beyond_all_whole_numbers_are_as_they_are_written(table: Make, tmp_path: Path) -> None:
+    text = as_csv(rows(y=lambda i, t: ["1e20", "2e20"][i % 2]))
+    assert table(text, texts="y").token_names()[1] == ("1e20", "2e20")
+    with pytest.raises(DataError, match=r"data\.csv: y holds numbers of more digits .* task\.texts=y takes"):
+        table(text, classes=True).prepare(1)
+    gap = as_csv(rows(y=lambda i, t: "" if (i, t) == (3, 1) else 900000000000207008 + i % 2))
+    with pytest.raises(DataError, match=r"data\.csv: y holds numbers of more digits"):
+        table(gap, classes=True, each="step", missing="mask").prepare(1)
+    frame = pd.DataFrame(rows(id=lambda i, t: 1e20 * (i + 1), y=lambda i, t: 1e20 * (i % 2 + 1)))
+    frame.to_parquet(tmp_path / "data.parquet")
+    task = Table(str(tmp_path / "data.parquet"), **OF_ROWS, classes=True)
+    assert task.token_names()[1] == ("1e+20", "2e+20") and task.prepared.sequences == 40
+
+
 def test_labels_may_be_numbers_and_names_where_it_is_said(table: Make) -> None:
     text = as_csv(rows(y=lambda i, t: ["1", "2", "10", "other"][i % 4]))
     with pytest.raises(DataError, match=r"line 8: y is 'other', where most .* task\.texts=y"):
@@ -94,6 +118,27 @@ def test_numbers_too_large_to_be_computed_with_are_refused(table: Make, name: st
     one = as_csv(rows(**number | {name: lambda i, t: 1e300 if (i, t) == (35, 1) else i + t / 2}))
     with pytest.raises(DataError, match=rf"line 73: {name} is 1e\+300, too far from the mean"):
         table(one, **settings).prepare(1)
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e-30, 1.0, 1e30, 1e100])
+def test_numbers_of_any_unit_are_alike(table: Make, unit: float) -> None:
+    number = {"x": lambda i, t: unit * (i + t / 2), "y": lambda i, t: unit * (i + t / 2)}
+    task = table(as_csv(rows(**number)), inputs="x", each="step", classes=False)
+    batch, plain = task.read_split("test"), 39.5 - 30
+    assert batch.inputs.max().item() == pytest.approx((39.5 - 9.75) / np.arange(0, 20, 0.5).std(), rel=1e-5)
+    measures = task.measure(batch.targets + 1, batch)  # off by one standard deviation
+    means = {name: float((v * w).sum() / w.sum()) for name, (v, w) in measures.items()}
+    off = unit * np.arange(0, 20, 0.5).std()
+    assert task.summary(means) == pytest.approx({"loss": 1.0, "rmse": off, "mae": off}, rel=1e-5)
+    assert task.chance(2)["mae"] == pytest.approx(unit * (plain / 2 + 30 - 9.75), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_numbers_whose_differences_are_lost_are_refused(table: Make, name: str) -> None:
+    number = {"x": lambda i, t: i + t / 2, "y": lambda i, t: i + t / 2}
+    tiny = as_csv(rows(**number | {name: lambda i, t: 1e-200 * (1 + i)}))
+    with pytest.raises(DataError, match=rf"line 4\d: {name} is 2e-199, too small to be standardised; give"):
+        table(tiny, inputs="x", each="step", classes=False).prepare(1)
 
 
 def test_missing_names_are_carried_on_or_told_as_missing_numbers_are(table: Make) -> None:
@@ -180,6 +225,43 @@ def test_durations_are_in_seconds_and_times_in_texts_are_ordered_by_number(
     assert times is not None and times[:2].tolist() == [0, 60]
     ordered = table(as_json(rows(t=lambda i, t: str(10 - t))), name="data.jsonl")
     assert sequences_of(ordered).rows[:2].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "apart"),
+    [
+        ("1600-01-01", "1600-01-02", 86400),
+        ("2026-01-01", "9999-12-31", 251634988800),
+        ("2026-01-01T00:00:00.000000001", "2026-01-01T00:00:00.000000003", 2e-9),
+        ("2026-01-01T01:00+01:00", "2026-01-01T00:00:30Z", 30),
+        (1700000000000000001, 1700000000000000003, 2),
+        (2**63 + 1, 2**63 + 3, 2),
+        (-(2**63), 2**63 - 1, 2**64),
+    ],
+)
+def test_times_are_told_apart_wherever_a_clock_began(
+    table: Make, first: str | int, second: str | int, apart: float
+) -> None:
+    task = table(as_csv(rows(t=lambda i, t: second if t else first)), delta=True)
+    times = sequences_of(task).times
+    assert times is not None and times[:2].tolist() == [0, pytest.approx(apart, rel=1e-12)]
+
+
+def test_periods_are_times_and_no_inputs(table: Make, tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows()).assign(t=lambda its: pd.PeriodIndex.from_ordinals(its.t, freq="D"))
+    frame.to_parquet(tmp_path / "data.parquet")
+    task = Table(str(tmp_path / "data.parquet"), **OF_ROWS, inputs="x")
+    times = sequences_of(task).times
+    assert times is not None and times[:2].tolist() == [0, 86400]
+    with pytest.raises(DataError, match="t holds dates, which are neither numbers nor names"):
+        Table(str(tmp_path / "data.parquet"), **OF_ROWS | {"time": None}, inputs="t").prepare(1)
+
+
+def test_the_part_of_a_series_that_is_too_short_is_named(table: Make) -> None:
+    text = "t,x,y\n" + "".join(f"{t},{t},{t}\n" for t in range(30))
+    sentence = r"^data\.csv: the part for validation of \d steps is too short for task\.ahead=5; give fewer "
+    with pytest.raises(DataError, match=sentence):
+        table(text, id=None, split=None, ahead=5).prepare(1)
 
 
 SHORT = as_csv(rows())

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from seqbench.data.tables.values import is_text
+from seqbench.data.tables.values import EXACT, is_text
 from seqbench.errors import DataError, one_line
 
 if TYPE_CHECKING:
@@ -34,11 +34,13 @@ class Delimited:
         path: of the file.
         separator: of the fields of a row.
         header: the names of the columns; None: the first row has them.
+        as_trained: see `TableFile`.
     """
 
     path: Path
     separator: str
     header: Sequence[str] | None = None
+    as_trained: bool = False
 
     def read(self, names: Collection[str], labels: Collection[str]) -> pd.DataFrame:
         """Return the rows, in their order; see `TableFile.read`.
@@ -68,6 +70,12 @@ class Delimited:
             if isinstance(error, UnicodeDecodeError):
                 raise
             raise DataError(f"{self.path} is no table: {one_line(error)}.") from error
+        for name in {*labels} & {*header} - {*names}:
+            if frame[name].dtype.kind == "f" and (frame[name].abs() > EXACT).any():
+                raise DataError(
+                    f"{self.path}: {name} holds numbers of more digits than a float of 64 bits tells apart; "
+                    f"task.texts={name} takes them as they are written."
+                )
         return with_numbers(frame, but=(*names, *labels))
 
     def columns(self) -> list[str]:
@@ -86,6 +94,11 @@ class Delimited:
                 marks = [
                     mark for mark in ",;\t|" if mark != separator and len(first) == 1 and mark in first[0]
                 ]
+                if marks and self.as_trained:
+                    raise DataError(
+                        f"{path} has one column, {first[0]!r}; those of the table that the run was trained "
+                        f"on are separated by {separator!r}."
+                    )
                 if marks:
                     raise DataError(
                         f"{path} has one column, {first[0]!r}; if its columns are separated by {marks[0]!r}, "

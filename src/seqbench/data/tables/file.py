@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +33,13 @@ class TableFile:
         path: its name ends with .csv, .tsv, .txt, .jsonl, .ndjson, .parquet or .pq.
         separator: of the columns of a text file; None takes the one that its name says.
         header: the names of the columns of a text file that has none of its own; None: its first line.
+        as_trained: whether these are as the table of a trained run has them, so that no setting changes them.
     """
 
     path: Path
     separator: str | None = None
     header: Sequence[str] | None = None
+    as_trained: bool = False
 
     def read(self, names: Iterable[str], labels: Iterable[str]) -> pd.DataFrame:
         """Return the rows, in their order.
@@ -108,8 +110,8 @@ class TableFile:
             left = [name for name in self.header if name not in {*optional}]
             with suppress(UnicodeDecodeError):  # which is said where it is read
                 if self._text.width() == len(left):
-                    return TableFile(self.path, self.separator, left)
-        return self
+                    return TableFile(self.path, self.separator, left, as_trained=True)
+        return replace(self, as_trained=True)
 
     def where(self, row: int) -> str:
         """Return where a row stands, in words: `data.csv line 7`.
@@ -132,7 +134,8 @@ class TableFile:
 
     @property
     def _text(self) -> Delimited:
-        return Delimited(self.path, self.separator or SEPARATORS[self._ends], self.header)
+        separator = self.separator or SEPARATORS[self._ends]
+        return Delimited(self.path, separator, self.header, self.as_trained)
 
     def _check(self) -> None:
         """Check that there is such a file, its format, and whether the settings apply to it.

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Where = Callable[[int], str]
 #: What may be an entry with an entry a step.
 LISTS = (list, tuple, np.ndarray)
+#: Up to here a float of 64 bits holds each whole number.
+EXACT = 2**53
+#: Seconds of the units that times may be counted in.
+TICKS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 #: A number with a comma in place of its point.
 COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
 
@@ -40,7 +44,7 @@ def entries(column: pd.Series[Any], name: str, where: Where, as_texts: bool = Fa
         return _as_written(column, name, where)
     if is_text(column):
         return _texts(column, name, where)
-    if column.dtype.kind == "M":
+    if column.dtype.kind == "M" or str(column.dtype).startswith("period"):
         raise DataError(f"{name} holds dates, which are neither numbers nor names; task.time takes them.")
     return numbers(column, name, where)
 
@@ -84,7 +88,9 @@ def words(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
 
 
 def seconds(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
-    """Return times (N,): numbers as they are, dates and durations in seconds.
+    """Return times (N,) since the first of them: numbers as they are, dates and durations in seconds.
+
+    So times that differ by little are not equal, however long ago a calendar or a clock began.
 
     Raises:
         DataError: one is missing, infinite, or neither.
@@ -99,19 +105,31 @@ def seconds(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
             dates = pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
             read = pd.Series(dates).where(column.notna())
         column = read
-    if column.dtype.kind == "m":
-        column = column.dt.total_seconds()
-    if column.dtype.kind == "M":
+    if isinstance(column.dtype, pd.PeriodDtype):
+        column = column.dt.to_timestamp()
+    each = 1.0
+    if column.dtype.kind in "mM":
         missing = column.isna().to_numpy()
-        found = (column - pd.Timestamp(0, tz=column.dt.tz)).dt.total_seconds().to_numpy()
+        if column.dtype.kind == "M" and column.dt.tz is not None:
+            column = column.dt.tz_convert(None)
+        ticks = column.to_numpy()
+        each = TICKS[np.datetime_data(ticks.dtype)[0]]
+        found = ticks.astype(np.int64)
     else:
         found = column.to_numpy(dtype=np.float64, na_value=np.nan)
         missing = ~np.isfinite(found)
+        if column.dtype.kind in "iu" and not missing.any():
+            found = column.to_numpy()
     if len(wrong := np.flatnonzero(missing)):
         row = int(wrong[0])
         no_time = "missing, or neither a number nor a date such as 2026-01-31T12:00"
         raise DataError(f"{where(row)}: {name} is {'infinite' if np.isinf(found[row]) else no_time}.")
-    return found
+    if found.dtype.kind == "i":  # whose differences may be larger, and wrap around to what they are
+        found = found.astype(np.uint64) - found.min(initial=2**63 - 1).astype(np.uint64)
+    elif len(found):
+        found = found - found.min()
+    since: np.ndarray = found.astype(np.float64) * each
+    return since
 
 
 def holds_lists(column: pd.Series[Any]) -> bool:
@@ -144,7 +162,8 @@ def _as_written(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
     for row, entry in enumerate(column if column.dtype == object else ()):
         if isinstance(entry, (bytes, dict, *LISTS)):  # as sound and pictures are
             raise DataError(f"{where(row)}: {name} is {_shown(entry)}, which is no text.")
-    if column.dtype.kind == "f" and (column.dropna() % 1 == 0).all():
+    there = column.dropna()
+    if column.dtype.kind == "f" and (there % 1 == 0).all() and (there.abs() < 2**63).all():
         column = column.astype("Int64")
     found = column.astype(str).to_numpy(dtype=object, copy=True)
     found[missing] = None

@@ -18,6 +18,8 @@ Where = Callable[[int], str]
 PADDING, UNKNOWN = "<padding>", "<unknown>"
 #: The most that a float of 32 bits holds.
 LARGEST = float(np.finfo(np.float32).max)
+#: Of a smaller deviation the square is no float of 64 bits.
+SMALLEST = 1e-150
 #: What is said of missing values.
 REMEDY = "task.missing=ffill takes the last value before, task.missing=mask tells the model"
 #: The most categories of a column of texts beside others.
@@ -207,7 +209,7 @@ def scale_of(values: np.ndarray, name: str, rows: np.ndarray, where: Where) -> S
         where: says where a row stands.
 
     Raises:
-        DataError: there is none, or they are too large.
+        DataError: there is none, or they are too large, or their differences too small.
     """
     if not len(values):
         raise DataError(f"{name} has no number in the training sequences.")
@@ -220,7 +222,13 @@ def scale_of(values: np.ndarray, name: str, rows: np.ndarray, where: Where) -> S
         )
     if values.min() == values.max():  # whose deviation may be that of rounding
         return Scale(float(values[0]), 1.0)
-    return Scale(mean, std if std > 0 else 1.0)
+    if std < SMALLEST:
+        most = int(np.abs(values).argmax())
+        raise DataError(
+            f"{where(int(rows[most]))}: {name} is {values[most]:g}, too small to be standardised; give it in "
+            "another unit."
+        )
+    return Scale(mean, std)
 
 
 def _filled(values: np.ndarray, missing: np.ndarray, its: Sequences) -> np.ndarray:

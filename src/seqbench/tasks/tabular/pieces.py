@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seqbench.data.tables.sequences import Sequences, Where
-from seqbench.data.tables.splits import by_time
+from seqbench.data.tables.splits import SPLITS, by_time
 from seqbench.errors import DataError
 
 
@@ -81,10 +81,15 @@ def cut(
     stops = stops - ahead
     if len(short := np.flatnonzero(stops <= starts)):
         start, stop, number = (int(each[short[0]]) for each in (starts, stops, numbers))
+        its_length = f"of {stop + ahead - start} steps is too short for task.ahead={ahead}"
+        if len(its.ids) == 1:
+            part = SPLITS[int(splits[short[0]])]
+            raise DataError(
+                f"{title}: the part for {part} {its_length}; give fewer steps, or larger task.shares."
+            )
         more = f", and so are {len(short) - 1} others" if len(short) > 1 else ""
         raise DataError(
-            f"{where(int(its.rows[start]))}: the sequence {str(its.ids[number])!r} of {stop + ahead - start} "
-            f"steps is too short for task.ahead={ahead}{more}."
+            f"{where(int(its.rows[start]))}: the sequence {str(its.ids[number])!r} {its_length}{more}."
         )
     if window is None:
         return Pieces(starts, stops, numbers, splits, ahead)

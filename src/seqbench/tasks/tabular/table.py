@@ -27,7 +27,7 @@ from seqbench.tasks.tabular.encoding import Scale
 from seqbench.tasks.tabular.new import new_sequences
 from seqbench.tasks.tabular.pieces import padded
 from seqbench.tasks.tabular.prepared import SHARES, Prepared, Settings, prepared_table
-from seqbench.tasks.tabular.targets import Labels, Numbers, frequencies, roots
+from seqbench.tasks.tabular.targets import Labels, Numbers, frequencies
 from seqbench.tasks.tabular.wanted import NONE
 
 
@@ -205,7 +205,8 @@ class Table(LazyTask, BucketTask):
         return value >= self.solved_at if self.metric == "accuracy" else value <= self.solved_at
 
     def summary(self, metrics: dict[str, float]) -> dict[str, float]:
-        return roots(metrics)
+        target = self.prepared.target
+        return target.in_units(metrics) if isinstance(target, Numbers) else metrics
 
     def longest(self) -> int:
         """Return the steps of the longest example."""
@@ -280,8 +281,7 @@ class Table(LazyTask, BucketTask):
         target, trained, tested = self.prepared.target, self.counting("train"), self.counting("test")
         if isinstance(target, Labels):
             return {"accuracy": float((tested == frequencies(trained, target.size).argmax()).double().mean())}
-        errors = tested.double() * torch.tensor(target.scale, dtype=torch.float64)
-        return roots(target.errors(errors.square().mean(0).tolist(), errors.abs().mean(0).tolist()))
+        return target.errors(tested.double())
 
     def counting(self, split: str) -> Tensor:
         """Return the targets of a split that count."""

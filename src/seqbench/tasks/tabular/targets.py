@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -49,28 +50,54 @@ class Numbers(Values):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        errors = [Metric(f"{kind}{of}", "min", self._unit, 0.0) for of in self._each for kind in KINDS]
+        kinds = ("rmse", "mae")  # the root of the mean square, and the mean of what they are off
+        errors = [Metric(f"{kind}{of}", "min", self._unit, 0.0) for of in self._each for kind in kinds]
         return loss("share of the variance"), *errors
 
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
-        """Return the measures; those named `rmse` are squares, of which `summary` takes the root."""
+        """Return the measures: of errors in standard deviations, squared for `rmse`; see `in_units`."""
         losses = self.losses(outputs, batch)
         weights = self.weights(losses, batch)
-        errors = (outputs - batch.targets) * outputs.new_tensor(self.scale)
+        errors = outputs - batch.targets
         found = {"loss": (losses, weights)}
         for i, of in enumerate(self._each):
             found[f"rmse{of}"] = errors[..., i].square(), weights
             found[f"mae{of}"] = errors[..., i].abs(), weights
         return found
 
-    def errors(self, squares: Sequence[float], off: Sequence[float]) -> dict[str, float]:
-        """Return means of errors, squared and not, by their metrics' names."""
+    def in_units(self, means: Mapping[str, float]) -> dict[str, float]:
+        """Return the metrics of means of measures; errors in the units of the columns, of squares the roots.
+
+        What a float of 32 bits holds of a square of theirs would not do for all units.
+        """
+        found = dict(means)
+        for of, scale in zip(self._each, self.scale, strict=True):
+            found[f"rmse{of}"] = means[f"rmse{of}"] ** 0.5 * scale
+            found[f"mae{of}"] = means[f"mae{of}"] * scale
+        return found
+
+    def errors(self, errors: Float[Tensor, "N O"]) -> dict[str, float]:
+        """Return the metrics of errors in standard deviations."""
+        squares, off = errors.square().mean(0).tolist(), errors.abs().mean(0).tolist()
         both = zip(self._each, squares, off, strict=True)
-        return {f"{kind}{of}": value for of, *two in both for kind, value in zip(KINDS, two, strict=True)}
+        kinds = ("rmse", "mae")
+        return self.in_units(
+            {f"{kind}{of}": value for of, *two in both for kind, value in zip(kinds, two, strict=True)}
+        )
 
     def probabilities(self, outputs: Tensor) -> Float[Tensor, "... O"]:
-        """Return the outputs in the units of the columns."""
+        """Return the outputs in the units of the columns, of float64: a mean may be far from zero."""
+        outputs = outputs.double()
         return outputs * outputs.new_tensor(self.scale) + outputs.new_tensor(self.mean)
+
+    def shown(self, values: Tensor) -> list[str]:
+        """Return numbers with as many digits as six of a standard deviation take."""
+        digits = [
+            min(6 + max(0, math.ceil(math.log10(abs(mean) / scale))) if mean else 6, 17)
+            for mean, scale in zip(self.mean, self.scale, strict=True)
+        ]
+        rows = values.reshape(-1, self.size).tolist()
+        return [f"{value:.{many}g}" for row in rows for value, many in zip(row, digits, strict=True)]
 
     @property
     def _each(self) -> list[str]:
@@ -80,15 +107,6 @@ class Numbers(Values):
     @property
     def _unit(self) -> str:
         return f"unit of {self.names[0]}" if len(self.names) == 1 else "unit of the column"
-
-
-#: Errors of numbers: the root of the mean square, and the mean of what they are off.
-KINDS = ("rmse", "mae")
-
-
-def roots(metrics: dict[str, float]) -> dict[str, float]:
-    """Return metrics with the roots of those that are named so and are means of squares."""
-    return {name: value**0.5 if name.startswith("rmse") else value for name, value in metrics.items()}
 
 
 def weights_of(counts: Tensor) -> tuple[float, ...]:

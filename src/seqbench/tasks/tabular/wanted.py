@@ -9,6 +9,7 @@ import torch
 
 from seqbench.data.tables.sequences import Sequences
 from seqbench.data.tables.splits import SPLITS, TRAIN
+from seqbench.data.tables.values import EXACT
 from seqbench.errors import ConfigError, DataError
 from seqbench.tasks.tabular.encoding import are_labels, as_labels, classes_of, scale_of, standardised
 from seqbench.tasks.tabular.pieces import Pieces, steps_of
@@ -22,11 +23,23 @@ NONE = -1
 
 
 def holds_labels(its: Sequences, classes: bool | None, ahead: int) -> bool:
-    """Return whether the target is a label: as the settings say, else by what the column holds."""
-    columns = list(its.targets.values())
-    if classes is not None:
-        return classes
-    return len(columns) == 1 and are_labels(columns[0], 0 if ahead else LABELS)
+    """Return whether the target is a label: as the settings say, else by what the column holds.
+
+    Raises:
+        DataError: it cannot be seen which labels there are.
+    """
+    if classes is not None or len(its.targets) > 1:
+        return bool(classes)
+    ((name, column),) = its.targets.items()
+    if not are_labels(column, 0 if ahead else LABELS):
+        return False
+    if column.dtype != object and len(long := column[np.abs(column) > EXACT]):
+        raise DataError(
+            f"{name} holds whole numbers such as {long[0]:.0f}, of more digits than a float of 64 bits tells "
+            f"apart; task.texts={name} takes them for labels as they are written, and task.classes=false for "
+            "numbers."
+        )
+    return True
 
 
 def labels_of(
