@@ -16,6 +16,7 @@ import torch
 import seqbench
 from seqbench.cli import main
 from seqbench.errors import ConfigError
+from seqbench.results.labels import label_runs
 
 HERE = Path(__file__).parents[1] / "docs" / "example"
 QUICK = ("logger=none", "batch_size=16", "trainer.progress=false", "allowed_packages=[lab]")
@@ -49,6 +50,45 @@ def test_a_cell() -> None:
     )
     assert [result.status for result in results] == ["solved", "solved"], results[0].error
     assert results[0].state_size == 8
+
+
+def test_an_edited_cell_makes_other_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an edit does not touch is found again; tables tell the two states of the code apart."""
+    text = (HERE / "lab" / "decay.py").read_text()
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "edited").mkdir()
+    (tmp_path / "edited" / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    small = ("model=decay", "model.cell._target_=edited.decay.Decay", "allowed_packages=[edited]")
+    small += ("task=latch", "task.length=5", "task.eval_size=8", "model.hidden_size=4")
+    small += ("trainer.max_steps=2", "trainer.eval_every=2")
+
+    def run(old: str, new: str, *typed: str) -> seqbench.Result:
+        assert old in text
+        (tmp_path / "edited" / "decay.py").write_text(text.replace(old, new))
+        for name in [name for name in sys.modules if name.partition(".")[0] == "edited"]:
+            monkeypatch.delitem(sys.modules, name)
+        (result,) = train(*small, *typed)
+        return result
+
+    first = run("", "")
+    assert {*first.code} == {"model.cell"} and run("import torch", "# a comment\nimport torch") == first
+    other = run("torch.tanh(s)", "torch.sin(s)")
+    assert other.hash != first.hash and other.code != first.code
+    longer = run("torch.tanh(s)", "torch.cos(s)", "trainer.max_steps=4")
+    assert longer.continued_from is None
+    assert run("torch.tanh(s)", "torch.sin(s)", "trainer.max_steps=6").continued_from == f"decay-{other.hash}"
+    labels = [model for _, model in label_runs([first, other])]
+    assert labels == [f"decay (code={its.code['model.cell']})" for its in (first, other)]
+    capsys.readouterr()
+    folder = f"runs/latch/decay-{first.hash}/seed-0"
+    seqbench.load_run(folder, ["edited"])
+    changed = "edited.decay.Decay was changed since the run was trained, and may put out other numbers."
+    assert capsys.readouterr().err == f"seqbench: {folder}: {changed}\n"
+    seqbench.load_run(f"runs/latch/decay-{other.hash}/seed-0", ["edited"])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_task() -> None:

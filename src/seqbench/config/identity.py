@@ -23,8 +23,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from seqbench.config.build import ModelFactory, nodes
 from seqbench.config.instantiate import check
 from seqbench.config.presets import LISTS
+from seqbench.config.source import source_hash
 from seqbench.config.targets import find, kind_of
-from seqbench.config.trust import allowed_packages
+from seqbench.config.trust import BUILT_IN, allowed_packages
 
 #: Keys that do not decide a run's numbers. Some count by their outcome: `model.param_budget` by the width,
 #: and those of how a run is executed by the execution mode.
@@ -42,8 +43,8 @@ PLACES = (
     *("task.path", "task.name", "task.revision", "task.separator", "task.header"),
     *("task.validation_path", "task.test_path", "task.column"),
 )
-#: The key of a component's revisions in a canonical configuration.
-REVISIONS = "revisions"
+#: The keys of a component's revisions, and of the hash of its source, in a canonical configuration.
+REVISIONS, SOURCE = "revisions", "_source_"
 
 
 def resolve(cfg: DictConfig, make_model: ModelFactory) -> DictConfig:
@@ -80,10 +81,13 @@ class Identity(NamedTuple):
 
     digest: 64 hex digits, a hash of all that decides a run's numbers but its seed.
     revisions: key of the configuration to the revision of its effect, `optim.omega: 2`, where there is one.
+    code: node of the configuration to the hash of the source of its class, `model.cell: 1234abcd`, where that
+        is of another package.
     """
 
     digest: str
     revisions: dict[str, int]
+    code: dict[str, str]
 
     @property
     def hash(self) -> str:
@@ -99,7 +103,7 @@ def identity(
     It covers the task and its data, the model, optimisation, the training protocol, the batch size and the
     execution mode, and leaves out what `INCIDENTAL` lists. A class of seqbench enters by its name alone, so
     that a run is found again after the class has moved to another module; the class of another package enters
-    by its full path.
+    by its full path and its source.
     What a component has corrected enters by the number of the revision, see `canonical`.
 
     Args:
@@ -118,20 +122,27 @@ def identity(
     found = canonical(plain) | ({} if data is None else {"data": data})
     found |= {"execution": dict(execution)} if execution else {}
     text = json.dumps(found, sort_keys=True, separators=(",", ":"))
-    return Identity(hashlib.sha256(text.encode()).hexdigest(), dict(_revisions(found)))
+    parts = dict(_nodes(found))
+    revisions = {
+        f"{place}.{name}": number
+        for place, node in parts.items()
+        for name, number in node.get(REVISIONS, {}).items()
+    }
+    code = {place: node[SOURCE] for place, node in parts.items() if SOURCE in node}
+    return Identity(hashlib.sha256(text.encode()).hexdigest(), revisions, code)
 
 
-def _revisions(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int]]:
-    """Yield the revisions in a canonical configuration, by the whole key."""
+def _nodes(node: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the nodes of a canonical configuration by their whole keys."""
     for key, value in node.items():
-        if key == REVISIONS:
-            yield from ((prefix + name, number) for name, number in value.items())
-        elif isinstance(value, Mapping):
-            yield from _revisions(value, f"{prefix}{key}.")
+        if isinstance(value, Mapping) and key != REVISIONS:
+            its = f"{place}.{key}" if place else key
+            yield its, value
+            yield from _nodes(value, its)
 
 
 def canonical(value: Any) -> Any:
-    """Return a configuration without what equals a frozen default, and with revisions.
+    """Return a configuration without what equals a frozen default, with revisions and the hash of source.
 
     A class that was corrected says so by an attribute `revisions`, from the parameter whose effect changed to
     the number of the revision. It counts where the parameter differs from its frozen default. `name=value`
@@ -152,7 +163,8 @@ def canonical(value: Any) -> Any:
     given = {key: value for key, value in current_defaults(found).items() if key in frozen} | node
     node = {key: value for key, value in given.items() if key not in frozen or value != frozen[key]}
     revisions = {key: n for key, n in getattr(found, "revisions", {}).items() if _has(node, key)}
-    return node | ({REVISIONS: revisions} if revisions else {})
+    source = None if target.partition(".")[0] in BUILT_IN else source_hash(found)
+    return node | ({REVISIONS: revisions} if revisions else {}) | ({SOURCE: source} if source else {})
 
 
 def _has(node: Mapping[str, Any], key: str) -> bool:

@@ -214,7 +214,12 @@ def _settings_of(results: Iterable[Result]) -> Iterator[dict[str, str]]:
     """Yield the settings of each run; the seeds of a configuration, which share them, have them made once."""
     made: dict[str, tuple[tuple[object, ...], dict[str, str]]] = {}
     for result in results:
-        of = (result.data, result.execution, {k: v for k, v in result.config.items() if k != "seed"})
+        of = (
+            result.data,
+            result.execution,
+            result.code,
+            {k: v for k, v in result.config.items() if k != "seed"},
+        )
         if result.hash not in made or made[result.hash][0] != of:
             made[result.hash] = (of, _settings(result))
         yield made[result.hash][1]
@@ -225,7 +230,8 @@ def _settings(result: Result) -> dict[str, str]:
 
     A setting that a run leaves out has its frozen default: runs from before an option are labelled as those
     after it. One of None is without what the setting adds, and is not named, unless None takes away what the
-    default adds, as `optim.clip_norm=null` does. Other data make another task. How a run is executed counts
+    default adds, as `optim.clip_norm=null` does. Other data make another task, and another source of a class
+    that is not of seqbench another class. How a run is executed counts
     by what it came to, its engine, not by what was asked for.
     """
     settings = {
@@ -233,7 +239,7 @@ def _settings(result: Result) -> dict[str, str]:
         for key, value in _flat(
             with_defaults(result.config) | {"task.data": result.data, "execution": result.execution}
         )
-    }
+    } | {f"{place}.code": source for place, source in result.code.items()}
     if "model.param_budget" in settings:
         settings.pop("model.hidden_size", None)  # derived from the budget, for each task anew
     return settings

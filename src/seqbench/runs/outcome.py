@@ -30,6 +30,7 @@ def blank(job: Plan, seed: int) -> Result:
         identity=job.identity.digest,
         data=job.data,
         revisions=job.identity.revisions,
+        code=job.identity.code,
         metric=job.task.metric,
         metrics={job.task.metric: job.task.metric_of(job.task.metric)},
         solved_when=job.task.solved_when,

@@ -65,6 +65,8 @@ class Result:
     """The fingerprint of the task's data; None where the configuration alone makes them."""
     revisions: dict[str, int] = field(default_factory=dict)
     """Component and parameter to the revision of its numbers, `optim.omega: 2`, where there is one."""
+    code: dict[str, str] = field(default_factory=dict)
+    """Component of another package to a hash of its source, `model.cell: 1234abcd`."""
     metric: str | None = None
     """The name of the task's headline metric, a key of `validation` and of each entry of `test`."""
     metrics: dict[str, Metric] = field(default_factory=dict)

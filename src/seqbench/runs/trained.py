@@ -12,8 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from seqbench.config.build import build_model, build_task
+from seqbench.config.source import source_hash
+from seqbench.config.targets import find
 from seqbench.config.trust import allow
-from seqbench.errors import DataError, StoreError, one_line
+from seqbench.errors import DataError, StoreError, one_line, say_once
 from seqbench.models.model import Model
 from seqbench.runs.files import DamagedFileError, from_bytes, read_checked
 from seqbench.runs.store import BEST_WEIGHTS, RESULT_FILE, read_result
@@ -149,6 +151,12 @@ def load_run(folder: str | Path, allowed_packages: Sequence[str] = ()) -> Traine
         raise DamagedFileError(
             f"{folder / BEST_WEIGHTS} does not fit the run's configuration: {reason}."
         ) from error
+    for place, trained in result.code.items():
+        target = OmegaConf.select(cfg, f"{place}._target_")
+        if source_hash(find(target)) != trained:
+            say_once(
+                f"{folder}: {target} was changed since the run was trained, and may put out other numbers."
+            )
     return TrainedRun(folder.resolve().parent.name, cfg, task, model)
 
 

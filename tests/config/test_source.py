@@ -1,0 +1,150 @@
+"""The hash of another package's source: what changes what a class does changes it, and nothing else does."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from seqbench.config.source import source_hash
+from seqbench.models.cells.gru import GRU
+
+CELLS = '''"""Cells."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ownlab.parts import LEAK, gate as opened, other
+from . import maths
+from .table import *
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCALE = 2.0
+UNUSED = 3.0
+
+
+class Base:
+    """A base."""
+
+    def gain(self):
+        return SCALE * LEAK
+
+
+class Cell(Base):
+    def step(self, x):  # a comment
+        from ownlab.late import limit
+
+        return limit(opened(x) * self.gain() + maths.half(x) + EVERY + helper.ONE + np.pi)
+
+
+class Unrelated:
+    pass
+
+
+import helper
+'''
+FILES = {
+    "ownlab/__init__.py": "",
+    "ownlab/cells.py": CELLS,
+    "ownlab/parts.py": "LEAK = 0.5\n\n\ndef gate(x):\n    return x * rate()\n\n\n"
+    "def rate():\n    return 1.0\n\n\ndef other():\n    return 2.0\n",
+    "ownlab/maths.py": "def half(x):\n    return x / 2\n",
+    "ownlab/table.py": "EVERY = 1\n",
+    "ownlab/late.py": "def limit(x):\n    return x\n",
+    "helper.py": "ONE = 1\n",
+}
+Hash = Callable[..., str | None]
+
+
+def forget() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("ownlab", "helper")]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+@pytest.fixture
+def hash_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hash]:
+    """Return a function that writes the package, one file of it changed, and hashes a class of it."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def of(file: str = "", old: str = "", new: str = "", name: str = "Cell") -> str | None:
+        for path, text in FILES.items():
+            assert path != file or old in text
+            (tmp_path / path).parent.mkdir(exist_ok=True)
+            (tmp_path / path).write_text(text.replace(old, new) if path == file else text)
+        forget()
+        return source_hash(getattr(importlib.import_module("ownlab.cells"), name))
+
+    yield of
+    forget()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("ownlab/cells.py", "* self.gain()", "+ self.gain()"),
+        ("ownlab/cells.py", "SCALE = 2.0", "SCALE = 2.5"),
+        ("ownlab/cells.py", "return SCALE * LEAK", "return SCALE"),
+        ("ownlab/parts.py", "LEAK = 0.5", "LEAK = 0.6"),
+        ("ownlab/parts.py", "return 1.0", "return 1.5"),
+        ("ownlab/maths.py", "x / 2", "x / 3"),
+        ("ownlab/table.py", "EVERY = 1", "EVERY = 2"),
+        ("ownlab/late.py", "return x", "return 2 * x"),
+        ("helper.py", "ONE = 1", "ONE = 2"),
+        ("ownlab/cells.py", "import helper\n", "import helper\n\nBase.gain = lambda self: 0\n"),
+        ("ownlab/__init__.py", "", "import ownlab.parts\n\nownlab.parts.LEAK = 0.9\n"),
+    ],
+)
+def test_what_a_class_does_is_in_its_hash(hash_with: Hash, file: str, old: str, new: str) -> None:
+    assert hash_with() != hash_with(file, old, new)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("ownlab/cells.py", "  # a comment", ""),
+        ("ownlab/cells.py", '    """A base."""\n', '    """Another text."""\n'),
+        ("ownlab/cells.py", "\n\n\nclass Cell", "\nclass Cell"),
+        ("ownlab/cells.py", "UNUSED = 3.0", "UNUSED = 4.0"),
+        ("ownlab/cells.py", "class Unrelated:\n    pass", "class Unrelated:\n    other = other()"),
+        ("ownlab/cells.py", "import helper\n", "import helper\n\n\nclass New(Base):\n    pass\n"),
+        ("ownlab/cells.py", "import Sequence", "import Mapping"),
+        ("ownlab/cells.py", "import helper\n", 'import helper\n\nif __name__ == "__main__":\n    print()\n'),
+        ("ownlab/parts.py", "return 2.0", "return 3.0"),
+        ("ownlab/parts.py", "LEAK = 0.5", "LEAK = 0.50"),
+    ],
+)
+def test_what_it_does_not_use_is_not(hash_with: Hash, file: str, old: str, new: str) -> None:
+    assert hash_with() == hash_with(file, old, new)
+
+
+def test_other_classes_have_other_hashes_and_built_in_ones_none(hash_with: Hash) -> None:
+    assert len({hash_with(), hash_with(name="Base"), hash_with(name="Unrelated")}) == 3
+    assert source_hash(GRU) is None and source_hash(nn.Linear) is None
+
+
+def test_an_edit_counts_for_the_process_that_imports_it(hash_with: Hash, tmp_path: Path) -> None:
+    """What runs in this process is what was imported, whatever the file holds by now."""
+    before = hash_with()
+    cells = sys.modules["ownlab.cells"]
+    (tmp_path / "ownlab/cells.py").write_text(CELLS.replace("SCALE = 2.0", "SCALE = 2.5"))
+    assert source_hash(cells.Cell) == before
+    importlib.reload(cells)
+    assert source_hash(cells.Cell) != before
+
+
+def test_code_that_cannot_be_read_has_none(hash_with: Hash, tmp_path: Path) -> None:
+    hash_with()
+    cell = sys.modules["ownlab.cells"].Cell
+    cell.__module__ = "ownlab.nowhere"
+    assert source_hash(cell) is None
