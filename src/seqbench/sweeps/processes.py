@@ -5,15 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from seqbench.errors import StoreError, one_line
+
 #: The variable that tells the server whose it is.
 LAUNCHER = "SEQBENCH_LAUNCHER"
-#: How often a start is tried.
-ATTEMPTS = 3
+#: How often a start is tried, and the seconds after the first time; each time they are twice as many.
+ATTEMPTS, PAUSE = 5, 0.1
 
 #: What the server imports.
 _preloaded = ["seqbench.sweeps.preload"]
@@ -27,7 +30,11 @@ def preload(*modules: str) -> None:
 def start(
     target: Callable[..., None], log: Path, environment: Mapping[str, str], *args: Any
 ) -> tuple[Any, Connection]:
-    """Start a process that has torch and Lightning, with a connection to it; variables are added to ours."""
+    """Start a process that has torch and Lightning, with a connection to it; variables are added to ours.
+
+    Raises:
+        StoreError: none can be started.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_preloaded)
     variables = dict(os.environ) | dict(environment)
@@ -38,10 +45,15 @@ def start(
         try:
             process.start()
             return process, ours
-        except (EOFError, OSError):  # the server was killed just now: the next start starts it again
+        except (EOFError, OSError) as error:
+            # The server was killed just now. Once that is known, the next start starts it again.
             ours.close()
             if attempt == ATTEMPTS - 1:
-                raise
+                raise StoreError(
+                    f"no process can be started: {one_line(error)}. If memory is short, "
+                    "hydra.launcher.n_jobs=1 takes less of it."
+                ) from error
+            time.sleep(PAUSE * 2**attempt)
         finally:
             theirs.close()
     raise AssertionError

@@ -355,6 +355,37 @@ def test_a_hook_that_changes_gradients_takes_the_loop() -> None:
     assert chosen_engine(cell) == "loop"
 
 
+class Reset(Apart):
+    """A cell that forgets its state after each period, which it counts: in a number, or in a list."""
+
+    def __init__(self, period: int, listed: bool) -> None:
+        super().__init__()
+        self.period, self.listed = period, listed
+
+    def project(self, x: Tensor) -> Tensor:
+        self.count, self.done = 0, list[int]()
+        return super().project(x)
+
+    def step(self, projected: Tensor, state: tuple[Tensor]) -> tuple[Tensor, tuple[Tensor]]:
+        if self.listed:
+            self.done.append(1)
+        else:
+            self.count += 1
+        h, _ = super().step(projected, state)
+        h = h * 0 if (self.count + len(self.done)) % self.period == 0 else h
+        return h, (h,)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("period", [2, 5, 6, 100])
+def test_a_step_that_counts_takes_the_loop_however_late_it_matters(period: int, listed: bool) -> None:
+    cell, x = Reset(period, listed).double(), torch.randn(4, 12, 3).double()
+    torch.testing.assert_close(unfold(cell, x)[0], unfold(cell, x, engine="loop")[0], rtol=0, atol=0)
+    assert chosen_engine(cell) == "loop"
+    with pytest.raises(ValueError, match=f"changes the cell's {'done' if listed else 'count'}"):
+        unfold(cell, x, engine="fused")
+
+
 def test_a_hook_hears_of_every_step() -> None:
     cell, x, heard = Called(), torch.randn(3, 5, 3), []
     handle = cell.B.register_forward_hook(lambda *_: heard.append(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,10 +25,11 @@ SIZES = (1.0, 1e6, 1e-6)
 def check_against_loop(cell: Cell, made: Kernel, x: Any, state: State) -> None:
     """Raise a NotCoveredError if a kernel does not do what the cell's loop does, gradients included.
 
-    A trace sees what is computed, and not what a step does about gradients (a function with its own backward
-    pass, a part without gradients, a hook), nor what `project` does with all steps at once. A small batch of
-    random numbers, with random weights, tells; where these give no finite numbers (as below a root or in a
-    logarithm), positive ones. Gradients are those of a large and of a small loss too: some clip them.
+    A trace sees what is computed, and not what a step does about gradients (a function with its own
+    backward pass, a part without gradients, a hook), what it counts from step to step, nor what `project`
+    does with all steps at once. A small batch of random numbers, with random weights, tells; where these
+    give no finite numbers (as below a root or in a logarithm), positive ones. Gradients are those of a
+    large and of a small loss too: some clip them.
 
     Args:
         cell: which stays as it is; no generator moves.
@@ -71,7 +73,7 @@ def _pass(cell: Cell, made: Kernel, x: Any, state: State, fused: bool) -> list[T
         outputs, end = run_fused(made, cell, x, state, None, False)
     else:
         turned = tree_map(lambda part: part.transpose(0, 1), x)
-        outputs, end = loop(cell.step, cell.project(turned), state, None)
+        outputs, end = loop(partial(_step, cell), cell.project(turned), state, None)
         outputs = tree_map(lambda part: part.transpose(0, 1), outputs)
     found = [part for part in (*tree_leaves(outputs), *tree_leaves(end)) if part.is_floating_point()]
     every = (*tree_leaves(x), *tree_leaves(state), *cell.parameters())
@@ -85,6 +87,25 @@ def _pass(cell: Cell, made: Kernel, x: Any, state: State, fused: bool) -> list[T
             )
             found += [part / size for part in gradients]
     return [part.detach() for part in found]
+
+
+def _step(cell: Cell, projected: Any, state: State) -> tuple[Any, State]:
+    """Do a step of a cell; one that counts steps in the cell is none that a kernel may do."""
+    before = _noted(cell)
+    found = cell.step(projected, state)
+    if changed := [name for name, value in _noted(cell).items() if before.get(name, cell) != value]:
+        raise NotCoveredError(f"a step that changes the cell's {changed[0][1]}")
+    return found
+
+
+def _noted(cell: Cell) -> dict[tuple[str, str], Any]:
+    """Return the numbers and texts in a cell and its modules, and how much its lists hold."""
+    return {
+        (place, name): value if isinstance(value, bool | int | float | complex | str | None) else len(value)
+        for place, module in cell.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, bool | int | float | complex | str | list | dict | set | None)
+    }
 
 
 def _leaf(part: Tensor) -> Tensor:
