@@ -123,7 +123,21 @@ def sentences() -> Iterator[str]:
     whole, coupled = (f"{parts[its]:.0f}" for its in ("peephole_lstm", "peephole_lstm coupled=true"))
     assert parts["peephole_lstm forget_gate=false"] == math.inf
     yield f"with peepholes {whole}, without a forget gate > 400, with coupled gates {coupled};"
-    yield f"or of what leaves {parts['lstm']:.0f}, {', '.join(less)} |"
+    yield f"or of what leaves {parts['lstm']:.0f}, {', '.join(less)}. On chorales"
+    loss = table("chapter/gates_chorales").set_index("model")["median"]
+    loss = loss[loss.index.str.endswith("lr=0.01)")]
+
+    def chorales(changed: str = "", to: str = "") -> str:
+        plain = {"candidate": "tanh", "coupled": "False", "forget_gate": "True", "input_gate": "True"}
+        plain |= {"output": "tanh", "output_gate": "True"} | ({changed: to} if changed else {})
+        named = ", ".join(f"{key}={value}" for key, value in plain.items())
+        return f"{loss[f'peephole_lstm ({named}, lr=0.01)']:.2f}"
+
+    first = (chorales(), chorales("forget_gate", "False"), chorales("coupled", "True"))
+    others = [("input_gate", "False"), ("output_gate", "False"), ("candidate", "identity")]
+    then = [chorales(*its) for its in [*others, ("output", "identity")]]
+    yield f"at a rate of 0.01, in the same order: {', '.join(first)}; "
+    yield f"{loss['lstm (lr=0.01)']:.2f}, {', '.join(then)} |"
 
     page, name = "chapter/continual_reber", "lstm (forget_gate={}, max_steps={})"
     kept, lost, later = (name.format(*its) for its in ((True, 2000), (False, 2000), (False, 4000)))
