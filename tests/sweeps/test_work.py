@@ -12,7 +12,7 @@ from seqbench.runs import memory, schedule
 from seqbench.runs.plan import Plan
 from seqbench.runs.result import Result
 from seqbench.sweeps import work
-from seqbench.sweeps.job import Job, Refused
+from seqbench.sweeps.job import Facts, Job, Refused
 from tests.runs.handmade import result
 
 
@@ -32,6 +32,22 @@ def test_a_configuration_is_refused_for_good_and_what_a_machine_lacks_now_is_not
     monkeypatch.setattr(memory, "free_memory", lambda: 100)
     refused = work._facts(job(), timed=False)
     assert isinstance(refused, Refused) and not refused.for_good and "memory are free" in refused.sentence
+
+
+def test_what_a_configuration_stands_for_may_change_with_code_that_is_not_of_seqbench(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Its package may be named in the user's file alone, and in no configuration."""
+    own = Path(__file__).parents[2] / "docs" / "example"
+    monkeypatch.syspath_prepend(str(own))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(Path.cwd()))
+    Path("seqbench").mkdir()
+    Path("seqbench", "trusted").write_text("lab\n")
+    plain = work._facts(job(), timed=False)
+    cell = ("model.cell._target_=lab.decay.Decay", "~model.cell.activation", "~model.cell.recurrent_init")
+    mine = work._facts(job(*cell), timed=False)
+    assert isinstance(plain, Facts) and plain.lasting
+    assert isinstance(mine, Facts) and not mine.lasting
 
 
 def test_what_a_step_takes_is_measured_by_one_process_and_for_runs_that_are_longer_than_the_measurement(

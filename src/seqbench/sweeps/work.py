@@ -152,7 +152,7 @@ def _facts(job: Job, timed: bool) -> Facts | Refused:
             accelerator=kind,
             there=devices.count(kind),
             together=made.at_once,
-            lasting=made.data is None and not made.config["allowed_packages"],
+            lasting=made.data is None and not made.identity.code and not made.config["allowed_packages"],
             seconds_per_step=_seconds_per_step(job) if timed and len(before) < len(made.seeds) else None,
         )
     except Exception as error:
