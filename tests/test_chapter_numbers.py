@@ -139,6 +139,16 @@ def sentences() -> Iterator[str]:
     yield f"at a rate of 0.01, in the same order: {', '.join(first)}; "
     yield f"{loss['lstm (lr=0.01)']:.2f}, {', '.join(then)} |"
 
+    page = "memory/associative_recall"
+    ((six, twelve), (lstm, later)) = (
+        cells(page, "largest", "ntm", 6, 12),
+        cells(page, "median", "lstm", 6, 12),
+    )
+    machine, beside = (table(page).set_index("model")["parameters"][its].iloc[0] for its in ("ntm", "lstm"))
+    yield f"Neural Turing Machine ({solved(page, 'ntm', 6)} solve it) has at most {six:.3f} bit errors at 6"
+    yield f"and {twelve:.3f} at 12; an LSTM with {beside / machine:.0f} times as many weights "
+    yield f"({solved(page, 'lstm', 6)} solve it) {lstm:.2f} and {later:.2f}, medians."
+
     page, name = "chapter/continual_reber", "lstm (forget_gate={}, max_steps={})"
     kept, lost, later = (name.format(*its) for its in ((True, 2000), (False, 2000), (False, 4000)))
     long = {model: share(page, model, 10_000) for model in (kept, lost, later)}
