@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 
 from seqbench.config.trust import BUILT_IN
 
-#: Statements that give a name to something, and do nothing else.
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 IMPORTS = (ast.Import, ast.ImportFrom)
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 #: The folders of what is installed, whose source does not count unless it is asked for.
 INSTALLED = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "purelib", "platlib"))
 
@@ -148,7 +147,7 @@ def _read(path: Path, module: str) -> Source:
 
 def _defines(statement: ast.stmt) -> list[str] | None:
     """Return the names that a statement defines and does nothing else; None if it does."""
-    if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+    if isinstance(statement, DEFINITIONS):
         return [statement.name]
     if isinstance(statement, IMPORTS):
         return list(map(_bound, statement.names))
