@@ -247,6 +247,13 @@ def test_times_are_told_apart_wherever_a_clock_began(
     assert times is not None and times[:2].tolist() == [0, pytest.approx(apart, rel=1e-12)]
 
 
+@pytest.mark.parametrize("kind", ["int8", "int32", "uint8", "Int16", "Int64", "float32"])
+def test_times_may_be_numbers_of_any_type(tmp_path: Path, kind: str) -> None:
+    pd.DataFrame(rows()).astype({"t": kind}).to_parquet(tmp_path / "data.parquet")
+    times = sequences_of(Table(str(tmp_path / "data.parquet"), **OF_ROWS)).times
+    assert times is not None and times[:2].tolist() == [0, 1]
+
+
 def test_periods_are_times_and_no_inputs(table: Make, tmp_path: Path) -> None:
     frame = pd.DataFrame(rows()).assign(t=lambda its: pd.PeriodIndex.from_ordinals(its.t, freq="D"))
     frame.to_parquet(tmp_path / "data.parquet")

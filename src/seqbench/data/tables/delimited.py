@@ -71,7 +71,7 @@ class Delimited:
                 raise
             raise DataError(f"{self.path} is no table: {one_line(error)}.") from error
         for name in {*labels} & {*header} - {*names}:
-            if frame[name].dtype.kind == "f" and (frame[name].abs() > EXACT).any():
+            if frame[name].dtype.kind == "f" and (frame[name].abs() >= EXACT).any():
                 raise DataError(
                     f"{self.path}: {name} holds numbers of more digits than a float of 64 bits tells apart; "
                     f"task.texts={name} takes them as they are written."

@@ -119,7 +119,7 @@ def seconds(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
         found = column.to_numpy(dtype=np.float64, na_value=np.nan)
         missing = ~np.isfinite(found)
         if column.dtype.kind in "iu" and not missing.any():
-            found = column.to_numpy()
+            found = column.to_numpy().astype(np.int64 if column.dtype.kind == "i" else np.uint64)
     if len(wrong := np.flatnonzero(missing)):
         row = int(wrong[0])
         no_time = "missing, or neither a number nor a date such as 2026-01-31T12:00"

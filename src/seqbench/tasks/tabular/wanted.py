@@ -33,7 +33,7 @@ def holds_labels(its: Sequences, classes: bool | None, ahead: int) -> bool:
     ((name, column),) = its.targets.items()
     if not are_labels(column, 0 if ahead else LABELS):
         return False
-    if column.dtype != object and len(long := column[np.abs(column) > EXACT]):
+    if column.dtype != object and len(long := column[np.abs(column) >= EXACT]):
         raise DataError(
             f"{name} holds whole numbers such as {long[0]:.0f}, of more digits than a float of 64 bits tells "
             f"apart; task.texts={name} takes them for labels as they are written, and task.classes=false for "

@@ -159,7 +159,7 @@ def read_tree(line: str) -> tuple[Node, int]:
     # A stack of the open nodes, each with its label and its content: one word, or nodes.
     open_nodes: list[tuple[int, list[str], list[Node]]] = []
     # A word may hold white space that is no plain blank: the treebank's 8 1\/2 does.
-    parts = iter(re.findall(r"[()]|[^ \t\r()]+", line))
+    parts = iter(re.findall(r"[()]|[^ \t\r\n()]+", line))
     for part in parts:
         if found is not None:
             raise ValueError("something follows the end of the tree, which has one root")
