@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import seqbench as package
+from seqbench.tasks.tabular.targets import Numbers
 from tests.cli.conftest import Said
 
 DATA = Path(__file__).parents[2] / "docs" / "example" / "data"
@@ -134,7 +135,8 @@ def test_a_number_has_as_many_digits_as_its_error_is_worth(seqbench: Run) -> Non
     with torch.no_grad():
         outputs = run.model(**given)[0].double().flatten()
     spec = run.task.targets
-    wanted = (outputs * spec.scale[0] + spec.mean[0]).tolist()  # type: ignore[attr-defined]
+    assert isinstance(spec, Numbers)
+    wanted = (outputs * spec.scale[0] + spec.mean[0]).tolist()
     assert found == pytest.approx(wanted, abs=1e-2) and len({*found}) == 7
     assert float(run.task.in_words(run.outputs(given)[0])) == found[0]
 

@@ -60,6 +60,7 @@ FILES = {
     "ownlab/maths.py": "def half(x):\n    return x / 2\n",
     "ownlab/table.py": "EVERY = 1\n",
     "ownlab/late.py": "def limit(x):\n    return x\n",
+    "ownlab/apart.py": "FAR = 1\n",
     "helper.py": "ONE = 1\n",
 }
 Hash = Callable[..., str | None]
@@ -83,7 +84,7 @@ def hash_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hash]
             (tmp_path / path).parent.mkdir(exist_ok=True)
             (tmp_path / path).write_text(text.replace(old, new) if path == file else text)
         forget()
-        return source_hash(getattr(importlib.import_module("ownlab.cells"), name))
+        return source_hash(f"ownlab.cells.{name}", getattr(importlib.import_module("ownlab.cells"), name))
 
     yield of
     forget()
@@ -101,6 +102,11 @@ def hash_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hash]
         ("ownlab/table.py", "EVERY = 1", "EVERY = 2"),
         ("ownlab/late.py", "return x", "return 2 * x"),
         ("helper.py", "ONE = 1", "ONE = 2"),
+        ("ownlab/cells.py", "UNUSED = 3.0", "UNUSED = 4.0"),  # which anything may look up
+        ("ownlab/cells.py", "gate as opened, other", "other as opened, gate"),
+        ("ownlab/cells.py", "import math\n", "from math import sin as opened\n"),
+        ("ownlab/cells.py", "SCALE = 2.0\n", "SCALE = 2.0\nSCALE += 1\nSCALE *= 3\n"),
+        ("ownlab/parts.py", "def gate", "@staticmethod\ndef gate"),
         ("ownlab/cells.py", "import helper\n", "import helper\n\nBase.gain = lambda self: 0\n"),
         ("ownlab/__init__.py", "", "import ownlab.parts\n\nownlab.parts.LEAK = 0.9\n"),
     ],
@@ -115,22 +121,57 @@ def test_what_a_class_does_is_in_its_hash(hash_with: Hash, file: str, old: str, 
         ("ownlab/cells.py", "  # a comment", ""),
         ("ownlab/cells.py", '    """A base."""\n', '    """Another text."""\n'),
         ("ownlab/cells.py", "\n\n\nclass Cell", "\nclass Cell"),
-        ("ownlab/cells.py", "UNUSED = 3.0", "UNUSED = 4.0"),
-        ("ownlab/cells.py", "class Unrelated:\n    pass", "class Unrelated:\n    other = other()"),
-        ("ownlab/cells.py", "import helper\n", "import helper\n\n\nclass New(Base):\n    pass\n"),
-        ("ownlab/cells.py", "import Sequence", "import Mapping"),
-        ("ownlab/cells.py", "import helper\n", 'import helper\n\nif __name__ == "__main__":\n    print()\n'),
-        ("ownlab/parts.py", "return 2.0", "return 3.0"),
+        ("ownlab/apart.py", "FAR = 1", "FAR = 2"),
         ("ownlab/parts.py", "LEAK = 0.5", "LEAK = 0.50"),
     ],
 )
-def test_what_it_does_not_use_is_not(hash_with: Hash, file: str, old: str, new: str) -> None:
+def test_what_no_module_of_its_own_needs_is_not(hash_with: Hash, file: str, old: str, new: str) -> None:
     assert hash_with() == hash_with(file, old, new)
 
 
-def test_other_classes_have_other_hashes_and_built_in_ones_none(hash_with: Hash) -> None:
-    assert len({hash_with(), hash_with(name="Base"), hash_with(name="Unrelated")}) == 3
-    assert source_hash(GRU) is None and source_hash(nn.Linear) is None
+def test_built_in_classes_have_none() -> None:
+    assert source_hash("seqbench.models.cells.gru.GRU", GRU) is None
+    assert source_hash("torch.nn.Linear", nn.Linear) is None
+
+
+@pytest.mark.parametrize("init", [True, False])
+@pytest.mark.parametrize(
+    ("cells", "parts", "changed"),
+    [
+        ("from . import parts\nK = parts.LEAK", "LEAK = 1", "LEAK = 2"),
+        ("import ownlab.parts as p\nK = p.LEAK", "LEAK = 1", "LEAK = 2"),
+        ("from ownlab.parts import *", "__all__ = ['A']\nA = B = 1", "__all__ = ['B']\nA = B = 1"),
+        ("from . import parts", "ACTS = {}\nACTS['k'] = 1", "ACTS = {}\nACTS['k'] = 2"),
+        ("try:\n    from .parts import K\nexcept ImportError:\n    K = 0", "K = 1", "K = 2"),
+        ("K = 0" + " + 1" * 600 + "\nfrom .parts import L", "L = 1", "L = 2"),
+        ("from .parts import K", "K = 1", "K = 1  # the same"),
+    ],
+)
+def test_modules_are_found_however_they_are_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, init: bool, cells: str, parts: str, changed: str
+) -> None:
+    """With an `__init__` that imports the part too, and in a folder that is a package without one."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "ownlab").mkdir()
+    if init:
+        (tmp_path / "ownlab" / "__init__.py").write_text("from . import parts\n")
+    (tmp_path / "ownlab" / "cells.py").write_text(f"{cells}\n\n\nclass Made:\n    pass\n\n\nCell = Made\n")
+    found = []
+    for text in (parts, changed):
+        (tmp_path / "ownlab" / "parts.py").write_text(text)
+        forget()
+        cell = importlib.import_module("ownlab.cells").Cell
+        found.append(source_hash("ownlab.cells.Cell", cell))
+    forget()
+    assert None not in found and (found[0] == found[1]) == ("the same" in changed)
+
+
+def test_a_class_that_is_made_elsewhere_counts_by_both_modules(hash_with: Hash) -> None:
+    hash_with()
+    cell = sys.modules["ownlab.cells"].Cell
+    here = source_hash("ownlab.cells.Cell", cell)
+    assert source_hash("ownlab.apart.Cell", cell) not in (None, here)
 
 
 def test_an_edit_counts_for_the_process_that_imports_it(hash_with: Hash, tmp_path: Path) -> None:
@@ -138,13 +179,13 @@ def test_an_edit_counts_for_the_process_that_imports_it(hash_with: Hash, tmp_pat
     before = hash_with()
     cells = sys.modules["ownlab.cells"]
     (tmp_path / "ownlab/cells.py").write_text(CELLS.replace("SCALE = 2.0", "SCALE = 2.5"))
-    assert source_hash(cells.Cell) == before
+    assert source_hash("ownlab.cells.Cell", cells.Cell) == before
     importlib.reload(cells)
-    assert source_hash(cells.Cell) != before
+    assert source_hash("ownlab.cells.Cell", cells.Cell) != before
 
 
 def test_code_that_cannot_be_read_has_none(hash_with: Hash, tmp_path: Path) -> None:
     hash_with()
     cell = sys.modules["ownlab.cells"].Cell
-    cell.__module__ = "ownlab.nowhere"
-    assert source_hash(cell) is None
+    cell.__module__ = "nowhere"
+    assert source_hash("nowhere.Cell", cell) is None

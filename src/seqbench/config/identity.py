@@ -163,7 +163,7 @@ def canonical(value: Any) -> Any:
     given = {key: value for key, value in current_defaults(found).items() if key in frozen} | node
     node = {key: value for key, value in given.items() if key not in frozen or value != frozen[key]}
     revisions = {key: n for key, n in getattr(found, "revisions", {}).items() if _has(node, key)}
-    source = None if target.partition(".")[0] in BUILT_IN else source_hash(found)
+    source = None if target.partition(".")[0] in BUILT_IN else source_hash(target, found)
     return node | ({REVISIONS: revisions} if revisions else {}) | ({SOURCE: source} if source else {})
 
 

@@ -153,7 +153,7 @@ def load_run(folder: str | Path, allowed_packages: Sequence[str] = ()) -> Traine
         ) from error
     for place, trained in result.code.items():
         target = OmegaConf.select(cfg, f"{place}._target_")
-        if source_hash(find(target)) != trained:
+        if source_hash(target, find(target)) != trained:
             say_once(
                 f"{folder}: {target} was changed since the run was trained, and may put out other numbers."
             )

@@ -62,5 +62,6 @@ def start(
 def cause(code: int | None) -> str:
     """Return what a process was ended by, from its exit code."""
     if code is not None and code < 0:
-        return f"signal {-code}, {signal.Signals(-code).name}"
+        known = -code in {*signal.Signals}  # those of real time have no names
+        return f"signal {-code}" + (f", {signal.Signals(-code).name}" if known else "")
     return f"exit code {code}"

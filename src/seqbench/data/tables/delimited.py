@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from seqbench.data.tables.values import EXACT, is_text
+from seqbench.data.tables.values import is_text
 from seqbench.errors import DataError, one_line
 
 if TYPE_CHECKING:
@@ -70,12 +70,6 @@ class Delimited:
             if isinstance(error, UnicodeDecodeError):
                 raise
             raise DataError(f"{self.path} is no table: {one_line(error)}.") from error
-        for name in {*labels} & {*header} - {*names}:
-            if frame[name].dtype.kind == "f" and (frame[name].abs() >= EXACT).any():
-                raise DataError(
-                    f"{self.path}: {name} holds numbers of more digits than a float of 64 bits tells apart; "
-                    f"task.texts={name} takes them as they are written."
-                )
         return with_numbers(frame, but=(*names, *labels))
 
     def columns(self) -> list[str]:

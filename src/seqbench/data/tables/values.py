@@ -163,6 +163,12 @@ def _as_written(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
         if isinstance(entry, (bytes, dict, *LISTS)):  # as sound and pictures are
             raise DataError(f"{where(row)}: {name} is {_shown(entry)}, which is no text.")
     there = column.dropna()
+    if column.dtype.kind == "f" and missing.any() and (there.abs().between(EXACT, 2**64)).any():
+        row = int(np.flatnonzero(column.abs().between(EXACT, 2**64))[0])
+        raise DataError(
+            f"{where(row)}: {name} has more digits than a float of 64 bits tells apart, as numbers are where "
+            f"one is missing; write them as texts, or of a CSV file give task.texts={name}."
+        )
     if column.dtype.kind == "f" and (there % 1 == 0).all() and (there.abs() < 2**63).all():
         column = column.astype("Int64")
     found = column.astype(str).to_numpy(dtype=object, copy=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import math
 import weakref
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from itertools import starmap
 from types import SimpleNamespace
@@ -356,34 +359,67 @@ def test_a_hook_that_changes_gradients_takes_the_loop() -> None:
 
 
 class Reset(Apart):
-    """A cell that forgets its state after each period, which it counts: in a number, or in a list."""
+    """A cell that forgets its state after each period, which it counts somewhere."""
 
-    def __init__(self, period: int, listed: bool) -> None:
+    on_class = 0
+    no_number = math.nan  # which is not equal to itself, and does not change
+
+    def __init__(self, period: int, where: str) -> None:
         super().__init__()
-        self.period, self.listed = period, listed
+        self.period, self.where = period, where
 
     def project(self, x: Tensor) -> Tensor:
-        self.count, self.done = 0, list[int]()
+        self._number, self.listed, self.named, self.pair = 0, list[int](), {"n": 0}, (0,)
+        self.queue, self.held, self.numbers = deque([0]), SimpleNamespace(n=0), itertools.count(1)
+        type(self).on_class = 0
         return super().project(x)
 
+    def counted(self) -> int:
+        match self.where:
+            case "number":
+                self._number += 1
+                return self._number
+            case "list":
+                self.listed.append(1)
+                return len(self.listed)
+            case "dict":
+                self.named["n"] += 1
+                return self.named["n"]
+            case "tuple":
+                self.pair = (self.pair[0] + 1,)
+                return self.pair[0]
+            case "deque":
+                self.queue[0] += 1
+                return self.queue[0]
+            case "object":
+                self.held.n += 1
+                return int(self.held.n)
+            case "iterator":
+                return next(self.numbers)
+        type(self).on_class += 1
+        return self.on_class
+
     def step(self, projected: Tensor, state: tuple[Tensor]) -> tuple[Tensor, tuple[Tensor]]:
-        if self.listed:
-            self.done.append(1)
-        else:
-            self.count += 1
         h, _ = super().step(projected, state)
-        h = h * 0 if (self.count + len(self.done)) % self.period == 0 else h
+        h = h * 0 if self.counted() % self.period == 0 else h
         return h, (h,)
 
 
-@pytest.mark.parametrize("listed", [False, True])
-@pytest.mark.parametrize("period", [2, 5, 6, 100])
-def test_a_step_that_counts_takes_the_loop_however_late_it_matters(period: int, listed: bool) -> None:
-    cell, x = Reset(period, listed).double(), torch.randn(4, 12, 3).double()
+@pytest.mark.parametrize("where", ["number", "list", "dict", "tuple", "deque", "object", "iterator", "class"])
+@pytest.mark.parametrize("period", [2, 6, 100])
+def test_a_step_that_counts_takes_the_loop_however_late_it_matters(period: int, where: str) -> None:
+    cell, x = Reset(period, where).double(), torch.randn(4, 12, 3).double()
     torch.testing.assert_close(unfold(cell, x)[0], unfold(cell, x, engine="loop")[0], rtol=0, atol=0)
     assert chosen_engine(cell) == "loop"
-    with pytest.raises(ValueError, match=f"changes the cell's {'done' if listed else 'count'}"):
+    with pytest.raises(ValueError, match="changes the cell's "):
         unfold(cell, x, engine="fused")
+
+
+def test_a_constant_that_is_no_number_changes_nothing() -> None:
+    cell = Apart()
+    cell.constant = math.nan
+    unfold(cell, torch.randn(4, 6, 3))
+    assert chosen_engine(cell) == "fused"
 
 
 def test_a_hook_hears_of_every_step() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from functools import partial
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -16,6 +17,10 @@ from seqbench.models.unfold.fused.nodes import NotCoveredError
 from seqbench.models.unfold.fused.run import run_fused
 from seqbench.models.unfold.loop import loop
 
+#: Packages whose cells the tests hold against their loops.
+TESTED = ("seqbench.", "torch.")
+#: What every module has.
+OWN = vars(torch.nn.Module()).keys()
 #: Rows and steps that are compared.
 ROWS, STEPS = 3, 5
 #: Of the losses whose gradients are compared.
@@ -98,13 +103,15 @@ def _step(cell: Cell, projected: Any, state: State) -> tuple[Any, State]:
     return found
 
 
-def _noted(cell: Cell) -> dict[tuple[str, str], Any]:
-    """Return the numbers and texts in a cell and its modules, and how much its lists hold."""
+def _noted(cell: Cell) -> dict[tuple[str, str], str]:
+    """Return what a cell, its modules and their classes hold besides tensors and code, as it shows itself."""
     return {
-        (place, name): value if isinstance(value, bool | int | float | complex | str | None) else len(value)
+        (place, name): f"{value!r} {getattr(value, '__dict__', '')!r}"
         for place, module in cell.named_modules()
-        for name, value in vars(module).items()
-        if isinstance(value, bool | int | float | complex | str | list | dict | set | None)
+        for holder in (module, *type(module).__mro__)
+        if holder is module or not f"{holder.__module__}.".startswith(TESTED)
+        for name, value in vars(holder).items()
+        if name not in OWN and not name.startswith("__") and not isinstance(value, Tensor | FunctionType)
     }
 
 

@@ -13,16 +13,13 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from seqbench.models.unfold.cell import Cell, State
-from seqbench.models.unfold.fused.check import check_against_loop
+from seqbench.models.unfold.fused.check import TESTED, check_against_loop
 from seqbench.models.unfold.fused.function import DTYPES, Kernel
 from seqbench.models.unfold.fused.library import NoCompilerError
 from seqbench.models.unfold.fused.nodes import NotCoveredError
 from seqbench.models.unfold.fused.run import flat
 from seqbench.models.unfold.fused.source import program
 from seqbench.models.unfold.fused.trace import ROWS, trace
-
-#: Packages whose cells the tests hold against their loops.
-TESTED = ("seqbench.", "torch.")
 
 
 class Entry(NamedTuple):
