@@ -127,15 +127,12 @@ def sentences() -> Iterator[str]:
     loss = table("chapter/gates_chorales").set_index("model")["median"]
     loss = loss[loss.index.str.endswith("lr=0.01)")]
 
-    def chorales(changed: str = "", to: str = "") -> str:
-        plain = {"candidate": "tanh", "coupled": "False", "forget_gate": "True", "input_gate": "True"}
-        plain |= {"output": "tanh", "output_gate": "True"} | ({changed: to} if changed else {})
-        named = ", ".join(f"{key}={value}" for key, value in plain.items())
-        return f"{loss[f'peephole_lstm ({named}, lr=0.01)']:.2f}"
+    def chorales(changed: str = "") -> str:
+        return f"{loss[f'peephole_lstm ({changed}lr=0.01)']:.2f}"
 
-    first = (chorales(), chorales("forget_gate", "False"), chorales("coupled", "True"))
-    others = [("input_gate", "False"), ("output_gate", "False"), ("candidate", "identity")]
-    then = [chorales(*its) for its in [*others, ("output", "identity")]]
+    first = (chorales(), chorales("forget_gate=False, "), chorales("coupled=True, "))
+    others = ("input_gate=False, ", "output_gate=False, ", "candidate=identity, ", "output=identity, ")
+    then = map(chorales, others)
     yield f"at a rate of 0.01, in the same order: {', '.join(first)}; "
     yield f"{loss['lstm (lr=0.01)']:.2f}, {', '.join(then)} |"
 

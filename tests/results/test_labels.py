@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from handmade import run
 
-from seqbench.results.labels import label_runs, with_length
+from seqbench.results.labels import label_runs, notes, with_length
 from seqbench.runs.result import Result
 
 
@@ -185,3 +185,65 @@ def test_data_are_called_by_their_name_where_each_has_one_of_its_own() -> None:
         replace(run("table", task__path=path), data=data) for path, data in (("p.csv", "a1"), ("q.csv", "b2"))
     ]
     assert tasks(paths) == ["table (path=p.csv)", "table (path=q.csv)"]
+
+
+CELL = "seqbench.models.cells.lstm_variants.LSTMVariant"
+ABLATED: dict[str, Any] = {
+    "candidate": "tanh",
+    "output": "tanh",
+    "coupled": False,
+    "input_gate": True,
+    "forget_gate": True,
+}
+
+
+CHANGES = [
+    ("candidate", "identity"),
+    ("output", "identity"),
+    ("coupled", True),
+    ("input_gate", False),
+    ("forget_gate", False),
+]
+
+
+def ablated(name: str, changed: object, target: str = CELL, **settings: Any) -> Result:
+    cell = {f"model__cell__{key}": value for key, value in (ABLATED | {name: changed}).items()}
+    return run(model="peephole_lstm", model__cell___target_=target, **cell, **settings)
+
+
+def test_of_many_settings_a_label_leaves_out_those_at_their_defaults() -> None:
+    runs = [ablated("candidate", "tanh"), *(ablated(*change) for change in CHANGES)]
+    assert models(runs[:4]) == [  # four settings at most: all are named
+        "peephole_lstm (candidate=identity, coupled=False, output=tanh)",
+        "peephole_lstm (candidate=tanh, coupled=False, output=identity)",
+        "peephole_lstm (candidate=tanh, coupled=False, output=tanh)",
+        "peephole_lstm (candidate=tanh, coupled=True, output=tanh)",
+    ]
+    assert notes(runs[:4], label_runs(runs[:4])) == {}
+    assert models(runs) == [
+        "peephole_lstm",
+        "peephole_lstm (candidate=identity)",
+        "peephole_lstm (coupled=True)",
+        "peephole_lstm (forget_gate=False)",
+        "peephole_lstm (input_gate=False)",
+        "peephole_lstm (output=identity)",
+    ]
+    left_out = "candidate=tanh, coupled=False, forget_gate=True, input_gate=True, output=tanh"
+    assert notes(runs, label_runs(runs)) == {
+        "adding": [f"Of peephole_lstm labels leave out the defaults {left_out}."]
+    }
+    # What has no default is named of all.
+    rates = [ablated(*change, model__rate=rate) for change in CHANGES for rate in (1, 2)]
+    assert models(rates)[:2] == [
+        "peephole_lstm (candidate=identity, rate=1)",
+        "peephole_lstm (candidate=identity, rate=2)",
+    ]
+
+
+def test_no_default_is_left_out_that_is_not_one_of_all() -> None:
+    """A class without the setting, or with another default for it, would have the same label."""
+    runs = [ablated("candidate", "tanh"), *(ablated(*change) for change in CHANGES)]
+    another = ablated("candidate", "tanh", target="mine.Cell")
+    del another.config["model"]["cell"]["coupled"]
+    labels = [model for _, model in label_runs([*runs, another])]
+    assert len({*labels}) == len(labels)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 
 from seqbench.errors import ConfigError, StoreError, nearest, printable
-from seqbench.results.labels import label_runs, with_length
+from seqbench.results.labels import label_runs, notes
 from seqbench.results.published import Entry, Reported, reported_for
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary
 from seqbench.results.summaries.note import Note
@@ -40,7 +40,7 @@ class Comparison:
     Attributes:
         frame: the numbers.
         summaries: those that made it and can show it.
-        notes: task to sentences on its models, see `labels.with_length`.
+        notes: task to sentences on its models, see `labels.notes`.
         published: task to what the literature reports on it.
     """
 
@@ -107,7 +107,7 @@ def compare(
         for task, its in of_task.items()
         if published
     }
-    return Comparison(frame, summaries, with_length(results, labels), reported)
+    return Comparison(frame, summaries, notes(results, labels), reported)
 
 
 def with_metric(results: Iterable[Result], metric: str) -> list[Result]:

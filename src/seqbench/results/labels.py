@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any
+from typing import Any, NamedTuple
 
 from seqbench.config.identity import INCIDENTAL, PLACES, frozen_defaults, public_name, with_defaults
 from seqbench.config.presets import GROUPS
@@ -21,6 +21,22 @@ UNNAMED = {
     *(f"preset.{group}" for group in GROUPS if group != "optim"),
     "task.eval_lengths",
 }
+#: Up to so many settings every label of a model names; of more it leaves out those at their defaults.
+MOST_NAMED = 4
+#: A task with "", or a model and the label of its task.
+Name = tuple[str, str]
+
+
+class Naming(NamedTuple):
+    """How the labels of one model, or of one task, tell its configurations apart.
+
+    Attributes:
+        said: by setting that tells them apart how a label says its values.
+        defaults: by setting that a label leaves out where it is at its default, that default.
+    """
+
+    said: dict[str, dict[str, str]]
+    defaults: dict[str, str]
 
 
 def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[tuple[str, str]]:
@@ -29,7 +45,8 @@ def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[t
     The settings of a task are compared between all its runs. All other settings are compared between the
     runs of one model on one task: a setting that differs only from task to task, such as the number of
     steps, makes no other model and is in no label. Nor is one that follows from the key `beside`, such as a
-    memory of half of it: `with_length` says which these are.
+    memory of half of it. Of more than four settings a label leaves out those that are at the defaults of
+    their class. `notes` has what labels do not say.
 
     Args:
         results: the runs.
@@ -38,10 +55,57 @@ def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[t
     configs = list(_settings_of(results))
     of_task = [{k: text for k, text in c.items() if k.startswith("task.") and k != beside} for c in configs]
     _name_data(results, of_task)
-    tasks = _distinguish([r.task for r in results], of_task, [""] * len(results), [0] * len(results))
-    lengths = _lengths(results, beside)
-    models = _distinguish([r.model for r in results], list(map(_of_model, configs)), tasks, lengths)
+    names = [(result.task, "") for result in results]
+    namings = _namings(names, of_task, [0] * len(results), {})
+    tasks = [_label(name[0], its, namings[name]) for name, its in zip(names, of_task, strict=True)]
+    models = [
+        _label(result.model, config, naming)
+        for result, config, naming in zip(
+            results, configs, _of_models(results, configs, tasks, beside), strict=True
+        )
+    ]
     return list(zip(tasks, models, strict=True))
+
+
+def notes(
+    results: Sequence[Result], labels: Sequence[tuple[str, str]], beside: str = "task.length"
+) -> dict[str, list[str]]:
+    """Return for each task what its labels do not say: `with_length`, and which defaults they leave out.
+
+    `Of peephole_lstm labels leave out the defaults candidate=tanh, coupled=False, input_gate=True.`
+
+    Args:
+        results: the runs.
+        labels: theirs, see `label_runs`.
+        beside: as there.
+    """
+    found = with_length(results, labels, beside)
+    tasks = [task for task, _ in labels]
+    namings = _of_models(results, list(_settings_of(results)), tasks, beside)
+    left_out = {
+        (task, result.model): naming.defaults
+        for task, result, naming in zip(tasks, results, namings, strict=True)
+    }
+    for (task, model), defaults in sorted(left_out.items()):
+        if defaults:
+            said = ", ".join(f"{_last(key)}={value}" for key, value in defaults.items())
+            found.setdefault(task, []).append(printable(f"Of {model} labels leave out the defaults {said}."))
+    return found
+
+
+def _of_models(
+    results: Sequence[Result], configs: Sequence[Mapping[str, str]], tasks: Sequence[str], beside: str
+) -> Iterator[Naming]:
+    """Yield of each run how the labels of its model name settings among its runs on the same task."""
+    names = [(result.model, task) for result, task in zip(results, tasks, strict=True)]
+    # Two classes of a part may have other defaults under the same key: such a key is always named.
+    defaults: dict[Name, set[tuple[str, str]]] = {}
+    one_each = {(name, result.hash): result for name, result in zip(names, results, strict=True)}
+    for (name, _), result in one_each.items():
+        its = {*_defaults(result.config)}
+        defaults[name] = defaults.get(name, its) & its
+    namings = _namings(names, list(map(_of_model, configs)), _lengths(results, beside), defaults)
+    yield from (namings[name] for name in names)
 
 
 def _name_data(results: Sequence[Result], of_task: Sequence[dict[str, str]]) -> None:
@@ -97,27 +161,29 @@ def preset_of(label: str) -> str:
     return label.partition(" (")[0]
 
 
-def _distinguish(
-    names: list[str], settings: list[dict[str, str]], groups: list[str], lengths: list[int]
-) -> list[str]:
-    """Return each name with the settings that differ between runs of that name in the same group.
+def _namings(
+    names: Sequence[Name],
+    settings: Sequence[Mapping[str, str]],
+    lengths: Sequence[int],
+    defaults: Mapping[Name, Set[tuple[str, str]]],
+) -> dict[Name, Naming]:
+    """Return for each name how its configurations are told apart.
 
-    What differs in another group is not named: a label says what it must, and a model may have another label
-    on another task. The class of a part is named only where the other settings do not tell two runs apart.
+    What differs under another name is not named: a label says what it must, and a model may have another
+    label on another task. The class of a part is named only where the other settings do not tell two runs
+    apart.
     """
-    namesakes: dict[tuple[str, str], list[tuple[int, dict[str, str]]]] = defaultdict(list)
-    for name, mine, group, length in zip(names, settings, groups, lengths, strict=True):
-        namesakes[name, group].append((length, mine))
-    telling = {key: _named(of_name) for key, of_name in namesakes.items()}
-    return [
-        _label(name, mine, telling[name, group])
-        for name, mine, group in zip(names, settings, groups, strict=True)
-    ]
-
-
-def _named(namesakes: Sequence[tuple[int, Mapping[str, str]]]) -> dict[str, dict[str, str]]:
-    """Return by setting that tells runs of one name apart how a label says its values."""
-    return {key: _said({mine[key] for _, mine in namesakes if key in mine}) for key in _telling(namesakes)}
+    namesakes: dict[Name, list[tuple[int, Mapping[str, str]]]] = defaultdict(list)
+    for name, mine, length in zip(names, settings, lengths, strict=True):
+        namesakes[name].append((length, mine))
+    found = {}
+    for name, its in namesakes.items():
+        said = {key: _said({mine[key] for _, mine in its if key in mine}) for key in sorted(_telling(its))}
+        # A setting that some lack would be told from its default by nothing.
+        everywhere = {key for key in said if all(key in mine for _, mine in its)}
+        known = {key: value for key, value in sorted(defaults.get(name, ())) if key in everywhere}
+        found[name] = Naming(said, known if len(said) > MOST_NAMED else {})
+    return found
 
 
 def _said(values: Set[str]) -> dict[str, str]:
@@ -180,18 +246,22 @@ def _differing(settings: Sequence[Mapping[str, str]]) -> set[str]:
     return {key for key in set().union(*settings) if len({mine.get(key) for mine in settings}) > 1}
 
 
-def _label(name: str, settings: Mapping[str, str], said: Mapping[str, Mapping[str, str]]) -> str:
+def _label(name: str, settings: Mapping[str, str], naming: Naming) -> str:
     """Return `name (key=value, …)`, with the last part of a key where that is enough to tell keys apart.
 
     Args:
         name: of the task or model.
         settings: its own.
-        said: by key that is named, how its values are said.
+        naming: which of them are named, and how.
     """
-    short = {key: _last(key) for key in sorted(said)}
+    short = {key: _last(key) for key in naming.said}
     uses = Counter(short.values())
     shown = {key: last if uses[last] == 1 else key.removesuffix(TARGET) for key, last in short.items()}
-    named = [f"{shown[key]}={said[key][settings[key]]}" for key in shown if key in settings]
+    named = [
+        f"{shown[key]}={naming.said[key][settings[key]]}"
+        for key in shown
+        if key in settings and settings[key] != naming.defaults.get(key)
+    ]
     return f"{name} ({', '.join(named)})" if named else name
 
 
@@ -263,3 +333,13 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _flat(value, f"{key}.")
         else:
             yield key, value
+
+
+def _defaults(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield dotted keys and the defaults, as text, that the classes of a configuration have for them."""
+    target = config.get("_target_")
+    frozen = frozen_defaults().get(public_name(target), {}) if isinstance(target, str) else {}
+    yield from ((f"{prefix}{name}", _text(value)) for name, value in frozen.items() if value is not None)
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield from _defaults(value, f"{prefix}{name}.")
