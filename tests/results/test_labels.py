@@ -1,5 +1,6 @@
 """Labels name the settings that tell namesakes apart, and no others."""
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -238,6 +239,17 @@ def test_of_many_settings_a_label_leaves_out_those_at_their_defaults() -> None:
         "peephole_lstm (candidate=identity, rate=1)",
         "peephole_lstm (candidate=identity, rate=2)",
     ]
+
+
+def test_a_note_lists_the_defaults_that_some_run_is_at_with_keys_that_are_told_apart() -> None:
+    biased = [ablated(*change, model__cell__forget_bias=bias) for change in CHANGES for bias in (3, 5)]
+    (note,) = notes(biased, label_runs(biased))["adding"]
+    assert "forget_bias" not in note and "coupled=False" in note
+    twice = [replace(one, config=deepcopy(one.config)) for one in [ablated("coupled", False), *biased]]
+    for one in twice:
+        one.config["model"]["second"] = one.config["model"]["cell"] | {"coupled": one is twice[0]}
+    (note,) = notes(twice, label_runs(twice))["adding"]
+    assert "model.cell.coupled=False" in note and "model.second.coupled=False" in note
 
 
 def test_no_default_is_left_out_that_is_not_one_of_all() -> None:

@@ -52,7 +52,7 @@ def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[t
         results: the runs.
         beside: the key that no label names, since tables and figures have it beside the labels.
     """
-    configs = list(_settings_of(results))
+    configs = list(settings_of(results))
     of_task = [{k: text for k, text in c.items() if k.startswith("task.") and k != beside} for c in configs]
     _name_data(results, of_task)
     names = [(result.task, "") for result in results]
@@ -67,10 +67,18 @@ def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[t
     return list(zip(tasks, models, strict=True))
 
 
-def notes(
+def notes(results: Sequence[Result], labels: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return for each task what its labels do not say: `with_length` and `left_out`."""
+    found = with_length(results, labels)
+    for task, sentences in left_out(results, labels).items():
+        found.setdefault(task, []).extend(sentences)
+    return found
+
+
+def left_out(
     results: Sequence[Result], labels: Sequence[tuple[str, str]], beside: str = "task.length"
 ) -> dict[str, list[str]]:
-    """Return for each task what its labels do not say: `with_length`, and which defaults they leave out.
+    """Return for each task a sentence on every model whose labels leave out what is at its default.
 
     `Of peephole_lstm labels leave out the defaults candidate=tanh, coupled=False, input_gate=True.`
 
@@ -79,18 +87,29 @@ def notes(
         labels: theirs, see `label_runs`.
         beside: as there.
     """
-    found = with_length(results, labels, beside)
-    tasks = [task for task, _ in labels]
-    namings = _of_models(results, list(_settings_of(results)), tasks, beside)
-    left_out = {
-        (task, result.model): naming.defaults
-        for task, result, naming in zip(tasks, results, namings, strict=True)
-    }
-    for (task, model), defaults in sorted(left_out.items()):
-        if defaults:
-            said = ", ".join(f"{_last(key)}={value}" for key, value in defaults.items())
-            found.setdefault(task, []).append(printable(f"Of {model} labels leave out the defaults {said}."))
+    found: dict[str, list[str]] = defaultdict(list)
+    for (model, task), naming in sorted(_namings_of(results, labels, beside).items()):
+        if naming.defaults:
+            shown = _shown(naming.said)
+            said = ", ".join(f"{shown[key]}={value}" for key, value in naming.defaults.items())
+            found[task].append(printable(f"Of {model} labels leave out the defaults {said}."))
     return found
+
+
+def told_by(
+    results: Sequence[Result], labels: Sequence[tuple[str, str]], beside: str = "task.length"
+) -> dict[tuple[str, str], set[str]]:
+    """Return by model and label of its task the settings that tell its variants there apart."""
+    return {name: {*its.said} for name, its in _namings_of(results, labels, beside).items()}
+
+
+def _namings_of(
+    results: Sequence[Result], labels: Sequence[tuple[str, str]], beside: str
+) -> dict[Name, Naming]:
+    tasks = [task for task, _ in labels]
+    names = [(result.model, task) for result, task in zip(results, tasks, strict=True)]
+    namings = _of_models(results, list(settings_of(results)), tasks, beside)
+    return dict(zip(names, namings, strict=True))
 
 
 def _of_models(
@@ -141,7 +160,7 @@ def with_length(
         beside: as there.
     """
     runs: dict[tuple[str, str], dict[int, dict[str, str]]] = defaultdict(dict)
-    for label, settings, length in zip(labels, _settings_of(results), _lengths(results, beside), strict=True):
+    for label, settings, length in zip(labels, settings_of(results), _lengths(results, beside), strict=True):
         runs[label][length] = _of_model(settings)
     found: dict[str, list[str]] = defaultdict(list)
     for (task, model), of_length in sorted(runs.items()):
@@ -181,7 +200,11 @@ def _namings(
         said = {key: _said({mine[key] for _, mine in its if key in mine}) for key in sorted(_telling(its))}
         # A setting that some lack would be told from its default by nothing.
         everywhere = {key for key in said if all(key in mine for _, mine in its)}
-        known = {key: value for key, value in sorted(defaults.get(name, ())) if key in everywhere}
+        known = {
+            key: value
+            for key, value in sorted(defaults.get(name, ()))
+            if key in everywhere and any(mine[key] == value for _, mine in its)
+        }
         found[name] = Naming(said, known if len(said) > MOST_NAMED else {})
     return found
 
@@ -254,15 +277,20 @@ def _label(name: str, settings: Mapping[str, str], naming: Naming) -> str:
         settings: its own.
         naming: which of them are named, and how.
     """
-    short = {key: _last(key) for key in naming.said}
-    uses = Counter(short.values())
-    shown = {key: last if uses[last] == 1 else key.removesuffix(TARGET) for key, last in short.items()}
+    shown = _shown(naming.said)
     named = [
         f"{shown[key]}={naming.said[key][settings[key]]}"
         for key in shown
         if key in settings and settings[key] != naming.defaults.get(key)
     ]
     return f"{name} ({', '.join(named)})" if named else name
+
+
+def _shown(keys: Iterable[str]) -> dict[str, str]:
+    """Return by key how it is shown: its last part where no other ends with the same."""
+    short = {key: _last(key) for key in keys}
+    uses = Counter(short.values())
+    return {key: last if uses[last] == 1 else key.removesuffix(TARGET) for key, last in short.items()}
 
 
 def _last(key: str) -> str:
@@ -280,7 +308,7 @@ def _of_model(settings: Mapping[str, str]) -> dict[str, str]:
     return {key: text for key, text in settings.items() if not key.startswith("task.")}
 
 
-def _settings_of(results: Iterable[Result]) -> Iterator[dict[str, str]]:
+def settings_of(results: Iterable[Result]) -> Iterator[dict[str, str]]:
     """Yield the settings of each run; the seeds of a configuration, which share them, have them made once."""
     made: dict[str, tuple[tuple[object, ...], dict[str, str]]] = {}
     for result in results:

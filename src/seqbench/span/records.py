@@ -10,7 +10,7 @@ from typing import Any
 from seqbench.config.fit import shown
 from seqbench.errors import ConfigError, StoreError
 from seqbench.results.comparing.problems import BUDGET, setting
-from seqbench.results.labels import label_runs, notes
+from seqbench.results.labels import label_runs, left_out, with_length
 from seqbench.results.spans.measured import AtSpan, Measured, Protocol, at_span
 from seqbench.results.statistics.metrics import LEAST_SEEDS
 from seqbench.runs.result import Result
@@ -64,7 +64,8 @@ def from_results(
                 common = _protocol(task, [run for label in spans for run in its[label]], spans.values())
                 found += [Measured(common, label, tuple(mine)) for label, mine in spans.items()]
         ended = [pair for pair in zip(runs, labels, strict=True) if pair[0].status != "failed"]
-        for sentences in notes([run for run, _ in ended], [its for _, its in ended], beside).values():
+        with_span = with_length([run for run, _ in ended], [its for _, its in ended], beside)
+        for sentences in (*with_span.values(), *left_out(runs, labels, beside).values()):
             for sentence in sentences:
                 warn(sentence)
     return found

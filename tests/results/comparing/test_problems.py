@@ -5,7 +5,7 @@ import re
 import pytest
 from tests.results.handmade import failed, mixed, run
 
-from seqbench.errors import SeqbenchError
+from seqbench.errors import ConfigError, SeqbenchError
 from seqbench.results.comparing.problems import problems, remarks
 
 FAST = "leaky_rnn (alpha=0.9)"
@@ -28,13 +28,19 @@ def test_the_later_of_two_runs_with_one_seed_counts() -> None:
 def test_a_variant_whose_setting_is_null_has_the_name_of_its_preset() -> None:
     variants = [run(model="gru", seed=s, model__cell__chrono=c) for s in range(2) for c in (None, 100)]
     longer = run(model="gru", length=80, model__cell__chrono=100)  # no run of `gru` at that length
-    alone = run("latch", "gru", model__cell__chrono=100)  # whose only variant is `gru` there
+    alone = run("latch", "gru", model__cell__chrono=None)  # the only one there
     found = problems([*variants, longer, alone, run("latch")], ["gru", "gru (chrono=100)", "lstm"])
     assert [(str(problem), list(problem.runs)) for problem in found] == [
         ("adding at 50", ["gru", "gru (chrono=100)"]),
         ("latch at 50", ["gru", "lstm"]),
     ]
     assert [its.config["model"]["cell"]["chrono"] for its in found[0].runs["gru"]] == [None, None]
+    another = run("latch", "gru", model__cell__chrono=100)  # which is `gru` there, as the only one
+    with pytest.raises(ConfigError, match=r"gru is not the same .*chrono is null on adding and 100 on latch"):
+        problems([*variants, another, run("latch")], ["gru", "lstm"])
+    # Settings that tell no variants apart, such as a rate that was found for each task, make no other model.
+    rates = [run("latch", "gru", model__cell__chrono=None, optim__lr=0.1), run("latch"), *variants]
+    assert len(problems([*rates, run()], ["gru", "lstm"])) == 2
 
 
 @pytest.mark.parametrize(

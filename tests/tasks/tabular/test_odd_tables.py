@@ -79,6 +79,10 @@ def test_labels_beyond_all_whole_numbers_are_as_they_are_written(table: Make, tm
     text = as_csv(rows(y=lambda i, t: ["1e20", "2e20"][i % 2]))
     assert table(text, texts="y").token_names()[1] == ("1e20", "2e20")
     assert table(text, classes=True).token_names()[1] == ("1e+20", "2e+20")
+    parts = pd.DataFrame(rows()).assign(y=pd.array([1.0, 2.0, None] * 27, dtype="Float64")[: len(rows())])
+    parts.to_parquet(tmp_path / "parts.parquet")
+    gaps = Table(str(tmp_path / "parts.parquet"), **OF_ROWS, classes=True, each="step", missing="mask")
+    assert gaps.token_names()[1] == ("1", "2")
     frame = pd.DataFrame(rows(id=lambda i, t: 1e20 * (i + 1), y=lambda i, t: 1e20 * (i % 2 + 1)))
     frame.to_parquet(tmp_path / "data.parquet")
     task = Table(str(tmp_path / "data.parquet"), **OF_ROWS, classes=True)
@@ -129,6 +133,16 @@ def test_long_labels_beside_a_missing_one_are_never_merged(table: Make) -> None:
     assert table(text, texts="y", **settings).token_names()[1] == known
     quoted = as_json([row | {"y": None if row["y"] is None else str(row["y"])} for row in labels])
     assert table(quoted, name="quoted.jsonl", classes=True, **settings).token_names()[1] == known
+    for other in (0.5, "inf"):  # nothing is missing, and the column is one of floats all the same
+        long = rows(y=lambda i, t, other=other: other if (i, t) == (3, 1) else 900000000000207008 + i % 2)
+        with pytest.raises(DataError, match=r"line 2: y has more digits than"):
+            table(as_csv(long), classes=True).prepare(1)
+    pointed = as_csv(rows(y=lambda i, t: f"{900000000000207008 + i % 2}.0"))
+    with pytest.raises(DataError, match=r"line 2: y has more digits than"):
+        table(pointed, classes=True).prepare(1)
+    longer = rows(y=lambda i, t: "" if (i, t) == (3, 1) else 2**63 + 1000 + i % 2)
+    task = table(as_csv(longer), classes=True, **settings)
+    assert task.token_names()[1] == ("9223372036854776808", "9223372036854776809")
     exact = as_csv(rows(y=lambda i, t: 2**53 + i % 2))
     with pytest.raises(DataError, match=r"^y holds whole numbers such as 9007199254740992"):
         table(exact).prepare(1)

@@ -70,6 +70,9 @@ class Delimited:
             if isinstance(error, UnicodeDecodeError):
                 raise
             raise DataError(f"{self.path} is no table: {one_line(error)}.") from error
+        for name in (name for name in header if is_text(frame[name])):
+            # Beside numbers of 64 bits pandas leaves them as they are.
+            frame[name] = frame[name].mask(frame[name].isin(MISSING))
         return with_numbers(frame, but=(*names, *labels))
 
     def columns(self) -> list[str]:

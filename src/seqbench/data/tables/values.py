@@ -162,15 +162,17 @@ def _as_written(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
     for row, entry in enumerate(column if column.dtype == object else ()):
         if isinstance(entry, (bytes, dict, *LISTS)):  # as sound and pictures are
             raise DataError(f"{where(row)}: {name} is {_shown(entry)}, which is no text.")
-    there = column.dropna()
-    if column.dtype.kind == "f" and missing.any() and (there.abs().between(EXACT, 2**64)).any():
-        row = int(np.flatnonzero(column.abs().between(EXACT, 2**64))[0])
-        raise DataError(
-            f"{where(row)}: {name} has more digits than a float of 64 bits tells apart, as numbers are where "
-            f"one is missing; write them as texts, or of a CSV file give task.texts={name}."
-        )
-    if column.dtype.kind == "f" and (there % 1 == 0).all() and (there.abs() < 2**63).all():
-        column = column.astype("Int64")
+    if column.dtype.kind == "f":
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        whole = (values == np.floor(values)) | missing
+        if len(beyond := np.flatnonzero(whole & (abs(values) >= EXACT) & (abs(values) < 2**64))):
+            raise DataError(
+                f"{where(int(beyond[0]))}: {name} has more digits than a float of 64 bits tells apart, as "
+                f"numbers are in a column of which one is missing or has a point; write them as texts, or of "
+                f"a CSV file give task.texts={name}."
+            )
+        if whole.all() and (abs(values[~missing]) < EXACT).all():
+            column = column.astype("Int64")
     found = column.astype(str).to_numpy(dtype=object, copy=True)
     found[missing] = None
     return found

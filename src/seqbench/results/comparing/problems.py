@@ -9,7 +9,7 @@ from typing import Any
 
 from seqbench.config.identity import with_defaults
 from seqbench.errors import ConfigError, StoreError, nearest
-from seqbench.results.labels import label_runs
+from seqbench.results.labels import label_runs, settings_of, told_by
 from seqbench.results.summaries.note import SHARED
 from seqbench.runs.result import Result
 
@@ -55,7 +55,7 @@ def problems(results: Sequence[Result], models: Sequence[str]) -> list[Problem]:
             What is a label on a task means that variant there: `gru` beside `gru (chrono=100)`.
 
     Raises:
-        ConfigError: a name stands for several variants of a model.
+        ConfigError: a name stands for several variants of a model, on a task or from task to task.
         StoreError: a model has no runs, no two have a problem in common, or runs differ in their budget.
     """
     labels = label_runs(results)
@@ -67,7 +67,7 @@ def problems(results: Sequence[Result], models: Sequence[str]) -> list[Problem]:
         zip(results, labels, strict=True), key=lambda pair: pair[0].finished_at
     ):
         for model in models:
-            # Where a preset's name is a label, it is that of the variant whose settings are null.
+            # Where a preset's name is a label, it is that of the variant at its defaults, or the only one.
             meant = label == model or (result.model == model and (task, model) not in labelled)
             if meant and result.status != "failed":
                 found[task, _length(result)][model][result.seed] = result
@@ -78,6 +78,7 @@ def problems(results: Sequence[Result], models: Sequence[str]) -> list[Problem]:
                 f"{model} stands for {len(its)} models on {task} at {length}: {', '.join(sorted(its))}. "
                 "Name one by its label, or choose by --where key=value."
             )
+    _check_same(results, labels, models)
     shared = [
         Problem(task, length, {name: _by_seed(its[name]) for name in models if name in its})
         for (task, length), its in sorted(found.items())
@@ -135,6 +136,29 @@ def _check_names(asked: Iterable[str], models: Iterable[str], labels: Iterable[s
     for name in asked:
         if name not in known:
             raise StoreError(f"no runs of {name}; there are {', '.join(known)}.{nearest(name, known)}")
+
+
+def _check_same(results: Sequence[Result], labels: Sequence[tuple[str, str]], models: Iterable[str]) -> None:
+    """Raise a ConfigError where a preset's name is one of several variants on a task, and another elsewhere.
+
+    Where it is the only one, its label says nothing of what tells the others apart.
+    """
+    told = told_by(results, labels)
+    configs = [*settings_of(results)]
+    for model in models:
+        keys = {key for task, label in labels if label == model for key in told.get((model, task), ())}
+        for key in sorted(keys):
+            values = {
+                config.get(key, "null"): task
+                for (task, label), config in zip(labels, configs, strict=True)
+                if label == model
+            }
+            if len(values) > 1:
+                listed = " and ".join(f"{value} on {task}" for value, task in values.items())
+                raise ConfigError(
+                    f"{model} is not the same model on all tasks: {key} is {listed}. Choose by --where "
+                    f"{key}=value."
+                )
 
 
 def _check_budget(problem: Problem) -> None:
