@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import nn
 
+from seqbench.config import source
 from seqbench.config.source import source_hash
 from seqbench.models.cells.gru import GRU
 
@@ -70,6 +73,7 @@ def forget() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] in ("ownlab", "helper")]:
         del sys.modules[name]
     importlib.invalidate_caches()
+    source._found.clear()
 
 
 @pytest.fixture
@@ -184,8 +188,69 @@ def test_an_edit_counts_for_the_process_that_imports_it(hash_with: Hash, tmp_pat
     assert source_hash("ownlab.cells.Cell", cells.Cell) != before
 
 
-def test_code_that_cannot_be_read_has_none(hash_with: Hash, tmp_path: Path) -> None:
-    hash_with()
-    cell = sys.modules["ownlab.cells"].Cell
-    cell.__module__ = "nowhere"
-    assert source_hash("nowhere.Cell", cell) is None
+def test_code_that_cannot_be_read_has_none() -> None:
+    assert source_hash("nowhere.Cell", type("Cell", (), {"__module__": "nowhere"})) is None
+
+
+def test_a_base_class_of_another_folder_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for value in (1, 2, 1):
+        for place, text in (
+            ("apart/helper.py", f"class Base:\n    VALUE = {value}\n"),
+            ("here/ownlab.py", "from helper import Base\n\n\nclass Cell(Base):\n    pass\n"),
+        ):
+            (tmp_path / place).parent.mkdir(exist_ok=True)
+            (tmp_path / place).write_text(text)
+            monkeypatch.syspath_prepend(str((tmp_path / place).parent))
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        forget()
+        found.append(source_hash("ownlab.Cell", importlib.import_module("ownlab").Cell))
+    forget()
+    assert found[0] == found[2] != found[1] is not None
+
+
+def test_modules_are_found_as_python_finds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a finder of its own knows them, as those of editable installations do."""
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> Any:
+            place = tmp_path / f"{name}.py"
+            return spec_from_file_location(name, place) if name in ("ownlab", "helper") else None
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    late = "class Cell:\n    def step(self):\n        import helper\n        return helper.VALUE\n"
+    (tmp_path / "ownlab.py").write_text(late)
+    found = []
+    for value in (1, 2):
+        (tmp_path / "helper.py").write_text(f"VALUE = {value}\n")
+        forget()
+        cell = importlib.import_module("ownlab").Cell
+        found.append(source_hash("ownlab.Cell", cell))
+        assert cell().step() == value and source_hash("ownlab.Cell", cell) == found[-1]
+    forget()
+    assert found[0] != found[1]
+
+
+def test_what_is_imported_late_of_a_folder_without_init_is_found_and_a_file_that_is_gone_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "helper" / "deep").mkdir(parents=True)
+    (tmp_path / "ownlab.py").write_text(
+        "def cell():\n    from helper.deep.parts import VALUE\n    import google.api.none\n    return VALUE"
+    )
+    found = []
+    for value in (1, 2):
+        (tmp_path / "helper" / "deep" / "parts.py").write_text(f"VALUE = {value}\n")
+        forget()
+        cell = importlib.import_module("ownlab").cell
+        found.append(source_hash("ownlab.cell", cell))
+    assert None not in found and found[0] != found[1]
+    forget()
+    cell = importlib.import_module("ownlab").cell
+    (tmp_path / "ownlab.py").unlink()
+    assert source_hash("ownlab.cell", cell) not in found
+    forget()

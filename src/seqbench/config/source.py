@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqbench.config.trust import BUILT_IN
 
+STDLIB = Path(os.__file__).parent
 #: Folders of what is installed.
 INSTALLED = {"site-packages", "dist-packages"}
 
@@ -28,6 +30,8 @@ class Source(NamedTuple):
     imports: tuple[str, ...]
 
 
+#: Where modules are that were not imported when they were asked for.
+_found: dict[str, ModuleSpec | None] = {}
 #: Modules as they were when they were first asked for, by the spec that they were imported with.
 _sources: dict[str, tuple[ModuleSpec, Source]] = {}
 
@@ -35,16 +39,17 @@ _sources: dict[str, tuple[ModuleSpec, Source]] = {}
 def source_hash(target: str, found: Callable[..., Any]) -> str | None:
     """Return a hash of the source of what a `_target_` names; None where that is built in, or has no source.
 
-    It covers the module that the target names and the one that the class is defined in, whole, and all
-    modules of the same package, and beside it, that these import, and so on. A part of a module would not do:
-    what is defined may be registered, wrapped or changed anywhere in it. Comments, docstrings and layout do
-    not count. Files that a module reads are not found, nor modules that it imports by a text.
+    It covers the module that the target names and those that the class and its bases are defined in, whole,
+    and all modules of the same packages, and beside them, that these import, and so on. A part of a module
+    would not do: what is defined may be registered, wrapped or changed anywhere in it. Comments, docstrings
+    and layout do not count. Files that a module reads are not found, nor modules that it imports by a text.
 
     Args:
         target: `package.module.Name`.
         found: the class or function that it names.
     """
-    wanted = [target.rpartition(".")[0], found.__module__]
+    bases = [base.__module__ for base in getattr(found, "__mro__", ()) if not _is_installed(base.__module__)]
+    wanted = [target.rpartition(".")[0], found.__module__, *bases]
     own = {name.partition(".")[0] for name in wanted} - {*BUILT_IN}
     homes = {home for name in own if (home := _home(name)) is not None}
     texts: dict[str, str] = {}
@@ -65,6 +70,11 @@ def source_hash(target: str, found: Callable[..., Any]) -> str | None:
     return hashlib.sha256(repr(code).encode()).hexdigest()[:8] if code else None
 
 
+def _is_installed(name: str) -> bool:
+    spec = _spec(name)
+    return spec is None or bool(INSTALLED & {*Path(spec.origin or "").parts})
+
+
 def _home(package: str) -> Path | None:
     """Return the folder that a package or module lies in."""
     spec = _spec(package)
@@ -74,26 +84,42 @@ def _home(package: str) -> Path | None:
 
 def _spec(name: str) -> ModuleSpec | None:
     """Return where a module is, which is not imported for that; None of no module, and of one of Python's."""
-    if not name or name.partition(".")[0] in sys.stdlib_module_names:
-        return None
     imported: ModuleSpec | None = getattr(sys.modules.get(name), "__spec__", None)
+    if not name or name.partition(".")[0] in sys.stdlib_module_names:
+        origin = getattr(imported, "origin", None) or ""
+        return imported if Path(origin).suffix == ".py" and not Path(origin).is_relative_to(STDLIB) else None
     if imported is not None:
         return imported
-    parent = name.rpartition(".")[0]
-    above = _spec(parent) if parent else None
-    if parent and (above is None or above.submodule_search_locations is None):
-        return None
-    return PathFinder.find_spec(name, None if above is None else above.submodule_search_locations)
+    if name not in _found:
+        parent, _, last = name.rpartition(".")
+        above = _spec(parent) if parent else None
+        folders = [*(above.submodule_search_locations or ())] if above is not None else []
+        spec: ModuleSpec | None = None
+        for finder in sys.meta_path if folders or not parent else ():
+            # What finders of other packages raise is no fault of what is looked for.
+            with suppress(Exception):
+                spec = spec or finder.find_spec(name, folders if parent else None)
+        if spec is None or spec.origin is None:
+            # A folder without `__init__`: where it is Python says once it is imported.
+            places = [Path(place or Path.cwd(), last) for place in (folders if parent else sys.path)]
+            if places := [place for place in places if place.is_dir()]:
+                spec = ModuleSpec(name, None, is_package=True)
+                spec.submodule_search_locations = [str(place) for place in places]
+        _found[name] = spec
+    return _found[name]
 
 
 def _source(name: str, spec: ModuleSpec, path: Path) -> Source:
     known = _sources.get(name)
     if known is None or known[0] is not spec:
-        text, imports = path.read_bytes().decode("utf-8", "replace"), list[str]()
-        with suppress(SyntaxError, ValueError, RecursionError):  # too deep to be written anew: as it stands
-            tree = ast.parse(path.read_bytes())
-            imports += _imports(tree, name if path.stem == "__init__" else name.rpartition(".")[0])
-            text = ast.unparse(_Plain().visit(tree))
+        text, imports = "", list[str]()
+        with suppress(OSError):  # it is in an archive, or was taken away since
+            code = path.read_bytes()
+            text = code.decode("utf-8", "replace")
+            with suppress(SyntaxError, ValueError, RecursionError):  # too deep: as it stands
+                tree = ast.parse(code)
+                imports += _imports(tree, name if path.stem == "__init__" else name.rpartition(".")[0])
+                text = ast.unparse(_Plain().visit(tree))
         known = _sources[name] = spec, Source(text, tuple(imports))
     return known[1]
 
