@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gc
 import itertools
+import logging
 import math
+import random
 import weakref
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import starmap
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -358,44 +363,109 @@ def test_a_hook_that_changes_gradients_takes_the_loop() -> None:
     assert chosen_engine(cell) == "loop"
 
 
+class Nested:
+    """What holds numbers two places down, in slots."""
+
+    __slots__ = ("inner",)
+    on_helper = 0
+
+    def __init__(self) -> None:
+        self.inner = SimpleNamespace(deeper=SimpleNamespace(n=0))
+
+
+COUNTS = {"n": 0}
+
+
+def add_to_global() -> int:
+    COUNTS["n"] += 1
+    return COUNTS["n"]
+
+
+def counter() -> Callable[[], int]:
+    n = 0
+
+    def count() -> int:
+        nonlocal n
+        n += 1
+        return n
+
+    return count
+
+
 class Reset(Apart):
     """A cell that forgets its state after each period, which it counts somewhere."""
 
     on_class = 0
-    no_number = math.nan  # which is not equal to itself, and does not change
+    in_closure = staticmethod(counter())
 
     def __init__(self, period: int, where: str) -> None:
         super().__init__()
         self.period, self.where = period, where
 
     def project(self, x: Tensor) -> Tensor:
-        self._number, self.listed, self.named, self.pair = 0, list[int](), {"n": 0}, (0,)
-        self.queue, self.held, self.numbers = deque([0]), SimpleNamespace(n=0), itertools.count(1)
-        type(self).on_class = 0
+        begun: dict[str, Callable[[], Any]] = {
+            "number": lambda: 0,
+            "list": list,
+            "dict": lambda: {"n": 0},
+            "tuple": lambda: (0,),
+            "deque": lambda: deque([0]),
+            "object": lambda: SimpleNamespace(n=0),
+            "slots": Nested,
+            "objects": lambda: [SimpleNamespace(n=0)],
+            "module": lambda: [nn.Identity()],
+            "array": lambda: np.zeros(5000),
+            "iterator": lambda: itertools.count(1),
+            "list iterator": lambda: iter(range(1, 1000)),
+            "generator": lambda: random.Random(0),
+        }
+        self.held: Any = begun.get(self.where, lambda: None)()
+        type(self).on_class = Nested.on_helper = COUNTS["n"] = 0
+        type(self).in_closure = staticmethod(counter())
+        random.seed(0)
         return super().project(x)
 
     def counted(self) -> int:
         match self.where:
             case "number":
-                self._number += 1
-                return self._number
+                self.held += 1
+                return int(self.held)
             case "list":
-                self.listed.append(1)
-                return len(self.listed)
+                self.held.append(1)
+                return len(self.held)
             case "dict":
-                self.named["n"] += 1
-                return self.named["n"]
+                self.held["n"] += 1
+                return int(self.held["n"])
             case "tuple":
-                self.pair = (self.pair[0] + 1,)
-                return self.pair[0]
-            case "deque":
-                self.queue[0] += 1
-                return self.queue[0]
+                self.held = (self.held[0] + 1,)
+                return int(self.held[0])
+            case "deque" | "array":
+                self.held[-1] += 1
+                return int(self.held[-1])
             case "object":
                 self.held.n += 1
                 return int(self.held.n)
-            case "iterator":
-                return next(self.numbers)
+            case "slots":
+                self.held.inner.deeper.n += 1
+                return int(self.held.inner.deeper.n)
+            case "objects":
+                self.held[0].n += 1
+                return int(self.held[0].n)
+            case "module":
+                self.held[0].n = getattr(self.held[0], "n", 0) + 1
+                return int(self.held[0].n)
+            case "iterator" | "list iterator":
+                return int(next(self.held))
+            case "generator":
+                return int(self.held.random() > 0.05)
+            case "random":
+                return int(random.random() > 0.05)
+            case "global":
+                return add_to_global()
+            case "helper's class":
+                Nested.on_helper += 1
+                return Nested.on_helper
+            case "closure":
+                return type(self).in_closure()
         type(self).on_class += 1
         return self.on_class
 
@@ -405,14 +475,60 @@ class Reset(Apart):
         return h, (h,)
 
 
-@pytest.mark.parametrize("where", ["number", "list", "dict", "tuple", "deque", "object", "iterator", "class"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        *("number", "list", "dict", "tuple", "deque", "object", "slots", "objects", "module", "array"),
+        *("iterator", "list iterator", "generator", "random", "global", "helper's class", "closure", "class"),
+    ],
+)
 @pytest.mark.parametrize("period", [2, 6, 100])
 def test_a_step_that_counts_takes_the_loop_however_late_it_matters(period: int, where: str) -> None:
     cell, x = Reset(period, where).double(), torch.randn(4, 12, 3).double()
     torch.testing.assert_close(unfold(cell, x)[0], unfold(cell, x, engine="loop")[0], rtol=0, atol=0)
     assert chosen_engine(cell) == "loop"
-    with pytest.raises(ValueError, match="changes the cell's "):
+    with pytest.raises(ValueError, match="changes "):
         unfold(cell, x, engine="fused")
+
+
+def test_a_step_that_changes_nothing_has_a_kernel_whatever_its_cell_holds() -> None:
+    cell, x = Apart(), torch.randn(4, 6, 3)
+    cell.held = [Nested(), math.nan, np.zeros(5000), random.Random(0), {"a": (1, [2])}, Apart(), counter]
+    cell.log = logging.getLogger("cell")
+    state = random.getstate()
+    unfold(cell, x)
+    assert chosen_engine(cell) == "fused" and random.getstate() == state
+
+
+class Unshown:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+    def __reduce__(self) -> str:
+        raise RuntimeError
+
+    def __deepcopy__(self, memo: object) -> Unshown:
+        return self
+
+
+class Scaled(Apart):
+    def __init__(self) -> None:
+        super().__init__()
+        self.options = SimpleNamespace(deep=[SimpleNamespace(scale=0.5)])
+
+    def step(self, projected: Tensor, state: tuple[Tensor]) -> tuple[Tensor, tuple[Tensor]]:
+        h, _ = super().step(projected, state)
+        h = h * self.options.deep[0].scale
+        return h, (h,)
+
+
+def test_what_a_cell_holds_deep_down_counts_at_each_call_and_need_not_be_shown() -> None:
+    cell, x = Scaled(), torch.randn(4, 6, 3)
+    for scale in (0.5, 0.25, 0.125):
+        cell.options.deep[0].scale = scale
+        torch.testing.assert_close(unfold(cell, x)[0], unfold(cell, x, engine="loop")[0])
+        assert chosen_engine(cell) == "fused"
+        cell.strange = Unshown()
 
 
 def test_a_constant_that_is_no_number_changes_nothing() -> None:

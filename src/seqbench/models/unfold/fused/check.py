@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from functools import partial
-from types import FunctionType
 from typing import Any
 
 import torch
@@ -13,14 +12,11 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.models.unfold.cell import Cell, State
 from seqbench.models.unfold.fused.function import Kernel
+from seqbench.models.unfold.fused.held import held_by
 from seqbench.models.unfold.fused.nodes import NotCoveredError
 from seqbench.models.unfold.fused.run import run_fused
 from seqbench.models.unfold.loop import loop
 
-#: Packages whose cells the tests hold against their loops.
-TESTED = ("seqbench.", "torch.")
-#: What every module has.
-OWN = vars(torch.nn.Module()).keys()
 #: Rows and steps that are compared.
 ROWS, STEPS = 3, 5
 #: Of the losses whose gradients are compared.
@@ -96,23 +92,12 @@ def _pass(cell: Cell, made: Kernel, x: Any, state: State, fused: bool) -> list[T
 
 def _step(cell: Cell, projected: Any, state: State) -> tuple[Any, State]:
     """Do a step of a cell; one that counts steps in the cell is none that a kernel may do."""
-    before = _noted(cell)
+    before = held_by(cell)
     found = cell.step(projected, state)
-    if changed := [name for name, value in _noted(cell).items() if before.get(name, cell) != value]:
-        raise NotCoveredError(f"a step that changes the cell's {changed[0][1]}")
+    after = held_by(cell)
+    if changed := sorted(name for name in before.keys() | after if before.get(name, cell) != after.get(name)):
+        raise NotCoveredError(f"a step that changes {changed[0]}")
     return found
-
-
-def _noted(cell: Cell) -> dict[tuple[str, str], str]:
-    """Return what a cell, its modules and their classes hold besides tensors and code, as it shows itself."""
-    return {
-        (place, name): f"{value!r} {getattr(value, '__dict__', '')!r}"
-        for place, module in cell.named_modules()
-        for holder in (module, *type(module).__mro__)
-        if holder is module or not f"{holder.__module__}.".startswith(TESTED)
-        for name, value in vars(holder).items()
-        if name not in OWN and not name.startswith("__") and not isinstance(value, Tensor | FunctionType)
-    }
 
 
 def _leaf(part: Tensor) -> Tensor:

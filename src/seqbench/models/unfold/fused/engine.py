@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from seqbench.models.unfold.cell import Cell, State
-from seqbench.models.unfold.fused.check import TESTED, check_against_loop
+from seqbench.models.unfold.fused.check import check_against_loop
 from seqbench.models.unfold.fused.function import DTYPES, Kernel
+from seqbench.models.unfold.fused.held import TESTED, generators_kept, held
 from seqbench.models.unfold.fused.library import NoCompilerError
 from seqbench.models.unfold.fused.nodes import NotCoveredError
 from seqbench.models.unfold.fused.run import flat
@@ -71,7 +72,9 @@ def kernel(cell: Cell, x: Any, state: State, lengths: Tensor | None = None) -> K
         # What the cell is goes first: a step may note something in it.
         # (Of a cell that was made for one call the owner is all that matters; and it would keep the owner.)
         it_is = [(vars(module), _attributes(module)) for module in cell.owner.modules()]
-        entry = mine[key] = Entry(_made(cell, x, state, [*inputs, *states]), it_is, _ties(cell))
+        with generators_kept():
+            made = _made(cell, x, state, [*inputs, *states])
+        entry = mine[key] = Entry(made, it_is, _ties(cell))
     if isinstance(entry.kernel, Exception):
         raise _anew(entry.kernel)
     return entry.kernel
@@ -124,14 +127,14 @@ CONSTANT = (bool, int, float, complex, str, bytes, NoneType, type, FunctionType,
 
 
 def _shown(value: Any) -> Any:
-    """Return a value that cannot change; of others what they and their attributes show."""
+    """Return a value that cannot change; of others what they hold."""
     if isinstance(value, CONSTANT):
         return value
     if isinstance(value, tuple):
         return tuple(map(_shown, value))
     if isinstance(value, Tensor):  # no kernel reads the numbers of one that is no parameter and no buffer
         return Tensor, value.shape
-    return repr(value), repr(getattr(value, "__dict__", None))
+    return held(value)
 
 
 def is_tested(module: torch.nn.Module) -> bool:
