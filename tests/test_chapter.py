@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 import shlex
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -175,3 +177,14 @@ def test_each_measured_number_of_the_readme_stands_on_a_page() -> None:
     known = [n for page in pages for n in numbers((ROOT / f"results/{page}.md").read_text())]
     assert len(told) > 5
     assert [number for number in told if not stands(number, [value(n) for n in known])] == []
+
+
+@pytest.mark.parametrize("page", ["copy_memory", "noiseless_memory"])
+def test_where_symbols_are_repeated_gru_alone_goes_on_and_leaky_units_fall_behind(page: str) -> None:
+    """As README says below its figure."""
+    rows = pd.read_csv(ROOT / f"results/spans/{page}.csv").drop_duplicates("entrant").set_index("entrant")
+    spans = rows["half_span"][rows.index.str.endswith(" (tuned)")].rename(lambda name: name.split()[0])
+    assert [*spans.index[spans == math.inf]] == ["gru"]
+    leaky = spans[spans.index.str.startswith("leaky")]
+    assert len(leaky) == 3 and (leaky < spans["rnn"]).all()
+    assert f"results/spans/{page}.md" in (ROOT / "README.md").read_text()
