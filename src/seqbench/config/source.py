@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,10 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqbench.config.trust import BUILT_IN
-
-STDLIB = Path(os.__file__).parent
-#: Folders of what is installed.
-INSTALLED = {"site-packages", "dist-packages"}
+from seqbench.installed import is_installed
 
 
 class Source(NamedTuple):
@@ -59,7 +55,7 @@ def source_hash(target: str, found: Callable[..., Any]) -> str | None:
             continue
         wanted.append(name.rpartition(".")[0])
         path = Path(spec.origin or "")
-        beside = any(path.is_relative_to(home) for home in homes) and not INSTALLED & {*path.parts}
+        beside = any(path.is_relative_to(home) for home in homes) and not is_installed(path)
         if path.suffix == ".py" and (beside or name.partition(".")[0] in own):
             source = _source(name, spec, path)
             texts[name] = source.text
@@ -72,7 +68,7 @@ def source_hash(target: str, found: Callable[..., Any]) -> str | None:
 
 def _is_installed(name: str) -> bool:
     spec = _spec(name)
-    return spec is None or bool(INSTALLED & {*Path(spec.origin or "").parts})
+    return spec is None or is_installed(Path(spec.origin or ""))
 
 
 def _home(package: str) -> Path | None:
@@ -86,8 +82,8 @@ def _spec(name: str) -> ModuleSpec | None:
     """Return where a module is, which is not imported for that; None of no module, and of one of Python's."""
     imported: ModuleSpec | None = getattr(sys.modules.get(name), "__spec__", None)
     if not name or name.partition(".")[0] in sys.stdlib_module_names:
-        origin = getattr(imported, "origin", None) or ""
-        return imported if Path(origin).suffix == ".py" and not Path(origin).is_relative_to(STDLIB) else None
+        path = Path(getattr(imported, "origin", None) or "")
+        return imported if path.suffix == ".py" and not is_installed(path) else None
     if imported is not None:
         return imported
     if name not in _found:

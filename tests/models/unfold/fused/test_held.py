@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from json import dumps
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqbench.models.unfold.fused.held import SMALL, generators_kept, held
+from seqbench.models.unfold.fused.held import SMALL, _around, generators_kept, held
 
 
 class Cyclic:
@@ -72,3 +73,13 @@ def test_generators_stay_where_they_are() -> None:
         np.random.rand()
         raise KeyError
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before
+
+
+def named(value: Any) -> str:
+    return dumps(CHANGES if value else None) + str(SMALL)
+
+
+def test_what_functions_of_others_use_is_taken_as_it_is() -> None:
+    """Such as the caches of a module of Python's, which change at the first use."""
+    found = {name.rpartition(".")[2] for name, _ in _around(named, "tests", set())}
+    assert found == {"CHANGES", "SMALL"}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import pickle
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 from weakref import ReferenceType
@@ -15,6 +17,7 @@ from weakref import ReferenceType
 import numpy as np
 from torch import Tensor, nn
 
+from seqbench.installed import STDLIB, is_installed
 from seqbench.models.unfold.cell import Cell
 
 #: Packages whose cells the tests hold against their loops.
@@ -85,10 +88,12 @@ def held_by(cell: Cell) -> dict[str, Any]:
         for holder in (module, *type(module).__mro__):
             if holder is not module and f"{holder.__module__}.".startswith((*TESTED, "builtins.")):
                 continue
+            package = _package(type(module) if holder is module else holder)
             where = f"the cell's {place}{'.' * bool(place)}" if holder is module else f"{holder.__name__}."
             for name, value in vars(holder).items():
                 if (function := _function(value)) is not None:
-                    found |= {name: held(its, whole=True) for name, its in _around(function, seen)}
+                    around = _around(function, package, seen)
+                    found |= {of: held(its, whole=True) for of, its in around}
                 elif name not in OWN and not name.startswith("__") and not isinstance(value, Tensor):
                     found[where + name] = held(value, whole=True)
     return found
@@ -113,14 +118,15 @@ def _function(value: Any) -> FunctionType | None:
     return value if isinstance(value, FunctionType) else None
 
 
-def _around(function: FunctionType, seen: set[int]) -> Iterator[tuple[str, Any]]:
+def _around(function: FunctionType, package: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """Yield what a function has beside its arguments: its attributes, closures and global names.
 
     Args:
-        function: of a class of a user's; those of other packages are taken as they are.
+        function: of a class of a user's, or one that it names.
+        package: that of the class. Functions and classes of others that are installed are taken as they are.
         seen: functions that were looked at, by their place; changed.
     """
-    if id(function) in seen or f"{function.__module__}.".startswith(TESTED):
+    if id(function) in seen:
         return
     seen.add(id(function))
     names = _names(function.__code__) & function.__globals__.keys()
@@ -131,12 +137,28 @@ def _around(function: FunctionType, seen: set[int]) -> Iterator[tuple[str, Any]]
     named |= {f"{function.__qualname__}.{name}": value for name, value in vars(function).items()}
     for name, value in named.items():
         if (inner := _function(value)) is not None:
-            yield from _around(inner, seen)
-        elif isinstance(value, type) and not f"{value.__module__}.".startswith((*TESTED, "builtins.")):
-            parts = {part: its for part, its in vars(value).items() if not part.startswith("__")}
-            yield from ((f"{name}.{part}", its) for part, its in parts.items() if _function(its) is None)
-        elif not isinstance(value, (type, ModuleType, Tensor)):
+            if _is_own(inner, package):
+                yield from _around(inner, package, seen)
+        elif isinstance(value, type):
+            parts = vars(value).items() if _is_own(value, package) else ()
+            yield from ((f"{name}.{part}", its) for part, its in parts if _is_counted(part, its))
+        elif not isinstance(value, (ModuleType, Tensor)):
             yield name, value
+
+
+def _is_counted(name: str, value: Any) -> bool:
+    return not name.startswith("__") and _function(value) is None
+
+
+def _is_own(thing: FunctionType | type, package: str) -> bool:
+    """Whether a function or class is of a package, or of a module that is not installed."""
+    path = Path(getattr(sys.modules.get(thing.__module__), "__file__", None) or STDLIB)
+    tested = f"{thing.__module__}.".startswith(TESTED)
+    return not tested and (_package(thing) == package or not is_installed(path))
+
+
+def _package(thing: FunctionType | type) -> str:
+    return thing.__module__.partition(".")[0]
 
 
 def _names(code: CodeType) -> set[str]:
