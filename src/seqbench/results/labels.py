@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import NamedTuple
 
-from seqbench.config.identity import INCIDENTAL, PLACES, frozen_defaults, public_name, with_defaults
-from seqbench.config.presets import GROUPS
 from seqbench.errors import printable
+from seqbench.results.settings import TARGET, defaults_of, settings_of
 from seqbench.runs.result import Result
 
-#: The end of the key that says which class a part is.
-TARGET = "._target_"
 #: The keys that say which data a run is on; the first by which data can be told apart names them.
 NAMES_OF_DATA = ("task.name", "task.path", "task.dataset", "task.folder")
-#: The parts of a configuration that no label names.
-UNNAMED = {
-    *(key for key in (*INCIDENTAL, *PLACES) if key not in ("preset", "model.param_budget")),
-    *(f"preset.{group}" for group in GROUPS if group != "optim"),
-    "task.eval_lengths",
-}
 #: Up to so many settings every label of a model names; of more it leaves out those at their defaults.
 MOST_NAMED = 4
 #: A task with "", or a model and the label of its task.
@@ -58,11 +49,10 @@ def label_runs(results: Sequence[Result], beside: str = "task.length") -> list[t
     names = [(result.task, "") for result in results]
     namings = _namings(names, of_task, [0] * len(results), {})
     tasks = [_label(name[0], its, namings[name]) for name, its in zip(names, of_task, strict=True)]
+    of_models = _of_models(results, configs, tasks, beside)
     models = [
-        _label(result.model, config, naming)
-        for result, config, naming in zip(
-            results, configs, _of_models(results, configs, tasks, beside), strict=True
-        )
+        _label(result.model, config, of_models[result.model, task])
+        for result, config, task in zip(results, configs, tasks, strict=True)
     ]
     return list(zip(tasks, models, strict=True))
 
@@ -106,25 +96,21 @@ def told_by(
 def _namings_of(
     results: Sequence[Result], labels: Sequence[tuple[str, str]], beside: str
 ) -> dict[Name, Naming]:
-    tasks = [task for task, _ in labels]
-    names = [(result.model, task) for result, task in zip(results, tasks, strict=True)]
-    namings = _of_models(results, list(settings_of(results)), tasks, beside)
-    return dict(zip(names, namings, strict=True))
+    return _of_models(results, list(settings_of(results)), [task for task, _ in labels], beside)
 
 
 def _of_models(
     results: Sequence[Result], configs: Sequence[Mapping[str, str]], tasks: Sequence[str], beside: str
-) -> Iterator[Naming]:
-    """Yield of each run how the labels of its model name settings among its runs on the same task."""
+) -> dict[Name, Naming]:
+    """Return how the labels of each model on a task name settings."""
     names = [(result.model, task) for result, task in zip(results, tasks, strict=True)]
     # Two classes of a part may have other defaults under the same key: such a key is always named.
     defaults: dict[Name, set[tuple[str, str]]] = {}
     one_each = {(name, result.hash): result for name, result in zip(names, results, strict=True)}
     for (name, _), result in one_each.items():
-        its = {*_defaults(result.config)}
+        its = {*defaults_of(result.config)}
         defaults[name] = defaults.get(name, its) & its
-    namings = _namings(names, list(map(_of_model, configs)), _lengths(results, beside), defaults)
-    yield from (namings[name] for name in names)
+    return _namings(names, list(map(_of_model, configs)), _lengths(results, beside), defaults)
 
 
 def _name_data(results: Sequence[Result], of_task: Sequence[dict[str, str]]) -> None:
@@ -306,68 +292,3 @@ def _lengths(results: Iterable[Result], key: str = "task.length") -> list[int]:
 def _of_model(settings: Mapping[str, str]) -> dict[str, str]:
     """Return the settings that are not of the task."""
     return {key: text for key, text in settings.items() if not key.startswith("task.")}
-
-
-def settings_of(results: Iterable[Result]) -> Iterator[dict[str, str]]:
-    """Yield the settings of each run; the seeds of a configuration, which share them, have them made once."""
-    made: dict[str, tuple[tuple[object, ...], dict[str, str]]] = {}
-    for result in results:
-        of = (
-            result.data,
-            result.execution,
-            result.code,
-            {k: v for k, v in result.config.items() if k != "seed"},
-        )
-        if result.hash not in made or made[result.hash][0] != of:
-            made[result.hash] = (of, _settings(result))
-        yield made[result.hash][1]
-
-
-def _settings(result: Result) -> dict[str, str]:
-    """Return the settings that labels may name: dotted key to value as text.
-
-    A setting that a run leaves out has its frozen default: runs from before an option are labelled as those
-    after it. One of None is without what the setting adds, and is not named, unless None takes away what the
-    default adds, as `optim.clip_norm=null` does. Other data make another task, and another source of a class
-    that is not of seqbench another class. How a run is executed counts
-    by what it came to, its engine, not by what was asked for.
-    """
-    settings = {
-        key: public_name(value) if key.endswith(TARGET) and isinstance(value, str) else _text(value)
-        for key, value in _flat(
-            with_defaults(result.config) | {"task.data": result.data, "execution": result.execution}
-        )
-    } | {f"{place}.code": source for place, source in result.code.items()}
-    if "model.param_budget" in settings:
-        settings.pop("model.hidden_size", None)  # derived from the budget, for each task anew
-    return settings
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "null"
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted keys and values, without what no label names and without None where it is the default."""
-    target = config.get("_target_")
-    defaults = frozen_defaults().get(public_name(target), {}) if isinstance(target, str) else {}
-    for name, value in config.items():
-        key = f"{prefix}{name}"
-        if key in UNNAMED or (value is None and defaults.get(name) is None):
-            continue
-        if isinstance(value, dict):
-            yield from _flat(value, f"{key}.")
-        else:
-            yield key, value
-
-
-def _defaults(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield dotted keys and the defaults, as text, that the classes of a configuration have for them."""
-    target = config.get("_target_")
-    frozen = frozen_defaults().get(public_name(target), {}) if isinstance(target, str) else {}
-    yield from ((f"{prefix}{name}", _text(value)) for name, value in frozen.items() if value is not None)
-    for name, value in config.items():
-        if isinstance(value, dict):
-            yield from _defaults(value, f"{prefix}{name}.")

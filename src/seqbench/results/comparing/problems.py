@@ -9,7 +9,8 @@ from typing import Any
 
 from seqbench.config.identity import with_defaults
 from seqbench.errors import ConfigError, StoreError, nearest
-from seqbench.results.labels import label_runs, settings_of, told_by
+from seqbench.results.labels import label_runs, told_by
+from seqbench.results.settings import settings_of
 from seqbench.results.summaries.note import SHARED
 from seqbench.runs.result import Result
 
