@@ -169,6 +169,8 @@ def test_spans_and_comparisons_are_drawn_from_records(
         "seqbench: temporal_order: spans are task.length, from 20 to 100 (what has to be kept lies so far "
         "back, at 20: 16–17 steps, at 100: 80–89 steps); 1,000 steps of 32 sequences, validated every 100; "
         "the same seeds at each span: 5.\n"
+        "seqbench: gru on temporal_order: the test set confirms 8 of the 9 runs that solved it; by these "
+        "alone the span is 52.4 [31.4–83].\n"
     )
     assert said.out.split() == [
         f"{stem}.{suffix}" for stem in ("span", "forest", "new/pairs") for suffix in ("csv", "svg", "png")

@@ -25,7 +25,7 @@ def test_spans_are_made_from_records(seqbench: Any, runner: Callable[..., Runner
     page = declared(Path(), runs, show=[{"span": "found.json", "name": "all"}])
     written = make(page, Path())
     assert [path.name for path in written] == [
-        *("mine.md", "mine-all-forest.png", "mine-all-forest.svg"),
+        *("mine.md", "found.json", "mine-all-forest.png", "mine-all-forest.svg"),
         *("mine-all.csv", "mine-all.png", "mine-all.svg"),
     ]
     assert Path("mine-all.csv").read_text() == Path("found.csv").read_text()
