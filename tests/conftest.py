@@ -97,6 +97,16 @@ def tagged() -> None:
 
 
 @pytest.fixture
+def series() -> None:
+    """Put a few labelled series where the mirror of the archive UCR would lie, data/ucr, as its set FordA."""
+    its = {"signal": [[0.5 * i, 1.0, float(i % 2)] for i in range(40)], "label": ["1", "2"] * 20}
+    for split in ("train", "test"):
+        path = mirror_file("ucr/FordA", split, "data")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_table(its, path)
+
+
+@pytest.fixture
 def make_task() -> Callable[..., Task]:
     """Build a task from what one types: `make_task("task=adding", "task.length=20")`."""
     return lambda *overrides: build_task(_configure(overrides))

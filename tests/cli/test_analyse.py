@@ -95,7 +95,7 @@ def test_the_weights_of_runs(analyse):
     for folder in (one, two):
         _, _, task, model = load_run(folder)
         logs.append(gradient_norms(model, task.targets, task.validation().rows(0, 4)).log10())
-    assert frame["log10_norm_mean"].to_list() == pytest.approx((logs[0] + logs[1]).div(2).tolist(), rel=1e-9)
+    assert frame["log10_norm_mean"].to_list() == pytest.approx((logs[0] + logs[1]).div(2).tolist(), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_weights_are_those_that_the_seeds_training_starts_from(analyse):
     job = plan(compose([*TINY, "model=gru"]))
     wanted = gradient_norms(job.model(7), job.task.targets, job.task.validation().rows(0, 4)).log10()
     found = pd.read_csv("out/gradient_flow.csv")["log10_norm_mean"].to_list()
-    assert found == pytest.approx(wanted.tolist(), rel=1e-9)
+    assert found == pytest.approx(wanted.tolist(), rel=1e-5)
 
 
 def train(runs_dir, *overrides):

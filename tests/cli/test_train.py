@@ -75,16 +75,11 @@ def test_the_sweep_of_an_experiment_is_narrowed_by_what_is_typed(seqbench: Calla
         for name in preset_names("experiment")
     ],
 )
-@pytest.mark.usefixtures("dictionary", "treebank", "tagged")
+@pytest.mark.usefixtures("dictionary", "treebank", "tagged", "series")
 def test_every_experiment_takes_two_steps(seqbench: Callable[..., Said], experiment: str) -> None:
     small = ["trainer.max_steps=2", "trainer.eval_every=2", "logger=none", "n_seeds=1"]
-    if experiment not in (
-        "g2p",
-        "sum_of_sines",
-        "ptb_char",
-        "ptb_word",
-        "brown_tagging",
-    ):  # real data have a fixed size; one waveform is one sequence
+    # Real data have a fixed size; one waveform is one sequence.
+    if experiment not in ("g2p", "sum_of_sines", "ptb_char", "ptb_word", "brown_tagging", "ucr"):
         small.append("task.eval_size=4")
     if experiment == "ptb_word":  # the text here is short, and the rate falls after two of its epochs
         small += ["task.length=2", "task.validation_streams=4", "optim.schedule=constant"]
