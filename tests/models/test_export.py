@@ -12,7 +12,7 @@ from seqbench.config.presets import default_task, model_accepts, preset_names
 #: Small examples of the task at which a model is shown.
 SMALL = {
     "adding": ["task.length=6"],
-    "stories": ["task.length=5", "task.eval_lengths=[5]"],
+    "distracted_stories": ["task.length=5", "task.eval_lengths=[5]"],
     "reverse": ["task.length=3", "task.eval_lengths=[3]"],
     "listops": ["task.length=1", "task.eval_lengths=[1]"],
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -72,7 +71,7 @@ class ClockworkRNN(AffineCell):
         """What counts steps: bfloat16 has no whole number beyond 256 for each step."""
         return torch.promote_types(self.W.dtype, torch.float32)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ClockworkRNN:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self.period = torch.tensor(self._periods, dtype=self._counts, device=self.W.device)
         return self

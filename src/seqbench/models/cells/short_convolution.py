@@ -30,7 +30,7 @@ class ShortConvolution(nn.Module):
         self.w = nn.Parameter((2 * torch.rand(width, channels) - 1) / math.sqrt(width))
         self.b = nn.Parameter(torch.zeros(channels)) if bias else None
 
-    def initial_state(self, like: Tensor, batch_size: int) -> Float[Tensor, "B K-1 C"]:
+    def initial_state(self, like: Tensor, batch_size: int) -> Float[Tensor, "B window C"]:
         return like.new_zeros(batch_size, len(self.w) - 1, self.channels)
 
     def step(self, u: Float[Tensor, "B C"], window: Tensor) -> tuple[Float[Tensor, "B C"], Tensor]:
@@ -50,7 +50,7 @@ class ShortConvolution(nn.Module):
 
 
 class _Weighted(torch.autograd.Function):
-    """b + Σⱼ wⱼ ⊙ seen(t + j) for each step t.
+    """b + Σⱼ wⱼ ⊙ seen(t + j) for each of T steps t, from T + K − 1 that are seen.
 
     Each number is read and written for each tap, so that a processor mostly waits for memory; it takes half
     of the time where it goes through as many steps at once as its cache has room for.
@@ -60,7 +60,7 @@ class _Weighted(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        seen: Float[Tensor, "T+K-1 B C"], w: Float[Tensor, "K C"], b: Float[Tensor, " C"] | None
+        seen: Float[Tensor, "steps B C"], w: Float[Tensor, "K C"], b: Float[Tensor, " C"] | None
     ) -> Float[Tensor, "T B C"]:
         first = seen[:1] * w[0] if b is None else seen[:1] * w[0] + b
         y = first.new_empty(len(seen) - len(w) + 1, *seen.shape[1:])  # batched under vmap, if one of them is
@@ -112,12 +112,12 @@ class TokenShift(nn.Module):
     def initial_state(self, like: Tensor, batch_size: int) -> Float[Tensor, "B 1 C"]:
         return like.new_zeros(batch_size, 1, self.channels // 2)
 
-    def step(self, u: Float[Tensor, "B 2C"], window: Tensor) -> tuple[Float[Tensor, "B C"], Tensor]:
+    def step(self, u: Float[Tensor, "B D"], window: Tensor) -> tuple[Float[Tensor, "B C"], Tensor]:
         now, later = u.chunk(2, dim=-1)
         return now + window[:, 0], later[:, None]
 
     def scan(
-        self, u: Float[Tensor, "T B 2C"], window: Tensor, valid: Tensor | None
+        self, u: Float[Tensor, "T B D"], window: Tensor, valid: Tensor | None
     ) -> tuple[Float[Tensor, "T B C"], Tensor]:
         """Go through all steps; `valid` (T, B, 1) is true for the first steps of a row."""
         now, later = u.chunk(2, dim=-1)
@@ -126,7 +126,7 @@ class TokenShift(nn.Module):
         return now + seen[:-1], last.transpose(0, 1)
 
 
-def last_window(seen: Float[Tensor, "W+T B C"], width: int, valid: Tensor) -> Float[Tensor, "W B C"]:
-    """Return the last W valid steps of each row, from the window before the first step and all steps."""
+def last_window(seen: Float[Tensor, "steps B C"], width: int, valid: Tensor) -> Float[Tensor, "W B C"]:
+    """Return the last W valid steps of each row, from W before the first step and all T."""
     at = torch.arange(width, device=seen.device)[:, None] + valid[..., 0].sum(0)
     return seen.gather(0, at[..., None].expand(-1, -1, seen.shape[-1]))

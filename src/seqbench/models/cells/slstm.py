@@ -74,7 +74,7 @@ class SLSTM(AffineCell):
         return time_constants(torch.sigmoid(self.bias("f")))
 
     @property
-    def masked_weight(self) -> Float[Tensor, "4H H"]:
+    def masked_weight(self) -> Float[Tensor, "rows H"]:
         """W with zeros between units of different heads."""
         return self.W if self.own is None else self.own * self.W
 

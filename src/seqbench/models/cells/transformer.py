@@ -128,7 +128,7 @@ class CausalAttention(Cell):
         k, v = torch.cat([state[0], k], dim=1), torch.cat([state[1], v], dim=1)
         return self._ended(outputs, k, v, state[2], valid)
 
-    def _near(self, steps: int, past: int, device: torch.device) -> Bool[Tensor, "T P+T"]:
+    def _near(self, steps: int, past: int, device: torch.device) -> Bool[Tensor, "T steps"]:
         """Return which keys a step may see, from the first of the past on: the last L."""
         position = torch.arange(past + steps, device=device)
         back = position[past:, None] - position

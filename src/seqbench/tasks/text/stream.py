@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from seqbench.data.texts import ColumnText, FileText, Text
@@ -261,7 +262,7 @@ class TextStream(Task):
         own = {"perplexity": _exponential(loss)} if self.by_words else {"bpc": loss / math.log(2)}
         return {"accuracy": most, **own}
 
-    def _frequencies(self, split: str, first: int = 0) -> np.ndarray[Any, Any]:
+    def _frequencies(self, split: str, first: int = 0) -> NDArray[np.intp]:
         return np.bincount(self.corpus.splits[split][first:], minlength=self.inputs.size)
 
     def solved(self, metrics: Mapping[str, float]) -> bool:
@@ -281,7 +282,7 @@ class TextStream(Task):
         return [shown.get(letter, letter) for letter in sequence]
 
 
-def _next_tokens(pieces: np.ndarray[Any, Any]) -> Batch:
+def _next_tokens(pieces: NDArray[np.integer[Any]]) -> Batch:
     """Return tokens (B, T + 1) as inputs and, one step later, their targets."""
     tokens = torch.from_numpy(pieces.astype(np.int64))
     return Batch(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous())
