@@ -87,7 +87,8 @@ def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
 def check_same(one: Path, other: Path, runs: Sequence[Path]) -> None:
     """Assert that runs in two folders are the same, bit for bit."""
     for run in runs:
-        assert differences(one / run, other / run) == [], f"{run} differs"
+        found = differences(one / run, other / run)
+        assert not found, f"{run} differs: {', '.join(found)}"
 
 
 def step(sentence: str) -> None:
