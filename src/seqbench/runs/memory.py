@@ -95,7 +95,7 @@ def _steps_kept(model: nn.Module, task: Task, config: dict[str, Any]) -> int:
     """Return of how many steps the way back needs the states; 1 where that is not known."""
     body = getattr(model, "body", None)
     trained = isinstance(model, Model) and model.trained_part is model
-    if not (trained and isinstance(body, Stack)) or any(cell.has_scan for cell in body.cells):
+    if not (trained and isinstance(body, Stack)) or any(cell.runs_scan for cell in body.cells):
         return 1  # a scan keeps other things, and a readout alone needs no way back
     if body.checkpoint_steps is not None or body.dilations[-1] > 1:
         return 1

@@ -151,7 +151,7 @@ def _engines(model: Model, device: str, half: bool, vectorized: bool = False) ->
                 cell, asked, kind, half, getattr(module, "checkpoint_steps", None) is not None
             )
             if vectorized and engine == "native":  # which vmap has no rule for
-                engine = "scan" if cell.has_scan else "loop"
+                engine = "scan" if cell.runs_scan else "loop"
             found.add(engine)
     return found
 

@@ -45,6 +45,31 @@ class Cell(nn.Module, ABC):
         super().__init_subclass__(**kwargs)
         if "project" in vars(cls) and "reads_tokens" not in vars(cls):
             cls.reads_tokens = False
+        # What takes all steps at once does what the step of its class did; another step takes the loop.
+        if cls._is_older("native", "step", "project"):
+            cls.native = Cell.native  # type: ignore[method-assign]
+        if cls._is_older("scan", "step"):
+            cls.scan, cls.scan_from_start = Cell.scan, Cell.scan_from_start  # type: ignore[method-assign]
+
+    @classmethod
+    def _is_older(cls, method: str, *others: str) -> bool:
+        """Whether a class from elsewhere, of those this one is made from, defines one of the others anew."""
+        for its in cls.__mro__:
+            if method in vars(its):
+                return False
+            if not f"{its.__module__}.".startswith("seqbench.") and any(name in vars(its) for name in others):
+                return True
+        return False
+
+    @property
+    def runs_native(self) -> bool:
+        """Whether `native` does what `step` and `project` do."""
+        return self.has_native and type(self).native is not Cell.native
+
+    @property
+    def runs_scan(self) -> bool:
+        """Whether `scan` does what `step` does."""
+        return self.has_scan and type(self).scan is not Cell.scan
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()

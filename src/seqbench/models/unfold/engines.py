@@ -158,14 +158,14 @@ def chosen_engine(
 
 def _unfused(cell: Cell, checkpoints: bool, mapped: bool = False) -> Engine:
     """Return the first engine but `fused`; under vmap torch's kernels cannot be called."""
-    if cell.has_native and not checkpoints and not mapped:
+    if cell.runs_native and not checkpoints and not mapped:
         return "native"
-    return "scan" if cell.has_scan and not checkpoints else "loop"
+    return "scan" if cell.runs_scan and not checkpoints else "loop"
 
 
 def check_engine(cell: Cell, engine: Engine) -> None:
     """Raise a ValueError if the cell does not have the engine."""
-    has = {"auto": True, "native": cell.has_native, "scan": cell.has_scan, "loop": True}
+    has = {"auto": True, "native": cell.runs_native, "scan": cell.runs_scan, "loop": True}
     on_meta = any(part.is_meta for part in (*cell.parameters(), *cell.buffers()))
     if engine == "fused" and on_meta and not is_tested(cell):
         return  # only with numbers can that be told

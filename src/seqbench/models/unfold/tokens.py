@@ -47,8 +47,8 @@ class Projected(Cell):
     def __init__(self, cell: Cell, x: Any) -> None:
         super().__init__(tree_leaves(x)[0].shape[-1], cell.hidden_size)
         self.cell = cell
-        self.has_native = cell.has_native
-        self.has_scan = cell.has_scan  # type: ignore[misc]  # that of an instance
+        self.has_native = cell.runs_native
+        self.has_scan = cell.runs_scan  # type: ignore[misc]  # that of an instance
         self.vectorizable = cell.vectorizable
 
     @property

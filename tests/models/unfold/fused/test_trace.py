@@ -98,7 +98,7 @@ COVERED = {
     "erf": lambda a, h, c: torch.erf(a) - torch.sub(a.tanh(), h, alpha=0.5) + torch.rsub(h, 1.0) * 0.1,
 }  # fmt: skip
 LEFT = {
-    "own gradient": (lambda a, h, c: Rounded.apply(a.tanh()), "gradients that are not those of its steps"),
+    "own gradient": (lambda a, h, c: Rounded.apply(a.tanh()), "a function with a backward pass of its own"),
     "no gradient": (lambda a, h, c: a.tanh() + without_gradient(h), "gradients that are not those of"),
     "a hook": (lambda a, h, c: hooked(a.tanh()), "gradients that are not those of its steps"),
     "a clipped gradient": (

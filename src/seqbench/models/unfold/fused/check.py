@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -74,7 +76,10 @@ def _pass(cell: Cell, made: Kernel, x: Any, state: State, fused: bool) -> list[T
         outputs, end = run_fused(made, cell, x, state, None, False)
     else:
         turned = tree_map(lambda part: part.transpose(0, 1), x)
-        outputs, end = loop(partial(_step, cell), cell.project(turned), state, None)
+        outputs, end = loop(
+            partial(_leaving_nothing, cell, "step"), _leaving_nothing(cell, "project", turned), state, None
+        )
+        _has_no_backward_of_its_own((outputs, end))
         outputs = tree_map(lambda part: part.transpose(0, 1), outputs)
     found = [part for part in (*tree_leaves(outputs), *tree_leaves(end)) if part.is_floating_point()]
     every = (*tree_leaves(x), *tree_leaves(state), *cell.parameters())
@@ -90,14 +95,38 @@ def _pass(cell: Cell, made: Kernel, x: Any, state: State, fused: bool) -> list[T
     return [part.detach() for part in found]
 
 
-def _step(cell: Cell, projected: Any, state: State) -> tuple[Any, State]:
-    """Do a step of a cell; one that counts steps in the cell is none that a kernel may do."""
-    before = held_by(cell)
-    found = cell.step(projected, state)
-    after = held_by(cell)
+def _leaving_nothing(cell: Cell, method: str, *args: Any) -> Any:
+    """Call `step` or `project` of a cell; one that changes the cell, as to count, no kernel may stand for."""
+    before, tensors = held_by(cell), {name: part.clone() for name, part in _tensors(cell)}
+    found = getattr(cell, method)(*args)
+    after, now = held_by(cell), dict(_tensors(cell))
+    if tensors.keys() != now.keys() or not all(
+        torch.equal(now[name], part) for name, part in tensors.items()
+    ):
+        raise NotCoveredError(f"a {method} that changes a tensor of the cell")
     if changed := sorted(name for name in before.keys() | after if before.get(name, cell) != after.get(name)):
-        raise NotCoveredError(f"a step that changes {changed[0]}")
+        raise NotCoveredError(f"a {method} that changes {changed[0]}")
     return found
+
+
+def _tensors(cell: Cell) -> Iterator[tuple[str, Tensor]]:
+    return chain(cell.named_parameters(), cell.named_buffers())
+
+
+def _has_no_backward_of_its_own(values: Any) -> None:
+    """Raise a NotCoveredError where a function has a backward pass of its own.
+
+    It may give another gradient for few numbers alone, as where they are clipped, which no trial finds.
+    """
+    ahead = [part.grad_fn for part in tree_leaves(values) if part.grad_fn is not None]
+    seen = set(ahead)
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            raise NotCoveredError(f"a function with a backward pass of its own, {type(node).__name__}")
+        new = {its for its, _ in node.next_functions if its is not None} - seen
+        seen |= new
+        ahead += new
 
 
 def _leaf(part: Tensor) -> Tensor:
