@@ -45,36 +45,40 @@ class Cell(nn.Module, ABC):
         super().__init_subclass__(**kwargs)
         if "project" in vars(cls) and "reads_tokens" not in vars(cls):
             cls.reads_tokens = False
-        # What takes all steps at once does what the step of its class did; another step takes the loop.
-        if cls._is_older("native", "step", "project"):
-            cls.native = Cell.native  # type: ignore[method-assign]
-        if cls._is_older("scan", "step"):
-            cls.scan, cls.scan_from_start = Cell.scan, Cell.scan_from_start  # type: ignore[method-assign]
-
-    @classmethod
-    def _is_older(cls, method: str, *others: str) -> bool:
-        """Whether a class from elsewhere, of those this one is made from, defines one of the others anew."""
-        for its in cls.__mro__:
-            if method in vars(its):
-                return False
-            if not f"{its.__module__}.".startswith("seqbench.") and any(name in vars(its) for name in others):
-                return True
-        return False
-
-    @property
-    def runs_native(self) -> bool:
-        """Whether `native` does what `step` and `project` do."""
-        return self.has_native and type(self).native is not Cell.native
-
-    @property
-    def runs_scan(self) -> bool:
-        """Whether `scan` does what `step` does."""
-        return self.has_scan and type(self).scan is not Cell.scan
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
+
+    @property
+    def runs_native(self) -> bool:
+        """Whether the cell has `native`, and it does what `step` and `project` do."""
+        return self.has_native and not self._has_anew(("step", "project"), "native")
+
+    @property
+    def runs_scan(self) -> bool:
+        """Whether the cell has `scan`, and it does what `step` does."""
+        return self.has_scan and not self._has_anew(("step",), "scan")
+
+    @property
+    def runs_from_start(self) -> bool:
+        """Whether `scan_from_start` does what `scan` does with the initial state."""
+        return not self._has_anew(("scan", "initial_state"), "scan_from_start")
+
+    @classmethod
+    def _has_anew(cls, methods: tuple[str, ...], whole: str) -> bool:
+        """Whether a class defines one of the methods anew, and not the one that takes all steps at once.
+
+        The project's own classes may: tests hold both against each other.
+        """
+        for base in cls.__mro__:
+            if whole in vars(base):
+                return False
+            own = f"{base.__module__}.".startswith("seqbench.")
+            if not own and any(name in vars(base) for name in methods):
+                return True
+        return False
 
     @property
     def owner(self) -> nn.Module:

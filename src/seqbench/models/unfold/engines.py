@@ -120,7 +120,7 @@ def unfold(
         return outputs if last else _swapped(outputs), state
     projected = cell.project(_swapped(x))
     if engine == "scan":
-        scan = cell.scan_from_start if from_start else cell.scan
+        scan = cell.scan_from_start if from_start and cell.runs_from_start else cell.scan
         outputs, state = scan(projected, state, None if valid is None else valid[..., None])
         outputs = outputs.transpose(0, 1)
         return last_valid(outputs, lengths) if last else outputs, state

@@ -47,9 +47,19 @@ class Projected(Cell):
     def __init__(self, cell: Cell, x: Any) -> None:
         super().__init__(tree_leaves(x)[0].shape[-1], cell.hidden_size)
         self.cell = cell
-        self.has_native = cell.runs_native
-        self.has_scan = cell.runs_scan  # type: ignore[misc]  # that of an instance
         self.vectorizable = cell.vectorizable
+
+    @property
+    def runs_native(self) -> bool:
+        return self.cell.runs_native
+
+    @property
+    def runs_scan(self) -> bool:
+        return self.cell.runs_scan
+
+    @property
+    def runs_from_start(self) -> bool:
+        return self.cell.runs_from_start
 
     @property
     def owner(self) -> nn.Module:

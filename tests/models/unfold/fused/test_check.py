@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from seqbench.models import Cell, unfold
 from seqbench.models.cells.rnn import RNN
-from seqbench.models.cells.s5 import S5
 from seqbench.models.unfold.engines import chosen_engine
 
 
@@ -29,7 +27,7 @@ class Clipped(torch.autograd.Function):
 
 class StraightThrough(RNN):
     def step(self, projected: Tensor, state: Any) -> tuple[Tensor, Any]:
-        return super().step(Clipped.apply(30 * projected) / 30, state)  # type: ignore[no-untyped-call]
+        return super().step(Clipped.apply(30 * projected) / 30, state)
 
 
 class Cooling(RNN):
@@ -82,39 +80,3 @@ def test_a_cell_whose_graph_does_not_say_all_takes_the_loop(kind: type[Cell], wh
         torch.testing.assert_close(*found, rtol=0, atol=0)
         torch.testing.assert_close(*gradients, rtol=0, atol=0)
     assert chosen_engine(cell) == "loop"
-
-
-class Noisy(RNN):
-    """Its step is not that of torch's RNN, and draws, so that it has no kernel either."""
-
-    def step(self, projected: Tensor, state: Any) -> tuple[Tensor, Any]:
-        return super().step(projected + torch.rand_like(projected), state)
-
-
-class Mixed:
-    def project(self, x: Tensor) -> Tensor:
-        return 2 * super().project(x)  # type: ignore[misc, no-any-return]
-
-
-class Doubled(Mixed, RNN):
-    pass
-
-
-class Forgetting(S5):
-    """Its step is not that of the scan it inherits."""
-
-    def step(self, projected: Any, state: Any) -> tuple[Any, Any]:
-        return super().step(projected, tree_map(lambda part: 0.5 * part, state))
-
-
-@pytest.mark.parametrize("kind", [Noisy, Doubled, Forgetting])
-def test_a_step_defined_anew_is_taken_whatever_its_base_has(kind: type[Cell]) -> None:
-    cell = kind(3, 8).double()
-    x = torch.randn(4, 12, 3, dtype=torch.float64)
-    found = []
-    for engine in ("auto", "loop"):
-        torch.manual_seed(0)
-        found.append(unfold(cell, x, engine=engine)[0])
-    torch.testing.assert_close(*found)
-    with pytest.raises(ValueError, match="has no such engine"):
-        unfold(cell, x, engine="scan" if kind is Forgetting else "native")
