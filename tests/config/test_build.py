@@ -17,6 +17,7 @@ from seqbench.config.build import ModelFactory, build_callbacks, width_for_budge
 from seqbench.config.identity import resolve
 from seqbench.config.loggers import LoggerFactory
 from seqbench.errors import ConfigError
+from seqbench.models import Model
 from seqbench.tasks.series import mackey_glass, narma10
 
 SMALL = ["task=adding", "task.length=7", "model=lstm"]
@@ -213,3 +214,19 @@ def test_callbacks_are_lightnings_by_name():
         cfg.callbacks = {"odd": {"_target_": "torch.nn.Identity"}}
     with pytest.raises(ConfigError, match=r"callbacks.odd._target_=torch.nn.Identity makes no Callback"):
         build_callbacks(cfg)
+
+
+class Lazy(Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.readout = torch.nn.LazyLinear(2)
+
+
+def test_a_module_that_waits_for_its_sizes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    cfg = seqbench.compose(SMALL)
+    make = ModelFactory(cfg, seqbench.build_task(cfg))
+    monkeypatch.setattr(build, "instantiate", lambda *_, **__: Lazy())
+    with pytest.raises(
+        ConfigError, match="^model: readout is a LazyLinear, whose weight has no"
+    ):
+        make()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from seqbench.analysis.overview.model import facts, parts
 from seqbench.config.presets import preset_names
 from seqbench.models.cells.leaky import LeakyRNN
 from seqbench.models.model import Model
@@ -176,3 +177,21 @@ def test_of_a_solved_readout_its_own_weights_count_alone(make_model):
     assert model.live_parameters() == 31
     model, _ = make_model("model=lstm", "task=narma10", "model.hidden_size=30")
     assert model.live_parameters() == 4 * 30 * (1 + 30 + 1) + 31
+
+
+class Phases(Model):
+    """Complex weights, of which the first column is dead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(3, 4, dtype=torch.complex64))
+        self.v = nn.Parameter(torch.zeros(5))
+
+    def dead_entries(self) -> dict[str, Tensor]:
+        return {"w": torch.arange(4).expand(3, 4) == 0}
+
+
+def test_a_complex_weight_is_two_numbers() -> None:
+    assert Phases().live_parameters() == 2 * 9 + 5
+    (part,) = parts(Phases())
+    assert part["live"] == "23" and facts(Phases())["parameters"] == "23 live of 29"

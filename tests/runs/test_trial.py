@@ -24,6 +24,8 @@ class Plain(Cell):
         self.fault = fault
 
     def project(self, x):
+        if self.fault == "grows":
+            self.b = nn.Parameter(self.U.new_zeros(self.hidden_size))
         return nn.functional.linear(x, self.U.t() if self.fault == "transposed" else self.U)
 
     def step(self, projected, state):
@@ -88,6 +90,11 @@ def tried(task, make):
         ("no state", "Plain.step must return a pair, outputs and a state, and returned (2, 4)."),
         ("wide", "Plain.step puts out (2, 8), and (2, 4) is due, rows and output_size."),
         ("one row", "Plain.step makes a state (1, 4) of (2, 4), and its shape must not change."),
+        (
+            "grows",
+            "A pass through SequenceModel adds or removes body.layers.0.b; parameters and buffers must be "
+            "there from the start, or no checkpoint can be read.",
+        ),
         (
             "late",
             "Plain.step from a state (2, 5) fails with RuntimeError: ",

@@ -106,3 +106,13 @@ def test_what_is_looked_up_and_what_is_computed_is_part_of_the_mode():
     large, small = ("task=mqar", "model=lstm"), ("task=mqar", "task.vocabulary=64", "model=lstm")
     assert mode_of(*large, device="cuda").canonical == {"engine": "native", "lookup": True, "counted": True}
     assert mode_of(*small, device="cuda").canonical == {"engine": "native"}
+
+
+def test_complex_weights_are_of_single_precision_alone() -> None:
+    cfg = seqbench.compose([*LATCH, "model=rnn"])
+    model = seqbench.build_model(cfg, seqbench.build_task(cfg))
+    model.turns = torch.nn.Parameter(torch.ones(3, dtype=torch.complex64))
+    for precision in ("64-true", "bf16-true", "16-true"):
+        cfg = seqbench.compose([*LATCH, "model=rnn", f"trainer.precision={precision}"])
+        with pytest.raises(ConfigError, match=f"^trainer.precision={precision} .* and turns is complex"):
+            execution_mode(model, build_optimizer_config(cfg), build_settings(cfg), device="cpu", name="rnn")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
 
 from seqbench.errors import ConfigError
-from seqbench.training.optimisation import OptimizerConfig
+from seqbench.training.optimisation import GroupRates, OptimizerConfig
 
 
 def gradients(*rows: list[float]) -> list[torch.Tensor]:
@@ -136,3 +137,71 @@ def test_the_rate_falls_at_each_plateau() -> None:
 def test_keys_of_steps_that_do_not_go_are_refused(keys, message) -> None:
     with pytest.raises(ConfigError, match=message):
         OptimizerConfig(torch.optim.SGD, 1.0, **keys)
+
+
+class Decaying(torch.optim.SGD):
+    """Its rate falls in its step, by a scheduler of its own."""
+
+    def step(self, closure=None):
+        super().step(closure)
+        for group in self.param_groups:
+            group["lr"] *= 0.9
+
+
+class Unrated(torch.optim.Optimizer):
+    """It keeps its rate to itself."""
+
+    def __init__(self, params, lr, weight_decay):
+        super().__init__(params, {})
+        self.rate = lr
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter -= self.rate * parameter.grad
+
+
+def test_an_optimizer_that_changes_its_rate_is_refused() -> None:
+    refused = r"optim.optimizer, Decaying, changes the learning rate in its step, from 0.5 to 0.45, and optim"
+    with pytest.raises(ConfigError, match=refused):
+        OptimizerConfig(Decaying, lr=0.5).moves()
+
+
+@pytest.mark.parametrize("given", [{"schedule": "cosine"}, {"warmup_steps": 3}])
+def test_a_rate_that_no_schedule_can_change_is_refused_with_a_schedule_alone(given: dict) -> None:
+    (key, value), *_ = given.items()
+    with pytest.raises(ConfigError, match=f"Unrated, has no 'lr' in its groups.*optim.{key}={value} could"):
+        OptimizerConfig(Unrated, lr=0.5, **given).moves()
+    config = OptimizerConfig(Unrated, lr=0.5)
+    assert config.moves()
+    parameter = torch.nn.Parameter(torch.ones(1))
+    optimizer = config.build([parameter])
+    rates = GroupRates(optimizer, config)
+    rates.set(0.1)
+    rates.check()
+    assert "lr" not in optimizer.param_groups[0]
+
+
+def test_only_torchs_own_optimizers_are_known_to_be_elementwise() -> None:
+    def grouped(parameters, lr, weight_decay):
+        matrices = [parameter for parameter in parameters if parameter.ndim > 1]
+        return torch.optim.Adam([{"params": matrices}], lr=lr)
+
+    assert OptimizerConfig(torch.optim.Adam, lr=0.5).elementwise
+    assert OptimizerConfig(partial(torch.optim.Adam, eps=1e-3), lr=0.5).elementwise
+    assert not OptimizerConfig(Decaying, lr=0.5).elementwise
+    assert not OptimizerConfig(partial(grouped), lr=0.5).elementwise
+
+
+def test_complex_parameters_are_optimised() -> None:
+    """As two real ones, which is how torch's Adam is defined for them."""
+    value = torch.tensor([0.3 + 0.4j, -1 + 2j])
+    ours, pairs = torch.nn.Parameter(value.clone()), torch.nn.Parameter(torch.view_as_real(value).clone())
+    config = OptimizerConfig(torch.optim.Adam, lr=0.1)
+    for parameter in (ours, pairs):
+        optimizer = config.build([parameter])
+        for _ in range(3):
+            parameter.grad = parameter.detach().clone()
+            optimizer.step()
+    torch.testing.assert_close(torch.view_as_real(ours.detach()), pairs.detach())

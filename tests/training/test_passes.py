@@ -49,6 +49,54 @@ def test_the_means_are_of_the_steps_since_the_last_ones() -> None:
     assert its.take_means() == [{}]
 
 
+def test_a_batch_in_which_no_target_counts_has_no_loss_and_moves_nothing() -> None:
+    cfg = seqbench.compose(["task=narma10", "task.length=12", "model=leaky_rnn", "optim=sgd", "optim.lr=0.1"])
+    task = seqbench.build_task(cfg)
+    assert task.targets.per_step
+    one = next(task.train_batches(0, 4))
+    some = Batch(one.inputs, one.targets, mask=torch.arange(12).expand(4, 12) > 8)
+    none = Batch(one.inputs, one.targets, mask=torch.zeros(4, 12, dtype=torch.bool))
+    found = []
+    for batches in ([none, some, none], [some], [none]):
+        torch.manual_seed(0)
+        model = seqbench.build_model(cfg, task)
+        its = Pass([model], task, build_optimizer_config(cfg), max_steps=3)
+        its.train(batches, 0)
+        found.append((its.take_means()[0], torch.cat([p.detach().flatten() for p in model.parameters()])))
+    torch.manual_seed(0)
+    start = torch.cat([p.detach().flatten() for p in seqbench.build_model(cfg, task).parameters()])
+    (between, after), (alone, expected), (nothing, same) = found
+    assert between == alone and alone["train_loss"] > 0 and torch.equal(after, expected)
+    assert nothing == {"train_loss": 0, "gradient_norm": 0} and torch.equal(same, start)
+
+
+class Grouped(torch.optim.SGD):
+    """The readout has a hundredth of the rate, and its bias none."""
+
+    def __init__(self, params: list[torch.nn.Parameter], lr: float, weight_decay: float) -> None:
+        *body, weight, bias = params
+        groups = [{"params": body}, {"params": [weight], "lr": lr / 100}, {"params": [bias], "lr": 0.0}]
+        super().__init__(groups, lr=lr, weight_decay=weight_decay)
+
+
+def test_each_group_of_parameters_has_its_share_of_the_rate() -> None:
+    cfg = seqbench.compose(LATCH)
+    task = seqbench.build_task(cfg)
+    config = OptimizerConfig(Grouped, lr=0.5, schedule="linear", warmup_steps=2, clip_norm=None)
+    torch.manual_seed(0)
+    its = Pass([seqbench.build_model(cfg, task)], task, config, max_steps=6)
+    for step, batch in enumerate(next(task.train_batches(0, 5)) for _ in range(6)):
+        if step == 3:  # as after a checkpoint
+            its.load_optimizer_states(its.optimizer_states())
+        *body, weight, bias = its.together.parameters()
+        before = [parameter.detach().clone() for parameter in (body[0], weight, bias)]
+        its.train([batch], step)
+        rate = config.lr_at(step, 6)
+        assert its.rate == rate
+        for parameter, old, share in zip((body[0], weight, bias), before, (1, 0.01, 0), strict=True):
+            torch.testing.assert_close(parameter.detach(), old - share * rate * parameter.grad)
+
+
 def test_means_of_many_steps_are_those_of_single_precision() -> None:
     """In bfloat16 a sum grows no more from 256 times what is added on."""
     cfg = seqbench.compose([*LATCH, "optim.lr=1e-9"])

@@ -139,7 +139,7 @@ class ModelFactory:
         Raises:
             ConfigError: the model's class refuses a value, or the length of the task's sequences.
         """
-        model: Model = instantiate(self.node, "model", self._kind, **self._given)
+        model = self._made(self.node)
         for module in model.modules():
             check_length: Any = getattr(module, "check_length", None)
             if check_length is not None:
@@ -154,8 +154,22 @@ class ModelFactory:
         import torch
 
         with torch.device("meta"):
-            model = instantiate(self.node | {"hidden_size": width}, "model", self._kind, **self._given)
-        return int(model.live_parameters())
+            model = self._made(self.node | {"hidden_size": width})
+        return model.live_parameters()
+
+    def _made(self, node: dict[str, Any]) -> Model:
+        from torch.nn.parameter import is_lazy
+
+        model: Model = instantiate(node, "model", self._kind, **self._given)
+        for name, parameter in model.named_parameters():
+            if is_lazy(parameter):
+                place, _, its = name.rpartition(".")
+                kind = type(model.get_submodule(place)).__name__
+                raise ConfigError(
+                    f"model: {place or 'it'} is a {kind}, whose {its} has no shape before its first call; "
+                    "use a module that is given its sizes."
+                )
+        return model
 
 
 def width_for_budget(budget: int, parameters_at: Callable[[int], int], preset: Mapping[str, Any]) -> int:

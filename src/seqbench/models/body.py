@@ -14,6 +14,7 @@ from seqbench.models.block import EPSILON, NORMS, Entry, PreNorm
 from seqbench.models.sizes import MOST_PARTS, at_least_one
 from seqbench.models.unfold import Cell, Engine, State, check_engine, last_valid, unfold
 from seqbench.models.unfold.cell import as_cell
+from seqbench.models.unfold.engines import obstacle_to_pieces
 
 #: The states of the layers, first to last. In a bidirectional body each is a pair, forward and backward.
 States = tuple[State, ...]
@@ -96,6 +97,11 @@ class Stack(nn.Module):
             )
         for layer in self.cells:
             check_engine(layer, engine)
+            if checkpoint_steps is not None and (why := obstacle_to_pieces(layer)) is not None:
+                raise ValueError(
+                    f"checkpoint_steps={checkpoint_steps} takes steps in pieces, and again on the way back, "
+                    f"which {type(layer).__name__} does not allow: it has {why}; give checkpoint_steps=null."
+                )
             if layer.chunk_size is not None and (engine == "loop" or checkpoint_steps is not None):
                 by = "engine=loop" if engine == "loop" else f"checkpoint_steps={checkpoint_steps}"
                 raise ValueError(

@@ -81,13 +81,11 @@ class Model(nn.Module):
 
         Frozen weights do not count, nor, where a readout is solved for, do any but the readout's. An entry
         counts if some batch and some weights give it a gradient: that of a token which a task never shows
-        does. The number follows from sizes alone, and so is the same on the meta device.
+        does. A complex entry is two. The number follows from sizes alone, and so is the same on the meta
+        device.
         """
-        count = sum(p.numel() for p in self.trained_part.parameters() if p.requires_grad)
-        for module in self.trained_part.modules():
-            if isinstance(module, Cell | Model):
-                count -= sum(int(mask.sum()) for mask in module.dead_entries().values())
-        return count
+        count = sum(numbers_in(p) for p in self.trained_part.parameters() if p.requires_grad)
+        return count - sum(dead_numbers(module) for module in self.trained_part.modules())
 
     def check_length(self, steps: int) -> None:
         """Raise a ValueError if the model cannot be used on sequences of `steps` steps."""
@@ -140,3 +138,17 @@ def recurrent_matrices(module: nn.Module) -> dict[str, Tensor]:
         if isinstance(cell, Cell)
         for name, matrix in cell.recurrent_matrices().items()
     }
+
+
+def numbers_in(parameter: Tensor, mask: Tensor | None = None) -> int:
+    """Return how many real numbers a parameter is; with a mask, those where it is true."""
+    entries = parameter.numel() if mask is None else int(mask.sum())
+    return entries * (1 + parameter.is_complex())
+
+
+def dead_numbers(module: nn.Module) -> int:
+    """Return how many numbers of a module's own parameters are dead, see `Cell.dead_entries`."""
+    if not isinstance(module, Cell | Model):
+        return 0
+    masks = module.dead_entries()
+    return sum(numbers_in(module.get_parameter(name), mask) for name, mask in masks.items())

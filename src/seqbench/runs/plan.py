@@ -45,7 +45,7 @@ from seqbench.training.callbacks import Observer, check_is_heard, check_observes
 from seqbench.training.execution_mode import ExecutionMode, execution_mode
 from seqbench.training.loggers.base import RunInfo, run_label
 from seqbench.training.omega import check_omega
-from seqbench.training.optimisation import OptimizerConfig
+from seqbench.training.optimisation import GroupRates, OptimizerConfig
 from seqbench.training.settings import TrainerSettings
 
 #: A callback, which is copied for each seed; or a function that makes one for a seed.
@@ -284,7 +284,7 @@ def _check_optimizer(optimizer: OptimizerConfig, model: Model, node: DictConfig)
     """Raise a ConfigError where the model cannot be optimised so."""
     options: Any = OmegaConf.to_container(node.optimizer, resolve=True)
     try:
-        optimizer.build(model.parameters())
+        GroupRates(optimizer.build(model.parameters()), optimizer)
         moves = optimizer.moves()
     except (ValueError, TypeError, RuntimeError) as error:
         if "closure" in str(error):

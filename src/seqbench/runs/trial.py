@@ -49,10 +49,16 @@ def check_shapes(model: nn.Module, task: Task, make_model: Callable[[], nn.Modul
 
 
 def _try(model: nn.Module, task: Task, batch: Batch) -> None:
+    before = list(model.state_dict())
     for cell in model.modules():
         if isinstance(cell, Cell):
             try_cell(cell, batch.inputs.device)
     try_model(model, task, batch)
+    if changed := sorted({*model.state_dict()} ^ {*before}):
+        raise ConfigError(
+            f"A pass through {type(model).__name__} adds or removes {changed[0]}; parameters and buffers "
+            "must be there from the start, or no checkpoint can be read."
+        )
 
 
 def try_cell(cell: Cell, device: torch.device) -> None:

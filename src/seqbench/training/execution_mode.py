@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple, cast
 
-import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
@@ -19,7 +18,6 @@ from seqbench.models.model import Model
 from seqbench.models.unfold import Cell, Engine, chosen_engine
 from seqbench.models.unfold.fused import compiler_obstacle
 from seqbench.training.optimisation import OptimizerConfig
-from seqbench.training.seed_stack import ELEMENTWISE
 from seqbench.training.settings import TrainerSettings
 
 
@@ -99,13 +97,18 @@ def execution_mode(
             f"trainer.precision={settings.precision}: the state of {cell} is complex, and no complex number "
             "has half precision; give trainer.precision=bf16-mixed."
         )
+    if str(settings.precision) not in ("32-true", "bf16-mixed") and (found := _complex_weights(model)):
+        raise ConfigError(
+            f"trainer.precision={settings.precision} turns real numbers alone into that type, and {found} "
+            "is complex; give trainer.precision=32-true, or write it as a real one and take "
+            "torch.view_as_complex of it."
+        )
     given = {getattr(module, "engine", None) for module in model.modules()}
-    elementwise = isinstance(optimizer.build([nn.Parameter(torch.zeros(1))]), ELEMENTWISE)
     obstacles = {
         "the devices share the batches of one seed": processes > 1,
         "callbacks see one seed each": observed,
         f"{name} cannot be vectorised over seeds": not model.vectorizable,
-        "the optimiser does not treat each number by itself": not elementwise,
+        "the optimiser does not treat each number by itself": not optimizer.elementwise,
         "optim.omega takes every model by itself": optimizer.omega > 0,
         "optim.schedule=plateau gives each seed a rate of its own": optimizer.schedule == "plateau",
         f"{name} solves for its readout": model.solves_readout,
@@ -160,6 +163,11 @@ def _complex(model: Model) -> str | None:
     """Return the name of a cell in the model whose state is complex, or None."""
     cells = (module for module in model.modules() if isinstance(module, Cell))
     return next((type(cell).__name__ for cell in cells if _is_complex(cell.initial_state(1))), None)
+
+
+def _complex_weights(model: Model) -> str | None:
+    """Return the name of a complex parameter or buffer of the model, or None."""
+    return next((name for name, part in model.state_dict().items() if part.is_complex()), None)
 
 
 def _is_complex(state: Any) -> bool:

@@ -120,7 +120,7 @@ class SequenceLearner(L.LightningModule):
     @property
     def rates(self) -> list[float]:
         """The learning rate of the last step, for each model."""
-        return [float(each.optimizer.param_groups[0]["lr"]) for each in self.passes for _ in each.models]
+        return [each.rate for each in self.passes for _ in each.models]
 
     def select(self, seeds: Sequence[int]) -> None:
         """Continue with these of the seeds alone."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from seqbench.errors import ConfigError
-from seqbench.training.seed_stack import aligned
+from seqbench.training.seed_stack import ELEMENTWISE, aligned
 
 #: Arguments that say how an optimiser executes; and what is given to those that can take all parameters in
 #: one call.
@@ -120,28 +120,47 @@ class OptimizerConfig:
             elif not unit and not 0 < value < 1:
                 raise ConfigError(f"optim.{key}={value} must lie between 0 and 1.")
 
+    @property
+    def elementwise(self) -> bool:
+        """Whether the optimiser treats every number of a parameter by itself.
+
+        It is known of torch's own. A subclass, or a function that returns one of them, may well do otherwise,
+        and group the parameters by their shapes.
+        """
+        return getattr(self.optimizer, "func", self.optimizer) in ELEMENTWISE
+
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimiser of a model's parameters.
 
         One that can take all parameters in one call does so, unless the configuration says how it executes:
         the overhead of a call for each is a large part of a small model's step.
         """
+        parameters = list(parameters)
         given = getattr(self.optimizer, "keywords", {})
-        chosen = {} if EXECUTION & given.keys() else FUSED.get(getattr(self.optimizer, "func", None), {})
+        chosen = FUSED.get(getattr(self.optimizer, "func", None), {})
+        if EXECUTION & given.keys() or any(parameter.is_complex() for parameter in parameters):
+            chosen = {}
         return self.optimizer(parameters, lr=self.lr, weight_decay=self.weight_decay, **chosen)
 
     def moves(self) -> bool:
-        """Whether two steps, from 0 along a gradient of 1, end in a finite number."""
+        """Whether two steps, from 0 along a gradient of 1, end in a finite number.
+
+        Raises:
+            ConfigError: see `GroupRates`.
+        """
         parameter = nn.Parameter(torch.zeros(1))
         optimizer = self.build([parameter])
+        rates = GroupRates(optimizer, self)
         for _ in range(2):
             parameter.grad = torch.ones(1)
+            rates.set(self.lr)
             try:
                 optimizer.step()
             except RuntimeError as error:
                 if "overflow" in str(error):
                     return False
                 raise
+            rates.check()
         return bool(parameter.isfinite())
 
     def clip(self, gradients: list[Tensor], lead: int = 0) -> Tensor:
@@ -193,3 +212,53 @@ class OptimizerConfig:
             return self.lr
         done = (step - self.warmup_steps) / max(1, max_steps - self.warmup_steps)
         return self.lr * ((1 - done) if self.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2)
+
+
+class GroupRates:
+    """The learning rates of an optimiser's groups of parameters.
+
+    A group that is made with another rate than `optim.lr` keeps its share of it: with a tenth of it, it has a
+    tenth of what the schedule gives at every step.
+
+    Args:
+        optimizer: as it is made, before its first step.
+        config: what it was made by.
+
+    Raises:
+        ConfigError: a schedule has nothing to set, as the groups have no rate.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, config: OptimizerConfig) -> None:
+        self._name = f"optim.optimizer, {type(optimizer).__name__},"
+        self._optimizer = optimizer  # whose groups are others once it has loaded a state
+        groups = optimizer.param_groups
+        self._shares = [float(group["lr"]) / config.lr if "lr" in group else None for group in groups]
+        if None in self._shares and (config.schedule != "constant" or config.warmup_steps):
+            key = "warmup_steps" if config.schedule == "constant" else "schedule"
+            raise ConfigError(
+                f"{self._name} has no 'lr' in its groups of parameters, so that "
+                f"optim.{key}={getattr(config, key)} could change no learning rate; put it there, or leave "
+                f"optim.{key} out."
+            )
+
+    def set(self, lr: float) -> None:
+        """Give each group its share of a rate."""
+        for group, rate in self._rates(lr):
+            group["lr"] = rate
+        self._lr = lr
+
+    def check(self) -> None:
+        """Raise a ConfigError if the optimiser's step has changed a rate: the next one would lose that."""
+        for group, rate in self._rates(self._lr):
+            if group["lr"] != rate:
+                raise ConfigError(
+                    f"{self._name} changes the learning rate in its step, from {rate:g} to "
+                    f"{float(group['lr']):g}, and optim.schedule sets it anew before each step; give "
+                    "optim.schedule and optim.warmup_steps, or keep the factor elsewhere than in 'lr'."
+                )
+
+    def _rates(self, lr: float) -> Iterator[tuple[dict[str, Any], float]]:
+        # A group that a step has added has no share: its rate is its own.
+        for group, its in zip(self._optimizer.param_groups, self._shares, strict=False):
+            if its is not None:
+                yield group, its * lr

@@ -43,7 +43,8 @@ class Part(NamedTuple):
     """Rows of a batch.
 
     batch: the rows, (b, …); of stacked models (W, b, …).
-    total: how many targets count in the whole batch; of stacked models (W,).
+    total: how many targets count in the whole batch; of stacked models (W,). It is 1 where there are none, so
+        that the loss, a sum over none of them, is 0 and no 0/0.
     """
 
     batch: Batch
@@ -60,7 +61,7 @@ def parts(batch: Batch, per_step: bool, processes: Processes, accumulate: int, l
         accumulate: how many parts.
         lead: dimensions before the rows: 1 for stacked models.
     """
-    total = count(batch, per_step, lead)
+    total = count(batch, per_step, lead).clamp_min(1)
     if processes.count == accumulate == 1:
         return [Part(batch, total)]
     mine = share(batch.inputs.shape[lead], processes.rank, processes.count)

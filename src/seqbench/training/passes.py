@@ -13,7 +13,7 @@ from seqbench.tasks.base import Task
 from seqbench.tasks.batch import TEACHER_MASK, Batch
 from seqbench.tasks.metrics import Measures
 from seqbench.training.carried import CarriedState
-from seqbench.training.optimisation import OptimizerConfig
+from seqbench.training.optimisation import GroupRates, OptimizerConfig
 from seqbench.training.seed_stack import (
     WIDTH,
     OneModel,
@@ -48,6 +48,7 @@ class Pass:
         models: of the seeds, in order.
         optimizer: of the pass.
         carried: the state that goes on from one step to the next, if the task has streams.
+        rate: the learning rate of the last step, of which each group of parameters has its share.
         plateaus: how often evaluations have stopped to improve, for a learning rate that falls then.
         last: loss and norm of the gradient of the last step, (2,) or (2, W).
         sums: what was measured, for each set.
@@ -71,13 +72,15 @@ class Pass:
         self.update = update_for(self.together, task.targets, config, accumulate)
         # An optimiser has at least one parameter, and a model may have none to train.
         self.optimizer = config.build(self.together.parameters() or [nn.Parameter(torch.zeros(()))])
+        self.rate = config.lr
+        self._rates = GroupRates(self.optimizer, config)
         self.plateaus = 0
         self.last: Tensor | None = None
         self.sums: list[Sums] = []
         self.carried = CarriedState(self.update, task)
         self._ends: dict[tuple[int, str], Any] = {}  # of an evaluation's streams, by set and loop
         self._totals: Tensor | None = None
-        self._counted = 0
+        self._counted: int | Tensor = 0  # steps with a target that counts, for each seed
 
     # Training
 
@@ -100,20 +103,26 @@ class Pass:
         for batch in batches:
             # Autocast keeps its casts of weights until it ends, and the last step has changed the weights.
             torch.clear_autocast_cache()
-            lr = self.config.lr_at(step, self.max_steps, self._epoch_steps(batch), self.plateaus)
-            for group in self.optimizer.param_groups:
-                group["lr"] = lr
+            self.rate = self.config.lr_at(step, self.max_steps, self._epoch_steps(batch), self.plateaus)
+            self._rates.set(self.rate)
             if self.task.streams:
                 self.carried.before_step(batch, step)
             self.last = self.update.step(batch, optimizer or self.optimizer, backward)
+            self._rates.check()
             step += 1
             if self.last is not None:
                 # Half precision is too coarse for sums: bfloat16 adds nothing to what is 256 times as much.
                 last = self.last.to(torch.promote_types(self.last.dtype, torch.float32))
                 self._totals = last if self._totals is None else self._totals + last
-                self._counted += 1
+                self._counted = self._counted + self._has_targets(batch)
         torch.clear_autocast_cache()
         return step - first
+
+    def _has_targets(self, batch: Batch) -> int | Tensor:
+        """Return 1 if a target of the batch counts, else 0; of stacked models (W,)."""
+        if batch.mask is None or not self.task.targets.per_step:
+            return 1
+        return batch.mask.flatten(self.together.lead).any(self.together.lead).int()
 
     def _epoch_steps(self, batch: Batch) -> int | None:
         if self.config.schedule != "step":
@@ -121,11 +130,16 @@ class Pass:
         return self.task.epoch_steps(batch.inputs.shape[self.together.lead])
 
     def take_means(self) -> list[dict[str, float]]:
-        """Return the mean loss and gradient norm, for each seed, of the steps since the last call."""
+        """Return the mean loss and gradient norm, for each seed, of the steps since the last call.
+
+        A step on a batch in which no target counts has neither; both are 0 if there was no other step.
+        """
         seeds = len(self.models)
         if self._totals is None:
             return [{} for _ in range(seeds)]
-        losses, norms = (self._totals / self._counted).view(2, -1)[:, :seeds].tolist()
+        counted = self._counted
+        counted = counted.clamp_min(1) if isinstance(counted, Tensor) else max(counted, 1)
+        losses, norms = (self._totals / counted).view(2, -1)[:, :seeds].tolist()
         self._totals, self._counted = None, 0
         return [{"train_loss": loss, "gradient_norm": norm} for loss, norm in zip(losses, norms, strict=True)]
 

@@ -154,7 +154,7 @@ class GradientDescent(Update):
             outputs: of the model.
             state: after them.
             mine: its batch.
-            total: how many targets count in the whole batch.
+            total: see `Part`.
             here: (B,), the sequences whose one target counts; None for all.
         """
         losses = self.target.losses(outputs, mine)

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from seqbench.models.model import Model
-from seqbench.models.unfold import Cell
+from seqbench.models.model import Model, dead_numbers, numbers_in
 from seqbench.tasks.specs import counted
 
 
 def facts(model: Model) -> dict[str, str]:
     """Return what is known of a model, in words, by what it is about."""
     size = model.state_size
-    live, every = model.live_parameters(), sum(p.numel() for p in model.parameters())
+    live, every = model.live_parameters(), sum(map(numbers_in, model.parameters()))
     told = {
         "parameters": f"{live:,} live" + (f" of {every:,}" if every != live else ""),
         "state": "" if size is None else f"{counted(size, 'number')} for one sequence",
@@ -34,9 +33,8 @@ def parts(model: Model) -> Iterator[dict[str, str]]:
         own = dict(module.named_parameters(recurse=False))
         if not own:
             continue
-        live = sum(p.numel() for p in own.values() if id(p) in trained)
-        if live and isinstance(module, Cell | Model):
-            live -= sum(int(mask.sum()) for mask in module.dead_entries().values())
+        live = sum(numbers_in(p) for p in own.values() if id(p) in trained)
+        live -= dead_numbers(module) if live else 0
         yield {
             "part": where or "model",
             "class": type(module).__name__,

@@ -28,6 +28,7 @@ from seqbench.models.unfold.fused import (
     is_tested,
     kernel,
     run_fused,
+    what_forbids_pieces,
 )
 from seqbench.models.unfold.loop import in_pieces, loop
 from seqbench.models.unfold.tokens import Projected, is_tokens
@@ -178,6 +179,17 @@ def check_engine(cell: Cell, engine: Engine) -> None:
             f"engine={engine}: {type(cell).__name__} has no such engine{f' ({why})' if why else ''}; it has "
             f"{', '.join(mine)}."
         )
+
+
+def obstacle_to_pieces(cell: Cell) -> str | None:
+    """Return why the steps of a user's cell cannot be taken in pieces, and again; None if they can.
+
+    On the meta device nobody knows.
+    """
+    if is_tested(cell) or any(part.is_meta for part in (*cell.parameters(), *cell.buffers())):
+        return None
+    x = _input_of(cell)
+    return what_forbids_pieces(cell, x.expand(1, 2, -1), cell.initial_state(2))
 
 
 def obstacle_to_fusing(cell: Cell) -> str | None:

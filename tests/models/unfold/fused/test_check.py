@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seqbench.models import Cell, unfold
+from seqbench.models import Cell, SequenceModel, unfold
 from seqbench.models.cells.rnn import RNN
 from seqbench.models.unfold.engines import chosen_engine
 
@@ -53,9 +53,36 @@ class Counting(RNN):
         return super().project(x) * (2.0 if self.calls > 3 else 1.0)
 
 
+class Unlearnt(RNN):
+    """Large numbers are taken as they are, and have no gradient."""
+
+    def step(self, projected: Tensor, state: Any) -> tuple[Tensor, Any]:
+        with torch.no_grad():
+            whole = projected.round()
+        return super().step(torch.where(projected.abs() > 2, whole, projected), state)
+
+
+class Detached(RNN):
+    def step(self, projected: Tensor, state: Any) -> tuple[Tensor, Any]:
+        return super().step(torch.where(projected.abs() > 2, projected.detach(), projected), state)
+
+
+class Late(RNN):
+    """Its project adds, in a sequence, what was there ten steps before."""
+
+    def project(self, x: Tensor) -> Tensor:
+        found = super().project(x)
+        if x.ndim < 3 or len(x) < 10:
+            return found
+        return torch.cat([found[:10], found[10:] + found[:-10]])
+
+
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
+        (Unlearnt, "a step that computes without gradients"),
+        (Detached, "detach"),
+        (Late, "a project that does not take each step by itself"),
         (StraightThrough, "a function with a backward pass of its own, ClippedBackward"),
         (Cooling, "a project that changes a tensor of the cell"),
         (Counting, "a project that changes the cell's calls"),
@@ -80,3 +107,39 @@ def test_a_cell_whose_graph_does_not_say_all_takes_the_loop(kind: type[Cell], wh
         torch.testing.assert_close(*found, rtol=0, atol=0)
         torch.testing.assert_close(*gradients, rtol=0, atol=0)
     assert chosen_engine(cell) == "loop"
+
+
+class Normalised(RNN):
+    """Batch normalisation counts the batches, and keeps a mean of them."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.norm = torch.nn.BatchNorm1d(self.hidden_size)
+
+    def step(self, projected: Tensor, state: Any) -> tuple[Tensor, Any]:
+        return super().step(self.norm(projected), state)
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (Normalised, "a step that changes a tensor of the cell"),
+        (Cooling, "a project that changes a tensor of the cell"),
+        (Counting, "a project that changes the cell's calls"),
+        (Late, "a project that does not take each step by itself"),
+    ],
+)
+def test_steps_that_cannot_be_taken_again_are_not(kind: type[Cell], why: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"checkpoint_steps=4 .* {kind.__name__} does not .* has {why}"
+    ):
+        SequenceModel(kind, 3, 2, hidden_size=8, checkpoint_steps=4)
+
+
+def test_other_steps_of_a_users_cell_are_taken_again() -> None:
+    torch.manual_seed(0)
+    cells = [SequenceModel(StraightThrough, 3, 2, hidden_size=8, checkpoint_steps=k) for k in (None, 4)]
+    cells[1].load_state_dict(cells[0].state_dict())
+    x = torch.randn(4, 12, 3)
+    found = [torch.autograd.grad(cell(x)[0].sum(), [*cell.parameters()]) for cell in cells]
+    torch.testing.assert_close(*found)

@@ -99,7 +99,7 @@ COVERED = {
 }  # fmt: skip
 LEFT = {
     "own gradient": (lambda a, h, c: Rounded.apply(a.tanh()), "a function with a backward pass of its own"),
-    "no gradient": (lambda a, h, c: a.tanh() + without_gradient(h), "gradients that are not those of"),
+    "no gradient": (lambda a, h, c: a.tanh() + without_gradient(h), "without gradients"),
     "a hook": (lambda a, h, c: hooked(a.tanh()), "gradients that are not those of its steps"),
     "a clipped gradient": (
         lambda a, h, c: hooked(a.tanh(), lambda g: g.clamp(-1e4, 1e4)),
@@ -111,7 +111,7 @@ LEFT = {
     ),
     "no gradient, of positive numbers": (
         lambda a, h, c: a.sigmoid() * h.sqrt() + without_gradient(h),
-        "gradients that are not those of its steps",
+        "without gradients",
     ),
     "no number": (lambda a, h, c: (-a.exp()).log(), "not finite"),
     "whole numbers": (lambda a, h, c: a.tanh() * (a > 0).int(), "whole number"),

@@ -10,17 +10,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.models.unfold.cell import Cell, State
 from seqbench.models.unfold.fused.function import Kernel
-from seqbench.models.unfold.fused.held import held_by
+from seqbench.models.unfold.fused.held import generators_kept, held_by
 from seqbench.models.unfold.fused.nodes import NotCoveredError
 from seqbench.models.unfold.fused.run import run_fused
 from seqbench.models.unfold.loop import loop
 
 #: Rows and steps that are compared.
 ROWS, STEPS = 3, 5
+#: Steps of which `project` is called with one, and with all at once.
+PROJECTED = 1000
 #: Of the losses whose gradients are compared.
 SIZES = (1.0, 1e6, 1e-6)
 
@@ -30,9 +33,9 @@ def check_against_loop(cell: Cell, made: Kernel, x: Any, state: State) -> None:
 
     A trace sees what is computed, and not what a step does about gradients (a function with its own
     backward pass, a part without gradients, a hook), what it counts from step to step, nor what `project`
-    does with all steps at once. A small batch of random numbers, with random weights, tells; where these
-    give no finite numbers (as below a root or in a logarithm), positive ones. Gradients are those of a
-    large and of a small loss too: some clip them.
+    does with all steps at once. Some of that is asked for by itself. For the rest a small batch of random
+    numbers, with random weights, tells; where these give no finite numbers (as below a root or in a
+    logarithm), positive ones. Gradients are those of a large and of a small loss too: some clip them.
 
     Args:
         cell: which stays as it is; no generator moves.
@@ -61,6 +64,7 @@ def check_against_loop(cell: Cell, made: Kernel, x: Any, state: State) -> None:
                 break
         else:
             raise NotCoveredError("numbers or gradients that are not finite in a trial with random weights")
+        _takes_steps_by_themselves(own, tree_map(lambda part: random(part, PROJECTED, 1), x))
     precision = 1e-3 if ours[0].dtype == torch.float32 else 1e-9
     for a, b in zip(ours, theirs, strict=True):
         size = precision * (1 + float(b.abs().max()))
@@ -76,10 +80,12 @@ def _pass(cell: Cell, made: Kernel, x: Any, state: State, fused: bool) -> list[T
         outputs, end = run_fused(made, cell, x, state, None, False)
     else:
         turned = tree_map(lambda part: part.transpose(0, 1), x)
-        outputs, end = loop(
-            partial(_leaving_nothing, cell, "step"), _leaving_nothing(cell, "project", turned), state, None
-        )
+        step = partial(_leaving_nothing, cell, "step")
+        with _Gradients() as gradients:
+            outputs, end = loop(step, _leaving_nothing(cell, "project", turned), state, None)
         _has_no_backward_of_its_own((outputs, end))
+        if gradients.dropped:
+            raise NotCoveredError("a step that computes without gradients")
         outputs = tree_map(lambda part: part.transpose(0, 1), outputs)
     found = [part for part in (*tree_leaves(outputs), *tree_leaves(end)) if part.is_floating_point()]
     every = (*tree_leaves(x), *tree_leaves(state), *cell.parameters())
@@ -93,6 +99,29 @@ def _pass(cell: Cell, made: Kernel, x: Any, state: State, fused: bool) -> list[T
             )
             found += [part / size for part in gradients]
     return [part.detach() for part in found]
+
+
+def what_forbids_pieces(cell: Cell, x: Any, state: State) -> str | None:
+    """Return why the steps of a cell cannot be taken twice, or in pieces, in a phrase; None if they can.
+
+    A step or `project` may change the cell, and `project` may do something with all steps at once.
+
+    Args:
+        cell: which stays as it is; no generator moves.
+        x: an input of one step, tensors (1, B, …).
+        state: before it, tensors (B, …).
+    """
+    own = copy.deepcopy(cell)
+    with torch.random.fork_rng(devices=()), generators_kept():
+        many = tree_map(lambda part: torch.randn(PROJECTED, *part.shape[1:], dtype=part.dtype), x)
+        try:
+            loop(partial(_leaving_nothing, own, "step"), _leaving_nothing(own, "project", x), state, None)
+            _takes_steps_by_themselves(own, many)
+        except NotCoveredError as error:
+            return str(error)
+        except Exception:  # whatever a step raises; it will raise it where a user sees it
+            return None
+    return None
 
 
 def _leaving_nothing(cell: Cell, method: str, *args: Any) -> Any:
@@ -111,6 +140,40 @@ def _leaving_nothing(cell: Cell, method: str, *args: Any) -> Any:
 
 def _tensors(cell: Cell) -> Iterator[tuple[str, Tensor]]:
     return chain(cell.named_parameters(), cell.named_buffers())
+
+
+def _takes_steps_by_themselves(cell: Cell, x: Any) -> None:
+    """Raise a NotCoveredError where `project` gives a step other numbers among many steps, (T, B, …)."""
+    with torch.no_grad():
+        together = tree_leaves(cell.project(x))
+        alone = [
+            tree_leaves(cell.project(tree_map(lambda part, t=t: part[t : t + 1], x)))
+            for t in range(PROJECTED)
+        ]
+    for i, part in enumerate(together):
+        if not torch.allclose(part, torch.cat([parts[i] for parts in alone]), 1e-3, 1e-3, equal_nan=True):
+            raise NotCoveredError("a project that does not take each step by itself")
+
+
+class _Gradients(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Watches whether gradients are off where something has one, which a graph does not say.
+
+    The trial finds that only if it makes a difference for its numbers: a step may do so for large ones alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.dropped = False
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # its import takes a second, and nothing compiles this
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        operands = tree_leaves((args, kwargs))
+        has_one = any(isinstance(part, Tensor) and part.requires_grad for part in operands)
+        self.dropped |= has_one and not torch.is_grad_enabled()
+        return func(*args, **(kwargs or {}))
 
 
 def _has_no_backward_of_its_own(values: Any) -> None:

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_map
 
 from seqbench.models.unfold.cell import Cell, State
@@ -99,10 +100,13 @@ def _attributes(module: torch.nn.Module) -> dict[str, Any]:
     return found | {
         "modules": dict(module._modules),
         "shapes": {
-            name: None if part is None else part.shape
-            for name, part in (*module._parameters.items(), *module._buffers.items())
+            name: _shape(part) for name, part in (*module._parameters.items(), *module._buffers.items())
         },
     }
+
+
+def _shape(part: Tensor | None) -> torch.Size | None:
+    return None if part is None or is_lazy(part) else part.shape
 
 
 def _is_same(now: dict[str, Any], before: dict[str, Any]) -> bool:
@@ -113,7 +117,7 @@ def _is_same(now: dict[str, Any], before: dict[str, Any]) -> bool:
         len(now) - len(IGNORED & now.keys()) == len(before) - 2
         and now["_modules"] == before["modules"]
         and len(parts) == len(shapes)
-        and all(shapes.get(name, 0) == (None if part is None else part.shape) for name, part in parts)
+        and all(shapes.get(name, 0) == _shape(part) for name, part in parts)
         and all(
             name in now and _shown(now[name]) == value
             for name, value in before.items()
