@@ -226,7 +226,5 @@ def test_a_module_that_waits_for_its_sizes_is_refused(monkeypatch: pytest.Monkey
     cfg = seqbench.compose(SMALL)
     make = ModelFactory(cfg, seqbench.build_task(cfg))
     monkeypatch.setattr(build, "instantiate", lambda *_, **__: Lazy())
-    with pytest.raises(
-        ConfigError, match="^model: readout is a LazyLinear, whose weight has no"
-    ):
+    with pytest.raises(ConfigError, match=r"^model: readout is a LazyLinear, whose weight has no"):
         make()

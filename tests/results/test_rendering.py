@@ -257,6 +257,9 @@ def test_csv_and_json_hold_the_same_tidy_numbers() -> None:
     gru = next(i for i, row in enumerate(rows) if (row["task"], row["model"]) == ("adding", "gru"))
     assert csv.loc[gru, "median_steps"] == float("inf") and rows[gru]["median_steps"] is None
     assert rows[gru]["median"] == pytest.approx(0.1) and rows[gru]["seeds"] == 4
+    small = 3.7037036712345678e-12
+    comparison.frame.loc[gru, "median"] = small
+    assert json.loads(to_json(comparison))[gru]["median"] == small, "digits count, and not decimals"
 
 
 def test_any_table_on_a_terminal() -> None:

@@ -83,6 +83,21 @@ def test_words_that_are_marks_are_words(table: Make) -> None:
     assert {*"nulNA"} <= {*task.token_names()[0]}
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (["1", "True"], "'True', where other rows have a number"),
+        (["1", "NAN", "TRUE"], "'NAN', where other rows have a number"),
+        (["1", "2", "x"], "'x', where most rows have a number"),
+    ],
+)
+def test_numbers_beside_what_is_none_are_refused(table: Make, values: list[str], told: str) -> None:
+    mixed = as_csv(rows(c=lambda i, t: values[i % len(values)]))
+    with pytest.raises(DataError, match=f"c is {told}; task.texts=c takes all for texts"):
+        table(mixed, inputs="c").prepare(1)
+    assert table(mixed, inputs=["x", "c"], texts="c").prepared.code.categories == {"c": tuple(sorted(values))}
+
+
 def test_codes_are_texts_where_it_is_said(table: Make) -> None:
     codes = as_csv(rows(c=lambda i, t: ["01", "02", "1", "x"][i % 4]))
     with pytest.raises(DataError, match=r"line 8: c is 'x', where most rows have a number; task\.texts=c"):

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from seqbench.data.tables.sequences import Sequences, of_steps
+from seqbench.data.tables.values import identifiers
 from seqbench.errors import ConfigError, DataError, SeqbenchError
 from seqbench.tasks.tabular.table import Table
 from seqbench.tasks.tabular.targets import Labels, Numbers
@@ -254,6 +255,26 @@ def test_the_format_and_the_place_of_a_file_change_nothing_and_its_content_does(
         ).fingerprint()
         == first
     )
+
+
+@pytest.mark.parametrize("point", [".0", "."])
+def test_whole_numbers_name_the_same_sequences_with_a_point(table: Make, tmp_path: Path, point: str) -> None:
+    """A file of text has them as texts; one with types as numbers."""
+    rows = [(i + 1, (i + 1) % 4, i / 7, "ab"[i % 2]) for i in range(30)]
+    text = "id,g,x,y\n" + "".join(f"{i}{point},{g}{point},{x},{y}\n" for i, g, x, y in rows)
+    settings: dict[str, Any] = {"id": "id", "group": "g", "inputs": "x", "target": "y"}
+    ours = table(text, **settings)
+    frame = pd.DataFrame(rows, columns=["id", "g", "x", "y"]).astype({"id": float, "g": float})
+    frame.to_parquet(tmp_path / "same.parquet")
+    frame.to_json(tmp_path / "same.jsonl", orient="records", lines=True, double_precision=15)
+    for name in ("same.parquet", "same.jsonl"):
+        assert Table(str(tmp_path / name), **settings).fingerprint() == ours.fingerprint(), name
+
+
+@pytest.mark.parametrize("ids", [("1.0", "1"), ("1.0", "01.0"), ("1.0", "1.5"), ("1.0", "v2")])
+def test_names_that_are_no_whole_numbers_are_as_they_are_written(ids: tuple[str, ...]) -> None:
+    found = identifiers(pd.Series(ids), "id", str)
+    assert tuple(found) == ids
 
 
 def test_a_file_without_a_header_is_told_its_columns(table: Make) -> None:

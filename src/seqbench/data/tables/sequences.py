@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from seqbench.data.tables.file import column
-from seqbench.data.tables.values import entries, holds_lists, is_text, lists, numbers, seconds, words
+from seqbench.data.tables.values import (
+    entries,
+    holds_lists,
+    identifiers,
+    is_text,
+    lists,
+    numbers,
+    seconds,
+    words,
+)
 from seqbench.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -188,7 +197,7 @@ def of_steps(frame: pd.DataFrame, its: Columns, each: str | None, where: Where) 
 
     def one_each(name: str, key: str) -> np.ndarray:
         """Return a text of each sequence, in which all its rows agree."""
-        found = words(frame[name], name, where)[order]
+        found = identifiers(frame[name], name, where)[order]
         if len(wrong := _changes(found, ends)):
             step = int(wrong[0])
             raise DataError(
@@ -273,8 +282,8 @@ def of_rows(frame: pd.DataFrame, its: Columns, each: str | None, where: Where) -
         times=None,
         targets=targets,
         per_step=per_step,
-        groups=names if its.group is None else words(frame[its.group], its.group, where),
-        splits=None if its.split is None else words(frame[its.split], its.split, where),
+        groups=names if its.group is None else identifiers(frame[its.group], its.group, where),
+        splits=None if its.split is None else identifiers(frame[its.split], its.split, where),
         places=places,
     )
 
@@ -290,7 +299,7 @@ def _refuse_unit(its: Columns) -> None:
 
 def _numbered(ids: Any, name: str, where: Where) -> tuple[np.ndarray, np.ndarray]:
     """Return the ids, each once and sorted, and the number of each row's."""
-    return np.unique(words(ids, name, where).astype(str), return_inverse=True)
+    return np.unique(identifiers(ids, name, where).astype(str), return_inverse=True)
 
 
 def _constant(column: np.ndarray, ends: np.ndarray) -> bool:

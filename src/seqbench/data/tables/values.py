@@ -19,6 +19,10 @@ LISTS = (list, tuple, np.ndarray)
 EXACT = 2**53
 #: Seconds of the units that times may be counted in.
 TICKS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+#: What is hardly the name of a category beside numbers, in lower case.
+NO_NAMES = {"true", "false", "nan", "na", "n/a", "null", "none"}
+#: A whole number that a float of 64 bits holds, with a point or without one, as a text.
+WHOLE = r"-?(0|[1-9]\d{0,14})(\.0*)?"
 #: A number with a comma in place of its point.
 COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
 
@@ -85,6 +89,25 @@ def words(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
     if len(wrong := np.flatnonzero(column.isna().to_numpy())):
         raise DataError(f"{where(int(wrong[0]))}: {name} is missing.")
     return _as_written(column, name, where)
+
+
+def identifiers(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
+    """Return a column that names sequences, groups or splits as texts (N,), none of which is missing.
+
+    Whole numbers are written without a point in every format: a file of text has `1.0` where one with types
+    has a number. Where that would make two names one, they are as they are written.
+
+    Raises:
+        DataError: see `words`.
+    """
+    import pandas as pd
+
+    found = words(column, name, where)
+    different = pd.Series(pd.unique(found), dtype=str)
+    if not (different.str.fullmatch(WHOLE).all() and different.str.contains(".", regex=False).any()):
+        return found
+    short = dict(zip(different, different.str.partition(".")[0], strict=True))
+    return found if len({*short.values()}) < len(short) else np.array([short[each] for each in found], object)
 
 
 def seconds(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
@@ -193,10 +216,13 @@ def _texts(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
         )
     is_number = pd.to_numeric(column, errors="coerce").notna().to_numpy()
     others = np.flatnonzero(~is_number & ~missing)
-    if len(others) and 2 * is_number.sum() > text.sum():  # a column of numbers, with something else in it
+    count, no_names = is_number.sum(), {text.casefold() for text in column.iloc[others]} <= NO_NAMES
+    # A column of numbers, with something else in it.
+    if len(others) and (count > len(others) or (count and no_names)):
         row = int(others[0])
+        some = "most" if count > len(others) else "other"
         raise DataError(
-            f"{where(row)}: {name} is {_shown(column.iloc[row])}, where most rows have a number"
+            f"{where(row)}: {name} is {_shown(column.iloc[row])}, where {some} rows have a number"
             f"; task.texts={name} takes all for texts."
         )
     if len(others) and column[~is_number & ~missing].astype(str).str.fullmatch(COMMA).all():

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from seqbench.results.frame import Comparison
-from seqbench.results.rendering.rows import DIGITS, quoted
+from seqbench.results.rendering.rows import DIGITS, quoted, rows_to_json
 
 
 def to_csv(comparison: Comparison) -> str:
@@ -23,5 +27,15 @@ def frame_to_csv(frame: pd.DataFrame, digits: int = DIGITS) -> str:
 
 def to_json(comparison: Comparison) -> str:
     """Return the frame as a JSON list of records. A missing or infinite value reads null."""
-    frame = comparison.frame
-    return frame.to_json(orient="records", indent=1, double_precision=15, force_ascii=False) + "\n"
+    return rows_to_json([_without_nan(row) for row in comparison.frame.to_dict("records")])
+
+
+def _without_nan(value: Any) -> Any:
+    """Return a value of JSON for one of a frame: None for a number that JSON does not have."""
+    if isinstance(value, dict):
+        return {str(key): _without_nan(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(part) for part in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value if value is not pd.NA and (not isinstance(value, float) or math.isfinite(value)) else None

@@ -130,9 +130,7 @@ class Normalised(RNN):
     ],
 )
 def test_steps_that_cannot_be_taken_again_are_not(kind: type[Cell], why: str) -> None:
-    with pytest.raises(
-        ValueError, match=f"checkpoint_steps=4 .* {kind.__name__} does not .* has {why}"
-    ):
+    with pytest.raises(ValueError, match=f"checkpoint_steps=4 .* {kind.__name__} does not .* has {why}"):
         SequenceModel(kind, 3, 2, hidden_size=8, checkpoint_steps=4)
 
 
