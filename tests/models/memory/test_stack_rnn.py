@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
 from seqbench.errors import ConfigError
 from seqbench.models.cells.lstm import LSTM
 from seqbench.models.memory.stack_rnn import StackRNN
+from seqbench.models.memory.tape_rnn import TapeRNN
+from seqbench.models.unfold import unfold
 from tests.models.cells.formulas import check_against
 
 F, H, M = 3, 5, 2  # inputs, units, numbers in a cell
@@ -86,3 +89,33 @@ def test_any_cell_is_a_controller():
 def test_no_stack_is_refused(make_model, overrides, message):
     with pytest.raises(ConfigError, match=message):
         make_model("model=stack_rnn", *overrides, "task=latch")
+
+
+class Circular(StackRNN):
+    """What is popped goes to the bottom."""
+
+    def moved(self, memory, value):
+        pushed, _, same = super().moved(memory, value)
+        return [pushed, torch.cat([memory[:, self.word_size :], memory[:, : self.word_size]], dim=1), same]
+
+
+@pytest.mark.parametrize("steps", [1, 20, 33, 70])
+@pytest.mark.parametrize("size", [30, 37, 64, 100])
+@pytest.mark.parametrize("kind", [StackRNN, TapeRNN, Circular])
+def test_cells_that_no_step_reaches_are_left_out_and_nothing_else_changes(kind, size, steps):
+    """Bit for bit, by sequences that push, which fill one cell more a step."""
+    sizes = {"tapes": 2, "tape_size": size} if kind is TapeRNN else {"stacks": 2, "stack_size": size}
+    cell = kind(F, H, word_size=3, **sizes)
+    with torch.no_grad():
+        cell.c[0] += 2  # the first action: push, or stay
+    x = torch.randn(4, steps, F)
+    lengths = torch.tensor([steps, 1, steps, (steps + 1) // 2])
+    found = []
+    for state in (None, cell.initial_state(4)):
+        outputs, end = unfold(cell, x, state, lengths=lengths)
+        loss = outputs.square().sum() + sum((k + 1) * part.square().sum() for k, part in enumerate(end[1:]))
+        found.append([outputs, *tree_leaves(end), *torch.autograd.grad(loss, [*cell.parameters()])])
+    assert [part.shape for part in found[0]] == [part.shape for part in found[1]]
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+    narrow = cell.runs_narrowed and cell.narrowed(cell.initial_state(1), steps)[1].shape[1] < 3 * size
+    assert narrow == (kind is StackRNN and (steps + 31) // 32 * 32 < size)

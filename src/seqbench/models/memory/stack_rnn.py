@@ -15,6 +15,9 @@ from seqbench.models.sizes import MOST_PARTS, at_least_one
 from seqbench.models.unfold import Cell, State
 from seqbench.models.unfold.cell import as_cell
 
+#: Cells of a stack are left out by so many, so that few kernels are compiled, and sums keep their order.
+CELLS = 32
+
 
 class StackRNN(Cell):
     """A controller with differentiable stacks, of which it reads the top.
@@ -117,6 +120,22 @@ class StackRNN(Cell):
     def initial_state(self, batch_size: int) -> State:
         empty = self.c.new_zeros(batch_size, self.memory_size * self.word_size)
         return self.controller.initial_state(batch_size), *[empty] * self.memories
+
+    @property
+    def runs_narrowed(self) -> bool:
+        return super().runs_narrowed and not self._has_anew(("moved", "_acted"), "narrowed")
+
+    def narrowed(self, state: State, steps: int) -> State:
+        """Return the state with as many cells as can be filled: one more a step."""
+        cells = -(-steps // CELLS) * CELLS
+        if cells >= self.memory_size:
+            return state
+        empty = state[1].new_zeros(len(state[1]), cells * self.word_size)
+        return state[0], *[empty] * self.memories
+
+    def restored(self, state: State) -> State:
+        size = self.memory_size * self.word_size
+        return state[0], *(nn.functional.pad(part, (0, size - part.shape[1])) for part in state[1:])
 
     def output_of(self, projected: Any, state: State) -> Tensor | None:
         return self.controller.output_of(None, state[0])

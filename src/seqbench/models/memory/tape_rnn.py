@@ -11,7 +11,7 @@ from torch import Tensor
 from seqbench.models.cells.rnn import RNN
 from seqbench.models.memory.stack_rnn import StackRNN
 from seqbench.models.sizes import MOST_PARTS, at_least_one
-from seqbench.models.unfold import Cell
+from seqbench.models.unfold import Cell, State
 
 
 class TapeRNN(StackRNN):
@@ -77,6 +77,9 @@ class TapeRNN(StackRNN):
         steps = [1] if self.jump is None else [1, self.jump]
         places = [i * self.word_size for step in steps for i in (step, self.memory_size - step)]
         return [written, *[torch.cat([written[:, at:], written[:, :at]], dim=1) for at in places]]
+
+    def narrowed(self, state: State, steps: int) -> State:
+        return state  # its last cell is beside its first
 
     def time_scales(self) -> str | None:
         return f"a tape of {self.memory_size} cells"

@@ -66,6 +66,11 @@ class Cell(nn.Module, ABC):
         """Whether `scan_from_start` does what `scan` does with the initial state."""
         return not self._has_anew(("scan", "initial_state"), "scan_from_start")
 
+    @property
+    def runs_narrowed(self) -> bool:
+        """Whether `narrowed` is that of the steps."""
+        return not self._has_anew(("step", "initial_state"), "narrowed")
+
     @classmethod
     def _has_anew(cls, methods: tuple[str, ...], whole: str) -> bool:
         """Whether a class defines one of the methods anew, and not the one that takes all steps at once.
@@ -103,6 +108,17 @@ class Cell(nn.Module, ABC):
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
         """Return the state before the first step."""
+
+    def narrowed(self, state: State, steps: int) -> State:
+        """Return the part of the initial state that so many steps reach, where a cell knows one.
+
+        The steps give the same numbers from it, and what it lacks stays as it is: `restored` adds it.
+        """
+        return state
+
+    def restored(self, state: State) -> State:
+        """Return the whole state after steps from a part of the initial one."""
+        return state
 
     def native(
         self, x: Float[Tensor, "T B F"] | PackedSequence, state: State, projected: bool = False

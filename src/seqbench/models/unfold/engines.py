@@ -108,7 +108,11 @@ def unfold(
         made, transformed = _kernel_now(cell, x, state, lengths)
         engine = _unfused(cell, checkpoint_steps is not None, transformed)
     if made is not None:
-        return run_fused(made, cell, x, state, lengths, last, checkpoint_steps)
+        part = cell.narrowed(state, steps) if from_start and cell.runs_narrowed else state
+        if part is not state:
+            made = kernel(cell, x, part, lengths)
+        outputs, end = run_fused(made, cell, x, part, lengths, last, checkpoint_steps)
+        return outputs, end if part is state else cell.restored(end)
     if engine == "native":
         outputs, state = _native(cell, x, state, lengths)
         return last_valid(outputs, lengths) if last else outputs, state

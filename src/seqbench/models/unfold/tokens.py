@@ -81,6 +81,16 @@ class Projected(Cell):
     def initial_state(self, batch_size: int) -> State:
         return self.cell.initial_state(batch_size)
 
+    @property
+    def runs_narrowed(self) -> bool:
+        return self.cell.runs_narrowed
+
+    def narrowed(self, state: State, steps: int) -> State:
+        return self.cell.narrowed(state, steps)
+
+    def restored(self, state: State) -> State:
+        return self.cell.restored(state)
+
     def native(self, x: Any, state: State, projected: bool = True) -> tuple[Any, State]:
         return self.cell.native(x, state, projected)
 
