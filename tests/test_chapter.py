@@ -188,3 +188,16 @@ def test_where_symbols_are_repeated_gru_alone_goes_on_and_leaky_units_fall_behin
     leaky = spans[spans.index.str.startswith("leaky")]
     assert len(leaky) == 3 and (leaky < spans["rnn"]).all()
     assert f"results/spans/{page}.md" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("page", ["temporal_order_3k", "temporal_order_30k"])
+def test_at_each_size_the_tuned_models_come_in_the_same_order(page: str) -> None:
+    """As README says below its figure; beyond 400 there is no order."""
+
+    def order(of: str) -> list[str]:
+        rows = pd.read_csv(ROOT / f"results/spans/{of}.csv").drop_duplicates("entrant").set_index("entrant")
+        spans = rows["half_span"][rows.index.str.endswith(" (tuned)")].sort_values(ascending=False)
+        return [*sorted(spans.index[spans == math.inf]), *spans.index[spans < math.inf]]
+
+    assert order(page) == order("temporal_order") and len(order(page)) == 8
+    assert f"results/spans/{page}.md" in (ROOT / "README.md").read_text()
