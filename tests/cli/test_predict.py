@@ -56,6 +56,22 @@ def test_new_rows_of_a_table_have_a_label_and_its_probability(seqbench: Run) -> 
     assert found[0]["prediction"] == ("home", "ward")[int(expected.argmax())]
 
 
+def test_rows_come_as_the_file_has_them_and_no_text_is_a_formula(seqbench: Run) -> None:
+    lines = [f"{i},{t},{i % 3},{'=emu' if i % 2 else 'owl'}" for i in range(1, 41) for t in (2, 1)]
+    Path("birds.csv").write_text("\n".join(["id,t,x,y", *lines]))
+    folder = trained("task=table", "task.path=birds.csv", "task.id=id", "task.time=t", "task.target=y")
+    Path("new.csv").write_text("id,t,x\n12,2,1\n4,1,0\n12,1,2\n=7,1,1\n")
+    said = seqbench("predict", folder, "new.csv", "--probabilities")
+    found = rows(said)
+    assert [row["id"] for row in found] == ["12", "4", "'=7"]
+    assert list(found[0]) == ["id", "prediction", "'=emu", "owl"]
+    assert {row["prediction"] for row in found} <= {"'=emu", "owl"}
+    alone = Path("alone.csv")
+    for row, its in zip(found, ("12,2,1\n12,1,2", "4,1,0", "=7,1,1"), strict=True):
+        alone.write_text(f"id,t,x\n{its}\n")
+        assert rows(seqbench("predict", folder, str(alone), "--probabilities")) == [row]
+
+
 def test_columns_in_another_order_or_format_change_nothing_and_an_unseen_category_is_said(
     seqbench: Run,
 ) -> None:

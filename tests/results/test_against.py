@@ -51,6 +51,20 @@ def test_a_row_for_each_run_that_was_tested() -> None:
     )
 
 
+def test_of_two_runs_of_a_label_and_seed_the_later_counts() -> None:
+    """As after a revision, which gives them other hashes."""
+    first, then = (
+        [
+            run("adding", "gru", 20, seed, value, None, hash=of * 32, finished_at=at, state_size=8)
+            for seed in range(3)
+        ]
+        for of, value, at in (("a", 0.9, "2026-01-01T00:00:00Z"), ("b", 0.1, "2026-01-02T00:00:00Z"))
+    )
+    for every in (first + then, then + first):
+        points = against(every, "state_size")
+        assert points["seed"].tolist() == [0, 1, 2] and {*points["value"]} == {0.1}
+
+
 def test_the_line_of_a_model_goes_through_the_medians_of_its_sizes() -> None:
     (panel, *_) = draw_against(against(sizes(), "state_size"), "state_size").axes
     lines = {

@@ -98,6 +98,23 @@ def test_no_results_says_what_to_run(tmp_path: Path, name: str) -> None:
         load_results(tmp_path / name)
 
 
+def test_nothing_that_was_written_may_change_or_stand_twice(tmp_path: Path) -> None:
+    """A parser of JSON takes the later of two entries of one name."""
+    stored(tmp_path, seed=1)
+    file = stored(tmp_path) / "result.json"
+    whole = file.read_text()
+    assert whole.endswith('"\n}\n') and load_results(tmp_path)["seed"].tolist() == [0, 1]
+    for changed in (
+        whole.replace('"\n}\n', '",\n "solved_at_step": 10\n}\n'),
+        whole.replace('"\n}\n', '",\n "status": "solved", "solved_at_step": 10}\n'),
+        whole.replace("{\n", '{\n "solved_at_step": 10,\n', 1),
+    ):
+        assert changed != whole
+        file.write_text(changed)
+        with pytest.warns(UserWarning, match=r"seed-0/result.json is damaged: its checksum is another"):
+            assert load_results(tmp_path)["seed"].tolist() == [1]
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "{}", "null", '{"schema": "3"}', '{"schema": 3, "task": "adding"}', '{"schema": [3]}',

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 What a trained run makes of new sequences, as CSV: a row for each sequence, or for each step if the task has a
-target there. An answer that is a sequence itself is one row.
+target there. Sequences come in the order in which the file names them first, the steps of one in the order of
+time. An answer that is a sequence itself is one row.
 
   seqbench predict runs/table/gru-1234abcd/seed-0 new.csv --probabilities
 
@@ -52,6 +53,7 @@ def main(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
 
+    from seqbench.results.rendering.rows import quoted
     from seqbench.runs.trained import load_run
     from seqbench.tasks.translation.base import Sequences
 
@@ -64,13 +66,14 @@ def main(argv: list[str]) -> int:
     per_step = run.task.targets.per_step and not answers
     rows = _rows(run.task, new.names, new.steps if per_step else None, body, args.probabilities)
     first = [*new.headings] if per_step else [new.headings[0]]
+    lines = [list(map(quoted, row)) for row in ([*first, *header], *rows)]
     if args.out is None:
         with reader_may_leave():
-            csv.writer(sys.stdout, lineterminator="\n").writerows([[*first, *header], *rows])
+            csv.writer(sys.stdout, lineterminator="\n").writerows(lines)
         return 0
     try:
         with Path(args.out).open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([[*first, *header], *rows])
+            csv.writer(file, lineterminator="\n").writerows(lines)
     except OSError as error:
         raise StoreError(f"cannot write {args.out}: {error.strerror}.") from error
     return 0

@@ -42,7 +42,8 @@ def against(results: Sequence[Result], number: str) -> pd.DataFrame:
 
     Columns: task; length; model, its preset; label, with the settings that differ; seed; what the metric
     means, see `frame.meaning`; baseline, what the best predictor that ignores the input has; value; and the
-    number, by its name. Runs that failed, diverged, or have no such test are left out.
+    number, by its name. Runs that failed, diverged, or have no such test are left out. Of two runs of a label
+    with the same seed, at one training length, the later counts.
 
     Args:
         results: the runs.
@@ -54,14 +55,18 @@ def against(results: Sequence[Result], number: str) -> pd.DataFrame:
     """
     rows = []
     with_number = False
-    for result, (task, label) in zip(results, label_runs(results), strict=True):
+    latest: dict[tuple[str, str, int, int], Result] = {}
+    of_run = zip(results, label_runs(results), strict=True)
+    for result, of in sorted(of_run, key=lambda its: its[0].finished_at):
+        if result.status != "failed":
+            latest[*of, train_length(result) or 0, result.seed] = result
+    for (task, label, length, _), result in latest.items():
         x = getattr(result, number) if number in NUMBERS else setting(result, number)
-        length = train_length(result) or 0
         if isinstance(x, bool) or not isinstance(x, int | float):
             continue
         with_number = True
         value = result.value_at(length)
-        if result.status == "failed" or value is None or not math.isfinite(value):
+        if value is None or not math.isfinite(value):
             continue
         row = {"task": task, "length": length, "model": preset_of(label), "label": label, "seed": result.seed}
         row |= meaning(result.metric or "", result.headline)

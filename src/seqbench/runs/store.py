@@ -72,13 +72,15 @@ def _text(data: dict[str, Any]) -> str:
     return json.dumps(data, indent=1) + "\n"
 
 
-def _without_checksum(content: str | bytes) -> bytes:
+def _without_checksum(content: str | bytes, found: Any) -> bytes:
     """Return the text that `_text` made before the checksum was put at its end: that is quick to have.
 
-    It is another text where the content was not written by `_text`, as a line of an exported file.
+    It is another text where the content was not written by `_text`, as a line of an exported file, or where
+    something stands after the checksum, which `json` would take in the place of what stands before.
     """
     text = content.encode() if isinstance(content, str) else content
-    return text.rpartition(b',\n "checksum": ')[0] + b"\n}\n"
+    end = f',\n "checksum": {json.dumps(found)}\n}}\n'.encode()
+    return text.removesuffix(end) + b"\n}\n"
 
 
 @cache
@@ -146,7 +148,7 @@ def parse(content: str | bytes, where: str | Path) -> Result:
                 schema,
             )
         found = data.pop("checksum")
-        if found != checksum(_without_checksum(content)) and found != checksum(_text(data)):
+        if found != checksum(_without_checksum(content, found)) and found != checksum(_text(data)):
             raise _ChecksumError("its checksum is another")
         data["metrics"] = {name: {"name": name} | metric for name, metric in data["metrics"].items()}
         result: Result = _schema().validate_python(

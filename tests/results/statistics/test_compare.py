@@ -1,5 +1,6 @@
 """Tests of two models and of many."""
 
+import itertools
 import math
 
 import numpy as np
@@ -15,6 +16,26 @@ def test_permutations_are_counted() -> None:
     assert (paired.p, paired.least_p, paired.paired) == (0.0625, 0.0625, True)
     assert permutation_test([1, 2, 3], [6, 7, 8]).p == pytest.approx(0.1)
     assert permutation_test([0.0] * 5, [0.0] * 5).p == 1
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("of", [1000, 3840, 7])
+def test_counts_that_tie_do_so_as_shares_of_single_precision(of: int, paired: bool) -> None:
+    """Against whole numbers, which have no rounding."""
+    rng = np.random.default_rng(of)
+    for n in (3, 4, 5, 6) * 10:
+        a, b = rng.integers(of - of // 100 - 6, of + 1, n), rng.integers(of - of // 100 - 6, of + 1, n)
+        if paired:
+            null = [int(np.dot(signs, a - b)) for signs in itertools.product((1, -1), repeat=n)]
+            observed = int((a - b).sum())
+        else:
+            every = [*a.tolist(), *b.tolist()]
+            null = [2 * sum(its) - sum(every) for its in itertools.combinations(every, n)]
+            observed = int(a.sum() - b.sum())
+        sides = sum(k <= observed for k in null), sum(k >= observed for k in null)
+        exact = min(1, 2 * min(sides) / len(null))
+        found = permutation_test(*(np.float32(counts / of).tolist() for counts in (a, b)), paired)
+        assert found.p == pytest.approx(exact), (a, b)
 
 
 def test_pairs_see_what_is_the_same_for_both() -> None:

@@ -28,7 +28,10 @@ def learning_panels(curves: pd.DataFrame, metrics: Mapping[str, Row], models: Se
         models: those of the whole page.
     """
     shown = _thinned(curves)
-    middle = over_seeds(shown, metrics)
+    # Of all evaluations: one that is not drawn of one seed is what another one has at that step.
+    every = over_seeds(curves, metrics).set_index([*CELL, "step"])
+    at = pd.MultiIndex.from_frame(shown[[*CELL, "step"]]).unique()
+    middle = every[every.index.isin(at)].reset_index()
     panels = []
     for (task, length), its in shown.groupby(["task", "length"], sort=True):
         here = middle[(middle["task"] == task) & (middle["length"] == length)]

@@ -27,6 +27,8 @@ REMEDY = "the run was trained with task.missing=refuse, and knows none"
 def new_sequences(task: Table, path: Path) -> NewSequences:
     """Return the sequences of another file with the inputs of a task's table; what else it holds is not read.
 
+    They come in the order in which the file names them first.
+
     A column holds texts or numbers as it did in the table, whatever it looks like alone.
 
     Raises:
@@ -56,16 +58,17 @@ def new_sequences(task: Table, path: Path) -> NewSequences:
                 f"training sequence has; it counts as none of {', '.join(known)}, in "
                 f"{counted(len(strange), 'step')}."
             )
-    lengths = torch.from_numpy(found.lengths)
+    order = np.argsort(np.minimum.reduceat(found.rows, found.starts))
+    starts, ends, lengths = found.starts[order], found.ends[order], found.lengths[order]
+    encoded = code.encode(found, table.where, REMEDY)
     given = {
-        "inputs": padded(
-            code.encode(found, table.where, REMEDY), found.starts, found.lengths, int(lengths.max())
-        ),
-        "lengths": lengths,
+        "inputs": padded(encoded, starts, lengths, int(lengths.max())),
+        "lengths": torch.from_numpy(lengths),
     }
     if its.time is None:
-        steps = [list(map(str, range(length))) for length in found.lengths]
+        steps = [list(map(str, range(length))) for length in lengths]
     else:
         times = table.frame[its.time].astype(str).to_numpy()[found.rows]
-        steps = [list(times[a:b]) for a, b in zip(found.starts, found.ends, strict=True)]
-    return NewSequences(given, list(map(str, found.ids)), steps, (its.id or "sequence", its.time or "step"))
+        steps = [list(times[a:b]) for a, b in zip(starts, ends, strict=True)]
+    ids = [str(each) for each in found.ids[order]]
+    return NewSequences(given, ids, steps, (its.id or "sequence", its.time or "step"))
