@@ -43,3 +43,19 @@ def test_every_model_is_exported_but_those_whose_steps_depend_on_a_tree(make_mod
         program = torch.export.export(model, (), given).module()
         (expected, _), (found, _) = model(**given), program(**given)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+KERNELS = [("model=gru",), ("model=lstm", "model.bidirectional=true"), ("model=rnn",)]
+
+
+@pytest.mark.parametrize("options", KERNELS)
+def test_models_of_torchs_own_kernels_are_exported_with_lengths(make_model, options):
+    """Their kernels take packed sequences, which no graph has."""
+    model, _ = make_model("task=adding", *options, "task.length=6", "model.hidden_size=4")
+    x = torch.randn(3, 6, 2)
+    with torch.no_grad():
+        given = {"inputs": x, "lengths": torch.tensor([6, 1, 4])}
+        program = torch.export.export(model.eval(), (), given).module()
+        for lengths in (given["lengths"], torch.tensor([2, 6, 3])):
+            (expected, _), (found, _) = (its(inputs=x, lengths=lengths) for its in (model, program))
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)

@@ -112,17 +112,14 @@ def _looked_up(task: Task, cfg: DictConfig, samples: int) -> tuple[dict[str, str
 
 def _untrained(cfg: DictConfig, task: Task) -> Model:
     """Return the model of a configuration, with weights as those of its first seed."""
-    import torch
 
+    from seqbench.runs.generators import generators_kept, initial_model
     from seqbench.runs.memory import seeds_at_once
-    from seqbench.tasks.base import generator
 
     make_model = ModelFactory(cfg, task)
-    with torch.device("meta"):
-        seeds_at_once(make_model(), task, _resolved(cfg))  # or there is not enough memory
-    with torch.random.fork_rng():
-        torch.manual_seed(generator("weights", cfg.seed).initial_seed())
-        return make_model()
+    seeds_at_once(make_model.sized(), task, _resolved(cfg))  # or there is not enough memory
+    with generators_kept():
+        return initial_model(make_model, cfg.seed)
 
 
 def _resolved(cfg: DictConfig) -> dict[str, Any]:

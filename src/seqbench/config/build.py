@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -150,18 +151,34 @@ class ModelFactory:
         return model
 
     def _parameters_at(self, width: int) -> int:
-        """Return the number of live parameters of a model with that width; it takes up no memory."""
+        """Return the number of live parameters of a model with that width, see `sized`."""
+        return self._sized(lambda: self._made(self.node | {"hidden_size": width})).live_parameters()
+
+    def sized(self) -> Model:
+        """Return a model of which the sizes alone are wanted: on the device `meta`, where it takes no memory.
+
+        A user's model whose constructor reads numbers cannot be made there, and has memory. No generator of
+        torch's moves.
+        """
+        return self._sized(self)
+
+    def _sized(self, make: Callable[[], Model]) -> Model:
         import torch
 
-        with torch.device("meta"):
-            model = self._made(self.node | {"hidden_size": width})
-        return model.live_parameters()
+        with torch.random.fork_rng(devices=()):
+            try:
+                with torch.device("meta"):
+                    return make()
+            except ConfigError as error:
+                if "meta" not in str(error).lower():
+                    raise
+            return make()
 
     def _made(self, node: dict[str, Any]) -> Model:
         from torch.nn.parameter import is_lazy
 
         model: Model = instantiate(node, "model", self._kind, **self._given)
-        for name, parameter in model.named_parameters():
+        for name, parameter in chain(model.named_parameters(), model.named_buffers()):
             if is_lazy(parameter):
                 place, _, its = name.rpartition(".")
                 kind = type(model.get_submodule(place)).__name__

@@ -142,7 +142,7 @@ class Stack(nn.Module):
     @property
     def vectorizable(self) -> bool:
         """Whether every cell is."""
-        return all(cell.vectorizable for cell in self.cells)
+        return all(cell.runs_vectorized for cell in self.cells)
 
     def check_length(self, steps: int) -> None:
         """Raise a ValueError if a layer reaches back further than a sequence of `steps` steps.

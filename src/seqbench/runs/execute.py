@@ -19,6 +19,7 @@ from seqbench.models.model import Model
 from seqbench.processes import check_others, end_others, is_first_process
 from seqbench.runs import devices
 from seqbench.runs.files import to_bytes, write_atomically
+from seqbench.runs.generators import generators_kept
 from seqbench.runs.outcome import blank, ending, fill, stopped
 from seqbench.runs.plan import Plan
 from seqbench.runs.record import Record
@@ -110,7 +111,7 @@ def _process_settings(job: Plan) -> Iterator[None]:
     """Set threads and memory for a run, and leave the process's settings and generators as they were."""
     threads = torch.get_num_threads()
     try:
-        with torch.random.fork_rng():
+        with generators_kept():
             torch.set_num_threads(job.mode.threads)
             devices.keep_freed_memory()
             devices.release_freed_memory()

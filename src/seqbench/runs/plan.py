@@ -32,15 +32,18 @@ from seqbench.config.loggers import LoggerFactory
 from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
 from seqbench.models.model import Model
+from seqbench.models.unfold import Cell
+from seqbench.models.unfold.engines import obstacle_to_sharing
 from seqbench.models.unfold.fused import is_tested
 from seqbench.processes import one_thread
 from seqbench.runs.devices import accelerator, device_name, world_size
 from seqbench.runs.effects import check_effects
 from seqbench.runs.epochs import in_steps
+from seqbench.runs.generators import generators_kept, initial_model
 from seqbench.runs.memory import seeds_at_once
 from seqbench.runs.store import run_folder
 from seqbench.runs.trial import check_shapes
-from seqbench.tasks.base import Task, generator
+from seqbench.tasks.base import Task
 from seqbench.training.callbacks import Observer, check_is_heard, check_observes
 from seqbench.training.execution_mode import ExecutionMode, execution_mode
 from seqbench.training.loggers.base import RunInfo, run_label
@@ -76,7 +79,7 @@ class Plan:
     """
 
     task: Task
-    make_model: Callable[[], Model]
+    make_model: ModelFactory
     optimizer: OptimizerConfig
     settings: TrainerSettings
     config: dict[str, Any]
@@ -105,8 +108,7 @@ class Plan:
     @property
     def parameters(self) -> int:
         """Live parameters of a model."""
-        with torch.device("meta"):
-            return self.make_model().live_parameters()
+        return self.make_model.sized().live_parameters()
 
     @property
     def hash(self) -> str:
@@ -137,11 +139,8 @@ class Plan:
         return self.config | {"seed": seed, "n_seeds": 1}
 
     def model(self, seed: int) -> Model:
-        """Return a seed's model with its initial weights; torch's generator goes to the seed's own stream."""
-        torch.manual_seed(generator("weights", seed).initial_seed())
-        model = self.make_model()
-        torch.manual_seed(generator("training", seed).initial_seed())
-        return model
+        """Return a seed's model with its initial weights, see `initial_model`."""
+        return initial_model(self.make_model, seed)
 
     def logger_id(self, seed: int) -> str:
         """Return a new id for a run's loggers."""
@@ -177,22 +176,23 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = (), label: st
     cfg, settings = in_steps(cfg, settings, task)
     make_model = ModelFactory(cfg, task)
     cfg = resolve(cfg, make_model)
-    with torch.device("meta"):
-        model = make_model()
+    model = make_model.sized()
     _check_optimizer(optimizer, model, cfg.optim)
     check_effects(cfg, settings, optimizer, task, model)
     if model.solves_readout and processes > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
     config: Any = OmegaConf.to_container(cfg, resolve=True)
-    check_shapes(model, task, make_model)
+    draws = check_shapes(model, task, make_model)
     data = task.fingerprint()
     observers = _checked([*build_callbacks(cfg), *_listed(callbacks)])
     for callback in observers if not cfg.logger else ():
         check_is_heard(callback)
     at_once = seeds_at_once(model, task, config, trains_here=accelerator(settings) == "cpu")
     if not is_tested(model):  # whether a user's cell is compiled depends on its numbers too
-        with torch.random.fork_rng():
+        with generators_kept():
             model = make_model()
+        if processes > 1:
+            _check_sharing(model, processes)
     mode = execution_mode(
         *(model, optimizer, settings),
         device=accelerator(settings),
@@ -200,8 +200,8 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = (), label: st
         observed=bool(observers),
         name=cfg.preset.model,
     )
-    # Each seed has its own callbacks, and models that are not vectorizable may draw from one random stream.
-    if processes > 1 or observers or not model.vectorizable or settings.seeds_together is False:
+    # Each seed has its own callbacks; and one that draws has the generators for itself.
+    if processes > 1 or observers or draws or not model.vectorizable or settings.seeds_together is False:
         at_once = 1
     return Plan(
         task=task,
@@ -280,12 +280,22 @@ def _check_parts(batch_size: int, processes: int, accumulate: int) -> None:
     )
 
 
+def _check_sharing(model: Model, processes: int) -> None:
+    """Raise a ConfigError where a user's cell does what devices that share batches cannot."""
+    for cell in (module for module in model.modules() if isinstance(module, Cell)):
+        if (why := obstacle_to_sharing(cell)) is not None:
+            raise ConfigError(
+                f"trainer.devices={processes}: devices share the rows of each batch, which "
+                f"{type(cell).__name__} does not allow: it has {why}; give trainer.devices=1."
+            )
+
+
 def _check_optimizer(optimizer: OptimizerConfig, model: Model, node: DictConfig) -> None:
     """Raise a ConfigError where the model cannot be optimised so."""
     options: Any = OmegaConf.to_container(node.optimizer, resolve=True)
     try:
         GroupRates(optimizer.build(model.parameters()), optimizer)
-        moves = optimizer.moves()
+        moves = all(map(optimizer.moves, {p.dtype for p in model.parameters()} or {torch.float32}))
     except (ValueError, TypeError, RuntimeError) as error:
         if "closure" in str(error):
             raise ConfigError(

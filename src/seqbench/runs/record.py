@@ -10,14 +10,13 @@ from copy import copy
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from seqbench.errors import StoreError, one_line, say_once
 from seqbench.processes import is_first_process
-from seqbench.runs import devices
+from seqbench.runs import devices, generators
 from seqbench.runs.files import DamagedFileError, load_sealed, read, save_sealed, set_aside
 from seqbench.runs.store import LOGGER_ID
 from seqbench.tasks.base import Task
@@ -198,8 +197,7 @@ class Record:
             "model": _copied(model.state_dict()),
             "optimizer": _copied(optimizer),
             "carried": _copied(list(carried)),
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            **generators.states(),
             "record": {name: copy(getattr(self, name)) for name in self._kept},
         }
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
-import torch
 
 from seqbench.analysis.spectrum import largest
 from seqbench.errors import SeqbenchError
+from seqbench.runs import generators
 from seqbench.runs.media import Media
 from seqbench.runs.record import Record
 from seqbench.signals import check, deferred
@@ -44,9 +44,7 @@ class Recorder(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         checkpoint = self.active[0].checkpoint
         if checkpoint is not None:
-            torch.set_rng_state(checkpoint["rng"])
-            if checkpoint["cuda_rng"]:
-                torch.cuda.set_rng_state_all(checkpoint["cuda_rng"])
+            generators.restore(checkpoint)
         for record in self.active:
             record.checkpoint = None
         assert isinstance(pl_module, SequenceLearner)

@@ -18,6 +18,7 @@ from seqbench.config.trust import allow
 from seqbench.errors import DataError, StoreError, one_line, say_once
 from seqbench.models.model import Model
 from seqbench.runs.files import DamagedFileError, from_bytes, read_checked
+from seqbench.runs.generators import generators_kept, initial_model
 from seqbench.runs.store import BEST_WEIGHTS, RESULT_FILE, read_result
 from seqbench.tasks.base import Task
 
@@ -98,7 +99,8 @@ def load_run(folder: str | Path, allowed_packages: Sequence[str] = ()) -> Traine
     """Open the folder `<runs_dir>/<task>/<model>-<hash>/seed-<n>` of a trained run.
 
     Nothing in the folder is executed: weights are read as tensors alone, and the configuration builds what
-    it could build in training. Torch's global generator is left as it was.
+    it could build in training. The global generators are left as they were. The model
+    is in training mode, in which torch's kernels on a GPU have gradients; `load_model` gives one to be used.
 
     Args:
         folder: of the run.
@@ -141,8 +143,8 @@ def load_run(folder: str | Path, allowed_packages: Sequence[str] = ()) -> Traine
         ) from error
     if result.data != task.fingerprint():
         raise StoreError(f"{folder} was trained with other data than those that the task reads now.")
-    with torch.random.fork_rng():
-        model = build_model(cfg, task)
+    with generators_kept():  # of the run, for what a model draws and does not keep among its weights
+        model = initial_model(lambda: build_model(cfg, task), result.seed)
     try:
         _check_fits(weights, model)
         model.load_state_dict(weights)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.errors import ConfigError, one_line
 from seqbench.models.unfold import Cell
+from seqbench.runs.generators import generators_kept
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 
@@ -25,8 +29,8 @@ class NeedsValuesError(Exception):
     """The code reads the values of tensors, and those on the device `meta` have none."""
 
 
-def check_shapes(model: nn.Module, task: Task, make_model: Callable[[], nn.Module]) -> None:
-    """Raise a ConfigError where a user's cell or model makes something of another shape than is due.
+def check_shapes(model: nn.Module, task: Task, make_model: Callable[[], nn.Module]) -> bool:
+    """Return whether a user's cell or model draws random numbers in training.
 
     Models and cells of seqbench itself are not tried. No generator moves.
 
@@ -34,31 +38,61 @@ def check_shapes(model: nn.Module, task: Task, make_model: Callable[[], nn.Modul
         model: on the device `meta`, where a pass costs next to nothing.
         task: gives the batch.
         make_model: makes a model with memory, for code that reads a tensor's values.
+
+    Raises:
+        ConfigError: something has another shape than is due, or parameters are not where they are trained and
+            stored.
     """
     if all(f"{type(module).__module__}.".startswith(TRUSTED) for module in model.modules()):
-        return
-    with torch.random.fork_rng(), torch.no_grad():
+        return False
+    with generators_kept(), torch.enable_grad():
         batch = next(task.train_batches(0, ROWS))
         try:
-            _try(model, task, batch.map(lambda part: part.to("meta")))
+            return _try(model, task, batch.map(lambda part: part.to("meta")))
         except NeedsValuesError:
             try:
-                _try(make_model(), task, batch)
+                return _try(make_model(), task, batch)
             except NeedsValuesError as error:
                 raise ConfigError(str(error)) from error
 
 
-def _try(model: nn.Module, task: Task, batch: Batch) -> None:
-    before = list(model.state_dict())
+class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Watches whether random numbers are drawn, from any of the generators."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: bool = False
+        self._others = repr((random.getstate(), np.random.get_state(legacy=True)))
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # its import takes a second, and nothing compiles this
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.found = self.found or torch.Tag.nondeterministic_seeded in func.tags
+        return func(*args, **(kwargs or {}))
+
+    def any(self) -> bool:
+        """Return whether any number was drawn since the start."""
+        return bool(self.found) or self._others != repr((random.getstate(), np.random.get_state(legacy=True)))
+
+
+def _try(model: nn.Module, task: Task, batch: Batch) -> bool:
+    """Return whether the model draws random numbers in training; see `check_shapes`."""
+    before, training = list(model.state_dict()), model.training
     for cell in model.modules():
         if isinstance(cell, Cell):
             try_cell(cell, batch.inputs.device)
-    try_model(model, task, batch)
+    try_model(model.eval(), task, batch)
+    with _Draws() as draws:
+        try_model(model.train(), task, batch)
+    model.train(training)
     if changed := sorted({*model.state_dict()} ^ {*before}):
         raise ConfigError(
             f"A pass through {type(model).__name__} adds or removes {changed[0]}; parameters and buffers "
             "must be there from the start, or no checkpoint can be read."
         )
+    return bool(draws.any())
 
 
 def try_cell(cell: Cell, device: torch.device) -> None:
@@ -97,6 +131,26 @@ def try_model(model: nn.Module, task: Task, batch: Batch) -> None:
     due = (*batch.targets.shape[: 1 + task.targets.per_step], task.targets.size)
     if _shape(outputs) != due:
         raise ConfigError(f"{inputs} puts out {_shape(outputs)}, and {due} is due.")
+    if _parameters_of(outputs) - {id(parameter) for parameter in model.parameters()}:
+        raise ConfigError(
+            f"The outputs of {type(model).__name__} depend on a parameter that is none of the model's, and "
+            "would be neither trained nor stored; hold modules and parameters in attributes, nn.ModuleList "
+            "or nn.ParameterList."
+        )
+
+
+def _parameters_of(outputs: Tensor) -> set[int]:
+    """Return the identities of the parameters that outputs have a gradient in."""
+    ahead = [] if outputs.grad_fn is None else [outputs.grad_fn]
+    seen, found = set(ahead), set()
+    while ahead:
+        node = ahead.pop()
+        leaf = getattr(node, "variable", None)
+        found |= {id(leaf)} if isinstance(leaf, nn.Parameter) else set()
+        new = {its for its, _ in node.next_functions if its is not None} - seen
+        seen |= new
+        ahead += new
+    return found
 
 
 def _pair(name: str, made: Any) -> tuple[Any, Any]:

@@ -27,7 +27,8 @@ class OptimizerConfig:
         weight_decay: passed to the optimiser.
         clip_norm: the largest norm of a gradient; a longer gradient is scaled to it (Pascanu et al., 2013).
             None does not clip.
-        clip_value: the largest absolute value of a component, clipped before `clip_norm`. None does not clip.
+        clip_value: the largest absolute value of a component (of a complex one its real and its imaginary
+            part), clipped before `clip_norm`. None does not clip.
         schedule: after the warm-up the learning rate is constant, or falls linearly or by half a cosine, to
             zero after the last step; or it falls by steps, at the start of epochs; or at a plateau, where
             evaluations stop to improve.
@@ -142,17 +143,20 @@ class OptimizerConfig:
             chosen = {}
         return self.optimizer(parameters, lr=self.lr, weight_decay=self.weight_decay, **chosen)
 
-    def moves(self) -> bool:
+    def moves(self, dtype: torch.dtype = torch.float32) -> bool:
         """Whether two steps, from 0 along a gradient of 1, end in a finite number.
 
+        Args:
+            dtype: of the parameter.
+
         Raises:
-            ConfigError: see `GroupRates`.
+            ConfigError, ValueError: see `GroupRates`.
         """
-        parameter = nn.Parameter(torch.zeros(1))
+        parameter = nn.Parameter(torch.zeros(1, dtype=dtype))
         optimizer = self.build([parameter])
         rates = GroupRates(optimizer, self)
         for _ in range(2):
-            parameter.grad = torch.ones(1)
+            parameter.grad = torch.ones(1, dtype=dtype)
             rates.set(self.lr)
             try:
                 optimizer.step()
@@ -175,7 +179,8 @@ class OptimizerConfig:
         """
         if self.clip_value is not None:
             for gradient in gradients:
-                gradient.clamp_(-self.clip_value, self.clip_value)
+                parts = torch.view_as_real(gradient) if gradient.is_complex() else gradient
+                parts.clamp_(-self.clip_value, self.clip_value)
         if lead:
             norms = [torch.linalg.vector_norm(aligned(g.reshape(len(g), -1)), dim=1) for g in gradients]
         else:
@@ -229,14 +234,15 @@ class GroupRates:
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, config: OptimizerConfig) -> None:
-        self._name = f"optim.optimizer, {type(optimizer).__name__},"
+        self._kind = type(optimizer).__name__
         self._optimizer = optimizer  # whose groups are others once it has loaded a state
         groups = optimizer.param_groups
-        self._shares = [float(group["lr"]) / config.lr if "lr" in group else None for group in groups]
+        rates = [group.get("lr") for group in groups]
+        self._shares = [None if rate is None else float(rate) / config.lr for rate in rates]
         if None in self._shares and (config.schedule != "constant" or config.warmup_steps):
             key = "warmup_steps" if config.schedule == "constant" else "schedule"
             raise ConfigError(
-                f"{self._name} has no 'lr' in its groups of parameters, so that "
+                f"optim.optimizer, {self._kind}, has no 'lr' in its groups of parameters, so that "
                 f"optim.{key}={getattr(config, key)} could change no learning rate; put it there, or leave "
                 f"optim.{key} out."
             )
@@ -248,13 +254,13 @@ class GroupRates:
         self._lr = lr
 
     def check(self) -> None:
-        """Raise a ConfigError if the optimiser's step has changed a rate: the next one would lose that."""
+        """Raise a ValueError if the optimiser's step has changed a rate: the next one would lose that."""
         for group, rate in self._rates(self._lr):
             if group["lr"] != rate:
-                raise ConfigError(
-                    f"{self._name} changes the learning rate in its step, from {rate:g} to "
+                raise ValueError(
+                    f"{self._kind} changes the learning rate in its step, from {rate:g} to "
                     f"{float(group['lr']):g}, and optim.schedule sets it anew before each step; give "
-                    "optim.schedule and optim.warmup_steps, or keep the factor elsewhere than in 'lr'."
+                    "optim.schedule and optim.warmup_steps, or keep the factor elsewhere than in 'lr'"
                 )
 
     def _rates(self, lr: float) -> Iterator[tuple[dict[str, Any], float]]:

@@ -132,16 +132,21 @@ class Pass:
     def take_means(self) -> list[dict[str, float]]:
         """Return the mean loss and gradient norm, for each seed, of the steps since the last call.
 
-        A step on a batch in which no target counts has neither; both are 0 if there was no other step.
+        A step on a batch in which no target counts has neither. A seed without any other step has none.
         """
         seeds = len(self.models)
         if self._totals is None:
             return [{} for _ in range(seeds)]
         counted = self._counted
-        counted = counted.clamp_min(1) if isinstance(counted, Tensor) else max(counted, 1)
-        losses, norms = (self._totals / counted).view(2, -1)[:, :seeds].tolist()
+        has = [True] * seeds
+        if isinstance(counted, Tensor):
+            has, counted = counted.view(-1)[:seeds].bool().tolist(), counted.clamp_min(1)
+        means = (self._totals / counted).view(2, -1)[:, :seeds].T.tolist()
         self._totals, self._counted = None, 0
-        return [{"train_loss": loss, "gradient_norm": norm} for loss, norm in zip(losses, norms, strict=True)]
+        names = "train_loss", "gradient_norm"
+        return [
+            dict(zip(names, its, strict=True)) if one else {} for one, its in zip(has, means, strict=True)
+        ]
 
     # Checkpoints
 
@@ -223,6 +228,8 @@ class Pass:
     def take_metrics(self, reduce: Callable[[Tensor], Tensor]) -> list[list[dict[str, float]]]:
         """Return the metrics of each set, for each seed, and forget them.
 
+        Raises:
+            ValueError: no target of a set counts, so that it has no loss.
         Args:
             reduce: adds a tensor up over all processes that share the sets.
         """
@@ -232,6 +239,8 @@ class Pass:
             for name, both in sums.items():
                 # In single precision 990 of 1,000 is more than 0.99, and 950 less than 0.95.
                 total, weight = reduce(both).cpu().double()
+                if name == "loss" and not weight.any():
+                    raise ValueError("no target of the evaluated set counts, so that there is no loss")
                 means[name] = (total / weight).view(-1).tolist()
             for k, its in enumerate(found):
                 its.append(_with_gaps(self.task.summary({name: values[k] for name, values in means.items()})))

@@ -277,6 +277,12 @@ def test_names_that_are_no_whole_numbers_are_as_they_are_written(ids: tuple[str,
     assert tuple(found) == ids
 
 
+def test_whole_numbers_that_a_float_holds_are_the_same_names_in_every_format() -> None:
+    ids = [10**15, 2**53 - 1, 0, -7]
+    for column in (pd.Series([f"{i}.0" for i in ids]), pd.Series(ids), pd.Series(map(float, ids))):
+        assert identifiers(column, "id", str).tolist() == [str(i) for i in ids]
+
+
 def test_a_file_without_a_header_is_told_its_columns(table: Make) -> None:
     text = LONG.partition("\n")[2]
     names = LONG.partition("\n")[0].split(",")

@@ -87,13 +87,14 @@ def subjects(args: Namespace, *defaults: str) -> Iterator[Subject]:
     if args.run:
         yield from _trained(runs_in(args.run), packages_of(args.overrides))
         return
+    from seqbench.runs.generators import generators_kept
     from seqbench.runs.plan import plan
 
     for name, cfg in jobs([*defaults, *args.overrides]):
         job = plan(cfg)
         job.task.prepare(job.batch_size)
         for seed in job.seeds:
-            with torch.random.fork_rng():
+            with generators_kept():
                 model = job.model(seed)
             yield Subject(name, cfg, job.task, model)
 

@@ -21,8 +21,8 @@ EXACT = 2**53
 TICKS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 #: What is hardly the name of a category beside numbers, in lower case.
 NO_NAMES = {"true", "false", "nan", "na", "n/a", "null", "none"}
-#: A whole number that a float of 64 bits holds, with a point or without one, as a text.
-WHOLE = r"-?(0|[1-9]\d{0,14})(\.0*)?"
+#: A whole number, with a point or without one, as a text.
+WHOLE = r"-?(0|[1-9]\d{0,15})(\.0*)?"
 #: A number with a comma in place of its point.
 COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
 
@@ -107,7 +107,9 @@ def identifiers(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:
     if not (different.str.fullmatch(WHOLE).all() and different.str.contains(".", regex=False).any()):
         return found
     short = dict(zip(different, different.str.partition(".")[0], strict=True))
-    return found if len({*short.values()}) < len(short) else np.array([short[each] for each in found], object)
+    if len({*short.values()}) < len(short) or any(abs(int(each)) >= EXACT for each in short.values()):
+        return found
+    return np.array([short[each] for each in found], dtype=object)
 
 
 def seconds(column: pd.Series[Any], name: str, where: Where) -> np.ndarray:

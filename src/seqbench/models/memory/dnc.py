@@ -140,7 +140,7 @@ class DNC(Cell):
         self.word_size = word_size
         self.read_heads = read_heads
         self.controller = as_cell(controller(input_size + read_heads * word_size, hidden_size), "controller")
-        self.vectorizable = self.controller.vectorizable
+        self.vectorizable = self.controller.runs_vectorized
         R, W = read_heads, word_size
         #: Heads and numbers of each part of the interface, in its order.
         self.parts = [(R, W), (R, 1), (1, W), (1, 1), (1, W), (1, W), (R, 1), (1, 1), (1, 1), (R, 3)]

@@ -135,7 +135,7 @@ class NTM(Cell):
         self.shift = shift
         self.clip_output = clip_output
         self.controller = as_cell(controller(input_size + read_heads * word_size, hidden_size), "controller")
-        self.vectorizable = self.controller.vectorizable
+        self.vectorizable = self.controller.runs_vectorized
         heads, size = read_heads + write_heads, self.controller.output_size
         # For each head k, β, g, s, γ; for each that writes e, a.
         self.parts = [word_size, 1, 1, 2 * shift + 1, 1]

@@ -79,7 +79,7 @@ class StackRNN(Cell):
         self.controller = as_cell(
             controller(self.input_size + memories * word_size, self.hidden_size), "controller"
         )
-        self.vectorizable = self.controller.vectorizable
+        self.vectorizable = self.controller.runs_vectorized
         rows, size = memories * (self.actions + word_size), self.controller.output_size
         self.V = nn.Parameter(torch.empty(rows, size))
         self.c = nn.Parameter(torch.zeros(rows))

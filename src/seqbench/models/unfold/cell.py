@@ -35,7 +35,8 @@ class Cell(nn.Module, ABC):
     #: Steps that `scan` takes at once, where the cell was given a number.
     chunk_size: int | None = None
     #: Whether several copies may run as one under `torch.func.vmap`, each with the numbers that it has alone.
-    #: A cell says so itself: one that draws random numbers or changes a buffer in its step may not.
+    #: A cell says so itself: one that draws random numbers or changes a buffer in its step may not. A user's
+    #: class that defines `step` or `project` anew says so anew, see `runs_vectorized`.
     vectorizable: bool = False
     #: Whether `project` takes tokens (*steps,) in the place of one-hot vectors (*steps, F): it looks them up.
     #: A class that defines `project` anew says so anew.
@@ -65,6 +66,11 @@ class Cell(nn.Module, ABC):
     def runs_from_start(self) -> bool:
         """Whether `scan_from_start` does what `scan` does with the initial state."""
         return not self._has_anew(("scan", "initial_state"), "scan_from_start")
+
+    @property
+    def runs_vectorized(self) -> bool:
+        """Whether the cell is `vectorizable`, and it is of its own step and `project` that this is said."""
+        return self.vectorizable and not self._has_anew(("step", "project"), "vectorizable")
 
     @property
     def runs_narrowed(self) -> bool:

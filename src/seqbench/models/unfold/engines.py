@@ -9,6 +9,7 @@ A recurrent network is one step f with one set of parameters θ, applied τ time
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -29,6 +30,7 @@ from seqbench.models.unfold.fused import (
     kernel,
     run_fused,
     what_forbids_pieces,
+    what_forbids_sharing,
 )
 from seqbench.models.unfold.loop import in_pieces, loop
 from seqbench.models.unfold.tokens import Projected, is_tokens
@@ -113,6 +115,8 @@ def unfold(
             made = kernel(cell, x, part, lengths)
         outputs, end = run_fused(made, cell, x, part, lengths, last, checkpoint_steps)
         return outputs, end if part is state else cell.restored(end)
+    if engine == "native" and lengths is not None and torch.compiler.is_exporting():
+        engine = "loop"  # no graph has a packed sequence
     if engine == "native":
         outputs, state = _native(cell, x, state, lengths)
         return last_valid(outputs, lengths) if last else outputs, state
@@ -190,10 +194,18 @@ def obstacle_to_pieces(cell: Cell) -> str | None:
 
     On the meta device nobody knows.
     """
+    return _tried(cell, what_forbids_pieces)
+
+
+def obstacle_to_sharing(cell: Cell) -> str | None:
+    """Return why devices cannot share the rows of a user's cell; None if they can, or on the meta device."""
+    return _tried(cell, what_forbids_sharing)
+
+
+def _tried(cell: Cell, trial: Callable[[Cell, Tensor, State], str | None]) -> str | None:
     if is_tested(cell) or any(part.is_meta for part in (*cell.parameters(), *cell.buffers())):
         return None
-    x = _input_of(cell)
-    return what_forbids_pieces(cell, x.expand(1, 2, -1), cell.initial_state(2))
+    return trial(cell, _input_of(cell).expand(1, 2, -1), cell.initial_state(2))
 
 
 def obstacle_to_fusing(cell: Cell) -> str | None:

@@ -47,7 +47,7 @@ class Projected(Cell):
     def __init__(self, cell: Cell, x: Any) -> None:
         super().__init__(tree_leaves(x)[0].shape[-1], cell.hidden_size)
         self.cell = cell
-        self.vectorizable = cell.vectorizable
+        self.vectorizable = cell.runs_vectorized
 
     @property
     def runs_native(self) -> bool:

@@ -100,14 +100,14 @@ COVERED = {
 LEFT = {
     "own gradient": (lambda a, h, c: Rounded.apply(a.tanh()), "a function with a backward pass of its own"),
     "no gradient": (lambda a, h, c: a.tanh() + without_gradient(h), "without gradients"),
-    "a hook": (lambda a, h, c: hooked(a.tanh()), "gradients that are not those of its steps"),
+    "a hook": (lambda a, h, c: hooked(a.tanh()), "hooks of gradients"),
     "a clipped gradient": (
         lambda a, h, c: hooked(a.tanh(), lambda g: g.clamp(-1e4, 1e4)),
-        "gradients that are not those of its steps",
+        "hooks of gradients",
     ),
     "small gradients dropped": (
         lambda a, h, c: hooked(a.tanh(), lambda g: g * (g.abs() > 1e-4)),
-        "gradients that are not those of its steps",
+        "hooks of gradients",
     ),
     "no gradient, of positive numbers": (
         lambda a, h, c: a.sigmoid() * h.sqrt() + without_gradient(h),

@@ -17,7 +17,7 @@ check         a user's kernel against the loop
 engine        which cells have a kernel, and whether it is still theirs
 """
 
-from seqbench.models.unfold.fused.check import what_forbids_pieces
+from seqbench.models.unfold.fused.check import what_forbids_pieces, what_forbids_sharing
 from seqbench.models.unfold.fused.engine import is_tested, kernel
 from seqbench.models.unfold.fused.function import Kernel
 from seqbench.models.unfold.fused.library import CompileError, NoCompilerError, compiler, compiler_obstacle
@@ -35,4 +35,5 @@ __all__ = [
     "kernel",
     "run_fused",
     "what_forbids_pieces",
+    "what_forbids_sharing",
 ]

@@ -6,10 +6,11 @@ import copy
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -81,11 +82,13 @@ def _pass(cell: Cell, made: Kernel, x: Any, state: State, fused: bool) -> list[T
     else:
         turned = tree_map(lambda part: part.transpose(0, 1), x)
         step = partial(_leaving_nothing, cell, "step")
-        with _Gradients() as gradients:
+        with _Operations() as operations, _Hooks() as hooks:
             outputs, end = loop(step, _leaving_nothing(cell, "project", turned), state, None)
         _has_no_backward_of_its_own((outputs, end))
-        if gradients.dropped:
+        if operations.without_gradients:
             raise NotCoveredError("a step that computes without gradients")
+        if hooks.called:
+            raise NotCoveredError("a step that registers hooks of gradients")
         outputs = tree_map(lambda part: part.transpose(0, 1), outputs)
     found = [part for part in (*tree_leaves(outputs), *tree_leaves(end)) if part.is_floating_point()]
     every = (*tree_leaves(x), *tree_leaves(state), *cell.parameters())
@@ -111,17 +114,35 @@ def what_forbids_pieces(cell: Cell, x: Any, state: State) -> str | None:
         x: an input of one step, tensors (1, B, …).
         state: before it, tensors (B, …).
     """
-    own = copy.deepcopy(cell)
-    with torch.random.fork_rng(devices=()), generators_kept():
-        many = tree_map(lambda part: torch.randn(PROJECTED, *part.shape[1:], dtype=part.dtype), x)
+    return _refused(cell, x, state)[0]
+
+
+def what_forbids_sharing(cell: Cell, x: Any, state: State) -> str | None:
+    """Return why devices cannot share the rows of a batch, in a phrase; None if they can.
+
+    A step or `project` may change the cell, of which each device has its own, or draw random numbers, which
+    would be the same ones for the rows of each device. The arguments are those of `what_forbids_pieces`.
+    """
+    why, draws = _refused(cell, x, state)
+    return why or ("a step or a project that draws random numbers" if draws else None)
+
+
+def _refused(cell: Cell, x: Any, state: State) -> tuple[str | None, bool]:
+    """Return what `what_forbids_pieces` does, and whether a step draws random numbers."""
+    with torch.random.fork_rng(devices=()), generators_kept(), _Operations() as operations:
         try:
-            loop(partial(_leaving_nothing, own, "step"), _leaving_nothing(own, "project", x), state, None)
-            _takes_steps_by_themselves(own, many)
+            own = copy.deepcopy(cell)
+            many = tree_map(lambda part: torch.ones(PROJECTED, *part.shape[1:], dtype=part.dtype), x)
+            many = tree_map(lambda part: part.cumsum(0).sin(), many)
+            few = tree_map(lambda part: part[:STEPS], many)
+            loop(partial(_leaving_nothing, own, "step"), _leaving_nothing(own, "project", few), state, None)
+            if not operations.draws:  # else no two calls give the same
+                _takes_steps_by_themselves(own, many)
         except NotCoveredError as error:
-            return str(error)
+            return str(error), operations.draws
         except Exception:  # whatever a step raises; it will raise it where a user sees it
-            return None
-    return None
+            return None, operations.draws
+    return None, operations.draws
 
 
 def _leaving_nothing(cell: Cell, method: str, *args: Any) -> Any:
@@ -155,15 +176,16 @@ def _takes_steps_by_themselves(cell: Cell, x: Any) -> None:
             raise NotCoveredError("a project that does not take each step by itself")
 
 
-class _Gradients(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Watches whether gradients are off where something has one, which a graph does not say.
+class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Watches whether gradients are off where something has one, and whether random numbers are drawn.
 
-    The trial finds that only if it makes a difference for its numbers: a step may do so for large ones alone.
+    A graph does not say the first, and the trial finds it only if it makes a difference for its numbers: a
+    step may do so for large ones alone.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.dropped = False
+        self.without_gradients = self.draws = False
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -172,7 +194,23 @@ class _Gradients(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         operands = tree_leaves((args, kwargs))
         has_one = any(isinstance(part, Tensor) and part.requires_grad for part in operands)
-        self.dropped |= has_one and not torch.is_grad_enabled()
+        self.without_gradients |= has_one and not torch.is_grad_enabled()
+        self.draws |= torch.Tag.nondeterministic_seeded in func.tags
+        return func(*args, **(kwargs or {}))
+
+
+class _Hooks(TorchFunctionMode):
+    """Watches whether hooks of gradients are registered: they may act on few numbers alone."""
+
+    #: What registers them.
+    METHODS: ClassVar[set[Any]] = {Tensor.register_hook, Tensor.register_post_accumulate_grad_hook}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.called |= func in self.METHODS
         return func(*args, **(kwargs or {}))
 
 
