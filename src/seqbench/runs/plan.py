@@ -42,7 +42,7 @@ from seqbench.runs.epochs import in_steps
 from seqbench.runs.generators import generators_kept, initial_model
 from seqbench.runs.memory import seeds_at_once
 from seqbench.runs.store import run_folder
-from seqbench.runs.trial import check_shapes
+from seqbench.runs.trial import try_own_code
 from seqbench.tasks.base import Task
 from seqbench.training.callbacks import Observer, check_is_heard, check_observes
 from seqbench.training.execution_mode import ExecutionMode, execution_mode
@@ -182,7 +182,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = (), label: st
     if model.solves_readout and processes > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
     config: Any = OmegaConf.to_container(cfg, resolve=True)
-    draws = check_shapes(model, task, make_model)
+    draws = try_own_code(model, task, make_model)
     data = task.fingerprint()
     observers = _checked([*build_callbacks(cfg), *_listed(callbacks)])
     for callback in observers if not cfg.logger else ():

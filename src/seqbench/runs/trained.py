@@ -99,8 +99,8 @@ def load_run(folder: str | Path, allowed_packages: Sequence[str] = ()) -> Traine
     """Open the folder `<runs_dir>/<task>/<model>-<hash>/seed-<n>` of a trained run.
 
     Nothing in the folder is executed: weights are read as tensors alone, and the configuration builds what
-    it could build in training. The global generators are left as they were. The model
-    is in training mode, in which torch's kernels on a GPU have gradients; `load_model` gives one to be used.
+    it could build in training. The global generators are left as they were. The model is in training mode, in
+    which torch's kernels on a GPU have gradients; `load_model` gives one to be used.
 
     Args:
         folder: of the run.

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.errors import ConfigError, one_line
 from seqbench.models.unfold import Cell
+from seqbench.models.unfold.watching import Operations, graph_nodes
 from seqbench.runs.generators import generators_kept
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
@@ -29,8 +29,8 @@ class NeedsValuesError(Exception):
     """The code reads the values of tensors, and those on the device `meta` have none."""
 
 
-def check_shapes(model: nn.Module, task: Task, make_model: Callable[[], nn.Module]) -> bool:
-    """Return whether a user's cell or model draws random numbers in training.
+def try_own_code(model: nn.Module, task: Task, make_model: Callable[[], nn.Module]) -> bool:
+    """Try a user's cells and model; return whether they draw random numbers in training.
 
     Models and cells of seqbench itself are not tried. No generator moves.
 
@@ -56,43 +56,24 @@ def check_shapes(model: nn.Module, task: Task, make_model: Callable[[], nn.Modul
                 raise ConfigError(str(error)) from error
 
 
-class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Watches whether random numbers are drawn, from any of the generators."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.found: bool = False
-        self._others = repr((random.getstate(), np.random.get_state(legacy=True)))
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # its import takes a second, and nothing compiles this
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.found = self.found or torch.Tag.nondeterministic_seeded in func.tags
-        return func(*args, **(kwargs or {}))
-
-    def any(self) -> bool:
-        """Return whether any number was drawn since the start."""
-        return bool(self.found) or self._others != repr((random.getstate(), np.random.get_state(legacy=True)))
-
-
 def _try(model: nn.Module, task: Task, batch: Batch) -> bool:
-    """Return whether the model draws random numbers in training; see `check_shapes`."""
+    """Return whether the model draws random numbers in training; see `try_own_code`."""
     before, training = list(model.state_dict()), model.training
     for cell in model.modules():
         if isinstance(cell, Cell):
             try_cell(cell, batch.inputs.device)
     try_model(model.eval(), task, batch)
-    with _Draws() as draws:
+    others = repr((random.getstate(), np.random.get_state()))
+    with Operations() as operations:
         try_model(model.train(), task, batch)
+    draws = operations.draws or others != repr((random.getstate(), np.random.get_state()))
     model.train(training)
     if changed := sorted({*model.state_dict()} ^ {*before}):
         raise ConfigError(
             f"A pass through {type(model).__name__} adds or removes {changed[0]}; parameters and buffers "
             "must be there from the start, or no checkpoint can be read."
         )
-    return bool(draws.any())
+    return draws
 
 
 def try_cell(cell: Cell, device: torch.device) -> None:
@@ -141,16 +122,8 @@ def try_model(model: nn.Module, task: Task, batch: Batch) -> None:
 
 def _parameters_of(outputs: Tensor) -> set[int]:
     """Return the identities of the parameters that outputs have a gradient in."""
-    ahead = [] if outputs.grad_fn is None else [outputs.grad_fn]
-    seen, found = set(ahead), set()
-    while ahead:
-        node = ahead.pop()
-        leaf = getattr(node, "variable", None)
-        found |= {id(leaf)} if isinstance(leaf, nn.Parameter) else set()
-        new = {its for its, _ in node.next_functions if its is not None} - seen
-        seen |= new
-        ahead += new
-    return found
+    leaves = (getattr(node, "variable", None) for node in graph_nodes(outputs))
+    return {id(leaf) for leaf in leaves if isinstance(leaf, nn.Parameter)}
 
 
 def _pair(name: str, made: Any) -> tuple[Any, Any]:

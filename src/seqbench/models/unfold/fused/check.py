@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seqbench.models.unfold.cell import Cell, State
@@ -20,6 +19,7 @@ from seqbench.models.unfold.fused.held import generators_kept, held_by
 from seqbench.models.unfold.fused.nodes import NotCoveredError
 from seqbench.models.unfold.fused.run import run_fused
 from seqbench.models.unfold.loop import loop
+from seqbench.models.unfold.watching import Operations, graph_nodes
 
 #: Rows and steps that are compared.
 ROWS, STEPS = 3, 5
@@ -82,7 +82,8 @@ def _pass(cell: Cell, made: Kernel, x: Any, state: State, fused: bool) -> list[T
     else:
         turned = tree_map(lambda part: part.transpose(0, 1), x)
         step = partial(_leaving_nothing, cell, "step")
-        with _Operations() as operations, _Hooks() as hooks:
+        # That gradients are off the trial would find only if it made a difference for its numbers.
+        with Operations() as operations, _Hooks() as hooks:
             outputs, end = loop(step, _leaving_nothing(cell, "project", turned), state, None)
         _has_no_backward_of_its_own((outputs, end))
         if operations.without_gradients:
@@ -129,7 +130,7 @@ def what_forbids_sharing(cell: Cell, x: Any, state: State) -> str | None:
 
 def _refused(cell: Cell, x: Any, state: State) -> tuple[str | None, bool]:
     """Return what `what_forbids_pieces` does, and whether a step draws random numbers."""
-    with torch.random.fork_rng(devices=()), generators_kept(), _Operations() as operations:
+    with torch.random.fork_rng(devices=()), generators_kept(), Operations() as operations:
         try:
             own = copy.deepcopy(cell)
             many = tree_map(lambda part: torch.ones(PROJECTED, *part.shape[1:], dtype=part.dtype), x)
@@ -176,29 +177,6 @@ def _takes_steps_by_themselves(cell: Cell, x: Any) -> None:
             raise NotCoveredError("a project that does not take each step by itself")
 
 
-class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Watches whether gradients are off where something has one, and whether random numbers are drawn.
-
-    A graph does not say the first, and the trial finds it only if it makes a difference for its numbers: a
-    step may do so for large ones alone.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.without_gradients = self.draws = False
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # its import takes a second, and nothing compiles this
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        operands = tree_leaves((args, kwargs))
-        has_one = any(isinstance(part, Tensor) and part.requires_grad for part in operands)
-        self.without_gradients |= has_one and not torch.is_grad_enabled()
-        self.draws |= torch.Tag.nondeterministic_seeded in func.tags
-        return func(*args, **(kwargs or {}))
-
-
 class _Hooks(TorchFunctionMode):
     """Watches whether hooks of gradients are registered: they may act on few numbers alone."""
 
@@ -219,15 +197,9 @@ def _has_no_backward_of_its_own(values: Any) -> None:
 
     It may give another gradient for few numbers alone, as where they are clipped, which no trial finds.
     """
-    ahead = [part.grad_fn for part in tree_leaves(values) if part.grad_fn is not None]
-    seen = set(ahead)
-    while ahead:
-        node = ahead.pop()
+    for node in graph_nodes(values):
         if isinstance(node, torch.autograd.function.BackwardCFunction):
             raise NotCoveredError(f"a function with a backward pass of its own, {type(node).__name__}")
-        new = {its for its, _ in node.next_functions if its is not None} - seen
-        seen |= new
-        ahead += new
 
 
 def _leaf(part: Tensor) -> Tensor:
