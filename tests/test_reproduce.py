@@ -48,14 +48,17 @@ MADE: dict[str, Any] = {"commit": COMMIT, "device": "A CPU", "versions": {"torch
 
 #: What says that a page was trained on a GPU, which a test cannot count on.
 ON_A_GPU = ("trainer.accelerator=gpu", "hydra.launcher.gpus_per_job=")
-#: Pages of hundreds of runs are made in the slow suite.
-MANY_RUNS = ("real/ucr", "spans/adding", "spans/temporal_order")
+
+
+def of_many_runs(name: str) -> bool:
+    """Whether a page takes so long to make that it is made in the slow suite."""
+    return records_of(name).read_bytes().count(b"\n") > 300
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * (name in MANY_RUNS))
+        pytest.param(name, marks=[pytest.mark.slow] * of_many_runs(name))
         for name in names()
         if records_of(name).exists()
     ],

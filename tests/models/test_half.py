@@ -49,8 +49,8 @@ def slow(cell: Cell) -> Cell:
 @pytest.mark.parametrize("engine", ["scan", "loop"])
 @pytest.mark.parametrize("make", [MinGRU, MinLSTM, GLA, RWKV7])
 def test_mixed_precision_forgets_as_slowly(make: Callable[[int, int], Cell], engine: str) -> None:
-    """What is kept at a step, 0.9997, is 1 in bfloat16: a state would grow, or stay, for ever."""
-    cell, x = slow(make(2, 4)), torch.zeros(1, 2000, 2)
+    """What is kept at a step, 0.9997, is 1 in bfloat16: after 500 steps that is 8 % and more."""
+    cell, x = slow(make(2, 4)), torch.zeros(1, 500, 2)
     x[:, 0] = 1.0
 
     def end() -> list[Tensor]:
