@@ -38,3 +38,13 @@ def test_json_holds_all_and_no_number_that_json_has_not() -> None:
     assert (its["span"]["text"], its["span"]["estimate"], its["span"]["high"]) == ("> 160", None, None)
     assert its["spans"][0]["solved_at"] == [100] * 5 and its["spans"][0]["folder"] == "latch/gru-10"
     assert "NaN" not in json.dumps(told) and "Infinity" not in json.dumps(told)
+
+
+def test_numbers_of_json_are_those_of_csv() -> None:
+    """Digits beyond are another rounding on another processor."""
+    found = texts([entrant("gru")])
+    (its,) = json.loads(found["json"])["entrants"]
+    row = next(csv.DictReader(io.StringIO(found["csv"])))
+    for key, column in [("estimate", "half_span"), ("low", "half_span_low"), ("slope", "slope")]:
+        assert its["span"][key] == float(row[column])
+    assert len(str(its["span"]["slope"]).replace(".", "").lstrip("0")) <= 9

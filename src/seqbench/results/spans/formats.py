@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from seqbench.results.rendering import latex
 from seqbench.results.rendering.markdown import escape
-from seqbench.results.rendering.rows import rows_to_csv
+from seqbench.results.rendering.rows import DIGITS, rows_to_csv
 from seqbench.results.spans.measured import Measured
 from seqbench.results.spans.tables import (
     COSTS,
@@ -85,17 +85,23 @@ def texts(measured: Sequence[Measured], command: str = "", made_with: str = "") 
 
 
 def to_json(measured: Sequence[Measured], command: str = "", made_with: str = "") -> str:
-    """Return all that is known of the entrants as JSON, in which a number that is not finite is null."""
+    """Return all that is known of the entrants as JSON.
+
+    Numbers have the `DIGITS` of CSV, so that a page is the same on every processor; one that is not finite is
+    null.
+    """
     whole = {"command": command, "made_with": made_with, "entrants": [each.plain() for each in measured]}
-    return json.dumps(_finite(whole), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(_written(whole), indent=1, ensure_ascii=False) + "\n"
 
 
-def _finite(value: Any) -> Any:
+def _written(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: _written(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [_written(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return value
 
 
 def _markdown(measured: Sequence[Measured], command: str, made_with: str) -> str:
