@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from agreements import command
 from agreements.cases import CASES
-from agreements.compare import AbsentError, Row, compared
+from agreements.compare import AbsentError, Row, compared, largest
 from seqbench.config.presets import preset_names
 
 
@@ -61,3 +62,10 @@ def test_rows_of_some_models_go_into_a_page(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         command.main("", ["s5", "--out", str(page)])
     assert "make all rows anew" in capsys.readouterr().err
+
+
+def test_what_is_no_number_agrees_with_nothing():
+    none = float("nan")
+    assert Row("m", "r", "1", 1e-15, 1e-15).agrees
+    assert not Row("m", "r", "1", 1e-15, none).agrees and not Row("m", "r", "1", none, 1e-15).agrees
+    assert math.isnan(largest([1e-15, none, 0.0])) and largest([1e-15, 2e-15]) == 2e-15

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from scripts.pages import published as page
 
+from seqbench.errors import ConfigError
 from seqbench.results.published import Entry
 from seqbench.runs.result import Result
+from seqbench.tasks.metrics import share
 from tests.results.handmade import failed, run
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +56,20 @@ def test_the_best_configuration_is_judged_and_named() -> None:
     few = [*seeds(0.5, 0.5, 0.5), *seeds(0.01, model="gru")]
     assert page.judged(entry(), few) == ("missed", "`lstm` 0.5, 10.1k parameters")
     assert page.judged(entry(), few[3:]) == ("too few seeds", "`gru` 0.01, 10.1k parameters, one seed")
+
+
+def test_more_is_better_where_records_say_so() -> None:
+    known = {"metric": "correct", "metrics": {"correct": share("correct")}}
+    runs = [
+        replace(run(seed=s, **known), test={"50": {"correct": right}})
+        for s, right in enumerate([0.4, 0.5, 0.6])
+    ]
+    half = entry(metric="correct", values={"A": 0.5})
+    assert page.judged(half, runs) == ("met", "`lstm` 50.0 %, 10.1k parameters")
+    assert page.judged(entry(metric="correct", values={"A": 0.55}), runs)[0] == "missed"
+    other = [replace(its, metrics={"correct": share("correct", "min")}) for its in runs]
+    with pytest.raises(ConfigError, match=r"1999\), Table 1: the correct of adding is better where it is sm"):
+        page.judged(half, other)
 
 
 def test_sequences_are_steps_times_batch_and_unsolved_runs_took_infinitely_many() -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from scripts.pages import checkout, command
+from scripts.pages import checkout, command, index, published
 from scripts.pages.comparison import differing
 from scripts.pages.make import make, put
 from scripts.pages.page import RESULTS, Change, Page, load, names, records_of
@@ -366,6 +366,61 @@ def test_a_page_that_was_made_twice_is_compared_to_the_digit(tmp_path: Path) -> 
     (tmp_path / "other" / "mine.jsonl").unlink()
     with pytest.raises(SeqbenchError, match=r"mine\.jsonl is not there"):
         differing(pages[0], tmp_path / "one", tmp_path / "other")
+
+
+def test_what_was_measured_in_training_is_compared_too(tmp_path: Path) -> None:
+    """It may differ though every median of it is the same; times may."""
+    made = {}
+    for name, second, seconds in (("one", "0.25", 1.5), ("same", "0.25", 2.5), ("other", "0.26", 1.5)):
+        runs_dir, made[name] = tmp_path / "runs" / name, tmp_path / name
+        curves = f"step,loss,seconds\n100,0.5,1.0\n200,{second},{seconds}\n"
+        store(runs_dir, its := result(**MADE), curves)
+        made[name].mkdir()
+        export_runs(inventory(runs_dir), made[name] / "mine.jsonl", True, print)
+    page = Page(name="mine", title="T", protocol="P", run=["seqbench"], show=[{"text": "T"}])
+    assert differing(page, made["one"], made["same"]) == []
+    run = f"adding lstm-{its.hash} seed 0"
+    assert differing(page, made["one"], made["other"]) == [f"{run}: metrics.csv: loss at step 200"]
+    export_runs(inventory(runs_dir), made["other"] / "mine.jsonl", False, print)
+    assert differing(page, made["one"], made["other"]) == [f"{run}: one of the two has no metrics.csv"]
+
+
+def test_records_have_each_run_once_and_are_not_cut(tmp_path: Path) -> None:
+    """Else each reader of the file may take another of the two; or a page tells of some seeds alone."""
+    page = declared(tmp_path, [result(seed=seed, **MADE) for seed in range(3)])
+    make(page, tmp_path)
+    records = tmp_path / "mine.jsonl"
+    whole = records.read_text()
+    lines = whole.splitlines(keepends=True)
+    records.write_text("".join(lines[:2]))
+    with pytest.raises(SeqbenchError, match=r"mine\.jsonl holds 2 runs, and .*mine\.md was made of 3"):
+        make(page, tmp_path)
+    records.write_text(whole + lines[0])
+    twice = r"line 4 of .*mine\.jsonl is the run of line 1 of .* again, adding lstm-\w{8} seed 0: take one"
+    for read in (
+        lambda: make(page, tmp_path),
+        lambda: published.read_all(tmp_path),
+        lambda: index.index(tmp_path),
+        lambda: differing(page, tmp_path, tmp_path),
+    ):
+        with pytest.raises(SeqbenchError, match=twice):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"name: quickstart\ntitle: T\n", "its file gives its name"),
+        (b"title: T\ntitle: U\n", "duplicate key"),
+        (b"title: \xff\n", "can't decode|invalid start byte"),
+        (b"- title\n", "it is no mapping"),
+    ],
+)
+def test_a_file_that_is_no_declaration_is_one_sentence(tmp_path: Path, text: bytes, sentence: str) -> None:
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "mine.yaml").write_bytes(text)
+    with pytest.raises(SeqbenchError, match=f"mine.yaml is no declaration of a page: .*({sentence})"):
+        load("mine", tmp_path)
 
 
 @pytest.mark.slow

@@ -69,8 +69,8 @@ def main(description: str, arguments: list[str]) -> None:
         print(f"\n{text[-1]}", flush=True)
     if args.out is not None:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.with_suffix(".md").write_text("\n\n".join(text) + "\n")
-        args.out.with_suffix(".json").write_text(json.dumps(facts | tables, indent=1) + "\n")
+        args.out.with_name(f"{args.out.name}.md").write_text("\n\n".join(text) + "\n")
+        args.out.with_name(f"{args.out.name}.json").write_text(json.dumps(facts | tables, indent=1) + "\n")
 
 
 def parsed(description: str, arguments: list[str]) -> argparse.Namespace:

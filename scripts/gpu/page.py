@@ -78,7 +78,7 @@ def with_section(page: str, new: str) -> str:
 
 def write(stem: Path, outcomes: dict[str, Outcome], found: dict[str, str], said: dict[str, str]) -> None:
     """Replace the section in STEM.md, and write STEM-gpu.json."""
-    path = stem.with_suffix(".md")
+    path = stem.with_name(f"{stem.name}.md")
     page = path.read_text() if path.exists() else "# Speed\n"
     path.write_text(with_section(page, section(outcomes, found, said)))
     numbers = {name: asdict(outcome) for name, outcome in outcomes.items()}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from scripts.pages.page import Page, records_of
+from scripts.pages.records import read_records
 
 from seqbench.errors import StoreError
-from seqbench.runs.differences import of_results
-from seqbench.runs.exchange import read_export
-from seqbench.runs.result import Result
+from seqbench.runs.differences import of_curves, of_results
+from seqbench.runs.exchange import Entry
 
 #: The beginnings of the lines of a page that say when it was made, of which commit, and what it cost.
 MAY_DIFFER = ("- Runs: ", "- Code: ", "- Cost ")
@@ -19,7 +18,8 @@ MAY_DIFFER = ("- Runs: ", "- Code: ", "- Cost ")
 def differing(page: Page, made: Path, results: Path) -> list[str]:
     """Return what differs between two makings of a page, in words; nothing if they are equal to the digit.
 
-    All numbers of the records are compared, and the page with its tables. Dates, times and the commit may
+    All numbers of the records are compared, those measured in training where the page keeps them, and the
+    page with its tables. Dates, times and the commit may
     differ. Figures follow from the tables.
 
     Args:
@@ -33,7 +33,7 @@ def differing(page: Page, made: Path, results: Path) -> list[str]:
     ours, theirs = (_records(records_of(page.name, folder)) for folder in (made, results))
     found = [f"{name}: it is in one of the two alone" for name in sorted(ours.keys() ^ theirs.keys())]
     for name in sorted(ours.keys() & theirs.keys()):
-        fields = [field for field in of_results(ours[name], theirs[name]) if field != "commit"]
+        fields = _differing(ours[name], theirs[name])
         found += [f"{name}: {', '.join(fields)}"] if fields else []
     for path in sorted(path for path in made.rglob("*") if path.suffix in (".md", ".csv")):
         other = results / path.relative_to(made)
@@ -42,12 +42,19 @@ def differing(page: Page, made: Path, results: Path) -> list[str]:
     return found
 
 
-def _records(path: Path) -> dict[str, Result]:
+def _differing(one: Entry, other: Entry) -> list[str]:
+    fields = [field for field in of_results(one.result, other.result) if field != "commit"]
+    if one.curves is None or other.curves is None:
+        return fields if one.curves == other.curves else [*fields, "one of the two has no metrics.csv"]
+    return fields + of_curves(one.curves, other.curves)
+
+
+def _records(path: Path) -> dict[str, Entry]:
     """Return the runs in a file of records by their name."""
     if not path.exists():
         raise StoreError(f"{path} is not there, so that there is nothing to compare with.")
-    results: Iterable[Result] = (entry.result for entry in read_export(path))
-    return {f"{its.task} {its.model}-{its.hash} seed {its.seed}": its for its in results}
+    named = ((entry.result, entry) for entry in read_records(path))
+    return {f"{its.task} {its.model}-{its.hash} seed {its.seed}": entry for its, entry in named}
 
 
 def _lines(path: Path) -> list[str]:

@@ -8,9 +8,8 @@ import tarfile
 from pathlib import Path
 
 from scripts.pages.page import FOLDER, RESULTS, Page, load, names, records_of
-from scripts.pages.records import core_hours
+from scripts.pages.records import core_hours, read_records
 
-from seqbench.runs.exchange import read_export
 from seqbench.runs.files import write_atomically
 
 HEAD = """\
@@ -76,7 +75,7 @@ def _row(page: Page, results: Path) -> list[str]:
     if not records.exists():
         link = f"{FOLDER}/{page.name}.yaml"
         return [f"[`{page.name}`]({link})", page.title, _begun(page, results), "", estimate]
-    runs = [entry.result for entry in read_export(records)]
+    runs = [entry.result for entry in read_records(records)]
     return [
         f"[`{page.name}`]({page.name}.md)",
         page.title,

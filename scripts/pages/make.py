@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from scripts.pages.page import RESULTS, Item, Page, records_of
-from scripts.pages.records import check, check_commit, how_it_was_made
+from scripts.pages.records import check, check_commit, how_it_was_made, read_records
 
 from seqbench.cli.dispatch import COMMANDS
 from seqbench.errors import ConfigError, StoreError, say
@@ -45,14 +46,15 @@ def make(page: Page, results: Path = RESULTS, out: Path | None = None) -> list[P
 
     Raises:
         ConfigError: a command cannot be used.
-        StoreError: there are no records, they are refused (see `records.check`), or a file cannot be read or
-            written.
+        StoreError: there are no records, they are refused (see `records.check`), they are fewer than the page
+            that lies beside them was made of, or a file cannot be read or written.
     """
     records = records_of(page.name, results)
     if not records.exists():
         raise StoreError(f"page {page.name} has no records yet; `scripts/reproduce {page.name}` makes them.")
-    runs = [run.result for run in read_places([records], say)]
+    runs = [entry.result for entry in read_records(records)]
     check(page, runs)
+    _check_whole(page, len(runs), results)
     parts = [f"# {page.title}", page.protocol]
     with tempfile.TemporaryDirectory() as made, _folder_of(page, records) as folder:
         stem = Path(made, page.name)
@@ -64,6 +66,17 @@ def make(page: Page, results: Path = RESULTS, out: Path | None = None) -> list[P
         text = "\n\n".join(part.strip() for part in parts) + "\n"
         write_atomically(stem.with_name(f"{stem.name}.md"), text)
         return put(Path(made), out or results)
+
+
+def _check_whole(page: Page, runs: int, results: Path) -> None:
+    """Raise a StoreError where the page was made of more runs: a file may be cut where a line ends."""
+    path = results / f"{page.name}.md"
+    said = re.search(r"^- Runs: (\d+),", path.read_text(), re.MULTILINE) if path.exists() else None
+    if said and runs < int(said[1]):
+        raise StoreError(
+            f"{records_of(page.name, results)} holds {runs} runs, and {path} was made of {said[1]}: get the "
+            "others back, or remove the page to make it of these."
+        )
 
 
 def put(made: Path, results: Path) -> list[Path]:

@@ -10,13 +10,13 @@ from statistics import fmean, median
 from typing import Any, Literal
 
 from scripts.pages.page import RESULTS
-from scripts.pages.records import core_hours
+from scripts.pages.records import core_hours, read_records
 
 from seqbench.config.identity import with_defaults
+from seqbench.errors import ConfigError
 from seqbench.results.frame import train_length
 from seqbench.results.numbers import counts, measured
-from seqbench.results.published import SHARES, Entry, published, read_published
-from seqbench.runs.exchange import read_export
+from seqbench.results.published import LARGER_IS_BETTER, SHARES, Entry, published, read_published
 from seqbench.runs.files import write_atomically
 from seqbench.runs.result import Result
 
@@ -73,6 +73,8 @@ def judged(entry: Entry, fitting: Iterable[Result]) -> tuple[Verdict, str]:
     """Return the verdict on an entry, and the best configuration with its figure."""
     if not entry.comparable:
         return "not comparable", ""
+    fitting = [*fitting]
+    _check_direction(entry, fitting)
     sign = 1 if larger_is_better(entry) else -1
     # Enough seeds; median, worst: larger is better; how many values are finite, of those with the same.
     found: list[tuple[bool, float, float, int, list[Result]]] = []
@@ -128,7 +130,19 @@ def _steps(run: Result) -> float:
 
 def larger_is_better(entry: Entry) -> bool:
     """Return whether larger values of what an entry reports are better."""
-    return entry.metric in ("solved", "accuracy")
+    return entry.metric in LARGER_IS_BETTER
+
+
+def _check_direction(entry: Entry, runs: Iterable[Result]) -> None:
+    """Raise a ConfigError where runs say of the metric of an entry that it is better the other way."""
+    for run in runs:
+        metric = run.metrics.get(entry.metric)
+        if metric is not None and metric.direction != ("max" if larger_is_better(entry) else "min"):
+            raise ConfigError(
+                f"{entry.source}, {entry.at}: the {entry.metric} of {entry.task} is better where it is "
+                f"{'larger' if metric.direction == 'max' else 'smaller'}; LARGER_IS_BETTER of "
+                "results/published.py says otherwise."
+            )
 
 
 def _told_best(entry: Entry) -> str:
@@ -157,7 +171,7 @@ def read_all(results: Path = RESULTS) -> list[Result]:
     """
     found: dict[Any, Result] = {}
     for path in sorted(results.rglob("*.jsonl*")):
-        for entry in read_export(path):
+        for entry in read_records(path):
             found[entry.result.identity, entry.result.seed] = entry.result
     return list(found.values())
 

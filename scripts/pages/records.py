@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from scripts.pages.page import Change, Page
 
 from seqbench.errors import StoreError
+from seqbench.runs.exchange import Entry, read_export
 from seqbench.runs.result import Result
+
+
+def read_records(path: Path) -> list[Entry]:
+    """Return the runs in the records of a page.
+
+    Raises:
+        StoreError: there are none, they cannot be read, or a run is there twice, so that each reader of the
+            file might take another of the two.
+    """
+    entries = read_export(path)
+    first: dict[tuple[str, int], Entry] = {}
+    for entry in entries:
+        its = entry.result
+        known = first.setdefault((its.identity, its.seed), entry)
+        if known is not entry:
+            raise StoreError(
+                f"{entry.where} is the run of {known.where} again, {its.task} {its.model}-{its.hash} seed "
+                f"{its.seed}: take one of the two away."
+            )
+    return entries
 
 
 def check(page: Page, results: Sequence[Result]) -> None:

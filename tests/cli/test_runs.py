@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,14 @@ def test_a_line_for_each_configuration(seqbench: Callable[..., Said]) -> None:
     ]
     assert {line[-1] for line in lines[:-1]} == {str(path) for path in RUNS.glob("*/*")}
     assert lines[-1][:2] == ["5", "runs,"]
+
+
+def test_data_sets_of_a_task_are_told_apart_by_name(seqbench: Callable[..., Said]) -> None:
+    for lr, name in ((0.1, "FordA"), (0.2, "Coffee")):
+        its = result(task="ucr", lr=lr, data=name.lower())
+        store(RUNS, replace(its, config={**its.config, "task": {"name": name}, "optim": {"lr": 0.1}}))
+    tasks = [" ".join(words[:2]) for words in rows(seqbench("runs"))[1:-1]]
+    assert tasks == ["ucr (name=Coffee)", "ucr (name=FordA)"]
 
 
 @pytest.mark.usefixtures("stored")

@@ -97,6 +97,14 @@ def test_lengths_lie_in_one_panel_and_no_line_joins_two_configurations_at_one() 
     assert styles == {(True, (10, 20)), (False, (10, 10, 20, 20))}
 
 
+def test_a_configuration_has_one_marker_where_its_seeds_differ_in_the_number() -> None:
+    ended = enumerate([(600, 0.1), (600, 0.2), (700, 0.3), (800, 0.4), (900, 0.5)])
+    runs = [run(seed=s, value=v, steps=n) for s, (n, v) in ended]
+    (panel,) = draw_against(against(runs, "steps"), "steps").axes
+    (marker,) = (line for line in panel.get_lines() if line.get_marker() not in (".", "None", None, ""))
+    assert marker.get_xydata().tolist() == [[700, 0.3]]
+
+
 def test_a_key_of_the_configuration_is_a_number_too() -> None:
     points = against(sizes(), "model.hidden_size")
     assert sorted({*points[points["model"] == "lstm"]["model.hidden_size"]}) == [8, 32, 128]

@@ -208,3 +208,17 @@ def test_runs_that_all_failed_have_no_steps(tmp_path: Path, monkeypatch: pytest.
     for plot in ("steps", "curves"):
         with pytest.raises(StoreError, match="no run here"):
             main([plot])
+
+
+def test_a_run_that_diverged_is_the_worst_from_there_on(tmp_path: Path) -> None:
+    """A model whose outputs are no numbers may have the accuracy of the first class."""
+    for seed in range(3):
+        its = run("copy_memory", seed=seed, status="diverged", solved_at=None)
+        folder = tmp_path / run_folder(its.task, its.model, its.hash) / f"seed-{seed}"
+        folder.mkdir(parents=True)
+        (folder / "metrics.csv").write_text("step,loss,accuracy\n100,0.3,0.1\n200,nan,0.9\n")
+        write_result(folder, its)
+    curves = seqbench.load_curves(tmp_path)
+    metrics = shown_metrics([*read_places([tmp_path], print)])
+    medians = over_seeds(of_metrics(curves, metrics), metrics)
+    assert medians["median"].tolist() == [0.1, -math.inf]

@@ -195,3 +195,10 @@ def test_axes_have_units() -> None:
     upper, lower = draw(compare([run(length=n) for n in (20, 50)]).frame).axes
     assert upper.get_xlabel() == "training length (steps)"
     assert lower.get_ylabel() == "test loss (squared error)"
+
+
+def test_a_baseline_of_zero_is_no_place_on_a_logarithmic_axis() -> None:
+    """The best constant has no loss where all targets are one."""
+    runs = [run(seed=s, value=v, baseline_loss={"50": 0.0}) for s, v in enumerate([0.001, 0.002, 0.004])]
+    _, lower = draw(compare(runs).frame).axes
+    assert lower.get_yscale() == "log" and lower.get_ylim() == pytest.approx((1e-4, 1e-2))

@@ -1,10 +1,13 @@
 """The order of models in a table."""
 
+from dataclasses import replace
+
 import pytest
 from handmade import failed, run
 
 from seqbench.errors import ConfigError
-from seqbench.results.frame import compare
+from seqbench.results.frame import compare, records
+from seqbench.results.html.headline import ranking
 from seqbench.results.order import ORDERS, in_order
 from seqbench.results.rendering.blocks import blocks
 from seqbench.runs.result import Result
@@ -51,6 +54,19 @@ def test_the_greatest_length_decides_and_the_metric_has_a_direction() -> None:
     cells = [cell("a", 50, 0.9), cell("a", 100, 0.2), cell("b", 50, 0.1), cell("b", 100, 0.3)]
     (block,) = blocks(in_order(compare(cells), "metric"))
     assert block.table.index.tolist() == ["b", "a"]
+
+
+def test_a_model_of_which_most_runs_diverge_is_not_the_best() -> None:
+    """The median of those that are left says nothing of the next seed."""
+    luck = [run(model="luck", seed=s, value=1e-6, status="diverged" if s else "solved") for s in range(5)]
+    some = [run(model="some", seed=s, value=1e-5, status="diverged" if s > 3 else "solved") for s in range(5)]
+    sure = [run(model="sure", seed=s, value=1e-3) for s in range(5)]
+    for its in (luck, some, sure):
+        its[:] = [replace(each, solved_when=None) for each in its]
+    comparison = compare([*luck, *some, *sure])
+    (block,) = blocks(in_order(comparison, "metric"))
+    assert block.table.index.tolist()[:3] == ["some", "sure", "luck"]
+    assert ranking(records(comparison.frame), solvable=False) == ["some", "sure", "luck"]
 
 
 def test_another_order_is_refused() -> None:

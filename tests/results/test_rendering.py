@@ -6,6 +6,7 @@ import math
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +27,7 @@ from seqbench.results.report import WRITERS
 from seqbench.results.summaries import DEFAULT
 from seqbench.results.summaries.throughput import Throughput
 from seqbench.runs.result import Result
-from seqbench.tasks.metrics import share
+from seqbench.tasks.metrics import Metric, share
 
 
 def printed(results: list, width: int = 110) -> str:
@@ -104,6 +105,37 @@ def test_data_sets_of_one_length_each_are_columns_of_one_table() -> None:
     assert [block.task for block in blocks(compare(longer))] == ["ucr (name=Coffee)", "ucr (name=FordA)"]
 
 
+def test_data_sets_of_other_metrics_or_marks_have_tables_of_their_own() -> None:
+    def of(name: str, mark: str, metric: Metric) -> Result:
+        known = {"metric": metric.name, "metrics": {metric.name: metric}, "solved_when": mark}
+        return run("ucr", task__name=name, data=name, test={"50": {metric.name: 0.5}}, **known)
+
+    accuracy, rmse = share("accuracy"), Metric("rmse", "min", "kg", 0.0)
+    found = [of(name, "0.9", accuracy) for name in "AB"] + [of(name, "0.9", rmse) for name in "CD"]
+    found += [of(name, "0.5", accuracy) for name in "EF"]
+    tables = {block.heading: [*block.table.columns] for block in blocks(compare(found, DEFAULT[:1]))}
+    assert tables == {
+        "ucr: accuracy (higher is better). Solved: 0.9": ["A", "B"],
+        "ucr: rmse (kg; lower is better). Solved: 0.9": ["C", "D"],
+        "ucr: accuracy (higher is better). Solved: 0.5": ["E", "F"],
+    }
+    assert to_latex(compare(found)).count(r"\label{tab:ucr") == 3
+
+
+def test_a_model_may_be_called_baseline() -> None:
+    runs = [run(model=name, seed=s, value=0.25) for name in ("baseline", "(baseline)") for s in range(3)]
+    (block,) = blocks(compare(runs))
+    assert block.table.index.tolist() == ["(baseline)", "baseline", "((baseline))"]
+    assert block.table.loc["baseline", "50"].startswith("0.25 ")
+    assert block.table.loc["((baseline))", "50"] == "0.167"
+
+
+def test_numbers_of_a_markdown_table_stay_as_they_are_written() -> None:
+    text = to_markdown(compare([run(value=1.2e-5, solved_at=None)], DEFAULT[:1]))
+    assert "1.20e-5" in text or "1.2e-5" in text
+    assert "e-05" not in text
+
+
 def test_terminal_table_fits() -> None:
     models = ["gru", "leaky_rnn", "lstm", "rnn"]
     results = [run(t, m, n) for t in ("adding", "copy_memory") for m in models for n in (50, 100, 200, 400)]
@@ -168,6 +200,9 @@ def test_bold_is_the_best_median_and_what_cannot_be_told_from_it() -> None:
         run("copy_memory", m, seed=s, value=v) for m, v in (("a", 0.9), ("b", 0.8)) for s in range(3)
     ]
     assert r"\textbf{90.0" in to_latex(compare(accuracies))  # where higher is better
+    left = [replace(its, status="diverged") if its.seed > 2 else its for its in best]
+    text = to_latex(compare([*left, *same, *worse]))
+    assert re.findall(r"^(\w+) & [^&]*\\textbf", text, re.MULTILINE) == ["same", "worse"]
     alone = to_latex(compare(best))
     assert "textbf" not in alone and "Bold" not in alone
 

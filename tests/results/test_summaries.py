@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ from scipy.stats import trim_mean
 
 from seqbench.cli.report import main
 from seqbench.errors import ConfigError
-from seqbench.results.frame import compare
+from seqbench.results.frame import compare, records
 from seqbench.results.numbers import count, measured
 from seqbench.results.rendering.blocks import blocks, legend
 from seqbench.results.rendering.data import to_csv, to_json
@@ -265,6 +266,14 @@ def test_the_mean_over_longer_lengths_is_of_each_seed_and_the_best_of_them() -> 
     assert block.table.loc["lstm", "longer lengths"] == "60.0 (50.0–80.0) %, best 80.0 %"
     (block,) = blocks(compare([tested(0, 1)], [*DEFAULT, LongerLengths()]))
     assert block.table.loc["lstm", "longer lengths"] == "–"
+    other = [replace(its, config={**its.config, "task": {"length": 100}}) for its in runs]
+    both = compare([*runs, *other], [*DEFAULT, LongerLengths()])
+    (block,) = blocks(both)
+    assert block.table.loc["lstm", "longer lengths"] == (
+        "40→ 60.0 (50.0–80.0) %, best 80.0 %\n100→ 70.0 (50.0–100.0) %, best 100.0 %"
+    )
+    keys = {row["train_length"]: LongerLengths().sorted_by(row) for row in records(both.frame)}
+    assert keys == pytest.approx({40: -0.6, 100: -0.7})  # the best first
     least = [run(seed=s, test={"50": {"loss": 1}, "90": {"loss": s}}) for s in (1.0, 3.0)]
     found = compare(least, [LongerLengths()]).frame
     assert found["longer_best"].tolist() == [1.0, 1.0]

@@ -122,10 +122,17 @@ def _groups(runs: Sequence[StoredRun]) -> dict[Path, list[StoredRun]]:
 
 def _labels(runs: Sequence[StoredRun]) -> dict[Path, Row]:
     """Return what names each configuration, by its folder: task, length, model, hash."""
-    named = {folder: max(group, key=lambda run: bool(run.config)) for folder, group in _groups(runs).items()}
-    # Of a run without a result its configuration alone is known, so that all are labelled by theirs.
+    groups = _groups(runs)
+    named = {folder: max(group, key=lambda run: bool(run.config)) for folder, group in groups.items()}
+    data = {folder: {run.result.data for run in group if run.result} for folder, group in groups.items()}
+    # Of a run without a result its configuration alone is known, so that all are labelled by theirs; and by
+    # their data, which those that have ended tell.
     known = {
-        folder: Result(run.task, run.model, run.hash, run.seed, "finished", config=run.config)
+        folder: Result(
+            *(run.task, run.model, run.hash, run.seed, "finished"),
+            config=run.config,
+            data=next(iter(data[folder] - {None}), None),
+        )
         for folder, run in named.items()
         if run.config
     }

@@ -132,6 +132,8 @@ def metric(argv: list[str]) -> None:
     results = [run.result for run in chosen(args)]
     points = against(with_metric(results, args.metric) if args.metric else results, args.x)
     publish(draw_against(points, args.x), points, args.out)
+    if diverged := sum(result.status == "diverged" for result in results):
+        say(f"{diverged} of {len(results)} runs diverged, and have no value: the figure is of the others.")
 
 
 def compare(argv: list[str]) -> None:

@@ -88,9 +88,9 @@ def draw_against(points: pd.DataFrame, number: str) -> Figure:
     """Return the figure of `against`, a panel for each task and training length.
 
     Where the number is that length, all lengths of a task are in one panel.
-    Every run is a dot. A marker is the median over the seeds of a configuration; the line joins those of a
-    model in the order of the number, unless two of them have the same number. The dashed line is what the
-    best predictor that ignores the input has.
+    Every run is a dot. A marker is the median over the seeds of a configuration, of the metric and of the
+    number, which seeds may differ in; the line joins those of a model in the order of the number, unless two
+    of them have the same number. The dashed line is what the best predictor that ignores the input has.
 
     Args:
         points: of `against`.
@@ -122,7 +122,9 @@ def draw_against(points: pd.DataFrame, number: str) -> Figure:
                 panel.plot(
                     mine[number], mine["value"], ".", color=style["color"], alpha=0.5, markeredgewidth=0
                 )
-                middles = [(x, median(of["value"])) for (x, _), of in mine.groupby([number, "label"])]
+                middles = sorted(
+                    (median(of[number]), median(of["value"])) for _, of in mine.groupby(["label", "length"])
+                )
                 joined = {} if len({x for x, _ in middles}) == len(middles) else {"linestyle": "none"}
                 panel.plot(*zip(*middles, strict=True), **style | nested(str(model), models) | joined)
             if (known := its["baseline"].dropna().unique()).size == 1:

@@ -35,6 +35,7 @@ def load_curves(*places: str | Path) -> pd.DataFrame:
         step: optimisation steps taken.
         split, metric, value: a metric on the `validation` set; or of the steps since the last evaluation,
             `train`: their mean `loss` and `gradient_norm`, and `lr`, `seconds` so far, spectral quantities.
+            Of a run that diverged no metric of its last evaluation is a number, whatever was measured.
 
     Args:
         places: folders of runs, or files of `seqbench runs export --curves`; `runs` if none is named.
@@ -65,7 +66,11 @@ def curves_of(runs: Sequence[PlacedRun], warn: Callable[[str], object]) -> pd.Da
     for (task, length, model, seed), run in sorted(chosen.items(), key=lambda entry: entry[0]):
         its, text = run.result, run.curves()
         missing += text is None
-        for row in _rows(text or "", its.metrics):
+        rows = [*_rows(text or "", its.metrics)]
+        if its.status == "diverged" and rows:
+            last = rows[-1][0]
+            rows = [(*row[:3], math.nan) if row[:2] == (last, "validation") else row for row in rows]
+        for row in rows:
             cells = (task, length, model, its.model, its.hash, seed, *row)
             for name, value in zip(COLUMNS, cells, strict=True):
                 columns[name].append(value)
@@ -111,7 +116,8 @@ def of_metrics(curves: pd.DataFrame, metrics: Mapping[str, Row]) -> pd.DataFrame
 def over_seeds(curves: pd.DataFrame, metrics: Mapping[str, Row]) -> pd.DataFrame:
     """Return the median of a metric over seeds at each step, with the band that `summarise` gives.
 
-    A run that has ended keeps its last value. A value that is not finite is worse than every other. Columns:
+    A run that has ended keeps its last value. A value that is not finite is worse than every other, so that a
+    run that diverged is from there on. Columns:
     task, length, model, step; n, the number of seeds; median, low, high: the interval of the median, the
     range of three or four seeds; missing under three.
 

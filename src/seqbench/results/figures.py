@@ -211,7 +211,7 @@ def _metrics(panel: Axes, rows: Sequence[Row], models: Sequence[str]) -> None:
     elif known:
         panel.plot(*zip(*known, strict=True), **BASELINE)
     if is_loss(first) and shown and min(shown) > 0:
-        shown += [level for _, level in known]
+        shown += [level for _, level in known if level > 0]
         panel.set_yscale("log")
         # Whole decades around what is shown; Matplotlib cannot have ticks at the ends of the range of floats.
         ends = math.log10(min(shown)) - math.log10(1.2), math.log10(max(shown)) + math.log10(1.2)

@@ -16,11 +16,17 @@ from seqbench.results.statistics.survival import kaplan_meier
 from seqbench.results.summaries import Row
 
 
-def _metric(row: Row) -> float:
+def metric_order(row: Row) -> float:
+    """Return the median of the metric over all seeds, smaller for a better one.
+
+    A seed without a value, such as one that diverged, is worse than every other: the median of the others
+    alone would put a model first of which most runs diverge. Missing without any value.
+    """
     if not row["n"]:
         return math.nan
-    middle: float = median(row["values"])
-    return -middle if row["direction"] == "max" else middle
+    sign = -1 if row["direction"] == "max" else 1
+    middle: float = median([*(sign * v for v in row["values"]), *[math.inf] * (row["seeds"] - row["n"])])
+    return middle
 
 
 def _steps(row: Row) -> float:
@@ -33,7 +39,7 @@ def _steps(row: Row) -> float:
 #: What models can be sorted by -> a number that is smaller for a better cell, missing where there is none.
 ORDERS: dict[str, Callable[[Row], Any]] = {
     "model": lambda row: 0.0,
-    "metric": _metric,
+    "metric": metric_order,
     "solve_rate": lambda row: -row["solve_rate"],
     "steps": _steps,
     "parameters": lambda row: row["parameters"],

@@ -18,7 +18,9 @@ from seqbench.runs.result import Result
 #: What an entry may report beside the metrics of its task, and how a cell calls it.
 BESIDE = {"sequences": " sequences", "solved": " solved"}
 #: Metrics that are shares, written in per cent.
-SHARES = ("solved", "accuracy", "error", "word_error", "phoneme_error")
+SHARES = ("solved", "accuracy", "correct", "exact", "error", "word_error", "phoneme_error")
+#: What is better where it is larger; of all others less is better.
+LARGER_IS_BETTER = ("solved", "accuracy", "correct", "exact", "capacity")
 #: How sure a reading is, in the words of a page.
 CERTAINTY = {
     "read": "read in the paper or its code",

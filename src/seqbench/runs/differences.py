@@ -40,14 +40,7 @@ def differences(one: Path, other: Path) -> list[str]:
     """
     results = [_result(folder) for folder in (one, other)]
     found = [f"result.json: {name}" for name in of_results(*results)]
-    rows = [_evaluations(folder) for folder in (one, other)]
-    if list(map(list, rows[0])) != list(map(list, rows[1])):
-        found.append("metrics.csv: its columns or its rows")
-    else:
-        for ours, theirs in zip(*rows, strict=True):
-            found += [
-                f"metrics.csv: {name} at step {ours['step']}" for name in ours if ours[name] != theirs[name]
-            ]
+    found += of_curves(*((folder / "metrics.csv").read_text() for folder in (one, other)))
     weights = [_weights(folder) for folder in (one, other)]
     if list(weights[0]) != list(weights[1]):
         found.append(f"{BEST_WEIGHTS}: its names")
@@ -60,6 +53,19 @@ def of_results(one: Result, other: Result) -> list[str]:
     """Return the fields in which two results differ and may not; those that may are `OF_RESULT`."""
     ours, theirs = _plain(one), _plain(other)
     return [name for name in ours if not _same(ours[name], theirs[name])]
+
+
+def of_curves(one: str, other: str) -> list[str]:
+    """Return what differs between the contents of two `metrics.csv` and may not, see `OF_METRICS`."""
+    rows = [_evaluations(text) for text in (one, other)]
+    if list(map(list, rows[0])) != list(map(list, rows[1])):
+        return ["metrics.csv: its columns or its rows"]
+    return [
+        f"metrics.csv: {name} at step {ours['step']}"
+        for ours, theirs in zip(*rows, strict=True)
+        for name in ours
+        if ours[name] != theirs[name]
+    ]
 
 
 def _result(folder: Path) -> Result:
@@ -85,9 +91,9 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other) or repr(one) == repr(other)  # a number that is none equals nothing
 
 
-def _evaluations(folder: Path) -> list[dict[str, str]]:
-    with (folder / "metrics.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if k not in OF_METRICS} for row in csv.DictReader(file)]
+def _evaluations(text: str) -> list[dict[str, str]]:
+    rows = csv.DictReader(text.splitlines())
+    return [{k: v for k, v in row.items() if k not in OF_METRICS} for row in rows]
 
 
 def _weights(folder: Path) -> dict[str, tuple[Any, ...]]:

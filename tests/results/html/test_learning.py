@@ -36,3 +36,13 @@ def test_the_median_is_that_of_all_evaluations_where_few_are_drawn() -> None:
 def test_a_short_curve_is_drawn_whole() -> None:
     few = curves([500, 700, 900])
     assert len(_thinned(few)) == len(few)
+
+
+def test_steps_are_whole() -> None:
+    """They are pointed at, and looked up in `metrics.csv`."""
+    every = curves([20, 20, 20])
+    every["step"] = every["step"].map({10: 157_182, 20: 1_234_567})
+    metrics = {"adding": METRICS["adding"] | {"metric_high": float("inf")}}
+    (panel,) = learning_panels(every, metrics, ["gru"])
+    steps = [trace["x"] for trace in panel.data]
+    assert len(steps) == 5 and all({*x} == {157_182, 1_234_567} for x in steps)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -130,5 +129,5 @@ def _named(summaries: Sequence[Summary]) -> Iterator[tuple[str, Summary]]:
 
 def _more(summary: Summary, row: Row) -> Entry:
     text = (summary.side_text([row]) if summary.heading else summary.text(row)) or MISSING
-    first = row[summary.columns[0]]  # what it is sorted by, where that is a number
-    return Entry(text.replace("\n", ", "), key(first) if isinstance(first, Real) else text)
+    value = summary.sorted_by(row)
+    return Entry(text.replace("\n", ", "), text if value is None else key(value))

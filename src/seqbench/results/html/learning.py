@@ -71,7 +71,7 @@ def _thinned(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _seed(model: str, seed: str, rows: pd.DataFrame, models: Sequence[str], metric: Row) -> Trace:
-    trace = points(model, models, numbers(rows["step"]), numbers(rows["value"]), joined=False)
+    trace = points(model, models, _steps(rows), numbers(rows["value"]), joined=False)
     value = f"{plain(metric['metric'])} %{{y:{value_format(metric)}}}"
     del trace["marker"]
     return trace | {
@@ -83,9 +83,14 @@ def _seed(model: str, seed: str, rows: pd.DataFrame, models: Sequence[str], metr
     }
 
 
+def _steps(rows: pd.DataFrame) -> list[int]:
+    """Return steps to the last digit: one is pointed at, and looked up in `metrics.csv`."""
+    return [int(step) for step in rows["step"]]
+
+
 def _median(model: str, rows: pd.DataFrame, models: Sequence[str], metric: Row) -> list[Trace]:
     """Return the median over seeds and its band."""
-    steps, low, high = (numbers(rows[name]) for name in ("step", "low", "high"))
+    steps, low, high = _steps(rows), numbers(rows["low"]), numbers(rows["high"])
     known = [(s, a, b) for s, a, b in zip(steps, low, high, strict=True) if a is not None and b is not None]
     line = points(model, models, steps, numbers(rows["median"]), joined=True)
     form = value_format(metric)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -67,14 +67,19 @@ def blocks(comparison: Comparison) -> Iterator[Block]:
         }
         baseline = {column_of(row): _lines(each.baseline_text(row) for each in cells) for row in its}
         if any(baseline.values()):
-            table["baseline"] = baseline
+            table[_free("baseline", table)] = baseline
         published = {column_of(row): _lines(_published(comparison, row)) for row in its}
         if any(published.values()):
-            table["published"] = published
+            table[_free("published", table)] = published
         texts = pd.DataFrame.from_dict(table, orient="index").fillna("")
         headings = [summary.heading for summary in side]
         tasks = dict.fromkeys(row["task"] for row in its)
         yield Block(task, its, _heading(task, its[0]), texts, headings, _legend(comparison, its, *tasks))
+
+
+def _free(name: str, models: Container[str]) -> str:
+    """Return the heading of a row that is no model's, which is none of theirs: one may be called so too."""
+    return name if name not in models else _free(f"({name})", models)
 
 
 #: The label of a task with the name of its data: `ucr (name=FordA)`.
@@ -92,11 +97,12 @@ def _tables(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
         if label and len({_lengths(row) for row in its}) == 1:
             facts = (its[0][name] for name in ("metric", "direction", "unit", "solved_when"))
             shared[label[1], *facts].append((task, label[2]))
+    together = []
     for (name, *_), tasks in shared.items():
-        if len(tasks) > 1:
-            together = [row | {"column": data} for task, data in tasks for row in of_task.pop(task)]
-            of_task[name] += together
-    return sorted(of_task.items())
+        if len(tasks) > 1:  # several tables may have this name: of other metrics, or other marks
+            its = [row | {"column": data} for task, data in tasks for row in of_task.pop(task)]
+            together.append((name, its))
+    return sorted([*of_task.items(), *together], key=lambda named: named[0])
 
 
 def _published(comparison: Comparison, row: Row) -> list[str]:

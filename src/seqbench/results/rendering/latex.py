@@ -61,7 +61,7 @@ FITTED = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}
 #: What the caption of a table says of bold type.
 BOLD = (
     "Bold: in each column the best median of the test metric, "
-    "and every other whose interval or range holds it."
+    "and every other whose interval or range holds it, of models of which all runs have a value."
 )
 
 
@@ -107,14 +107,15 @@ def best(rows: Collection[Row]) -> set[tuple[str, str]]:
     """Return the models and columns with the best median, or with one that cannot be told from it.
 
     That is one whose interval holds the best median, or whose range does where so few seeds have no interval.
-    Under three seeds a model has no median. A column in which one model alone has a median has no best.
+    Under three seeds a model has no median, and one of which a run diverged has that of the others alone,
+    which is compared with nothing. A column in which one model alone has a median has no best.
 
     Args:
         rows: of a block.
     """
     found = set()
     for column in {column_of(row) for row in rows}:
-        its = [row for row in rows if column_of(row) == column and (row["n"] or 0) >= LEAST_SEEDS]
+        its = [row for row in rows if column_of(row) == column and LEAST_SEEDS <= row["n"] == row["seeds"]]
         if len(its) < 2:
             continue
         top = (max if its[0]["direction"] == "max" else min)(row["median"] for row in its)

@@ -15,7 +15,9 @@ def to_markdown(comparison: Comparison) -> str:
     for block in blocks(comparison):
         table = block.table.map(lambda text: "<br>".join(map(escape, text.split("\n"))))
         table = table.rename(index=escape, columns=escape)
-        parts.append(f"**{escape(block.heading)}**\n\n{table.to_markdown()}\n")
+        beside = [*["left"] * (1 + len(table.columns) - len(block.side)), *["right"] * len(block.side)]
+        text = table.to_markdown(disable_numparse=True, colalign=beside)  # a number stays as it is written
+        parts.append(f"**{escape(block.heading)}**\n\n{text}\n")
     return "\n".join([*parts, escape(legend(comparison))]) + "\n"
 
 

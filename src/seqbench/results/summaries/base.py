@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar
 
 from seqbench.runs.result import Result, Status
@@ -108,6 +109,14 @@ class Summary(ABC):
     def explain(self, rows: Sequence[Row]) -> str:
         """Return what the legend of a table with these rows says of the texts; empty for nothing."""
         return self.legend if any(self.text(row) for row in rows) else ""
+
+    def sorted_by(self, row: Row) -> float | None:
+        """Return what tables that can be sorted sort a row of the frame by, the best first; None for none.
+
+        It is the first of the columns, where that is a number.
+        """
+        first = row[self.columns[0]]
+        return float(first) if isinstance(first, Real) and not isinstance(first, bool) else None
 
     def side_text(self, rows: Sequence[Row]) -> str:
         """Return the text for the rows of one model on one task, all lengths."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
+from statistics import fmean, median
 
 from seqbench.results.numbers import MISSING, measured
 from seqbench.results.summaries.base import Cell, Row, Summary
@@ -40,11 +40,20 @@ class LongerLengths(Summary):
         return {"longer_lengths": len(lengths), "longer_values": means, "longer_best": best(means)}
 
     def side_text(self, rows: Sequence[Row]) -> str:
-        """Return the median over seeds with its interval, and the best."""
-        known = [row for row in rows if isinstance(row["longer_values"], list)]
-        if not known:
-            return MISSING
-        row = known[0]
-        middle = of_seeds(row["longer_values"], row["unit"])
-        several = len(row["longer_values"]) > 1
-        return middle + f", best {measured(row['longer_best'], row['unit'])}" * several
+        """Return the median over seeds with its interval, and the best; of each training length a line."""
+        trained = {row["train_length"]: row for row in rows if isinstance(row["longer_values"], list)}
+        lines = [f"{length}→ {_told(row)}" for length, row in sorted(trained.items())]
+        return "\n".join(lines) if len(lines) > 1 else "".join(map(_told, trained.values())) or MISSING
+
+    def sorted_by(self, row: Row) -> float | None:
+        """Return the median over seeds, smaller for a better one."""
+        if not isinstance(row["longer_values"], list):
+            return None
+        middle: float = median(row["longer_values"])
+        return -middle if row["direction"] == "max" else middle
+
+
+def _told(row: Row) -> str:
+    middle = of_seeds(row["longer_values"], row["unit"])
+    several = len(row["longer_values"]) > 1
+    return middle + f", best {measured(row['longer_best'], row['unit'])}" * several
