@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -81,6 +82,17 @@ def test_of_evaluations_alike_that_with_the_lowest_loss_is_the_best(tmp_path: Pa
         metrics = {"accuracy": accuracy, "loss": loss}
         record.add({"step": step, **metrics}, metrics, model)
     assert record.best_step == 3 and record.best_metrics == {"accuracy": 1.0, "loss": 0.2}
+
+
+def test_a_metric_that_is_no_number_is_worse_than_every_other(tmp_path: Path) -> None:
+    """It is neither larger nor smaller than any, so that it would stay the best for ever."""
+    task, model = seqbench.build_task(seqbench.compose(QUICK)), torch.nn.Linear(1, 1)
+    record = Record(task, tmp_path, "run", stop_when_solved=False, patience=2, plateau=1)
+    for step, accuracy in enumerate([math.nan, math.nan, 0.5, math.nan, 0.7], 1):
+        metrics = {"accuracy": accuracy, "loss": 1 / step}
+        record.add({"step": step, **metrics}, metrics, model)
+    assert record.best_step == 5 and record.best_metrics["accuracy"] == 0.7
+    assert not record.ended and record.plateaus == 1  # of the one after 0.5
 
 
 def test_the_weights_tested_are_those_of_the_best_evaluation() -> None:

@@ -141,9 +141,14 @@ class Record:
             say_once(f"{type(logger).__name__} logs no more of {self.run}: {one_line(error)}.")
 
     def _rank(self, metrics: dict[str, float]) -> tuple[float, float]:
-        """Return what is larger for better metrics; where the headline metric is perfect the loss decides."""
+        """Return what is larger for better metrics; where the headline metric is perfect the loss decides.
+
+        A metric that is no number, such as a precision without a positive, is worse than every other: it is
+        neither larger nor smaller than any, so that no later evaluation would be better.
+        """
         sign = 1 if self.task.direction == "max" else -1
-        return sign * metrics[self.task.metric], -metrics["loss"]
+        value = sign * metrics[self.task.metric]
+        return -math.inf if math.isnan(value) else value, -metrics["loss"]
 
     def _write(self, row: dict[str, float]) -> None:
         """Add a row to `metrics.csv`; one with other columns than those so far writes the file anew."""
