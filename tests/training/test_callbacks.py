@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Stochast
 
 import seqbench
 from seqbench.errors import ConfigError
+from seqbench.models.unfold import Cell
 
 TINY = ["task=latch", "task.length=5", "task.eval_size=20", "model=rnn", "model.hidden_size=4"]
 TINY += ["batch_size=4", "trainer.max_steps=6", "trainer.eval_every=3", "logger=none"]
@@ -106,6 +107,10 @@ def freeze(trainer, module) -> None:
     next(module.parameters()).requires_grad_(False)
 
 
+def loosen(trainer, module) -> None:
+    next(part for part in module.modules() if isinstance(part, Cell)).hidden_size = 3
+
+
 def hook(trainer, module) -> None:
     module.register_forward_hook(lambda *_: None)
 
@@ -121,6 +126,7 @@ def hook(trainer, module) -> None:
         (hurry, "changes learning rates"),
         (decay, "changes settings of the optimiser"),
         (freeze, "changes which weights are trained"),
+        (loosen, "changes settings of the model"),
         (hook, "registers hooks"),
     ],
 )
@@ -180,15 +186,30 @@ def test_one_that_cannot_be_copied_is_refused_for_several_seeds() -> None:
         train("n_seeds=2", callbacks=[Draws(sys.stdout)])
 
 
+@pytest.mark.parametrize("data", [False, True])
 @pytest.mark.parametrize("when", ["on_train_batch_start", "on_validation_batch_start"])
-def test_a_callback_that_writes_into_a_batch_is_refused(when: str) -> None:
+def test_a_callback_that_writes_into_a_batch_is_refused(when: str, data: bool) -> None:
     class Erases(L.Callback):
         pass
 
     def erase(self, trainer, pl_module, batch, *rest) -> None:
         for one in batch if isinstance(batch, list) else [batch]:
-            one.inputs.zero_()
+            (one.inputs.data if data else one.inputs).zero_()  # the first is not counted as a change by torch
 
     setattr(Erases, when, erase)
     with pytest.raises(ConfigError, match=f"Erases changes a batch in {when}"):
         train(callbacks=[Erases()])
+
+
+def test_a_callback_sees_the_batches_of_the_test() -> None:
+    seen = []
+
+    class Looks(L.Callback):
+        def on_test_batch_start(self, trainer, pl_module, batch, *rest) -> None:
+            seen.append(batch)
+
+        def on_test_batch_end(self, trainer, pl_module, outputs, batch, *rest) -> None:
+            seen.append(batch)
+
+    (result,) = train(callbacks=[Looks()])
+    assert result.status != "failed" and seen

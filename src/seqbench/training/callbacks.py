@@ -102,6 +102,10 @@ for _hook in HOOKS:
     setattr(Observer, _hook, _forward(_hook))
 
 
+#: What a setting of a model is that it keeps as a plain attribute.
+PLAIN = (bool, int, float, str, tuple)
+
+
 def _state(trainer: L.Trainer, module: L.LightningModule, given: Any) -> dict[str, list[Any]]:
     """Return what a callback must not change; `given` is what its hook is given."""
     parameters = list(module.parameters())
@@ -118,8 +122,15 @@ def _state(trainer: L.Trainer, module: L.LightningModule, given: Any) -> dict[st
             (name, value) for group in groups for name, value in group.items() if name != "params"
         ],
         "changes which weights are trained": [parameter.requires_grad for parameter in parameters],
-        # What is written in place counts up a tensor's version.
-        "changes a batch": [part._version for part in tree_leaves(given) if isinstance(part, Tensor)],
+        # By its numbers: what is written through `.data` or NumPy leaves a tensor's version as it was.
+        "changes a batch": [part.clone() for part in tree_leaves(given) if isinstance(part, Tensor)],
+        "changes settings of the model": [
+            (name, value)
+            for part in module.modules()
+            if part is not module
+            for name, value in vars(part).items()
+            if name != "training" and isinstance(value, PLAIN)
+        ],
         "registers hooks": [len(getattr(part, name)) for part in module.modules() for name in MODULE_HOOKS],
         "changes the optimiser's state": [
             part.clone() if isinstance(part, Tensor) else part for part in optimizer_state
