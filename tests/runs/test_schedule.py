@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -14,8 +15,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers import CSVLogger
 
 import seqbench
 from seqbench.errors import ConfigError
@@ -82,6 +85,21 @@ def test_of_evaluations_alike_that_with_the_lowest_loss_is_the_best(tmp_path: Pa
         metrics = {"accuracy": accuracy, "loss": loss}
         record.add({"step": step, **metrics}, metrics, model)
     assert record.best_step == 3 and record.best_metrics == {"accuracy": 1.0, "loss": 0.2}
+
+
+def test_a_logger_that_draws_moves_no_generator(tmp_path: Path) -> None:
+    class Draws(CSVLogger):
+        def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+            found.append((torch.rand(()).item(), np.random.rand(), random.random()))
+
+    found: list[tuple[float, float, float]] = []
+    task, model = seqbench.build_task(seqbench.compose(QUICK)), torch.nn.Linear(1, 1)
+    record = Record(task, tmp_path, "run")
+    record.loggers = [Draws(tmp_path)]
+    metrics = {"accuracy": 0.1, "loss": 1.0}
+    record.add({"step": 1, **metrics}, metrics, model)
+    record.add({"step": 2, **metrics}, metrics, model)
+    assert len(found) == 2 and found[0] == found[1]
 
 
 def test_a_metric_that_is_no_number_is_worse_than_every_other(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from seqbench.analysis.gradient_flow import GradientFlow, compare, decay, gradie
 from seqbench.analysis.observations import picture
 from seqbench.analysis.samples import samples
 from seqbench.errors import one_line, say_once
+from seqbench.runs.generators import generators_kept
 from seqbench.runs.record import Record
 from seqbench.tasks.batch import Batch
 from seqbench.training.loggers import log_metrics, show_figure, show_table, shows_figures
@@ -51,7 +52,7 @@ class Media:
             return
         self._shown_at[id(record)] = now
         # Lightning evaluates in a mode in which no tensor can have a gradient.
-        with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
+        with generators_kept(), torch.inference_mode(False), torch.enable_grad():
             batch = record.task.first_sequences(FLOW_ROWS).map(torch.clone)
             for show in (_memory, _gradient_flow, _samples) if is_last else (_memory,):
                 try:

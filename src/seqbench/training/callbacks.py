@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from seqbench.errors import ConfigError
+from seqbench.models.unfold.fused.held import generators_kept
 
 #: Lightning's own callbacks that act on training, and seqbench's key or reason in their place.
 ACTING = {
@@ -75,7 +76,7 @@ class Observer(L.Callback):
         before = _state(trainer, module, (args, kwargs))
         vars(self.callback).update(log=module.log, log_dict=module.log_dict)  # as Lightning does
         try:
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(), generators_kept():
                 result = function(trainer, module, *args, **kwargs)
         finally:
             for name in ("log", "log_dict"):
