@@ -19,8 +19,7 @@ def differing(page: Page, made: Path, results: Path) -> list[str]:
     """Return what differs between two makings of a page, in words; nothing if they are equal to the digit.
 
     All numbers of the records are compared, those measured in training where the page keeps them, and the
-    page with its tables. Dates, times and the commit may
-    differ. Figures follow from the tables.
+    page with its tables. Dates, times and the commit may differ. Figures follow from the tables.
 
     Args:
         page: its declaration.

@@ -117,9 +117,10 @@ def over_seeds(curves: pd.DataFrame, metrics: Mapping[str, Row]) -> pd.DataFrame
     """Return the median of a metric over seeds at each step, with the band that `summarise` gives.
 
     A run that has ended keeps its last value. A value that is not finite is worse than every other, so that a
-    run that diverged is from there on. Columns:
-    task, length, model, step; n, the number of seeds; median, low, high: the interval of the median, the
-    range of three or four seeds; missing under three.
+    run that diverged is so from there on.
+
+    Columns: task, length, model, step; n, the number of seeds; median, low, high: the interval of the median,
+    the range of three or four seeds; missing under three.
 
     Args:
         curves: the rows of one metric of each task, see `of_metrics`.

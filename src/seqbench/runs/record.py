@@ -18,7 +18,6 @@ from seqbench.errors import StoreError, one_line, say_once
 from seqbench.processes import is_first_process
 from seqbench.runs import devices, generators
 from seqbench.runs.files import DamagedFileError, load_sealed, read, save_sealed, set_aside
-from seqbench.runs.generators import generators_kept
 from seqbench.runs.store import LOGGER_ID
 from seqbench.tasks.base import Task
 from seqbench.training.loggers import log_row
@@ -136,7 +135,7 @@ class Record:
     def _log(self, logger: Logger, row: dict[str, float]) -> None:
         """Log an evaluation. A server that is gone, or a full disk, ends no run: `metrics.csv` has it too."""
         try:
-            with generators_kept():  # which a model may draw from at the next step
+            with generators.generators_kept():  # which a model may draw from at the next step
                 log_row(logger, row)
         except Exception as error:
             self.loggers.remove(logger)

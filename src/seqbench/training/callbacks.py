@@ -54,8 +54,9 @@ class Observer(L.Callback):
     """Calls the hooks of a callback, which may read everything and change nothing.
 
     A hook runs with random numbers of its own. After each hook that the callback defines, the following must
-    be as before: weights, buffers, gradients, which weights are trained, the hooks of modules, the batch, the
-    state and the settings of the optimiser, the number of steps, and whether training continues.
+    be as before: weights, buffers, gradients, which weights are trained, the settings of the model and the
+    hooks of its modules, the batch, the state and the settings of the optimiser, the number of steps, and
+    whether training continues.
 
     Raises:
         ConfigError: the callback acts on training; or, when a hook runs, it changed something.
