@@ -198,6 +198,30 @@ def test_a_search_that_is_killed_finds_what_an_undisturbed_one_finds(seqbench, t
     assert fresh.code == 0 and "rnn" in fresh.out and "gru" in fresh.out
 
 
+CELL = """
+from seqbench.models.cells.rnn import RNN
+
+
+class Mine(RNN):
+    def step(self, inputs, state):
+        return super().step(inputs * {factor}, state)
+"""
+
+
+@pytest.mark.slow
+def test_a_search_of_a_cell_that_was_edited_is_refused(seqbench, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "labcell.py"
+    few = [*TINY[:3], "model=rnn", *TINY[4:], "search.rungs=1", "search.n_trials=2"]
+    mine = [*few, "model.cell._target_=labcell.Mine", "allowed_packages=[labcell]"]
+    file.write_text(CELL.format(factor=1.0))
+    assert seqbench("search", *mine).code == seqbench("search", *mine).code == 0
+    file.write_text(CELL.format(factor=0.0))
+    said = seqbench("search", *mine)
+    assert said.code == 2 and " holds a search of rnn with the code of model.cell=" in said.err
+    assert said.err.endswith("; give it a folder of its own with search.folder=….\n")
+
+
 @pytest.mark.slow
 def test_a_space_of_another_model_is_named_before_anything_starts(seqbench):
     said = seqbench("search", *TINY, "model=lstm", "search=gru")

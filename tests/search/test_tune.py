@@ -150,6 +150,54 @@ def test_a_study_that_was_made_with_something_else_is_refused(monkeypatch):
             search(Launcher(learns), monkeypatch, *first, more)
 
 
+@pytest.mark.slow
+def test_a_study_that_was_made_of_other_code_or_data_is_refused(monkeypatch):
+    few = ("model=rnn", "search.n_trials=4")
+    cell, data = "the code of model.cell", "the data"
+    attempt(Launcher(learns), monkeypatch, *few, made_of={cell: ["12ab"], data: ["7"]})
+    for made_of, sentence in [
+        ({cell: ["34cd"], data: ["7"]}, "the code of model.cell=12ab, and this one has 34cd"),
+        ({cell: ["12ab"], data: ["8"]}, "the data=7, and this one has 8"),
+        ({}, "the code of model.cell=12ab, and this one has None"),
+    ]:
+        with pytest.raises(ConfigError, match=f"holds a search of rnn with {sentence}; give it a folder"):
+            attempt(Launcher(learns), monkeypatch, *few, made_of=made_of)
+
+
+@pytest.mark.parametrize(
+    ("known", "code", "data", "changed"),
+    [
+        ({"the code of model.cell": ["1"], "the data": ["7"]}, "1", "7", None),
+        ({"the code of model.cell": ["1"], "the data": ["7"]}, "2", "7", "the code of model.cell"),
+        ({"the code of model.cell": ["1", "2"], "the data": ["7"]}, "3", "7", "the code of model.cell"),
+        ({"the code of model.cell": ["1"], "the data": ["7"]}, "1", "8", "the data"),
+        ({"the code of model.cell": ["1"], "the data": ["6", "9"]}, "1", "8", None),  # an end is 6, one 9
+        ({}, "1", None, "the code of model.cell"),
+    ],
+)
+def test_a_run_of_code_that_was_edited_while_the_search_went_on_is_not_counted(
+    monkeypatch, known, code, data, changed
+):
+    def edited(cfg, seed):
+        return learns(cfg, seed) | {"code": {"model.cell": code}, "data": data}
+
+    few = ("model=rnn", "search.n_trials=2", "search.bracket=2", "search.rungs=1")
+    if changed is None:
+        attempt(Launcher(edited), monkeypatch, *few, made_of=known)
+    else:
+        with pytest.raises(StoreError, match=f"^{changed} was changed while rnn was searched, so that its "):
+            attempt(Launcher(edited), monkeypatch, *few, made_of=known)
+
+
+@pytest.mark.slow
+def test_fewer_trials_than_there_are_count_the_first_alone(monkeypatch):
+    models = "model=rnn,gru"
+    of_4 = of(search(Launcher(learns), monkeypatch, models, "search.n_trials=4", "search.folder=few"))
+    search(Launcher(learns), monkeypatch, "model=rnn", "search.n_trials=8", "search.folder=more")
+    again = search(Launcher(learns), monkeypatch, models, "search.n_trials=4", "search.folder=more")
+    assert of(again) == of_4 and [row["trials"] for row in table(again)] == ["4", "4"]
+
+
 def test_what_is_no_study_is_one_sentence(tmp_path):
     (tmp_path / "study.db").write_text("something else, and long enough to be taken for a database" * 100)
     with pytest.raises(StoreError, match=r"study.db is no study: .*file is not a database"):
@@ -171,6 +219,6 @@ def test_seeds_in_a_row_are_one_job():
 
 
 def test_what_a_step_takes_is_of_all_threads(monkeypatch):
-    facts = Facts("", "", range(1), (), 1, 1, 4, 1, "cpu", 1, 1, True, seconds_per_step=0.25)
+    facts = Facts("", "", range(1), (), 1, 1, 4, 1, "cpu", 1, 1, {}, True, seconds_per_step=0.25)
     monkeypatch.setattr(module, "answers", lambda jobs, folder, timed: [(job, facts) for job in jobs])
-    assert check_space(plan(["task=latch", "model=rnn"]), timed=True) == {"rnn": 1.0}
+    assert check_space(plan(["task=latch", "model=rnn"]), timed=True)["rnn"].seconds == 1.0

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +96,18 @@ def search(launcher: Launcher, monkeypatch: pytest.MonkeyPatch, *more: str) -> l
     return attempt(launcher, monkeypatch, *more)[0]
 
 
-def attempt(launcher: Launcher, monkeypatch: pytest.MonkeyPatch, *more: str) -> tuple[list[Found], list[str]]:
+def attempt(
+    launcher: Launcher,
+    monkeypatch: pytest.MonkeyPatch,
+    *more: str,
+    made_of: Mapping[str, list[str]] | None = None,
+) -> tuple[list[Found], list[str]]:
     """Run a search, or go on with it; return what it found, and the trials that lack a result."""
     monkeypatch.setattr(module, "run_sweep", launcher)
     its: SearchPlan = plan([*ARGS, *(more or ("model=rnn,gru",))])
     storage = open_storage(its.folder / "study.db")
     studies = {
-        part.model: Study(storage, part.model, part.space, part.settings, part.steps, part.made_with())
+        part.model: Study(storage, part.model, part.space, part.settings, part.steps, part.made_with(), made_of or {})
         for part in its.models
     }
     lacking = module.tune(its, studies)

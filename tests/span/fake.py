@@ -89,6 +89,7 @@ class Runner:
                 accelerator="cpu",
                 there=0,
                 together=1,
+                made_of={},
                 lasting=True,
             )
             sweep.jobs += then(job)

@@ -18,6 +18,7 @@ FACTS = Facts(
     accelerator="cpu",
     there=1,
     together=6,
+    made_of={},
     lasting=True,
 )
 JOB = Job(0, [], {}, {}, "gru lr=1")

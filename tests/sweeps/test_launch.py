@@ -111,7 +111,7 @@ def test_what_each_process_would_say_once_the_sweep_says_once(seqbench: Run, mon
 def test_gpus_count_where_all_is_done(monkeypatch):
     """The command that has made runs with half a GPU each is the one that reads them."""
     run = Ended(seed=0, folder="", status="finished")
-    facts = Facts("", "", range(1), (run,), 1, 1, 1, 1, "cuda", 2, 1, lasting=True)
+    facts = Facts("", "", range(1), (run,), 1, 1, 1, 1, "cuda", 2, 1, {}, lasting=True)
     monkeypatch.setattr(known, "known", lambda job: facts)
     assert checking.check(Sweep([Job(0, [], {}, {}, "")], Path())) == 2
 

@@ -74,17 +74,17 @@ def main(argv: list[str]) -> int:
         for part in search.models:
             print(f"{part.model} varies {', '.join(part.space)}")
         print(budget(search.models[0]))
-    seconds = check_space(search, timed=args.dry_run)
-    if seconds is None:
+    checked = check_space(search, timed=args.dry_run)
+    if checked is None:
         return ConfigError.exit_code
     if args.dry_run:
         for part in search.models:
             trials = part.settings.n_trials
-            took = duration(seconds[part.model] * part.most_steps)
+            took = duration(checked[part.model].seconds * part.most_steps)
             print(
                 f"{part.model}: {trials} trials, {trials * part.runs} runs, at most about {took} of one core."
             )
-        total = sum(seconds[part.model] * part.most_steps for part in search.models)
+        total = sum(checked[part.model].seconds * part.most_steps for part in search.models)
         print(f"In all at most about {duration(total)} of one core, without evaluations.")
         return 0
     with ExitStack() as locks:
@@ -95,7 +95,10 @@ def main(argv: list[str]) -> int:
             raise StoreError(f"cannot write in {search.folder}: {error.strerror}.") from error
         storage = open_storage(search.folder / "study.db")
         studies = {
-            part.model: Study(storage, part.model, part.space, part.settings, part.steps, part.made_with())
+            part.model: Study(
+                *(storage, part.model, part.space, part.settings, part.steps),
+                *(part.made_with(), checked[part.model].made_of),
+            )
             for part in search.models
         }
         lacking = tune(search, studies)

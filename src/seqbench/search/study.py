@@ -22,6 +22,7 @@ from seqbench.errors import ConfigError, StoreError, one_line
 from seqbench.search.objective import Outcome, Score, score, value
 from seqbench.search.settings import SearchSettings
 from seqbench.search.space import Space, drawn
+from seqbench.sweeps.outcome import DATA
 
 #: The attribute of a study that says what it is a study of.
 MADE_WITH = "made_with"
@@ -68,6 +69,7 @@ class Study:
         settings: of the search.
         steps: of the rungs.
         made_with: what decides the numbers, key to value.
+        made_of: what decides them beside the configuration, name to values, see `Checked`.
 
     Raises:
         ConfigError: there is a study of this model that was made with something else.
@@ -81,16 +83,19 @@ class Study:
         settings: SearchSettings,
         steps: Sequence[int],
         made_with: Mapping[str, Any],
+        made_of: Mapping[str, list[str]],
     ) -> None:
         self.space = space
         self.settings = settings
         self.steps = steps
+        self._made_of = made_of
         self._storage = storage
         try:
             self._id = storage.get_study_id_from_name(name)
         except KeyError:
             self._id = storage.create_new_study([StudyDirection.MAXIMIZE], name)
-        mine = json.loads(json.dumps(made_with))
+        its = {name: ", ".join(values) for name, values in made_of.items()}
+        mine = json.loads(json.dumps({**made_with, **its}))
         theirs = storage.get_study_user_attrs(self._id).get(MADE_WITH)
         if theirs is None:
             storage.set_study_user_attr(self._id, MADE_WITH, mine)
@@ -102,8 +107,19 @@ class Study:
                 "search.folder=…."
             )
 
+    def differs(self, made_of: Mapping[str, str]) -> str | None:
+        """Return the name of what a run was made of and the study is not; None if there is nothing.
+
+        Only the ends of ranges were looked at: data that differ between them differ within, too.
+        """
+        for name, its in made_of.items():
+            known = self._made_of.get(name, [])
+            if its not in known and (len(known) < 2 or name != DATA):
+                return name
+        return None
+
     def trials(self) -> list[Trial]:
-        """Return all trials, by number."""
+        """Return the trials by number, without those that a larger `search.n_trials` has left."""
         return [
             Trial(
                 trial.number,
@@ -115,7 +131,7 @@ class Study:
                     if (found := trial.user_attrs.get(f"rung {rung}")) is not None
                 ],
             )
-            for trial in self._stored()
+            for trial in self._stored()[: self.settings.n_trials]
         ]
 
     def due(self) -> tuple[int, list[Trial]] | None:

@@ -9,14 +9,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
 from seqbench.config.explain import explain
 from seqbench.config.hydra_api import composed
 from seqbench.config.overrides import quoted
-from seqbench.errors import reader_may_leave, say
+from seqbench.errors import StoreError, reader_may_leave, say
 from seqbench.runs.result import Result
 from seqbench.runs.store import read_result
 from seqbench.search.objective import Outcome, outcome
@@ -24,13 +24,25 @@ from seqbench.search.plan import ModelPlan, SearchPlan
 from seqbench.search.space import corners
 from seqbench.search.study import Study, Trial
 from seqbench.sweeps.checking import answers
-from seqbench.sweeps.job import Job, Refused
+from seqbench.sweeps.job import Facts, Job, Refused
 from seqbench.sweeps.launch import run as run_sweep
-from seqbench.sweeps.outcome import NO_MEMORY, failure
+from seqbench.sweeps.outcome import NO_MEMORY, failure, made_of
 from seqbench.sweeps.sweep import Sweep
 
 
-def check_space(plan: SearchPlan, timed: bool) -> dict[str, float] | None:
+class Checked(NamedTuple):
+    """What was found out about a model.
+
+    seconds: the mean core-seconds of a step, 0 where not measured.
+    made_of: what decides the numbers beside the configuration, by name: code of others, data. Several values
+        where they differ from point to point of the space.
+    """
+
+    seconds: float
+    made_of: dict[str, list[str]]
+
+
+def check_space(plan: SearchPlan, timed: bool) -> dict[str, Checked] | None:
     """Check each model at every end of its space, at each length; say why one cannot be run.
 
     Args:
@@ -38,7 +50,7 @@ def check_space(plan: SearchPlan, timed: bool) -> dict[str, float] | None:
         timed: whether to measure what a step takes.
 
     Returns:
-        The mean core-seconds of a step of each model, 0 where not measured; None if one was refused.
+        What was found out about each model; None if one was refused.
     """
     with tempfile.TemporaryDirectory() as folder:
         jobs: list[Job] = []
@@ -47,7 +59,7 @@ def check_space(plan: SearchPlan, timed: bool) -> dict[str, float] | None:
                 varied = part.arguments(params)
                 run = [*varied, *_run(part, Path(folder), length, part.settings.seeds)]
                 jobs.append(_job(len(jobs), part, run, f"model={part.model} {' '.join(varied)}"))
-        seconds: dict[str, list[float]] = defaultdict(list)
+        found: dict[str, list[Facts]] = defaultdict(list)
         refused: dict[str, str] = {}
         # In their order, so that what is said does not depend on which process is the first.
         for job, answer in sorted(answers(jobs, Path(folder), timed), key=lambda pair: pair[0].number):
@@ -55,10 +67,19 @@ def check_space(plan: SearchPlan, timed: bool) -> dict[str, float] | None:
             if isinstance(answer, Refused):
                 refused.setdefault(model, f"{job.label}: {answer.sentence}")
             else:
-                seconds[model].append((answer.seconds_per_step or 0.0) * answer.threads)
+                found[model].append(answer)
     for sentence in refused.values():
         say(sentence)
-    return None if refused else {model: statistics.fmean(its) for model, its in seconds.items()}
+    return None if refused else {model: _checked(every) for model, every in found.items()}
+
+
+def _checked(every: Sequence[Facts]) -> Checked:
+    made_of: dict[str, set[str]] = defaultdict(set)
+    for facts in every:
+        for name, its in facts.made_of.items():
+            made_of[name].add(its)
+    seconds = statistics.fmean((facts.seconds_per_step or 0.0) * facts.threads for facts in every)
+    return Checked(seconds, {name: sorted(its) for name, its in made_of.items()})
 
 
 def tune(plan: SearchPlan, studies: Mapping[str, Study]) -> list[str]:
@@ -73,6 +94,7 @@ def tune(plan: SearchPlan, studies: Mapping[str, Study]) -> list[str]:
         them: asked again, they are trained, so that what a machine does decides nothing.
 
     Raises:
+        StoreError: code of others, or data, were changed while runs trained.
         Stopped: the user has stopped it. Asked again, it goes on.
     """
     parts = {part.model: part for part in plan.models}
@@ -84,7 +106,7 @@ def tune(plan: SearchPlan, studies: Mapping[str, Study]) -> list[str]:
             with reader_may_leave():
                 print(f"{model}: trials {numbers} to step {parts[model].steps[rung]}")
         wanted = [(parts[model], rung, trial) for model, (rung, trials) in due.items() for trial in trials]
-        for (part, rung, trial), came_to in zip(wanted, _trained(plan, wanted), strict=True):
+        for (part, rung, trial), came_to in zip(wanted, _trained(plan, wanted, studies), strict=True):
             if came_to is None:
                 lacking.append(f"{part.model} trial {trial.number}")
                 going.pop(part.model, None)  # its bracket cannot be compared yet
@@ -94,7 +116,7 @@ def tune(plan: SearchPlan, studies: Mapping[str, Study]) -> list[str]:
 
 
 def _trained(
-    plan: SearchPlan, wanted: Sequence[tuple[ModelPlan, int, Trial]]
+    plan: SearchPlan, wanted: Sequence[tuple[ModelPlan, int, Trial]], studies: Mapping[str, Study]
 ) -> list[list[Outcome] | str | None]:
     """Train what trials lack for a rung; return what each came to, see `_came_to`."""
     jobs: list[Job] = []
@@ -121,6 +143,12 @@ def _trained(
     found = []
     for part, _, trial in wanted:
         place = _place(plan, part, trial)
+        for result in results[place]:
+            if changed := studies[part.model].differs(made_of(result.code, result.data)):
+                raise StoreError(
+                    f"{changed} was changed while {part.model} was searched, so that its trials cannot be "
+                    "compared; search anew, with another search.folder=…."
+                )
         found.append(refused.get(place) or _came_to(part, trial, results[place]))
     return found
 

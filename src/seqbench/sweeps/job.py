@@ -69,6 +69,7 @@ class Facts:
         accelerator: the kind of device.
         there: how many devices of this kind there are.
         together: seeds that train together, at most.
+        made_of: what decides the numbers beside the configuration, by name: code of others, data.
         lasting: whether the same configuration means the same runs later, as long as the code is the
             same: no data that could change, no code of others.
         seconds_per_step: of one seed, if it was measured.
@@ -85,6 +86,7 @@ class Facts:
     accelerator: str
     there: int
     together: int
+    made_of: dict[str, str]
     lasting: bool
     seconds_per_step: float | None = None
 

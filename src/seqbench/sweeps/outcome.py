@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seqbench.errors import SeqbenchError, one_line
 from seqbench.sweeps.job import Ended
@@ -13,6 +14,8 @@ from seqbench.sweeps.job import Ended
 if TYPE_CHECKING:
     from seqbench.runs.result import Result
 
+#: The name of the fingerprint of a task's data, among what runs are made of.
+DATA = "the data"
 #: Exit code of a command with a failed run.
 FAILED = 1
 #: What is in the traceback of a run that asked for more memory than there is, and what is said instead.
@@ -41,6 +44,26 @@ def ended(result: Result, folder: Path | str) -> Ended:
         solvable=result.solved_when is not None,
         error=failure(result.error) if result.error is not None else None,
     )
+
+
+def made_of(
+    code: Mapping[str, str],
+    data: str | None,
+    revisions: Mapping[str, int] | None = None,
+    execution: Mapping[str, Any] | None = None,
+) -> dict[str, str]:
+    """Return what decides a run's numbers beside its configuration, by name, `the code of model.cell`.
+
+    Args:
+        code: component of another package to a hash of its source.
+        data: the fingerprint of the task's data; None where the configuration alone makes them.
+        revisions: component and parameter to the revision of its numbers.
+        execution: what is not plain in the execution mode.
+    """
+    found = {f"the code of {place}": source for place, source in code.items()}
+    found |= {} if data is None else {DATA: data}
+    found |= {f"the revision of {place}": str(number) for place, number in (revisions or {}).items()}
+    return found | {f"the execution's {name}": str(its) for name, its in (execution or {}).items()}
 
 
 def exit_code(error: Exception) -> int:

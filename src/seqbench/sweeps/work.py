@@ -127,7 +127,7 @@ def _facts(job: Job, timed: bool) -> Facts | Refused:
     from seqbench.runs import devices
     from seqbench.runs.plan import plan
     from seqbench.runs.store import read_result
-    from seqbench.sweeps.outcome import ended, exit_code, failure
+    from seqbench.sweeps.outcome import ended, exit_code, failure, made_of
 
     devices.elsewhere = job.gpus
     try:
@@ -139,7 +139,7 @@ def _facts(job: Job, timed: bool) -> Facts | Refused:
                 result = read_result(folder)
                 if result is not None and result.identity == made.identity.digest:
                     before.append(ended(result, folder))
-        kind = devices.accelerator(made.settings)
+        kind, code = devices.accelerator(made.settings), made.identity.code
         return Facts(
             group=str(made.runs_dir / made.group),
             identity=made.identity.digest,
@@ -152,7 +152,8 @@ def _facts(job: Job, timed: bool) -> Facts | Refused:
             accelerator=kind,
             there=devices.count(kind),
             together=made.at_once,
-            lasting=made.data is None and not made.identity.code and not made.config["allowed_packages"],
+            made_of=made_of(code, made.data, made.identity.revisions, made.mode.canonical),
+            lasting=made.data is None and not code and not made.config["allowed_packages"],
             seconds_per_step=_seconds_per_step(job) if timed and len(before) < len(made.seeds) else None,
         )
     except Exception as error:
