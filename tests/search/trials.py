@@ -107,7 +107,9 @@ def attempt(
     its: SearchPlan = plan([*ARGS, *(more or ("model=rnn,gru",))])
     storage = open_storage(its.folder / "study.db")
     studies = {
-        part.model: Study(storage, part.model, part.space, part.settings, part.steps, part.made_with(), made_of or {})
+        part.model: Study(
+            storage, part.model, part.space, part.settings, part.steps, part.made_with(), made_of or {}
+        )
         for part in its.models
     }
     lacking = module.tune(its, studies)

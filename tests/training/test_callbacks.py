@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import lightning as L
@@ -111,6 +112,22 @@ def loosen(trainer, module) -> None:
     next(part for part in module.modules() if isinstance(part, Cell)).hidden_size = 3
 
 
+def curriculum(trainer, module) -> None:
+    module.task.length += 1
+
+
+def another(trainer, module) -> None:
+    module.task = deepcopy(module.task)
+
+
+def peek(trainer, module) -> None:
+    next(iter(trainer.train_dataloader))
+
+
+def warm(trainer, module) -> None:
+    module.passes[0].config.lr = 1.0
+
+
 def hook(trainer, module) -> None:
     module.register_forward_hook(lambda *_: None)
 
@@ -128,6 +145,10 @@ def hook(trainer, module) -> None:
         (freeze, "changes which weights are trained"),
         (loosen, "changes settings of the model"),
         (hook, "registers hooks"),
+        (curriculum, "changes settings of the task"),
+        (another, "changes the task"),
+        (peek, "takes or changes training batches"),
+        (warm, "changes how the models are trained"),
     ],
 )
 def test_one_that_changes_a_run_is_refused_in_a_sentence(action, what: str) -> None:
@@ -135,6 +156,31 @@ def test_one_that_changes_a_run_is_refused_in_a_sentence(action, what: str) -> N
     with pytest.raises(ConfigError, match=words):
         train(callbacks=[Acts(action)])
     assert not list(Path("runs").rglob("*")), "a run that is refused leaves nothing"
+
+
+def test_one_that_leaves_the_model_in_eval_changes_no_number() -> None:
+    def look(trainer, module) -> None:
+        module.eval()
+
+    args = ("model.dropout=0.5", "model.num_layers=2")
+    (seen,) = train(*args, callbacks=[Acts(look)])
+    (plain,) = train(*args, "runs_dir=plain")
+    assert seen.validation == plain.validation
+
+
+def test_one_that_raises_stop_iteration_ends_the_run_with_an_error() -> None:
+    (result,) = train(callbacks=[Acts(lambda trainer, module: next(iter(())))])
+    assert result.status == "failed"
+    assert "The callback Acts raises StopIteration in on_train_batch_end." in (result.error or "")
+
+
+def test_one_that_takes_other_weights_for_the_best_is_refused() -> None:
+    class Swaps(L.Callback):
+        def on_test_epoch_start(self, trainer, pl_module) -> None:
+            next(iter(pl_module.best_weights[0].values())).zero_()
+
+    with pytest.raises(ConfigError, match="Swaps changes the best weights in on_test_epoch_start"):
+        train(callbacks=[Swaps()])
 
 
 def test_weights_that_are_not_a_number_are_not_a_change() -> None:

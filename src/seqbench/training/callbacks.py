@@ -53,13 +53,15 @@ def check_is_heard(callback: object) -> None:
 class Observer(L.Callback):
     """Calls the hooks of a callback, which may read everything and change nothing.
 
-    A hook runs with random numbers of its own. After each hook that the callback defines, the following must
-    be as before: weights, buffers, gradients, which weights are trained, the settings of the model and the
-    hooks of its modules, the batch, the state and the settings of the optimiser, the number of steps, and
-    whether training continues.
+    A hook runs with random numbers of its own, and whether modules train or evaluate is put back after it.
+    After each hook that the callback defines, the following must be as before: weights, the best ones too,
+    buffers, gradients, which weights are trained, the settings of the model and the hooks of its modules, the
+    task and its settings, the batch and those that are still to come, the state and the settings of the
+    optimiser, the number of steps, and whether training continues.
 
     Raises:
         ConfigError: the callback acts on training; or, when a hook runs, it changed something.
+        RuntimeError: a hook raised StopIteration, which would end a loop of Lightning's without a word.
     """
 
     def __init__(self, callback: L.Callback) -> None:
@@ -75,11 +77,16 @@ class Observer(L.Callback):
         if getattr(function, "__func__", None) is getattr(L.Callback, hook):
             return None
         before = _state(trainer, module, (args, kwargs))
+        training = [(part, part.training) for part in module.modules()]
         vars(self.callback).update(log=module.log, log_dict=module.log_dict)  # as Lightning does
         try:
             with torch.random.fork_rng(), generators_kept():
                 result = function(trainer, module, *args, **kwargs)
+        except StopIteration as error:
+            raise RuntimeError(f"The callback {self.name} raises StopIteration in {hook}.") from error
         finally:
+            for part, mode in training:  # one that looked at an output may have left the model in eval()
+                part.training = mode
             for name in ("log", "log_dict"):
                 vars(self.callback).pop(name, None)
         after = _state(trainer, module, (args, kwargs))
@@ -104,18 +111,30 @@ for _hook in HOOKS:
     setattr(Observer, _hook, _forward(_hook))
 
 
-#: What a setting of a model is that it keeps as a plain attribute.
+#: What a setting is that an object keeps as a plain attribute.
 PLAIN = (bool, int, float, str, tuple)
 
 
-def _state(trainer: L.Trainer, module: L.LightningModule, given: Any) -> dict[str, list[Any]]:
+def _state(trainer: L.Trainer, module: L.LightningModule, given: Any) -> dict[str, Any]:
     """Return what a callback must not change; `given` is what its hook is given."""
+    task, passes = getattr(module, "task", None), getattr(module, "passes", [])
     parameters = list(module.parameters())
     groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
     optimizer_state = tree_leaves([optimizer.state_dict()["state"] for optimizer in trainer.optimizers])
     return {
         "stops training": [trainer.should_stop],
         "changes the number of steps": [getattr(module, name, None) for name in ("step", "max_steps")],
+        "changes the task": [id(task)],
+        "changes settings of the task": _settings(
+            task, getattr(task, "inputs", None), getattr(task, "targets", None)
+        ),
+        "takes or changes training batches": _settings(getattr(module, "stream", None)),
+        "changes how the models are trained": _settings(*passes, *(its.config for its in passes)),
+        "changes the best weights": [
+            part.clone()
+            for part in tree_leaves(getattr(module, "best_weights", []))
+            if isinstance(part, Tensor)
+        ],
         "changes weights": [parameter.detach().clone() for parameter in parameters],
         "changes buffers": [buffer.detach().clone() for buffer in module.buffers()],
         "changes gradients": [None if p.grad is None else p.grad.detach().clone() for p in parameters],
@@ -126,13 +145,9 @@ def _state(trainer: L.Trainer, module: L.LightningModule, given: Any) -> dict[st
         "changes which weights are trained": [parameter.requires_grad for parameter in parameters],
         # By its numbers: what is written through `.data` or NumPy leaves a tensor's version as it was.
         "changes a batch": [part.clone() for part in tree_leaves(given) if isinstance(part, Tensor)],
-        "changes settings of the model": [
-            (name, value)
-            for part in module.modules()
-            if part is not module
-            for name, value in vars(part).items()
-            if name != "training" and isinstance(value, PLAIN)
-        ],
+        "changes settings of the model": _settings(
+            *(part for part in module.modules() if part is not module)
+        ),
         "registers hooks": [len(getattr(part, name)) for part in module.modules() for name in MODULE_HOOKS],
         "changes the optimiser's state": [
             part.clone() if isinstance(part, Tensor) else part for part in optimizer_state
@@ -140,7 +155,19 @@ def _state(trainer: L.Trainer, module: L.LightningModule, given: Any) -> dict[st
     }
 
 
-def _same(old: list[Any], new: list[Any]) -> bool:
+def _settings(*parts: Any) -> dict[tuple[int, str], Any]:
+    """Return the plain attributes of objects, by the place of the object and the name."""
+    return {
+        (place, name): value
+        for place, part in enumerate(parts)
+        for name, value in getattr(part, "__dict__", {}).items()
+        if isinstance(value, PLAIN) and name != "training"
+    }
+
+
+def _same(old: Any, new: Any) -> bool:
+    if isinstance(old, dict):  # what came new is what is computed once, when it is asked for
+        return all(name in new and (new[name] is its or new[name] == its) for name, its in old.items())
     return len(old) == len(new) and all(
         torch.equal(a.nan_to_num(), b.nan_to_num())
         if isinstance(a, Tensor) and isinstance(b, Tensor)
