@@ -6,8 +6,10 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from handmade import failed, mixed, run, write
 from rich.console import Console
 from scipy.stats import trim_mean
@@ -90,6 +92,63 @@ def test_the_command_takes_a_statistic_by_its_class(
     for wrong in ("seqbench.results.summaries.nothing.X", "nothing", "seqbench.errors.ConfigError"):
         with pytest.raises(ConfigError, match=wrong.replace(".", r"\.")):
             find(wrong)
+
+
+class Faulty(Summary):
+    """A summary that options make wrong."""
+
+    columns = ("faulty",)
+
+    def __init__(self, computes=0.5, says="fine", counts=(), columns=("faulty",)) -> None:
+        self.computes, self.says, self.counts, self.columns = computes, says, counts, columns
+
+    def compute(self, cell: Cell) -> Row:
+        return {"faulty": self.computes[0]} if isinstance(self.computes, tuple) else self.computes
+
+    def text(self, row: Row) -> str:
+        return row["absent"] if self.says == "fails" else self.says
+
+
+RETURNS = rf"^compute of the summary {__name__}.Faulty returns "
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"computes": None}, RETURNS + "NoneType, and a dict is due"),
+        ({"computes": {"runs": 1}}, RETURNS + "'runs', which is none of its columns faulty"),
+        ({"computes": ([1],)}, RETURNS + "list for faulty, and a number or a text is due"),
+        ({"computes": (torch.zeros(2),)}, RETURNS + "Tensor for faulty, and a number or a text is due"),
+        ({"computes": ("many",), "counts": ("faulty",)}, RETURNS + "'many' for faulty, and its `counts` say"),
+        ({"computes": (0.5,), "counts": ("faulty",)}, RETURNS + "0.5 for faulty, and its `counts` say"),
+        ({"computes": ()}, f"^The summary {__name__}.Faulty fails in compute with IndexError: tuple index"),
+        ({"says": "fails"}, f"^The summary {__name__}.Faulty fails in text with KeyError: 'absent'."),
+        ({"says": 3}, f"^text of the summary {__name__}.Faulty returns int, and a text is due"),
+        ({"columns": "faulty"}, f"^The summary {__name__}.Faulty must say in `columns` what its columns are"),
+        (
+            {"counts": ("other",)},
+            f"^The summary {__name__}.Faulty must say in `columns` what its columns are",
+        ),
+    ],
+)
+def test_a_fault_of_a_new_statistic_names_it(options, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        to_markdown(compare(mixed(), [*DEFAULT, Faulty(**{"computes": (0.5,)} | options)]))
+
+
+@pytest.mark.parametrize(
+    ("value", "column"),
+    [
+        (torch.tensor(0.5), 0.5),
+        (np.float32(0.5), 0.5),
+        (np.array(0.5), 0.5),
+        ("half", "half"),
+        *((None, None), (math.nan, None), (np.float64("nan"), None), (pd.NA, None)),
+    ],
+)
+def test_a_value_may_be_a_scalar_of_any_kind(value, column) -> None:
+    rows = json.loads(to_json(compare(mixed()[-5:], [*DEFAULT, Faulty((value,))])))
+    assert {row["faulty"] for row in rows} == {column}
 
 
 def test_whether_a_run_is_solved_is_known_at_its_training_length_only() -> None:

@@ -15,6 +15,7 @@ from seqbench.results.labels import label_runs, notes
 from seqbench.results.published import Entry, Reported, reported_for
 from seqbench.results.summaries import DEFAULT, Cell, Row, Summary
 from seqbench.results.summaries.note import Note
+from seqbench.results.summaries.own import checked
 from seqbench.runs.result import Result
 
 if TYPE_CHECKING:
@@ -78,10 +79,11 @@ def compare(
         published: what the literature reports, of which tables show what fits the tasks.
 
     Raises:
-        ConfigError: two summaries have a column of the same name, or one has the name of a column above.
+        ConfigError: two summaries have a column of the same name, or one has the name of a column above; or
+            a summary of another package has a fault.
     """
     results = sorted(results, key=lambda result: (result.status != "failed", result.finished_at))
-    summaries = (*summaries, Note())
+    summaries = (*map(checked, summaries), Note())
     _check_columns(summaries)
     labels = label_runs(results)
     of_task, cells = _cells(results, labels)

@@ -42,6 +42,7 @@ from seqbench.runs.epochs import in_steps
 from seqbench.runs.generators import generators_kept, initial_model
 from seqbench.runs.memory import seeds_at_once
 from seqbench.runs.store import run_folder
+from seqbench.runs.task_trial import try_own_task
 from seqbench.runs.trial import try_own_code
 from seqbench.tasks.base import Task
 from seqbench.training.callbacks import Observer, check_is_heard, check_observes
@@ -182,6 +183,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = (), label: st
     if model.solves_readout and processes > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
     config: Any = OmegaConf.to_container(cfg, resolve=True)
+    try_own_task(task)
     draws = try_own_code(model, task, make_model)
     data = task.fingerprint()
     observers = _checked([*build_callbacks(cfg), *_listed(callbacks)])

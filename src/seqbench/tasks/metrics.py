@@ -11,6 +11,13 @@ if TYPE_CHECKING:  # results store metrics, and are read without torch
 #: Name -> (value of each target, weight of each target); a metric is the weighted mean.
 Measures = dict[str, tuple["Tensor", "Tensor"]]
 Direction = Literal["max", "min"]
+#: Names of what is recorded at an evaluation beside its metrics. No metric may have one of them.
+COLUMNS = (
+    *("step", "train_loss", "gradient_norm", "lr", "seconds"),
+    *("spectral_radius", "largest_singular_value"),
+)
+#: How names begin of a metric in the other loop, of the gap between both, and of what the gap is taken from.
+LOOPS = ("open_", "closed_", "gap_", "beside_")
 
 
 @dataclass(frozen=True)

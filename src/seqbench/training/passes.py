@@ -178,6 +178,8 @@ class Pass:
             for name, (values, weights) in self._measures(part, index).items():
                 dtype = torch.promote_types(values.dtype, torch.float32)  # half precision is too coarse
                 lead = self.together.lead
+                # What counts nothing adds nothing, were it infinite.
+                values = torch.where(weights == 0, torch.zeros_like(values), values)
                 both = torch.stack([values * weights, weights]).to(dtype).flatten(lead + 1)
                 both = (aligned(both) if lead else both).sum(-1) * counts
                 sums[name] = both + sums[name] if name in sums else both

@@ -113,7 +113,7 @@ def columns(lines: Sequence[Line], summaries: Sequence[Summary] = ()) -> list[tu
         ("parameters", "parameters"),
         ("time", "time a run"),
         ("memory", "memory"),
-        *((name, its.heading or type(its).__name__) for name, its in _named(summaries)),
+        *((name, its.heading or its.title) for name, its in _named(summaries)),
         ("note", "note"),
     ]
     return [

@@ -94,6 +94,11 @@ class Summary(ABC):
     #: The heading of the column beside the lengths; empty for a line in every cell.
     heading: ClassVar[str] = ""
 
+    @property
+    def title(self) -> str:
+        """What it is called where its heading is empty and a name is needed."""
+        return type(self).__name__
+
     @abstractmethod
     def compute(self, cell: Cell) -> Row:
         """Return the values of the columns. A column that does not apply to the cell is left out."""

@@ -1,0 +1,153 @@
+"""A trial of a user's own task before anything trains: that it can be asked again, and what it measures."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqbench.errors import ConfigError, one_line
+from seqbench.runs.generators import generators_kept
+from seqbench.tasks.base import Task
+from seqbench.tasks.batch import Batch
+from seqbench.tasks.metrics import COLUMNS, LOOPS, Measures
+
+#: Rows of a trial.
+ROWS = 2
+
+
+def try_own_task(task: Task) -> None:
+    """Try a task whose class, inputs or targets are not of seqbench, whose own suite tests those.
+
+    A run that is resumed, or that trains beside others, asks for batches and measures again: what is given
+    must follow from the arguments alone. No generator moves.
+
+    Raises:
+        ConfigError: something is given that is another when it is asked for again, or draws from a global
+            generator; a metric is not declared, or has the name of something else; or a method fails.
+    """
+    check_names(task, [metric.name for metric in task.metrics])
+    for name in {task.metric, task.solved_metric}:
+        _check_declared(task, name)
+    if all(type(its).__module__.startswith("seqbench.") for its in (task, task.inputs, task.targets)):
+        return
+    with generators_kept():
+        # So that a generator which is seeded anew moves, whatever it was seeded with.
+        torch.rand(()), np.random.rand(), random.random()
+        _try_batches(task)
+        _try_measures(task, "validation()", task.validation)
+        for length in task.eval_lengths:
+            _try_measures(task, f"test({length})", partial(task.test, length))
+            _called(task, f"baseline_loss({length})", partial(task.baseline_loss, length))
+            _called(task, f"chance({length})", partial(task.chance, length))
+
+
+def check_names(task: Task, names: Iterable[str], loops: Sequence[str] = LOOPS) -> None:
+    """Raise a ConfigError where a metric has the name of another quantity of a run."""
+    for name in names:
+        loop = next((its for its in loops if name.startswith(its)), None)
+        if name in COLUMNS or loop is not None:
+            taken = f"names that begin with {loop} are" if loop else f"{name} is"
+            raise ConfigError(
+                f"{type(task).__name__} has a metric {name!r}, and {taken} taken in the records of a run; "
+                "give it another name."
+            )
+
+
+def _check_declared(task: Task, name: str) -> None:
+    try:
+        task.metric_of(name)
+    except KeyError as error:
+        declared = ", ".join(metric.name for metric in task.metrics)
+        raise ConfigError(
+            f"{type(task).__name__} has {name!r} for a metric and declares {declared}; declare it in "
+            "`extra_metrics`."
+        ) from error
+
+
+def _try_batches(task: Task) -> None:
+    _, second = _twice(task, f"train_batches(0, {ROWS})", lambda: [*islice(task.train_batches(0, ROWS), 2)])
+    later = _twice(task, f"train_batches(0, {ROWS}, start=1)", lambda: next(task.train_batches(0, ROWS, 1)))
+    if not _same(second, later):
+        raise ConfigError(
+            f"{type(task).__name__}.train_batches(seed, batch_size, start=1) does not begin with the second "
+            "batch, so that a run which is resumed would learn from others."
+        )
+
+
+def _try_measures(task: Task, what: str, make: Callable[[], Batch]) -> None:
+    """Measure the outputs zero on the first rows of a set."""
+    batch = _twice(task, what, lambda: make().rows(0, ROWS))
+    shape = (*batch.targets.shape[: 1 + task.targets.per_step], task.targets.size)
+    outputs = torch.zeros(shape)
+    named = f"measure of outputs {tuple(outputs.shape)} on {what}"
+    means = _twice(task, named, lambda: _means(task.measure(outputs, batch)))
+    check_names(task, means)
+    if "loss" not in means:
+        raise ConfigError(
+            f"{type(task).__name__}.{named} has no 'loss', which decides whether a run diverges."
+        )
+    metrics = _twice(task, f"summary of {', '.join(means)}", lambda: dict(task.summary(dict(means))))
+    check_names(task, metrics, ())
+    for name in metrics:
+        _check_declared(task, name)
+    _twice(task, f"solved of {', '.join(metrics)}", lambda: bool(task.solved(metrics)))
+
+
+def _means(measures: Measures) -> dict[str, float]:
+    return {
+        name: float((values * weights).sum() / weights.sum()) for name, (values, weights) in measures.items()
+    }
+
+
+def _twice(task: Task, what: str, call: Callable[[], Any]) -> Any:
+    """Return what a call returns, which must be the same a second time, and move no generator."""
+    before = _generators()
+    first, again = _called(task, what, call), _called(task, what, call)
+    name = f"{type(task).__name__}.{what}"
+    if _generators() != before:
+        raise ConfigError(
+            f"{name} draws from a global generator of torch, NumPy or Python, or seeds it, and so changes "
+            "what a model draws; draw from a torch.Generator of its own that follows from the seed."
+        )
+    if not _same(first, again):
+        raise ConfigError(
+            f"{name} gives something else when it is asked for again; it must follow from its arguments "
+            "alone, or no run could be resumed, nor made again."
+        )
+    return first
+
+
+def _called(task: Task, what: str, call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:  # whatever a user's code raises
+        name = f"{type(task).__name__}.{what}"
+        raise ConfigError(f"{name} fails with {type(error).__name__}: {one_line(error)}.") from error
+
+
+def _generators() -> tuple[Any, ...]:
+    return bytes(torch.get_rng_state().numpy()), repr(np.random.get_state()), random.getstate()
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two tensors, numbers, or lists, tuples and dicts of such are the same."""
+    if isinstance(one, Tensor):
+        return isinstance(other, Tensor) and one.shape == other.shape and _equal(one, other)
+    if isinstance(one, Mapping):
+        return list(one) == list(other) and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other) or (isinstance(one, float) and math.isnan(one) and math.isnan(other))
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    numbers = one.is_floating_point() or one.is_complex()
+    return torch.equal(one.nan_to_num(), other.nan_to_num()) if numbers else torch.equal(one, other)
