@@ -9,6 +9,7 @@ import pytest
 from seqbench.cli.ls import main
 from seqbench.config.presets import GROUPS, noted, preset_names, preset_node
 from seqbench.errors import ConfigError
+from tests.payloads import write
 
 
 def test_ls_names_every_preset(capsys):
@@ -79,6 +80,17 @@ def test_the_tables_of_the_pages_are_those_of_ls(seqbench, page, group):
     assert said.code == 0, said.err
     text = (Path(__file__).parents[2] / "docs" / f"{page}.md").read_text()
     assert said.out in text, f"put what `seqbench ls {group} --format md` prints into docs/{page}.md"
+
+
+def test_presets_that_cannot_be_read_are_in_the_tables(seqbench):
+    for name, text in {"circle": "defaults: [circle]", "listed": "- a", "broken": "a: [", "none": ""}.items():
+        for group in ("model", "task"):
+            write(f"presets/{group}/{name}.yaml", f"# Mine.\n{text}\n")
+    for group in ("models", "tasks"):
+        for form in ("text", "md"):
+            said = seqbench("ls", group, "--format", form)
+            assert said.code == 0 and said.err == ""
+            assert all(name in said.out for name in ("circle", "listed", "broken", "none"))
 
 
 def test_a_kind_of_task_is_the_folder_of_its_class():

@@ -17,8 +17,9 @@ from omegaconf import OmegaConf
 
 import seqbench
 from hydra_plugins.seqbench.loader import PresetLoader, _check_preset, preset_loader
+from seqbench.config.explain import explain
 from seqbench.config.hydra_api import composed
-from seqbench.config.presets import CONF_DIR, preset_names
+from seqbench.config.presets import CONF_DIR, describe, preset_names, preset_node
 from tests.payloads import MODULE, TINY, TOUCH, refused, write
 
 pytestmark = pytest.mark.usefixtures("nothing_runs")
@@ -76,6 +77,48 @@ AROUND = [
     ("config", "hydra: {searchpath: ['pkg://ran_by_import']}", "seed=1", "FILE sets hydra.searchpath="),
     ("../x", "seed: 1", "model=../../x", "model/../../x leaves the folder of presets"),
 ]
+#: The text of a preset that is none, and what is said.
+NO_PRESET = [
+    ("- a\n- b", "FILE holds a list, and a preset holds keys: key: value."),
+    ("words alone", "FILE holds a str, and a preset holds keys"),
+    ("defaults: [mine, _self_]", "FILE builds on itself: mine → mine, by what its defaults list."),
+    ("defaults: [other, _self_]", "FILE builds on itself: mine → other → mine, by what its defaults list."),
+    (
+        "defaults: [lsmt]",
+        "model/mine builds on model/lsmt. There is no preset 'lsmt' in model. Did you mean 'l",
+    ),
+    ("hidden_size: [3", "FILE, line 1, is not YAML: "),
+    ("# caf\xe9", "FILE is not UTF-8: unexpected end of data at byte 5; save it as such."),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), NO_PRESET)
+def test_what_is_no_preset_is_named_by_its_file(text, sentence):
+    write("presets/model/other.yaml", "defaults: [mine]\n")
+    write("presets/model/mine.yaml", "")
+    Path("presets/model/mine.yaml").write_bytes(text.encode("latin-1"))
+    file = f"{Path.cwd()}/presets/model/mine.yaml"
+    refused(sentence.replace("FILE", file), seqbench.compose, ["model=mine"])
+    assert "mine" in preset_names("model") and preset_node("model", "mine") is not None
+
+
+def test_a_circle_in_a_folder_of_one_command_is_a_sentence():
+    write("there/model/mine.yaml", "defaults: [mine, _self_]\n")
+    with (
+        pytest.raises(RecursionError) as caught,
+        preset_loader(),
+        hydra.initialize_config_dir(f"{Path.cwd()}/there", version_base="1.3"),
+    ):
+        hydra.compose("model/mine")
+    assert str(explain(caught.value)) == (
+        "A preset builds on itself: what its defaults list leads back to it."
+    )
+
+
+def test_a_mark_of_the_order_of_bytes_hides_no_description():
+    write("presets/model/mine.yaml", "\ufeff# My own.\ndefaults: [gru, _self_]\n")
+    assert describe("model", "mine") == "My own"
+    assert seqbench.compose(["model=mine"]).model.cell._target_.endswith("GRU")
 
 
 @pytest.mark.parametrize(("path", "text", "override", "sentence"), AROUND)

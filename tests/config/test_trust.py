@@ -152,6 +152,6 @@ def test_the_folder_of_a_run_allows_nothing():
 
 def test_what_is_named_as_a_statistic_is_one():
     write("mystatistics.py", "from seqbench.results.summaries.note import Note\nclass Mine(Note): pass\n")
-    assert type(find("mystatistics.Mine")).__name__ == "Mine"
+    assert find("mystatistics.Mine").title == "Mine"
     for name in ("os.system", "subprocess.Popen", "torch.hub.load", "antigravity", "mystatistics.Note2"):
         refused(f"--summary={name} ", find, name)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import hydra._internal.hydra as hydra_application
+import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -21,7 +22,7 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from seqbench.config.presets import CONF_DIR
+from seqbench.config.presets import CONF_DIR, circle_of
 from seqbench.errors import ConfigError
 
 #: The presets that come with seqbench, and the configurations of Hydra and its plugins.
@@ -73,6 +74,13 @@ class PresetLoader(ConfigLoaderImpl):
         parsed, self._repository = super()._parse_overrides_and_create_caching_repo(
             config_name, overrides, *args, **kwargs
         )
+        load: Any = self._repository.load_config
+
+        def load_config(config_path: str) -> Any:
+            _check_file(self._repository, config_path)
+            return load(config_path)
+
+        vars(self._repository)["load_config"] = load_config
         return parsed, self._repository
 
     def _load_configuration_impl(
@@ -135,6 +143,30 @@ class PresetLoader(ConfigLoaderImpl):
         loaded = super()._load_single_config(default=default, repo=repo)
         _check_preset(default.config_path, loaded, default.package)
         return loaded
+
+
+def _check_file(repository: CachingConfigRepository, path: str) -> None:
+    """Raise a ConfigError where a user's preset is no text, holds no keys, or builds on itself."""
+    name = path.removesuffix(".yaml")
+    if f"config_path={path}" in repository.cache or name.startswith("/") or ".." in name.split("/"):
+        return
+    folders = [Path(str(source.path)) for source in repository.get_sources() if source.scheme() == "file"]
+    file = next((file for folder in folders if (file := folder / f"{name}.yaml").is_file()), None)
+    if file is None or file.is_relative_to(CONF_DIR):
+        return
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{file} is not UTF-8: {error.reason} at byte {error.start}; save it as such."
+        ) from error
+    except (yaml.YAMLError, OSError):  # of which who loads it says where
+        return
+    if content is not None and not isinstance(content, dict):
+        raise ConfigError(f"{file} holds a {type(content).__name__}, and a preset holds keys: key: value.")
+    group, _, preset = name.rpartition("/")
+    if group and (circle := circle_of(group, preset)):
+        raise ConfigError(f"{file} builds on itself: {' → '.join(circle)}, by what its defaults list.")
 
 
 def _files(repository: CachingConfigRepository) -> list[Path]:

@@ -53,9 +53,9 @@ def _equations(name: str) -> dict[str, str]:
     node: Any = preset_node("model", name)
     of_its_cell = CELL in lineage("model", name) and "cell" in node
     target = str((node.cell if of_its_cell else node).get("_target_", ""))
-    path = Path(*target.split(".")[:-1]).with_suffix(".py")
-    if path.parts[0] != "seqbench":
+    if not target.startswith("seqbench."):
         return {"equations in": ""}
+    path = Path(*target.split(".")[:-1]).with_suffix(".py")
     return {"equations in": f"[`{'/'.join(path.parts[-2:])}`]({SOURCE}/{path.as_posix()})"}
 
 

@@ -31,6 +31,8 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> SeqbenchErro
         return error
     if found := re.search(r"ConfigError raised while resolving interpolation: (.*)", text):
         return ConfigError(found[1])
+    if isinstance(error, RecursionError):
+        return ConfigError("A preset builds on itself: what its defaults list leads back to it.")
     if isinstance(mark := getattr(error, "problem_mark", None), yaml.Mark):
         return ConfigError(
             f"{mark.name}, line {mark.line + 1}, is not YAML: {getattr(error, 'problem', '')}."
@@ -45,7 +47,10 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> SeqbenchErro
         group, name = found.groups()
         listed = [option for option in re.findall(r"^\t(\S+)$", text, re.MULTILINE) if option[0] != "_"]
         valid = listed or preset_names(group)  # Hydra lists none where several were chosen
-        return no_preset(group, name, valid)
+        asks = re.search(r"In '([^']+/[^']+)'", text)
+        typed = f"{group}={name}" in (override.lstrip("+") for override in overrides)
+        by = f"{asks[1]} builds on {group}/{name}. " if asks and not typed else ""
+        return no_preset(group, name, valid, by)
     if found := re.search(r"(\S+) appears more than once in the final defaults list", text):
         return ConfigError(
             f"{found[1]} is chosen twice: a preset that builds on another lists that one alone in its "
@@ -77,11 +82,10 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> SeqbenchErro
     return ConfigError(f"{one_line(error.__cause__ if not text and error.__cause__ else error)}.")
 
 
-def no_preset(group: str, name: str, valid: Sequence[str]) -> ConfigError:
-    """Return the error for a preset that a group does not have."""
-    return ConfigError(
-        f"There is no preset {name!r} in {group}.{nearest(name, valid)} There are: {', '.join(valid)}."
-    )
+def no_preset(group: str, name: str, valid: Sequence[str], by: str = "") -> ConfigError:
+    """Return the error for a preset that a group does not have; `by` says who asks for it."""
+    near = nearest(name, valid)
+    return ConfigError(f"{by}There is no preset {name!r} in {group}.{near} There are: {', '.join(valid)}.")
 
 
 def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:

@@ -86,7 +86,7 @@ def commands(group: str, name: str) -> list[str]:
 def _head(group: str, name: str) -> list[str]:
     """Return the comments at the head of a preset, without instructions to Hydra, such as `@package`."""
     path = _find(group, name)
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path else []
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if path else []
     return [line.lstrip("# ") for line in lines if line.startswith("#") and "@package" not in line]
 
 
@@ -100,6 +100,8 @@ def preset_node(group: str, name: str) -> DictConfig:
     """Return what a preset says with those of its group that it builds on; empty if there is no such file."""
     own = _own(group, name)
     parts = [part for part in (own.pop("defaults", None) or ()) if isinstance(part, str)]
+    if circle_of(group, name):  # of which who composes it is told
+        parts = []
     if "_self_" not in parts:
         parts.append("_self_")
     found = OmegaConf.merge(*(own if part == "_self_" else preset_node(group, part) for part in parts))
@@ -124,6 +126,18 @@ def lineage(group: str, name: str) -> list[str]:
         parts = _own(group, each).get("defaults") or ()
         found += [part for part in parts if isinstance(part, str) and part != "_self_" and part not in found]
     return found
+
+
+def circle_of(group: str, name: str) -> list[str]:
+    """Return the presets of a group that lead from one back to it, by what they build on; [] if none does."""
+    ways = [[name]]
+    for way in ways:
+        for part in _own(group, way[-1]).get("defaults") or ():
+            if part == name:
+                return [*way, name]
+            if isinstance(part, str) and part != "_self_" and not any(part in each for each in ways):
+                ways.append([*way, part])
+    return []
 
 
 def part_of(model: str, group: str) -> str | None:
