@@ -60,6 +60,10 @@ ENTRY = "task: a, settings: {}, metric: loss, values: {RNN: 1}, source: S, at: T
     ("text", "sentence"),
     [
         ("entry: []", "wants a list of `entries`"),
+        ("- a", "wants a list of `entries`"),
+        ("entries: {a: 1}", "wants a list of `entries`"),
+        ("entries: [a", "cannot be read: while parsing a flow sequence"),
+        (f"entries: [{{{ENTRY}, certainty: read, metric: accuracy}}]", "found duplicate key metric"),
         ("entries: [{task: adding}]", "entry 1, settings: Field required"),
         (f"entries: [{{{ENTRY}, certainty: sure}}]", "entry 1, certainty: Input should be 'read', 'quoted'"),
         (

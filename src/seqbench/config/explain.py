@@ -48,8 +48,8 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> SeqbenchErro
         listed = [option for option in re.findall(r"^\t(\S+)$", text, re.MULTILINE) if option[0] != "_"]
         valid = listed or preset_names(group)  # Hydra lists none where several were chosen
         asks = re.search(r"In '([^']+/[^']+)'", text)
-        typed = f"{group}={name}" in (override.lstrip("+") for override in overrides)
-        by = f"{asks[1]} builds on {group}/{name}. " if asks and not typed else ""
+        is_typed = f"{group}={name}" in (override.lstrip("+") for override in overrides)
+        by = f"{asks[1]} builds on {group}/{name}. " if asks and not is_typed else ""
         return no_preset(group, name, valid, by)
     if found := re.search(r"(\S+) appears more than once in the final defaults list", text):
         return ConfigError(

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from seqbench.config.identity import with_defaults
-from seqbench.errors import ConfigError
+from seqbench.errors import ConfigError, one_line
 from seqbench.results.numbers import measured
 from seqbench.runs.result import Result
 
@@ -108,9 +110,12 @@ def read_published(path: Path = FILE) -> list[Entry]:
         ConfigError: it cannot be read, or an entry is none.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))["entries"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: it wants a list of `entries`.") from error
+        told: Any = OmegaConf.to_container(OmegaConf.load(path))  # which refuses a key that is there twice
+    except (OSError, yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {one_line(error)}.") from error
+    found = told.get("entries") if isinstance(told, dict) else None
+    if not isinstance(found, list):
+        raise ConfigError(f"{path} cannot be read: it wants a list of `entries`.")
     entries = []
     for number, entry in enumerate(found, 1):
         try:
