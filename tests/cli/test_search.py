@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from seqbench.cli import search as module
-from tests.search.trials import Launcher, learns
+from tests.search.trials import Launcher, answers, learns
 
 TINY = (
     *("task=latch", "task.length=10", "task.eval_size=40", "model=rnn,gru", "model.hidden_size=6"),
@@ -111,7 +111,7 @@ def test_without_optuna_the_extra_is_named(seqbench, monkeypatch):
 @pytest.mark.slow
 def test_what_was_found_is_printed_with_its_cost_and_written(seqbench, monkeypatch):
     monkeypatch.setattr("seqbench.search.tune.run_sweep", Launcher(learns))
-    monkeypatch.setattr("seqbench.search.tune.answers", lambda jobs, folder, timed: [])
+    monkeypatch.setattr("seqbench.search.tune.answers", answers)
     rest = [argument for argument in TINY if not argument.startswith("task.length")]
     said = seqbench("search", *rest, "trainer.max_steps=400", "search.lengths=[10,20]")
     assert said.code == 0, said.err
@@ -148,7 +148,7 @@ def test_a_search_that_lacks_the_result_of_a_run_says_so_and_goes_on_when_asked_
         return learns(cfg, seed) if killed else killed.append(seed)
 
     monkeypatch.setattr("seqbench.search.tune.run_sweep", Launcher(once))
-    monkeypatch.setattr("seqbench.search.tune.answers", lambda jobs, folder, timed: [])
+    monkeypatch.setattr("seqbench.search.tune.answers", answers)
     said = seqbench("search", *TINY)
     assert said.code == 1 and not Path("runs/.searches/latch-10/search.json").exists()
     assert said.err == (

@@ -13,9 +13,9 @@ from seqbench.search.found import rows as table
 from seqbench.search.plan import plan
 from seqbench.search.study import Trial, open_storage
 from seqbench.search.tune import _came_to, check_space, rows
-from seqbench.sweeps.job import Facts, Refused
+from seqbench.sweeps.job import Refused
 from tests.runs.handmade import result
-from tests.search.trials import Launcher, attempt, learns, search
+from tests.search.trials import Launcher, answers, attempt, learns, search
 
 
 def of(every):
@@ -219,6 +219,5 @@ def test_seeds_in_a_row_are_one_job():
 
 
 def test_what_a_step_takes_is_of_all_threads(monkeypatch):
-    facts = Facts("", "", range(1), (), 1, 1, 4, 1, "cpu", 1, 1, {}, True, seconds_per_step=0.25)
-    monkeypatch.setattr(module, "answers", lambda jobs, folder, timed: [(job, facts) for job in jobs])
+    monkeypatch.setattr(module, "answers", answers)
     assert check_space(plan(["task=latch", "model=rnn"]), timed=True)["rnn"].seconds == 1.0
