@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -11,7 +12,10 @@ import torch
 import seqbench
 from seqbench.errors import ConfigError
 from seqbench.runs.task_trial import try_own_task
+from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import COLUMNS, share
+from seqbench.tasks.specs import Classes, Tokens
+from seqbench.tasks.streams.fixed import LazyTask
 from seqbench.tasks.synthetic.latch import Latch
 from tests.payloads import write
 
@@ -28,6 +32,8 @@ class Mine(Latch):
 
     def train_batches(self, seed, batch_size, start=0):
         self.asked += 1
+        if self.fault == "ends":
+            return islice(super().train_batches(seed, batch_size, start), 1)
         if self.fault == "seeds":
             torch.manual_seed(seed)
         shift = {"counts": self.asked, "stays": -start}.get(self.fault, 0)
@@ -74,7 +80,7 @@ def tried(task) -> str:
     """Return what the trial of a task says; no generator moves."""
     before = torch.get_rng_state(), random.getstate(), repr(np.random.get_state())
     try:
-        try_own_task(task)
+        try_own_task(task, 4)
     except ConfigError as error:
         return str(error)
     finally:
@@ -88,6 +94,7 @@ def tried(task) -> str:
     [
         ("", ""),
         ("counts", f"Mine.train_batches(0, 2) {AGAIN}"),
+        ("ends", "Mine.train_batches(0, 2) ends after 1; batches go on without end."),
         ("seeds", f"Mine.train_batches(0, 2) {GLOBAL}"),
         ("global", f"Mine.test(9) {GLOBAL}"),
         ("numpy", f"Mine.test(9) {GLOBAL}"),
@@ -133,6 +140,25 @@ def test_the_trial_is_before_anything_trains(monkeypatch, tmp_path):
     with pytest.raises(ConfigError, match=r"^Own has 'f1' for a metric and declares loss, "):
         seqbench.train(cfg)
     assert not (tmp_path / "runs").exists()
+
+
+def test_data_of_one_example_are_tried_with_one():
+    class One(LazyTask):
+        title, contents, variant, solved_when = "one word", "words of {} letters", "one", None
+        inputs, targets = Tokens(3), Classes(2, per_step=False)
+
+        def longest(self):
+            return 3
+
+        def read_split(self, split):
+            return Batch(torch.tensor([[0, 1, 2]]), torch.tensor([1]))
+
+        def solved(self, metrics):
+            return False
+
+    try_own_task(One(), 1)
+    with pytest.raises(ConfigError, match="batch_size=2 is more than the 1 training examples there are"):
+        try_own_task(One(), 2)
 
 
 @pytest.mark.parametrize(

@@ -183,8 +183,8 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = (), label: st
     if model.solves_readout and processes > 1:
         raise ConfigError(f"{cfg.preset.model} solves for its readout on one device; give trainer.devices=1.")
     config: Any = OmegaConf.to_container(cfg, resolve=True)
-    try_own_task(task)
-    draws = try_own_code(model, task, make_model)
+    try_own_task(task, cfg.batch_size)
+    draws = try_own_code(model, task, make_model, cfg.batch_size)
     data = task.fingerprint()
     observers = _checked([*build_callbacks(cfg), *_listed(callbacks)])
     for callback in observers if not cfg.logger else ():

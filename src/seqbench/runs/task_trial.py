@@ -23,25 +23,29 @@ from seqbench.tasks.metrics import COLUMNS, LOOPS, Measures
 ROWS = 2
 
 
-def try_own_task(task: Task) -> None:
+def try_own_task(task: Task, batch_size: int) -> None:
     """Try a task whose class, inputs or targets are not of seqbench, whose own suite tests those.
 
     A run that is resumed, or that trains beside others, asks for batches and measures again: what is given
     must follow from the arguments alone. No generator moves.
+
+    Args:
+        task: the task.
+        batch_size: sequences of one optimisation step; a trial has two, or one.
 
     Raises:
         ConfigError: something is given that is another when it is asked for again, or draws from a global
             generator; a metric is not declared, or has the name of something else; or a method fails.
     """
     check_names(task, [metric.name for metric in task.metrics])
-    for name in {task.metric, task.solved_metric}:
+    for name in dict.fromkeys((task.metric, task.solved_metric)):
         _check_declared(task, name)
     if all(type(its).__module__.startswith("seqbench.") for its in (task, task.inputs, task.targets)):
         return
     with generators_kept():
         # So that a generator which is seeded anew moves, whatever it was seeded with.
         torch.rand(()), np.random.rand(), random.random()
-        _try_batches(task)
+        _try_batches(task, min(ROWS, batch_size))
         _try_measures(task, "validation()", task.validation)
         for length in task.eval_lengths:
             _try_measures(task, f"test({length})", partial(task.test, length))
@@ -72,10 +76,15 @@ def _check_declared(task: Task, name: str) -> None:
         ) from error
 
 
-def _try_batches(task: Task) -> None:
-    _, second = _twice(task, f"train_batches(0, {ROWS})", lambda: [*islice(task.train_batches(0, ROWS), 2)])
-    later = _twice(task, f"train_batches(0, {ROWS}, start=1)", lambda: next(task.train_batches(0, ROWS, 1)))
-    if not _same(second, later):
+def _try_batches(task: Task, size: int) -> None:
+    first = _twice(task, f"train_batches(0, {size})", lambda: [*islice(task.train_batches(0, size), 2)])
+    if len(first) < 2:
+        raise ConfigError(
+            f"{type(task).__name__}.train_batches(0, {size}) ends after {len(first)}; batches go on without "
+            "end."
+        )
+    later = _twice(task, f"train_batches(0, {size}, start=1)", lambda: next(task.train_batches(0, size, 1)))
+    if not _same(first[1], later):
         raise ConfigError(
             f"{type(task).__name__}.train_batches(seed, batch_size, start=1) does not begin with the second "
             "batch, so that a run which is resumed would learn from others."

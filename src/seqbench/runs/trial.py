@@ -29,7 +29,9 @@ class NeedsValuesError(Exception):
     """The code reads the values of tensors, and those on the device `meta` have none."""
 
 
-def try_own_code(model: nn.Module, task: Task, make_model: Callable[[], nn.Module]) -> bool:
+def try_own_code(
+    model: nn.Module, task: Task, make_model: Callable[[], nn.Module], batch_size: int = ROWS
+) -> bool:
     """Try a user's cells and model; return whether they draw random numbers in training.
 
     Models and cells of seqbench itself are not tried. No generator moves.
@@ -38,6 +40,7 @@ def try_own_code(model: nn.Module, task: Task, make_model: Callable[[], nn.Modul
         model: on the device `meta`, where a pass costs next to nothing.
         task: gives the batch.
         make_model: makes a model with memory, for code that reads a tensor's values.
+        batch_size: sequences of one optimisation step; a trial has two, or one.
 
     Raises:
         ConfigError: something has another shape than is due, or parameters are not where they are trained and
@@ -46,7 +49,7 @@ def try_own_code(model: nn.Module, task: Task, make_model: Callable[[], nn.Modul
     if all(f"{type(module).__module__}.".startswith(TRUSTED) for module in model.modules()):
         return False
     with generators_kept(), torch.enable_grad():
-        batch = next(task.train_batches(0, ROWS))
+        batch = next(task.train_batches(0, min(ROWS, batch_size)))
         try:
             return _try(model, task, batch.map(lambda part: part.to("meta")))
         except NeedsValuesError:
