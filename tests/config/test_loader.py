@@ -80,6 +80,7 @@ AROUND = [
 #: The text of a preset that is none, and what is said.
 NO_PRESET = [
     ("- a\n- b", "FILE holds a list, and a preset holds keys: key: value."),
+    ("defaults: 3", ""),
     ("words alone", "FILE holds a str, and a preset holds keys"),
     ("defaults: [mine, _self_]", "FILE builds on itself: mine → mine, by what its defaults list."),
     ("defaults: [other, _self_]", "FILE builds on itself: mine → other → mine, by what its defaults list."),

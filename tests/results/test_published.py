@@ -78,6 +78,13 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str, sentence: str
         read_published(tmp_path / "published.yaml")
 
 
+def test_a_text_may_have_any_sign(tmp_path: Path) -> None:
+    protocol = r"a rate of ${\epsilon}"
+    text = f"entries: [{{{ENTRY.replace('protocol: P', f'protocol: {protocol!r}')}, certainty: read}}]"
+    (tmp_path / "published.yaml").write_text(text.replace("\\\\", "\\"))
+    assert read_published(tmp_path / "published.yaml")[0].protocol == protocol
+
+
 def entry(**keys: Any) -> Entry:
     known = {"task": "adding", "settings": {"task.length": 50}, "metric": "loss", "values": {"RNN": 0.1767}}
     said = {"source": "Some (1999)", "at": "Table 1", "protocol": "other than ours", "certainty": "read"}

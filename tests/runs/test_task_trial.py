@@ -32,6 +32,8 @@ class Mine(Latch):
 
     def train_batches(self, seed, batch_size, start=0):
         self.asked += 1
+        if self.fault == "curriculum" and self.asked > 2:
+            start += 1
         if self.fault == "ends":
             return islice(super().train_batches(seed, batch_size, start), 1)
         if self.fault == "seeds":
@@ -93,21 +95,21 @@ def tried(task) -> str:
     ("fault", "sentence"),
     [
         ("", ""),
-        ("counts", f"Mine.train_batches(0, 2) {AGAIN}"),
-        ("ends", "Mine.train_batches(0, 2) ends after 1; batches go on without end."),
-        ("seeds", f"Mine.train_batches(0, 2) {GLOBAL}"),
+        ("counts", f"Mine.train_batches(0, 4) {AGAIN}"),
+        ("ends", "Mine.train_batches(0, 4, start=1) ends after 1 batches; they go on without end."),
+        ("seeds", f"Mine.train_batches(0, 4) {GLOBAL}"),
         ("global", f"Mine.test(9) {GLOBAL}"),
         ("numpy", f"Mine.test(9) {GLOBAL}"),
-        ("stays", "Mine.train_batches(seed, batch_size, start=1) does not begin with the second batch, so "),
-        ("noise", f"Mine.measure of outputs (2, 2) on validation() {AGAIN}"),
-        ("lossless", "Mine.measure of outputs (2, 2) on validation() has no 'loss', which decides whether "),
-        ("shape", "Mine.measure of outputs (2, 2) on validation() fails with RuntimeError: "),
+        ("stays", "Mine.train_batches(0, 4, start=1) does not go on as a run does that began before, so "),
+        ("noise", f"Mine.measure of outputs (8, 2) on validation() {AGAIN}"),
+        ("lossless", "Mine.measure of outputs (8, 2) on validation() has no 'loss', which decides whether "),
+        ("shape", "Mine.measure of outputs (8, 2) on validation() fails with RuntimeError: "),
         (
             "late",
             "Mine has 'extra' for a metric and declares loss, accuracy, correct; declare it in `extra_m",
         ),
-        ("open_accuracy", "Mine has a metric 'open_accuracy', and names that begin with open_ are taken in "),
-        ("lr", "Mine has a metric 'lr', and lr is taken in the records of a run; give it another name."),
+        ("open_accuracy", "Mine has a metric 'open_accuracy', a name that is taken in the records "),
+        ("lr", "Mine has a metric 'lr', a name that is taken in the records of a run; give it another."),
         ("baseline", "Mine.baseline_loss(6) fails with IndexError: "),
         ("solved", "Mine.solved of loss, accuracy, correct fails with KeyError: 'acuracy'."),
     ],
@@ -117,11 +119,11 @@ def test_a_task(fault, sentence):
     assert told.startswith(sentence) if sentence else told == ""
 
 
-@pytest.mark.parametrize("name", [*COLUMNS, "open_x", "closed_x", "gap_x", "beside_x"])
+@pytest.mark.parametrize("name", [*COLUMNS, "open_loss", "closed_correct", "gap_loss", "beside_x"])
 def test_a_metric_has_the_name_of_no_other_quantity(name):
     task = Mine()
     task.extra_metrics = (share("correct"), share(name))
-    assert tried(task).startswith(f"Mine has a metric {name!r}, and ")
+    assert tried(task).startswith(f"Mine has a metric {name!r}, a name ")
 
 
 def test_the_headline_metric_must_be_declared():
@@ -159,6 +161,87 @@ def test_data_of_one_example_are_tried_with_one():
     try_own_task(One(), 1)
     with pytest.raises(ConfigError, match="batch_size=2 is more than the 1 training examples there are"):
         try_own_task(One(), 2)
+
+
+class Rows(LazyTask):
+    """Data that are not of seqbench, which options make wrong."""
+
+    title, contents, variant, solved_when = "rows", "rows of {} steps", "rows", None
+    inputs, targets = Tokens(9), Classes(2, per_step=False)
+
+    def __init__(self, fault: str = "") -> None:
+        self.fault, self.order = fault, list(range(9))
+
+    def longest(self):
+        return 3
+
+    def read_split(self, split):
+        return Batch(torch.arange(9)[:, None].expand(9, 3), torch.arange(9) % 2)
+
+    def train_batches(self, seed, batch_size, start=0):
+        if not self.fault:
+            yield from super().train_batches(seed, batch_size, start)
+        epoch, skip = divmod(start, self.epoch_steps(batch_size))
+        while True:
+            for i in range(skip, self.epoch_steps(batch_size)):
+                yield self.train.select(torch.tensor(self.order[i * batch_size : (i + 1) * batch_size]))
+            if self.fault == "shuffles":
+                random.shuffle(self.order)
+            epoch, skip = epoch + 1, (skip if self.fault == "skips" else 0)
+
+    def solved(self, metrics):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("", ""),
+        ("shuffles", f"Rows.train_batches(0, 2, start=1) {GLOBAL}"),
+        (
+            "skips",
+            "Rows.train_batches(0, 2, start=1) does not go on as a run does that began before, so that ",
+        ),
+    ],
+)
+def test_data_are_tried_beyond_an_epoch(fault, sentence):
+    task = Rows(fault)
+    before = random.getstate()
+    if sentence:
+        with pytest.raises(ConfigError) as caught:
+            try_own_task(task, 2)
+        assert str(caught.value).startswith(sentence)
+    else:
+        try_own_task(task, 2)
+    assert random.getstate() == before
+
+
+class Prepared(Latch):
+    """Sets up in `prepare`, measures a loop of its own and a variance, and has a metric `gap_rate`."""
+
+    extra_metrics = (share("correct"), share("gap_rate"), share("r2"))
+
+    def prepare(self, batch_size):
+        assert batch_size % 4 == 0
+        self.table = 1
+
+    def train_batches(self, seed, batch_size, start=0):
+        assert self.table and batch_size % 4 == 0
+        return super().train_batches(seed, batch_size, start)
+
+    def measure(self, outputs, batch):
+        its = super().measure(outputs, batch)
+        return its | {"gap_rate": its["correct"]}
+
+    def summary(self, metrics):
+        return metrics | {"r2": 1 - metrics["loss"] / 0.0}
+
+    def solved(self, metrics):
+        return metrics["closed_loss"] < 0.1
+
+
+def test_an_honest_task_is_not_refused():
+    try_own_task(Prepared(length=6, eval_size=8), 4)
 
 
 @pytest.mark.parametrize(

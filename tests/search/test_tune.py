@@ -164,6 +164,18 @@ def test_a_study_that_was_made_of_other_code_or_data_is_refused(monkeypatch):
             attempt(Launcher(learns), monkeypatch, *few, made_of=made_of)
 
 
+@pytest.mark.slow
+def test_a_study_of_a_version_that_did_not_note_what_it_was_made_of_goes_on(monkeypatch):
+    few = ("model=rnn", "search.n_trials=4")
+    with monkeypatch.context() as before:
+        before.setattr("seqbench.search.study.MADE_OF", "nothing yet")
+        old = of(attempt(Launcher(learns), before, *few)[0])
+    its = {"the execution's engine": ["fused"]}
+    assert of(attempt(Launcher(learns), monkeypatch, *few, made_of=its)[0]) == old
+    with pytest.raises(ConfigError, match="the execution's engine=fused, and this one has loop"):
+        attempt(Launcher(learns), monkeypatch, *few, made_of={"the execution's engine": ["loop"]})
+
+
 @pytest.mark.parametrize(
     ("known", "code", "data", "changed"),
     [

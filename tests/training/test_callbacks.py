@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Stochast
 import seqbench
 from seqbench.errors import ConfigError
 from seqbench.models.unfold import Cell
+from seqbench.tasks.synthetic.latch import Latch
 
 TINY = ["task=latch", "task.length=5", "task.eval_size=20", "model=rnn", "model.hidden_size=4"]
 TINY += ["batch_size=4", "trainer.max_steps=6", "trainer.eval_every=3", "logger=none"]
@@ -124,6 +125,32 @@ def peek(trainer, module) -> None:
     next(iter(trainer.train_dataloader))
 
 
+def rename(trainer, module) -> None:
+    module.task.metric = "loss"  # of the class, until now
+
+
+def accept(trainer, module) -> None:
+    module.task.solved = lambda metrics: True
+
+
+def vectorise(trainer, module) -> None:
+    next(part for part in module.modules() if isinstance(part, Cell)).vectorizable = False
+
+
+def blank(trainer, module) -> None:
+    for batch in trainer.val_dataloaders or []:
+        batch.inputs.zero_()
+
+
+def praise(trainer, module) -> None:
+    for its in module.evaluation:
+        its["accuracy"] = 2.0
+
+
+def widen(trainer, module) -> None:
+    torch.set_num_threads(torch.get_num_threads() + 1)
+
+
 def warm(trainer, module) -> None:
     module.passes[0].config.lr = 1.0
 
@@ -148,14 +175,23 @@ def hook(trainer, module) -> None:
         (curriculum, "changes settings of the task"),
         (another, "changes the task"),
         (peek, "takes or changes training batches"),
+        (rename, "changes settings of the task"),
+        (accept, "changes settings of the task"),
+        (vectorise, "changes settings of the model"),
+        (blank, "changes data"),
+        (praise, "changes what was measured"),
+        (widen, "changes settings of torch"),
         (warm, "changes how the models are trained"),
     ],
 )
 def test_one_that_changes_a_run_is_refused_in_a_sentence(action, what: str) -> None:
     words = f"The callback Acts {what} in on_train_batch_end; a callback may observe a run and not change it"
+    threads = torch.get_num_threads()
     with pytest.raises(ConfigError, match=words):
         train(callbacks=[Acts(action)])
-    assert not list(Path("runs").rglob("*")), "a run that is refused leaves nothing"
+    assert torch.get_num_threads() == threads
+    if action not in (blank, praise):  # which have something to change after the first evaluation alone
+        assert not list(Path("runs").rglob("*")), "a run that is refused leaves nothing"
 
 
 def test_one_that_leaves_the_model_in_eval_changes_no_number() -> None:
@@ -166,6 +202,26 @@ def test_one_that_leaves_the_model_in_eval_changes_no_number() -> None:
     (seen,) = train(*args, callbacks=[Acts(look)])
     (plain,) = train(*args, "runs_dir=plain")
     assert seen.validation == plain.validation
+
+
+def test_one_that_reads_may_do_so(monkeypatch) -> None:
+    def counted(self):
+        self.reads = getattr(self, "reads", 0) + 1
+        self.kept = validation(self)
+        return self.kept
+
+    def read(trainer, module) -> None:
+        module.task.validation()
+        next(iter(module.task.train_batches(7, 2)))
+        for batch in trainer.val_dataloaders or []:
+            with torch.no_grad():
+                module.models[0](batch.inputs)
+
+    validation = Latch.validation
+    (plain,) = train("runs_dir=plain")
+    monkeypatch.setattr(Latch, "validation", counted)
+    (seen,) = train(callbacks=[Acts(read)])
+    assert seen.status != "failed" and seen.validation == plain.validation
 
 
 def test_one_that_raises_stop_iteration_ends_the_run_with_an_error() -> None:

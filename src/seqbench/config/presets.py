@@ -7,9 +7,10 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqbench.errors import ConfigError, SeqbenchError
@@ -99,7 +100,7 @@ def default_preset(group: str) -> str:
 def preset_node(group: str, name: str) -> DictConfig:
     """Return what a preset says with those of its group that it builds on; empty if there is no such file."""
     own = _own(group, name)
-    parts = [part for part in (own.pop("defaults", None) or ()) if isinstance(part, str)]
+    parts = [part for part in _parts(own) if isinstance(part, str)]
     if circle_of(group, name):  # of which who composes it is told
         parts = []
     if "_self_" not in parts:
@@ -119,11 +120,17 @@ def _own(group: str, name: str) -> DictConfig:
     return own if isinstance(own, DictConfig) else OmegaConf.create()
 
 
+def _parts(own: DictConfig) -> list[Any]:
+    """Take the list of defaults out of what a preset's file says; nothing where it is no list."""
+    found = own.pop("defaults", None)
+    return list(found) if isinstance(found, ListConfig) else []
+
+
 def lineage(group: str, name: str) -> list[str]:
     """Return a preset's name, and those of the presets of its group that it builds on, nearest first."""
     found = [name]
     for each in found:
-        parts = _own(group, each).get("defaults") or ()
+        parts = _parts(_own(group, each))
         found += [part for part in parts if isinstance(part, str) and part != "_self_" and part not in found]
     return found
 
@@ -132,7 +139,7 @@ def circle_of(group: str, name: str) -> list[str]:
     """Return the presets of a group that lead from one back to it, by what they build on; [] if none does."""
     ways = [[name]]
     for way in ways:
-        for part in _own(group, way[-1]).get("defaults") or ():
+        for part in _parts(_own(group, way[-1])):
             if part == name:
                 return [*way, name]
             if isinstance(part, str) and part != "_self_" and not any(part in each for each in ways):
@@ -144,7 +151,7 @@ def part_of(model: str, group: str) -> str | None:
     """Return the preset of a part, as `model/readout`, that a model's preset has; None if it has none."""
     name = group.rpartition("/")[2]
     for each in lineage("model", model):
-        for entry in _own("model", each).get("defaults") or ():
+        for entry in _parts(_own("model", each)):
             parts = entry.items() if isinstance(entry, DictConfig) else ()
             for part, preset in parts:
                 if str(part).removeprefix("override ") == name:

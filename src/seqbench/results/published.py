@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from seqbench.config.identity import with_defaults
@@ -103,6 +101,20 @@ class Entry(BaseModel):
         )
 
 
+class UniqueKeys(yaml.SafeLoader):
+    """Reads plain YAML, and refuses a key that is there twice, of which the last would count."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key) for key, _ in node.value]
+        for key, (its, _) in zip(keys, node.value, strict=True):
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"found duplicate key {key}", its.start_mark
+                )
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
+
+
 def read_published(path: Path = FILE) -> list[Entry]:
     """Return the entries of a file; by default of results/published.yaml.
 
@@ -110,8 +122,8 @@ def read_published(path: Path = FILE) -> list[Entry]:
         ConfigError: it cannot be read, or an entry is none.
     """
     try:
-        told: Any = OmegaConf.to_container(OmegaConf.load(path))  # which refuses a key that is there twice
-    except (OSError, yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        told: Any = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {one_line(error)}.") from error
     found = told.get("entries") if isinstance(told, dict) else None
     if not isinstance(found, list):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -13,14 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqbench.errors import ConfigError, one_line
+from seqbench.errors import ConfigError, SeqbenchError, one_line
 from seqbench.runs.generators import generators_kept
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import COLUMNS, LOOPS, Measures
 
-#: Rows of a trial.
-ROWS = 2
+#: Batches that are compared, and rows of a set that are measured.
+BATCHES, ROWS = 24, 64
+
+#: What is wrong with a method that moves a global generator.
+DRAWS = (
+    "draws from a global generator of torch, NumPy or Python, or seeds it, and so changes what a model "
+    "draws; draw from a torch.Generator of its own that follows from the seed."
+)
 
 
 def try_own_task(task: Task, batch_size: int) -> None:
@@ -31,7 +36,7 @@ def try_own_task(task: Task, batch_size: int) -> None:
 
     Args:
         task: the task.
-        batch_size: sequences of one optimisation step; a trial has two, or one.
+        batch_size: sequences of one optimisation step.
 
     Raises:
         ConfigError: something is given that is another when it is asked for again, or draws from a global
@@ -45,7 +50,8 @@ def try_own_task(task: Task, batch_size: int) -> None:
     with generators_kept():
         # So that a generator which is seeded anew moves, whatever it was seeded with.
         torch.rand(()), np.random.rand(), random.random()
-        _try_batches(task, min(ROWS, batch_size))
+        _called(task, f"prepare({batch_size})", partial(task.prepare, batch_size))
+        _try_batches(task, batch_size)
         _try_measures(task, "validation()", task.validation)
         for length in task.eval_lengths:
             _try_measures(task, f"test({length})", partial(task.test, length))
@@ -54,14 +60,17 @@ def try_own_task(task: Task, batch_size: int) -> None:
 
 
 def check_names(task: Task, names: Iterable[str], loops: Sequence[str] = LOOPS) -> None:
-    """Raise a ConfigError where a metric has the name of another quantity of a run."""
+    """Raise a ConfigError where a metric has the name of another quantity of a run.
+
+    In another loop, a metric `open_loss` is what is measured of a metric `loss`.
+    """
+    names = [*names]
     for name in names:
-        loop = next((its for its in loops if name.startswith(its)), None)
-        if name in COLUMNS or loop is not None:
-            taken = f"names that begin with {loop} are" if loop else f"{name} is"
+        loop = next((its for its in loops if name.startswith(its)), "")
+        if name in COLUMNS or loop == "beside_" or (loop and name.removeprefix(loop) in names):
             raise ConfigError(
-                f"{type(task).__name__} has a metric {name!r}, and {taken} taken in the records of a run; "
-                "give it another name."
+                f"{type(task).__name__} has a metric {name!r}, a name that is taken in the records of a run; "
+                "give it another."
             )
 
 
@@ -77,37 +86,64 @@ def _check_declared(task: Task, name: str) -> None:
 
 
 def _try_batches(task: Task, size: int) -> None:
-    first = _twice(task, f"train_batches(0, {size})", lambda: [*islice(task.train_batches(0, size), 2)])
-    if len(first) < 2:
-        raise ConfigError(
-            f"{type(task).__name__}.train_batches(0, {size}) ends after {len(first)}; batches go on without "
-            "end."
-        )
-    later = _twice(task, f"train_batches(0, {size}, start=1)", lambda: next(task.train_batches(0, size, 1)))
-    if not _same(first[1], later):
-        raise ConfigError(
-            f"{type(task).__name__}.train_batches(seed, batch_size, start=1) does not begin with the second "
-            "batch, so that a run which is resumed would learn from others."
-        )
+    """Draw batches twice, and from later steps on: from the second, and around the end of the first epoch."""
+    epoch = task.epoch_steps(size)
+    _twice(task, f"train_batches(0, {size})", lambda: _some(task, size, 0, 2))
+    for start in (1, *([epoch] if epoch else [])):
+        named = f"train_batches(0, {size}, start={start})"
+        before = _generators()
+        earlier = _called(task, named, lambda start=start: _some(task, size, start - 1, BATCHES))  # type: ignore[misc]
+        later = _called(task, named, lambda start=start: _some(task, size, start, BATCHES - 1))  # type: ignore[misc]
+        if _generators() != before:
+            raise ConfigError(f"{type(task).__name__}.{named} {DRAWS}")
+        if len(later) < BATCHES - 1:
+            raise ConfigError(
+                f"{type(task).__name__}.{named} ends after {len(later)} batches; they go on without end."
+            )
+        if not _same(earlier[1:], later):
+            raise ConfigError(
+                f"{type(task).__name__}.{named} does not go on as a run does that began before, so that one "
+                "which is resumed would learn from other batches."
+            )
+
+
+def _some(task: Task, size: int, start: int, count: int) -> list[Batch]:
+    return [*islice(task.train_batches(0, size, start), count)]
 
 
 def _try_measures(task: Task, what: str, make: Callable[[], Batch]) -> None:
-    """Measure the outputs zero on the first rows of a set."""
-    batch = _twice(task, what, lambda: make().rows(0, ROWS))
+    """Measure random outputs on the first rows of a set."""
+    batch = _twice(task, what, lambda: _first(task, make()))
     shape = (*batch.targets.shape[: 1 + task.targets.per_step], task.targets.size)
-    outputs = torch.zeros(shape)
+    outputs = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     named = f"measure of outputs {tuple(outputs.shape)} on {what}"
-    means = _twice(task, named, lambda: _means(task.measure(outputs, batch)))
-    check_names(task, means)
-    if "loss" not in means:
-        raise ConfigError(
-            f"{type(task).__name__}.{named} has no 'loss', which decides whether a run diverges."
-        )
-    metrics = _twice(task, f"summary of {', '.join(means)}", lambda: dict(task.summary(dict(means))))
-    check_names(task, metrics, ())
-    for name in metrics:
-        _check_declared(task, name)
-    _twice(task, f"solved of {', '.join(metrics)}", lambda: bool(task.solved(metrics)))
+    try:
+        means = _twice(task, named, lambda: _means(task.measure(outputs, batch)))
+        check_names(task, means)
+        if "loss" not in means:
+            raise ConfigError(
+                f"{type(task).__name__}.{named} has no 'loss', which decides whether a run diverges."
+            )
+        metrics = _twice(task, f"summary of {', '.join(means)}", lambda: dict(task.summary(dict(means))))
+        check_names(task, metrics, ())
+        for name in metrics:
+            _check_declared(task, name)
+        _twice(task, f"solved of {', '.join(metrics)}", lambda: bool(task.solved(metrics)))
+    except ConfigError as error:
+        if not _needs_more(error.__cause__):
+            raise
+
+
+def _needs_more(error: BaseException | None) -> bool:
+    """Whether outputs for a few rows do not do: a variance is 0, or a model's own loop is asked for."""
+    asked = str(error.args[0]) if isinstance(error, KeyError) and error.args else ""
+    return isinstance(error, ArithmeticError) or asked.startswith(LOOPS)
+
+
+def _first(task: Task, batch: Batch) -> Batch:
+    """Return the first rows of a set; of streams, which are long, the first steps."""
+    batch = batch.rows(0, ROWS)
+    return batch.time_slice(0, task.length, per_step=task.targets.per_step) if task.streams else batch
 
 
 def _means(measures: Measures) -> dict[str, float]:
@@ -122,10 +158,7 @@ def _twice(task: Task, what: str, call: Callable[[], Any]) -> Any:
     first, again = _called(task, what, call), _called(task, what, call)
     name = f"{type(task).__name__}.{what}"
     if _generators() != before:
-        raise ConfigError(
-            f"{name} draws from a global generator of torch, NumPy or Python, or seeds it, and so changes "
-            "what a model draws; draw from a torch.Generator of its own that follows from the seed."
-        )
+        raise ConfigError(f"{name} {DRAWS}")
     if not _same(first, again):
         raise ConfigError(
             f"{name} gives something else when it is asked for again; it must follow from its arguments "
@@ -137,6 +170,8 @@ def _twice(task: Task, what: str, call: Callable[[], Any]) -> Any:
 def _called(task: Task, what: str, call: Callable[[], Any]) -> Any:
     try:
         return call()
+    except SeqbenchError:
+        raise
     except Exception as error:  # whatever a user's code raises
         name = f"{type(task).__name__}.{what}"
         raise ConfigError(f"{name} fails with {type(error).__name__}: {one_line(error)}.") from error
@@ -154,7 +189,7 @@ def _same(one: Any, other: Any) -> bool:
         return list(one) == list(other) and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other) or (isinstance(one, float) and math.isnan(one) and math.isnan(other))
+    return bool(one == other) or bool(one != one and other != other)  # NaN, of whatever kind
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:

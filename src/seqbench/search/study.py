@@ -24,8 +24,8 @@ from seqbench.search.settings import SearchSettings
 from seqbench.search.space import Space, drawn
 from seqbench.sweeps.outcome import DATA
 
-#: The attribute of a study that says what it is a study of.
-MADE_WITH = "made_with"
+#: The attributes of a study that say what it is a study of: its configuration, and code, data and execution.
+MADE_WITH, MADE_OF = "made_with", "made_of"
 
 
 class Trial(NamedTuple):
@@ -94,12 +94,16 @@ class Study:
             self._id = storage.get_study_id_from_name(name)
         except KeyError:
             self._id = storage.create_new_study([StudyDirection.MAXIMIZE], name)
-        its = {name: ", ".join(values) for name, values in made_of.items()}
-        mine = json.loads(json.dumps({**made_with, **its}))
-        theirs = storage.get_study_user_attrs(self._id).get(MADE_WITH)
+        mine = json.loads(json.dumps(made_with))
+        of_these = {name: ", ".join(values) for name, values in made_of.items()}
+        stored = storage.get_study_user_attrs(self._id)
+        theirs = stored.get(MADE_WITH)
         if theirs is None:
             storage.set_study_user_attr(self._id, MADE_WITH, mine)
-        elif theirs != mine:
+        if MADE_OF not in stored:  # it is new, or of a version that did not note it
+            storage.set_study_user_attr(self._id, MADE_OF, of_these)
+        mine, theirs = mine | of_these, (theirs or mine) | stored.get(MADE_OF, of_these)
+        if theirs != mine:
             key = next(key for key in {**theirs, **mine} if theirs.get(key) != mine.get(key))
             raise ConfigError(
                 f"{storage.url.removeprefix('sqlite:///')} holds a search of {name} with {key}="

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from inspect import get_annotations, signature
+from types import FunctionType
 from typing import Any
 
 import lightning as L
@@ -13,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from seqbench.errors import ConfigError
 from seqbench.models.unfold.fused.held import generators_kept
+from seqbench.tasks.batch import Batch
 
 #: Lightning's own callbacks that act on training, and seqbench's key or reason in their place.
 ACTING = {
@@ -56,8 +60,8 @@ class Observer(L.Callback):
     A hook runs with random numbers of its own, and whether modules train or evaluate is put back after it.
     After each hook that the callback defines, the following must be as before: weights, the best ones too,
     buffers, gradients, which weights are trained, the settings of the model and the hooks of its modules, the
-    task and its settings, the batch and those that are still to come, the state and the settings of the
-    optimiser, the number of steps, and whether training continues.
+    task, its settings and its data, the batch and those that are still to come, what was measured, the state
+    and the settings of the optimiser, settings of torch, the number of steps, and whether training continues.
 
     Raises:
         ConfigError: the callback acts on training; or, when a hook runs, it changed something.
@@ -117,7 +121,8 @@ PLAIN = (bool, int, float, str, tuple)
 
 def _state(trainer: L.Trainer, module: L.LightningModule, given: Any) -> dict[str, Any]:
     """Return what a callback must not change; `given` is what its hook is given."""
-    task, passes = getattr(module, "task", None), getattr(module, "passes", [])
+    task: Any = getattr(module, "task", None)
+    passes: Any = getattr(module, "passes", [])
     parameters = list(module.parameters())
     groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
     optimizer_state = tree_leaves([optimizer.state_dict()["state"] for optimizer in trainer.optimizers])
@@ -125,9 +130,23 @@ def _state(trainer: L.Trainer, module: L.LightningModule, given: Any) -> dict[st
         "stops training": [trainer.should_stop],
         "changes the number of steps": [getattr(module, name, None) for name in ("step", "max_steps")],
         "changes the task": [id(task)],
-        "changes settings of the task": _settings(
-            task, getattr(task, "inputs", None), getattr(task, "targets", None)
-        ),
+        "changes settings of the task": {
+            **{
+                key: value for key, value in _settings(task).items() if key[1] in _settings_of(task.__class__)
+            },
+            **_settings(None, getattr(task, "inputs", None), getattr(task, "targets", None)),
+        },
+        "changes what was measured": [
+            *(list(its.items()) for its in getattr(module, "evaluation", [])),
+            *(part.clone() for its in passes for part in tree_leaves(its.sums) if isinstance(part, Tensor)),
+        ],
+        "changes settings of torch": [
+            torch.is_grad_enabled(),
+            torch.get_default_dtype(),
+            torch.get_num_threads(),
+            torch.get_float32_matmul_precision(),
+            torch.are_deterministic_algorithms_enabled(),
+        ],
         "takes or changes training batches": _settings(getattr(module, "stream", None)),
         "changes how the models are trained": _settings(*passes, *(its.config for its in passes)),
         "changes the best weights": [
@@ -145,6 +164,7 @@ def _state(trainer: L.Trainer, module: L.LightningModule, given: Any) -> dict[st
         "changes which weights are trained": [parameter.requires_grad for parameter in parameters],
         # By its numbers: what is written through `.data` or NumPy leaves a tensor's version as it was.
         "changes a batch": [part.clone() for part in tree_leaves(given) if isinstance(part, Tensor)],
+        "changes data": _data(task, *_listed(trainer.val_dataloaders), *_listed(trainer.test_dataloaders)),
         "changes settings of the model": _settings(
             *(part for part in module.modules() if part is not module)
         ),
@@ -156,18 +176,57 @@ def _state(trainer: L.Trainer, module: L.LightningModule, given: Any) -> dict[st
 
 
 def _settings(*parts: Any) -> dict[tuple[int, str], Any]:
-    """Return the plain attributes of objects, by the place of the object and the name."""
+    """Return the plain attributes of objects and their classes, by the place of the object and the name.
+
+    A method counts, too, for one that is put in its place would be called.
+    """
     return {
         (place, name): value
         for place, part in enumerate(parts)
-        for name, value in getattr(part, "__dict__", {}).items()
-        if isinstance(value, PLAIN) and name != "training"
+        for name, value in (_of_class(part.__class__) | getattr(part, "__dict__", {})).items()
+        if isinstance(value, (*PLAIN, FunctionType)) and not isinstance(value, Batch) and name != "training"
     }
+
+
+@cache
+def _of_class(kind: type) -> dict[str, Any]:
+    """Return the plain attributes and the methods of a class and those that it is made from."""
+    return {
+        name: value
+        for each in reversed(kind.__mro__)
+        for name, value in vars(each).items()
+        if isinstance(value, (*PLAIN, FunctionType)) and not name.startswith("__")
+    }
+
+
+@cache
+def _settings_of(kind: type) -> set[str]:
+    """Return the names of a task's settings: what a class has or is made with. A counter is none."""
+    made_with = [
+        name for each in kind.__mro__ if "__init__" in vars(each) for name in signature(each).parameters
+    ]
+    return {*made_with, *_of_class(kind), *(name for each in kind.__mro__ for name in get_annotations(each))}
+
+
+def _data(*holders: Any) -> dict[tuple[int, str, int], int]:
+    """Return how often each tensor was written to that a task, or a set for evaluation, holds."""
+    return {
+        (place, name, k): 0 if part.is_inference() else part._version
+        for place, holder in enumerate(holders)
+        for name, value in getattr(holder, "__dict__", {}).items()
+        if isinstance(value, Tensor | Batch) or name == "_parts"  # of an `EvaluationSet`
+        for k, part in enumerate(tree_leaves(value))
+        if isinstance(part, Tensor)
+    }
+
+
+def _listed(loaders: Any) -> list[Any]:
+    return loaders if isinstance(loaders, list) else [loaders]
 
 
 def _same(old: Any, new: Any) -> bool:
     if isinstance(old, dict):  # what came new is what is computed once, when it is asked for
-        return all(name in new and (new[name] is its or new[name] == its) for name, its in old.items())
+        return all(name in new and (new[name] is its or bool(new[name] == its)) for name, its in old.items())
     return len(old) == len(new) and all(
         torch.equal(a.nan_to_num(), b.nan_to_num())
         if isinstance(a, Tensor) and isinstance(b, Tensor)

@@ -32,13 +32,13 @@ class OwnSummary(Summary):
     def __init__(self, its: Summary) -> None:
         self.its = its
         self.name = f"{type(its).__module__}.{type(its).__name__}"
-        columns = getattr(its, "columns", None)
-        if not columns or not _names(columns) or not _names(its.counts) or {*its.counts} - {*columns}:
+        columns, counts = (_tuple(getattr(its, name, ())) for name in ("columns", "counts"))
+        if not columns or not _names(columns) or not _names(counts) or {*counts} - {*columns}:
             raise ConfigError(
                 f"The summary {self.name} must say in `columns` what its columns are, a tuple of names, "
                 "and in `counts` which of them hold whole numbers."
             )
-        vars(self).update(columns=columns, counts=its.counts, legend=its.legend, heading=its.heading)
+        vars(self).update(columns=columns, counts=counts, legend=its.legend, heading=its.heading)
 
     @property
     def title(self) -> str:
@@ -80,6 +80,8 @@ class OwnSummary(Summary):
             value = value.item()
         if value is None or (not isinstance(value, str) and pd.api.types.is_scalar(value) and pd.isna(value)):
             return float("nan")
+        if isinstance(value, list | tuple) and column not in self.counts:  # such as a number of each seed
+            return [self._value(column, each) for each in value]
         if not isinstance(value, str | Real):
             raise self._wrong(
                 "compute", f"{type(value).__name__} for {column}, and a number or a text is due"
@@ -90,9 +92,9 @@ class OwnSummary(Summary):
 
     def _text(self, method: str, given: Any) -> str:
         found = self._called(method, given)
-        if not isinstance(found, str):
+        if not isinstance(found, str | None):
             raise self._wrong(method, f"{type(found).__name__}, and a text is due, empty for none")
-        return found
+        return found or ""
 
     def _called(self, method: str, given: Any) -> Any:
         call: Callable[[Any], Any] = getattr(self.its, method)
@@ -104,6 +106,10 @@ class OwnSummary(Summary):
 
     def _wrong(self, method: str, what: str) -> ConfigError:
         return ConfigError(f"{method} of the summary {self.name} returns {what}.")
+
+
+def _tuple(given: Any) -> Any:
+    return tuple(given) if isinstance(given, list) else given
 
 
 def _names(given: Any) -> bool:
