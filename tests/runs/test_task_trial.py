@@ -96,7 +96,7 @@ def tried(task) -> str:
     [
         ("", ""),
         ("counts", f"Mine.train_batches(0, 4) {AGAIN}"),
-        ("ends", "Mine.train_batches(0, 4, start=1) ends after 1 batches; they go on without end."),
+        ("ends", "Mine.train_batches(0, 4, start=1) ends after 0 batches; they go on without end."),
         ("seeds", f"Mine.train_batches(0, 4) {GLOBAL}"),
         ("global", f"Mine.test(9) {GLOBAL}"),
         ("numpy", f"Mine.test(9) {GLOBAL}"),

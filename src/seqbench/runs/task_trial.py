@@ -88,27 +88,33 @@ def _check_declared(task: Task, name: str) -> None:
 def _try_batches(task: Task, size: int) -> None:
     """Draw batches twice, and from later steps on: from the second, and around the end of the first epoch."""
     epoch = task.epoch_steps(size)
-    _twice(task, f"train_batches(0, {size})", lambda: _some(task, size, 0, 2))
+    _twice(task, f"train_batches(0, {size})", partial(_some, task, size, 0, 2))
     for start in (1, *([epoch] if epoch else [])):
         named = f"train_batches(0, {size}, start={start})"
         before = _generators()
-        earlier = _called(task, named, lambda start=start: _some(task, size, start - 1, BATCHES))  # type: ignore[misc]
-        later = _called(task, named, lambda start=start: _some(task, size, start, BATCHES - 1))  # type: ignore[misc]
+        alike = _called(task, named, partial(_compared, task, size, start))
         if _generators() != before:
             raise ConfigError(f"{type(task).__name__}.{named} {DRAWS}")
-        if len(later) < BATCHES - 1:
-            raise ConfigError(
-                f"{type(task).__name__}.{named} ends after {len(later)} batches; they go on without end."
-            )
-        if not _same(earlier[1:], later):
+        if not all(alike):
             raise ConfigError(
                 f"{type(task).__name__}.{named} does not go on as a run does that began before, so that one "
                 "which is resumed would learn from other batches."
+            )
+        if len(alike) < BATCHES:
+            raise ConfigError(
+                f"{type(task).__name__}.{named} ends after {len(alike)} batches; they go on without end."
             )
 
 
 def _some(task: Task, size: int, start: int, count: int) -> list[Batch]:
     return [*islice(task.train_batches(0, size, start), count)]
+
+
+def _compared(task: Task, size: int, start: int) -> list[bool]:
+    """Return of batches from a step on whether they are those of a run that began a step before."""
+    earlier, later = (task.train_batches(0, size, step) for step in (start - 1, start))
+    pairs = zip(islice(earlier, 1, None), islice(later, BATCHES), strict=False)
+    return [_same(one, other) for one, other in pairs]
 
 
 def _try_measures(task: Task, what: str, make: Callable[[], Batch]) -> None:
