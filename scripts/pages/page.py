@@ -28,11 +28,10 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from seqbench.errors import ConfigError, nearest
+from seqbench.results.published import UniqueKeys
 
 RESULTS = Path(__file__).parents[2] / "results"
 #: Where the declarations lie, in a folder of results.
@@ -151,13 +150,13 @@ def load(name: str, results: Path = RESULTS) -> Page:
         known = names(results)
         raise ConfigError(f"there is no page {name}; there are {', '.join(known)}.{nearest(name, known)}")
     try:
-        told = OmegaConf.to_container(OmegaConf.load(path))  # which refuses a key that is there twice
+        told = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
         if not isinstance(told, dict):
             raise TypeError("it is no mapping")
         if "name" in told:
             raise TypeError("its file gives its name, which is not to be said again")
         return Page.model_validate({"name": name, **told})
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, TypeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
         raise ConfigError(f"{path} is no declaration of a page: {' '.join(str(error).split())}.") from error
     except ValidationError as error:
         first = error.errors()[0]

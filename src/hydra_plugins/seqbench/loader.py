@@ -150,8 +150,9 @@ def _check_file(repository: CachingConfigRepository, path: str) -> None:
     name = path.removesuffix(".yaml")
     if f"config_path={path}" in repository.cache or name.startswith("/") or ".." in name.split("/"):
         return
-    folders = [Path(str(source.path)) for source in repository.get_sources() if source.scheme() == "file"]
-    file = next((file for folder in folders if (file := folder / f"{name}.yaml").is_file()), None)
+    file = next(
+        (file for folder in _folders(repository) if (file := folder / f"{name}.yaml").is_file()), None
+    )
     if file is None or file.is_relative_to(CONF_DIR):
         return
     try:
@@ -171,9 +172,12 @@ def _check_file(repository: CachingConfigRepository, path: str) -> None:
 
 def _files(repository: CachingConfigRepository) -> list[Path]:
     """Return where the presets that were asked for lie, or could."""
-    folders = [Path(str(source.path)) for source in repository.get_sources() if source.scheme() == "file"]
     names = [key.removeprefix("config_path=").removesuffix(".yaml") for key in repository.cache]
-    return [folder / f"{name}.yaml" for folder in folders for name in names]
+    return [folder / f"{name}.yaml" for folder in _folders(repository) for name in names]
+
+
+def _folders(repository: CachingConfigRepository) -> list[Path]:
+    return [Path(str(source.path)) for source in repository.get_sources() if source.scheme() == "file"]
 
 
 def _state(files: Iterable[Path]) -> Files:

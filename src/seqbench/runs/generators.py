@@ -52,6 +52,11 @@ def states() -> dict[str, Any]:
     }
 
 
+def position() -> tuple[Any, ...]:
+    """Return where the generators of the processor stand, to be compared: equal unless one was drawn from."""
+    return bytes(torch.get_rng_state().numpy()), repr(np.random.get_state()), random.getstate()
+
+
 def restore(kept: dict[str, Any]) -> None:
     """Go on from the states in a checkpoint; one of an earlier version has torch's alone."""
     torch.set_rng_state(kept["rng"])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from seqbench.errors import ConfigError, SeqbenchError, one_line
-from seqbench.runs.generators import generators_kept
+from seqbench.runs.generators import generators_kept, position
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 from seqbench.tasks.metrics import COLUMNS, LOOPS, Measures
@@ -88,12 +88,12 @@ def _check_declared(task: Task, name: str) -> None:
 def _try_batches(task: Task, size: int) -> None:
     """Draw batches twice, and from later steps on: from the second, and around the end of the first epoch."""
     epoch = task.epoch_steps(size)
-    _twice(task, f"train_batches(0, {size})", partial(_some, task, size, 0, 2))
+    _twice(task, f"train_batches(0, {size})", lambda: [*islice(task.train_batches(0, size), 2)])
     for start in (1, *([epoch] if epoch else [])):
         named = f"train_batches(0, {size}, start={start})"
-        before = _generators()
+        before = position()
         alike = _called(task, named, partial(_compared, task, size, start))
-        if _generators() != before:
+        if position() != before:
             raise ConfigError(f"{type(task).__name__}.{named} {DRAWS}")
         if not all(alike):
             raise ConfigError(
@@ -104,10 +104,6 @@ def _try_batches(task: Task, size: int) -> None:
             raise ConfigError(
                 f"{type(task).__name__}.{named} ends after {len(alike)} batches; they go on without end."
             )
-
-
-def _some(task: Task, size: int, start: int, count: int) -> list[Batch]:
-    return [*islice(task.train_batches(0, size, start), count)]
 
 
 def _compared(task: Task, size: int, start: int) -> list[bool]:
@@ -160,10 +156,10 @@ def _means(measures: Measures) -> dict[str, float]:
 
 def _twice(task: Task, what: str, call: Callable[[], Any]) -> Any:
     """Return what a call returns, which must be the same a second time, and move no generator."""
-    before = _generators()
+    before = position()
     first, again = _called(task, what, call), _called(task, what, call)
     name = f"{type(task).__name__}.{what}"
-    if _generators() != before:
+    if position() != before:
         raise ConfigError(f"{name} {DRAWS}")
     if not _same(first, again):
         raise ConfigError(
@@ -181,10 +177,6 @@ def _called(task: Task, what: str, call: Callable[[], Any]) -> Any:
     except Exception as error:  # whatever a user's code raises
         name = f"{type(task).__name__}.{what}"
         raise ConfigError(f"{name} fails with {type(error).__name__}: {one_line(error)}.") from error
-
-
-def _generators() -> tuple[Any, ...]:
-    return bytes(torch.get_rng_state().numpy()), repr(np.random.get_state()), random.getstate()
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import random
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
@@ -15,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from seqbench.errors import ConfigError, one_line
 from seqbench.models.unfold import Cell
 from seqbench.models.unfold.watching import Operations, graph_nodes
-from seqbench.runs.generators import generators_kept
+from seqbench.runs.generators import generators_kept, position
 from seqbench.tasks.base import Task
 from seqbench.tasks.batch import Batch
 
@@ -40,7 +38,7 @@ def try_own_code(
         model: on the device `meta`, where a pass costs next to nothing.
         task: gives the batch.
         make_model: makes a model with memory, for code that reads a tensor's values.
-        batch_size: sequences of one optimisation step; a trial has two, or one.
+        batch_size: sequences of one optimisation step, of which a trial has two at most.
 
     Raises:
         ConfigError: something has another shape than is due, or parameters are not where they are trained and
@@ -49,7 +47,7 @@ def try_own_code(
     if all(f"{type(module).__module__}.".startswith(TRUSTED) for module in model.modules()):
         return False
     with generators_kept(), torch.enable_grad():
-        batch = next(task.train_batches(0, min(ROWS, batch_size)))
+        batch = next(task.train_batches(0, batch_size)).rows(0, ROWS)
         try:
             return _try(model, task, batch.map(lambda part: part.to("meta")))
         except NeedsValuesError:
@@ -66,10 +64,10 @@ def _try(model: nn.Module, task: Task, batch: Batch) -> bool:
         if isinstance(cell, Cell):
             try_cell(cell, batch.inputs.device)
     try_model(model.eval(), task, batch)
-    others = repr((random.getstate(), np.random.get_state()))
+    before_pass = position()
     with Operations() as operations:
         try_model(model.train(), task, batch)
-    draws = operations.draws or others != repr((random.getstate(), np.random.get_state()))
+    draws = operations.draws or before_pass != position()
     model.train(training)
     if changed := sorted({*model.state_dict()} ^ {*before}):
         raise ConfigError(

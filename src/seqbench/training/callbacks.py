@@ -131,10 +131,9 @@ def _state(trainer: L.Trainer, module: L.LightningModule, given: Any) -> dict[st
         "changes the number of steps": [getattr(module, name, None) for name in ("step", "max_steps")],
         "changes the task": [id(task)],
         "changes settings of the task": {
-            **{
-                key: value for key, value in _settings(task).items() if key[1] in _settings_of(task.__class__)
-            },
-            **_settings(None, getattr(task, "inputs", None), getattr(task, "targets", None)),
+            (place, name): its
+            for (place, name), its in _settings(task, *_kinds(task)).items()
+            if place or name in _settings_of(task.__class__)  # and not what a task counts for itself
         },
         "changes what was measured": [
             *(list(its.items()) for its in getattr(module, "evaluation", [])),
@@ -197,6 +196,11 @@ def _of_class(kind: type) -> dict[str, Any]:
         for name, value in vars(each).items()
         if isinstance(value, (*PLAIN, FunctionType)) and not name.startswith("__")
     }
+
+
+def _kinds(task: Any) -> list[Any]:
+    """Return of which kind a task's inputs and targets are."""
+    return [getattr(task, name, None) for name in ("inputs", "targets")]
 
 
 @cache
