@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from seqbench.sweeps import display
@@ -22,7 +24,7 @@ def test_the_time_left_is_that_of_the_rates(clock, capsys):
     shown = Display(slots=2)
     shown.add(6, {number: [0] for number in range(6)})
     assert shown.summary() == "0/6 jobs"
-    shown.waiting = 4
+    shown.waiting = [Unit(JOB, FACTS, FACTS.seeds)] * 4
     for number in (0, 1):
         shown.started(number, Unit(JOB, FACTS, FACTS.seeds))
         shown.progressed(number, 0, None)
@@ -46,6 +48,33 @@ def test_the_time_left_is_that_of_the_rates(clock, capsys):
     shown.counts["failed"] += 1
     shown.ended(0)
     assert shown.summary().startswith("2/6 jobs, 1 failed, about ")
+
+
+def of(model, length=None, max_steps=100):
+    """A job's one unit, of one seed."""
+    config = {"task": {} if length is None else {"length": length}}
+    return Unit(
+        replace(JOB, config=config, choices={"model": model}), replace(FACTS, max_steps=max_steps), range(1)
+    )
+
+
+def test_what_waits_takes_the_time_of_its_model_at_its_length(clock):
+    shown = Display(slots=1)
+    shown.waiting = [of("gru", 400)]
+    assert shown.seconds_left() is None
+    shown.started(0, of("gru", 10))
+    clock[0] = 30.0
+    shown.ended(0)
+    assert shown.seconds_left() == pytest.approx(30 * 40)
+    shown.started(1, of("mamba2", 10))
+    clock[0] = 330.0
+    shown.ended(1)
+    shown.waiting = [of("gru", 400), of("mamba2", 20, max_steps=50), of("lstm", 10)]
+    assert shown.seconds_left() == pytest.approx(30 * 40 + 300 + (30 + 300) / 2)
+    shown.started(2, of("mamba2", 20))  # has not said how far it is
+    assert shown.seconds_left() == pytest.approx(30 * 40 + 300 + (30 + 300) / 2 + 600)
+    shown.waiting = [of("gru")]  # without a length: an update is as long as a step
+    assert shown.seconds_left() == pytest.approx(600 + 30 / 10)
 
 
 def run(seed, status="solved", step=None, value=None, solvable=True):

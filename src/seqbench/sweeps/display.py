@@ -6,9 +6,10 @@ import math
 import statistics
 import sys
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -22,6 +23,8 @@ from seqbench.sweeps.job import Ended, Unit
 
 #: Seconds between two plain lines about what runs.
 MINUTE = 60.0
+#: Stands for all models.
+ALL = object()
 #: Rows of the table of what runs, at most.
 MOST_ROWS = 20
 
@@ -72,9 +75,9 @@ class Display:
         self.slots = slots
         self.show_test = show_test
         self.counts: Counter[str] = Counter()  # of jobs: done, skipped, failed
-        self.waiting = 0
+        self.waiting: Collection[Unit] = ()
         self.running: dict[int, Running] = {}
-        self._seconds: list[float] = []  # what processes have taken
+        self._took: list[tuple[Unit, float]] = []  # seconds, by the process
         self._spoken = time.monotonic()
         self._evaluated = False
         self._console = Console(file=sys.stderr)
@@ -112,7 +115,8 @@ class Display:
 
     def ended(self, number: int) -> None:
         """A process has ended."""
-        self._seconds.append(time.monotonic() - self.running.pop(number).since)
+        running = self.running.pop(number)
+        self._took.append((running.unit, time.monotonic() - running.since))
 
     def line(self, text: str) -> None:
         """Print a line that stays."""
@@ -150,17 +154,12 @@ class Display:
     def seconds_left(self) -> float | None:
         """Return about how long the sweep still takes: as if what waits took what others took."""
         now = time.monotonic()
-        left = [running.seconds_left for running in self.running.values()]
-        known = [seconds for seconds in left if seconds is not None]
-        if not known and not self._seconds:
+        left = [(running, running.seconds_left) for running in self.running.values()]
+        pace = _Pace([*self._took, *((r.unit, now - r.since + s) for r, s in left if s is not None)])
+        if not pace.known:
             return None
-        whole = [
-            *self._seconds,
-            *(now - r.since + s for r, s in zip(self.running.values(), left, strict=True) if s is not None),
-        ]
-        mean = statistics.fmean(whole)
-        work = sum(mean if seconds is None else seconds for seconds in left) + mean * self.waiting
-        return max(work / self.slots, max(known, default=0.0))
+        rest = [pace.of(running.unit) if seconds is None else seconds for running, seconds in left]
+        return max((sum(rest) + sum(map(pace.of, self.waiting))) / self.slots, *rest, 0.0)
 
     def _shown(self) -> Sequence[Running]:
         return list(self.running.values())[:MOST_ROWS]
@@ -179,6 +178,38 @@ class Display:
         more = len(self.running) - len(self._shown())
         lines = [Text(self.summary(), style="bold")] + [Text(f"and {more} more")] * (more > 0)
         return Group(table, *lines)
+
+
+class _Pace:
+    """Seconds for a time step of training: of each model, and of all for models that are not known yet."""
+
+    def __init__(self, took: Iterable[tuple[Unit, float]]) -> None:
+        self._seconds: dict[Any, float] = defaultdict(float)
+        self._steps: dict[Any, int] = defaultdict(int)
+        for unit, seconds in took:
+            for kind in (ALL, _model(unit)):
+                self._seconds[kind] += seconds
+                self._steps[kind] += _time_steps(unit)
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is."""
+        return bool(self._steps)
+
+    def of(self, unit: Unit) -> float:
+        """Return how many seconds a unit takes."""
+        kind = _model(unit) if _model(unit) in self._steps else ALL
+        return _time_steps(unit) * self._seconds[kind] / self._steps[kind]
+
+
+def _model(unit: Unit) -> Any:
+    return unit.job.choices.get("model")
+
+
+def _time_steps(unit: Unit) -> int:
+    """Return how many time steps a unit trains over, at most; updates, where its task has no length."""
+    length = (unit.job.config.get("task") or {}).get("length")
+    return max(1, len(unit.seeds) * unit.facts.max_steps) * (length if isinstance(length, int) else 1)
 
 
 def _far(running: Running) -> str:

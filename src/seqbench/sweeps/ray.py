@@ -176,7 +176,7 @@ def _train(
                 task = needs.remote(part.unit.job, part.unit.seeds, part.folder, part.at_once, Path.cwd())
                 tasks[task] = number, part
                 display.started(number, part.unit)
-            display.waiting = len(waiting)
+            display.waiting = [part.unit for _, part in waiting]
             collect(LOOK)
             for number, part in tasks.values():
                 report(display, number, part)

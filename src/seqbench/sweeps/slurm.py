@@ -210,7 +210,7 @@ def _follow(sweep: Sweep, parts: Sequence[Part], display: Display, on_run: Calla
                     del open_[number]
                     part.collect(on_run)
                     gathering.ended(part.unit, _cause(part, state), f"its log: {part.log}")
-            display.waiting = len(open_) - len(display.running)
+            display.waiting = [part.unit for number, part in open_.items() if number not in display.running]
             display.tick()
             if open_:
                 sleep(min(max(LOOKS[0], (monotonic() - begun) / 20), LOOKS[1]))

@@ -114,7 +114,7 @@ def train(
                 workers[number] = Worker(process, connection, unit, share, log)
                 display.started(number, unit)
                 number += 1
-            display.waiting = len(waiting)
+            display.waiting = waiting
             wait([worker.connection for worker in workers.values()], timeout=LOOK)
             for key, worker in list(workers.items()):
                 collect(key, worker)
