@@ -31,6 +31,28 @@ def test_both_ways_agree_and_the_errors_are_13():
     torch.testing.assert_close(found.losses, -right.log())
 
 
+def test_embedded_tokens_are_what_u_multiplies():
+    found = compare(model(embedding_size=5), Classes(2, per_step=True), BATCH)
+    assert found.by_hand["U"].shape == (4, 5)
+    for letter, hand in found.by_hand.items():
+        torch.testing.assert_close(hand, found.autograd[letter], rtol=0, atol=1e-12)
+
+
+def test_a_class_made_from_the_rnn_is_refused():
+    class Soft(RNN):
+        def step(self, projected, state):
+            h = torch.nn.functional.softsign(projected + state[0] @ self.W.t())
+            return h, (h,)
+
+    class Doubled(SequenceModel):
+        def forward(self, inputs, lengths=None):
+            return 2 * super().forward(inputs, lengths)[0], None
+
+    for made in (model(Soft), Doubled(RNN, 3, 2, tokens=True, classes=True)):
+        with pytest.raises(ValueError, match="The equations are those of Fig"):
+            compare(made, Classes(2, per_step=True), BATCH)
+
+
 def test_the_table_has_the_numbers():
     found = compare(model(), Classes(2, per_step=True), BATCH)
     table = found.table().set_index("gradient of")

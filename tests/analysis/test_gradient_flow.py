@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -81,6 +82,73 @@ def test_of_targets_at_every_step_the_last_that_counts_is_taken(masked):
     assert torch.equal(found, wanted) and len(found) == 9
 
 
+class Weighted(Values):
+    """Its loss of a step has the step before in it, and weights that come with the batch."""
+
+    def losses(self, outputs, batch):
+        moved = outputs.diff(dim=1, prepend=torch.zeros_like(outputs[:, :1])).square().mean(-1)
+        return (super().losses(outputs, batch) + moved) * batch.extras["weight"]
+
+
+def test_the_loss_of_a_step_is_that_of_its_sequence():
+    model = SequenceModel(RNN, 2, 1, hidden_size=4)
+    x, y, weight = torch.randn(3, 6, 2), torch.randn(3, 6, 1), torch.rand(3, 6)
+    ends = torch.tensor([6, 3, 5])
+    batch = Batch(x, y, lengths=ends).with_extras(weight=weight)
+    found = gradient_norms(model, Weighted(1, per_step=True), batch)
+    twin = copy.deepcopy(model).double()
+    norms = []
+    for row, end in enumerate(ends.tolist()):
+        h = [torch.zeros(1, 4, dtype=torch.float64).requires_grad_()]
+        for step in x[row].double():
+            h.append(twin.layers[0].step(twin.layers[0].project(step[None]), (h[-1],))[0])
+        o = twin.readout(torch.cat(h))[:, 0]
+        before = o[end - 1] if end > 1 else 0
+        loss = ((o[end] - y[row, end - 1, 0]) ** 2 + (o[end] - before) ** 2) * weight[row, end - 1].double()
+        norms.append([float(g.norm()) for g in torch.autograd.grad(loss, h[end:0:-1])])
+    wanted = [np.mean([row[d] for row in norms if d < len(row)]) for d in range(6)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def test_a_target_after_the_end_of_its_row_is_not_the_last():
+    model, targets = SequenceModel(RNN, 4, 3, tokens=True, hidden_size=5), torch.randint(3, (2, 6))
+    inputs, ends = torch.randint(4, (2, 6)), torch.tensor([6, 4])
+    mask = torch.tensor([[True] * 6, [False, True, True, False, False, True]])
+    kind = Classes(3, per_step=True)
+    found = gradient_norms(model, kind, Batch(inputs, targets, mask, ends))
+    mask[1, 5] = False
+    assert torch.equal(found, gradient_norms(model, kind, Batch(inputs, targets, mask, ends)))
+    mask[1] = torch.tensor([False, False, False, False, True, True])
+    with pytest.raises(ValueError, match="without a target"):
+        gradient_norms(model, kind, Batch(inputs, targets, mask, ends))
+
+
+def test_nothing_is_dropped_and_nothing_is_drawn():
+    class Dropping(RNN):
+        def step(self, projected, state):
+            dropped = torch.nn.functional.dropout(projected, 0.5, self.training)
+            return super().step(dropped, state)
+
+    model = SequenceModel(Dropping, 2, 3, hidden_size=6, per_step=False)
+    plain = SequenceModel(RNN, 2, 3, hidden_size=6, per_step=False)
+    plain.load_state_dict(model.state_dict())
+    batch = Batch(torch.randn(4, 7, 2), torch.tensor([0, 2, 1, 2]))
+    kind = Classes(3, per_step=False)
+    assert torch.equal(gradient_norms(model, kind, batch), gradient_norms(plain, kind, batch))
+    assert model.training
+
+
+def test_a_model_with_a_forward_of_its_own_is_refused():
+    class Doubled(SequenceModel):
+        def forward(self, inputs, lengths=None):
+            outputs, state = super().forward(inputs, lengths)
+            return 2 * outputs, state
+
+    batch = Batch(torch.randn(4, 7, 2), torch.tensor([0, 2, 1, 2]))
+    with pytest.raises(ValueError, match="Doubled puts out other numbers than its layers do"):
+        gradient_norms(Doubled(RNN, 2, 3, per_step=False), Classes(3, per_step=False), batch)
+
+
 def test_a_row_without_a_target_is_refused():
     batch = Batch(torch.randint(4, (2, 5)), torch.randint(3, (2, 5)), torch.zeros(2, 5, dtype=torch.bool))
     with pytest.raises(ValueError, match="without a target"):
@@ -131,6 +199,19 @@ def test_the_mean_of_logarithms_has_a_t_interval():
     assert alone.mean == 0 and math.isnan(alone.high)
 
 
+@pytest.mark.parametrize("beyond", [math.nan, math.inf])
+def test_what_overflows_has_not_vanished(beyond):
+    frame = compare({"a": [torch.tensor([1.0, beyond, 0.0]), torch.tensor([1.0, 0.0, beyond])]})
+    assert frame["mean"].tolist()[0] == 0 and frame["mean"].isna().tolist() == [False, True, True]
+    shown = GradientFlow(frame, "Weights of stone.")
+    row = shown.table().iloc[0]
+    assert (row["0"], row["1"], row["full"], row["log10 per step"]) == ("1", "–", "–", "–")
+    assert "–: with a seed at least this is no finite number" in shown.note
+    shown.draw().draw_without_rendering()
+    never = GradientFlow(compare({"a": [torch.full((3,), beyond)]}), "")
+    never.draw().draw_without_rendering()
+
+
 def test_decay_is_the_slope_and_passes_over_what_has_vanished():
     rows = pd.DataFrame({"distance": [0, 1, 2, 3], "mean": [1.0, 0.5, 0.0, -np.inf]})
     assert decay(rows) == pytest.approx(-0.5)
@@ -149,4 +230,4 @@ def test_figure_shows_the_numbers():
     table = found.table().set_index("")
     assert found.note.endswith(" Weights of stone.")
     assert list(table.loc["a"]) == ["2", "2", "1", "0.1", "–", "1", "0.1", "-1.000 (×0.100)"]
-    assert table.loc["b", "full"] == "0" and math.isnan(float(table.loc["b", "log10 per step"].split()[0]))
+    assert table.loc["b", "full"] == "0" and table.loc["b", "log10 per step"] == "–"

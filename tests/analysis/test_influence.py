@@ -63,6 +63,39 @@ def test_the_table_has_means_along_diagonals():
     assert row.to_dict() == {"": "rnn", "-10": "–", "-1": "1", "0": "3", "+1": "0", "+10": "–"}
 
 
+def test_an_embedded_token_counts_as_a_one_hot_vector():
+    embedded = SequenceModel(RNN, 3, 1, tokens=True, hidden_size=4, embedding_size=2)
+    plain = SequenceModel(RNN, 3, 1, tokens=True, hidden_size=4)
+    with torch.no_grad():
+        cell = embedded.layers[0]
+        plain.layers[0].U.copy_(cell.U @ embedded.embedding.weight.t())
+        plain.layers[0].W.copy_(cell.W)
+        plain.readout.load_state_dict(embedded.readout.state_dict())
+    its = batch(tokens=True)
+    torch.testing.assert_close(influence(embedded, its), influence(plain, its), rtol=1e-5, atol=1e-8)
+
+
+def test_what_is_not_finite_is_drawn_as_nothing():
+    for values in ([[1.0, torch.inf], [torch.nan, 2.0]], [[torch.nan] * 2] * 2):
+        Influences({"rnn": torch.tensor(values)}, "").draw().draw_without_rendering()
+
+
+def test_a_forward_or_a_first_state_of_ones_own_is_refused():
+    class Doubled(SequenceModel):
+        def forward(self, inputs, lengths=None):
+            outputs, state = super().forward(inputs, lengths)
+            return 2 * outputs, state
+
+    class Zeros(RNN):
+        def initial_state(self, batch_size):
+            return (torch.zeros(batch_size, self.hidden_size),)
+
+    with pytest.raises(ValueError, match="Doubled puts out other numbers"):
+        influence(Doubled(RNN, 3, 1), batch())
+    with pytest.raises(ValueError, match=r"Zeros.initial_state returns torch\.float32"):
+        influence(SequenceModel(Zeros, 3, 1), batch())
+
+
 def test_feedback_and_padding_are_refused():
     with pytest.raises(ValueError, match="feedback=false"):
         influence(SequenceModel(RNN, 3, 1, feedback=True), batch())

@@ -55,6 +55,24 @@ def test_a_variant_shows_the_gates_that_it_has(options, names):
     assert [*unfolded(model(partial(LSTMVariant, **options)), BATCH)] == [*names]
 
 
+def test_a_class_with_steps_of_its_own_has_no_gates_of_the_base():
+    class Hard(LSTM):
+        def step(self, projected, state):
+            h, s = state
+            f, g, a, q = (projected + h @ self.W.t()).clamp(0, 1).chunk(4, dim=-1)
+            s = f * s + g * a
+            return s * q, (s, s * q)  # and in another order
+
+    class Dropping(RNN):
+        def step(self, projected, state):
+            return super().step(torch.nn.functional.dropout(projected, 0.5, self.training), state)
+
+    found = unfolded(model(Hard), BATCH)
+    assert [*found] == ["x", "h"]
+    made = model(Dropping)
+    assert torch.equal(unfolded(made, BATCH)["h"], unfolded(made, BATCH)["h"]) and made.training
+
+
 def test_gates_make_the_state_of_a_gru():
     made = model(GRU)
     found = unfolded(made, BATCH)

@@ -13,7 +13,7 @@ import seqbench
 from seqbench.analysis.gradient_flow import gradient_norms
 from seqbench.analysis.observations import observe
 from seqbench.cli.analyse import ANALYSES
-from seqbench.cli.analyses.common import jobs
+from seqbench.cli.analyses.common import jobs, runs_in, seeds_in_words
 from seqbench.config.compose import compose
 from seqbench.runs.plan import plan
 from seqbench.runs.trained import load_run
@@ -275,6 +275,21 @@ def test_bptt_looks_into_one_model(analyse):
         "seqbench: bptt looks into one model; choose among rnn (recurrent_init=0.5), rnn "
         "(recurrent_init=1.0).\n"
     )
+
+
+def test_seeds_are_sorted_by_their_number_and_a_run_counts_once(tmp_path):
+    for name in ("b/seed-2", "b/seed-10", "a/seed-3"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "result.json").touch()
+    found = runs_in([tmp_path, tmp_path / "b", tmp_path / "b" / "seed-10", tmp_path / "b" / ".." / "a"])
+    assert [str(path.relative_to(tmp_path)) for path in found] == ["a/seed-3", "b/seed-2", "b/seed-10"]
+
+
+def test_the_seed_is_said(analyse):
+    for name in ("influence", "states"):
+        said = analyse(name, *SMALL_COPY, "model=rnn,gru", "model.hidden_size=3", "seed=4", "n_seeds=2")
+        assert said.code == 0 and " ".join(said.out.split()).endswith(" Seed: 4."), said.err
+    assert seeds_in_words({"rnn": 2, "gru": 3}) == "Seeds: rnn 2, gru 3."
 
 
 @pytest.mark.slow

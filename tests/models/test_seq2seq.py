@@ -168,6 +168,28 @@ def test_attention_is_the_equations_of_bahdanaus_appendix(kind):
         y = np.eye(OUTPUTS)[truth[0, i]]
 
 
+def test_the_first_query_of_a_step_of_ones_own_is_not_the_output_of_the_base():
+    class OwnOutput(RNN):
+        def step(self, projected, state):
+            h, state = super().step(projected, state)
+            return 3 * h.square(), state
+
+    class Said(OwnOutput):
+        def output_of(self, projected, state):
+            return 3 * state[0].square()
+
+    inputs, lengths, _ = batch()
+    for cell in (OwnOutput, Said):
+        model = stirred(cell, attention="dot").eval()
+        annotations, final = model.encode(inputs, lengths)
+        state = model.decoder.start(annotations, final, lengths)
+        if cell is Said:
+            expected = 3 * torch.tanh(model.decoder.first[0](final)).square()
+        else:
+            expected = torch.tanh(model.decoder.first_query(final))
+        torch.testing.assert_close(state.query, expected, rtol=0, atol=1e-14)
+
+
 @pytest.mark.parametrize("kind", ["additive", "dot"])
 @pytest.mark.parametrize("cell", [RNN, LSTM, SkipRNN, NTM, FeedForward, LRU])
 def test_the_first_query_is_the_output_of_the_first_state(kind, cell):

@@ -24,6 +24,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
+from seqbench.models import SequenceModel
 from seqbench.models.cells.rnn import RNN
 
 
@@ -105,6 +106,20 @@ class Orthogonal(RNN):
 
     def step(self, projected, state):
         return super().step(self.turn(projected), state)
+
+
+class OwnOutput(RNN):
+    """Its output is not the state, as that of the base is."""
+
+    def step(self, projected, state):
+        h, state = super().step(projected, state)
+        return 3 * h.square(), state
+
+
+class Doubled(SequenceModel):
+    def forward(self, inputs, lengths=None):
+        outputs, state = super().forward(inputs, lengths)
+        return 2 * outputs, state
 '''
 TINY = [
     "task=latch",
@@ -182,6 +197,19 @@ def test_what_would_have_other_numbers_elsewhere_is_refused(
     given = [*overrides, "trainer.accelerator=cpu"] if overrides else []
     with pytest.raises(ConfigError, match=told):
         plan(seqbench.compose(of(cell, *given)))
+
+
+def test_with_omega_the_loss_of_the_model_itself_is_minimised() -> None:
+    plain, alike = ["optim=sgd", "optim.clip_norm=null"], ["optim=sgd_omega", "optim.clip_norm=null"]
+    (without,) = trained("OwnOutput", *plain)
+    (with_it,) = trained("OwnOutput", *alike, "optim.omega=1e-9")
+    assert with_it.hash != without.hash
+    assert with_it.validation["loss"] == pytest.approx(without.validation["loss"], rel=1e-6)
+    Path("presets/model/doubled.yaml").write_text("defaults: [rnn, _self_]\n_target_: ownlab3.Doubled\n")
+    doubled = [*of("Noisy"), "model=doubled"]
+    plan(seqbench.compose(doubled))
+    with pytest.raises(ConfigError, match=r"optim.omega=2.0: Doubled puts out other numbers than its layers"):
+        plan(seqbench.compose([*doubled, "optim.omega=2"]))
 
 
 def test_a_constructor_may_read_numbers() -> None:

@@ -116,10 +116,10 @@ def compare(model: nn.Module, targets: Target, batch: Batch) -> ByHand:
         ValueError: the model or the targets are others.
     """
     if not (
-        isinstance(model, SequenceModel)
+        type(model) is SequenceModel
         and model.obstacle_to_stepping() is None
         and len(model.layers) == 1
-        and isinstance(cell := model.layers[0], RNN)
+        and type(cell := model.layers[0]) is RNN
         and cell.activation == "tanh"
         and type(model.readout) is LinearReadout
     ):
@@ -128,11 +128,11 @@ def compare(model: nn.Module, targets: Target, batch: Batch) -> ByHand:
         )
     if not (type(targets) is Classes and targets.per_step and batch.mask is None and batch.lengths is None):
         raise ValueError("The equations have a class at every step: give task=copy_memory or task=time_warp.")
-    model = deepcopy(model).double()
+    model = deepcopy(model).double().eval()
     batch = batch.map(lambda part: part.double() if part.is_floating_point() else part)
     cell, readout = model.layers[0], model.readout
     letters: dict[str, Any] = {"U": cell.U, "W": cell.W, "V": readout.weight, "b": cell.b, "c": readout.bias}
-    by_hand = bptt(**letters, inputs=batch.inputs, targets=batch.targets)
+    by_hand = bptt(**letters, inputs=model.encode(batch.inputs), targets=batch.targets)
     run = trace(model, batch.inputs)
     losses = targets.losses(run.outputs, batch)
     ((h,),) = gradients(losses.sum(), run)

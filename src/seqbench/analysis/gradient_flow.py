@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,10 +15,10 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from seqbench.analysis.presentation import Presentation
-from seqbench.analysis.states import gradients, row_norms, trace
-from seqbench.models.unfold import last_valid, reverse_valid
+from seqbench.analysis.states import check_followed, gradients, row_norms, trace
+from seqbench.models.unfold import reverse_valid
 from seqbench.results.figures import literal
-from seqbench.results.numbers import number, signed
+from seqbench.results.numbers import MISSING, number, signed
 from seqbench.results.statistics.metrics import t_interval
 from seqbench.results.styles import STYLE, model_style
 from seqbench.tasks.batch import Batch
@@ -27,10 +26,11 @@ from seqbench.tasks.specs import Target
 
 LEGEND = (
     "‖∂L/∂s(τ−d)‖: the norm of the gradient of the loss at step τ, the last with a target that counts, with "
-    "respect to the whole state d steps earlier; mean over sequences, geometric mean over seeds. Columns: "
-    "distances d, half the largest distance, and the largest, τ−1; then the slope of a line fitted to log10 "
-    "of the norm over all distances, and the factor per step that it means. Band: 95 % t-interval of the "
-    "mean over seeds of log10 of the norm."
+    "respect to the whole state d steps earlier; mean over sequences, geometric mean over seeds. It is 0 at "
+    "d = 0 where the output is computed beside the state, not from it. Columns: distances d, half the "
+    "largest distance, and the largest, τ−1; then the slope of a line fitted to log10 of the norm over all "
+    "distances where it is not 0, and the factor per step that it means. Band: 95 % t-interval of the mean "
+    "over seeds of log10 of the norm."
 )
 
 
@@ -41,9 +41,10 @@ def gradient_norms(model: nn.Module, targets: Target, batch: Batch) -> Float[Ten
                           d = 2      d = 1      d = 0
 
     L is the loss of one target of the row: that of the sequence, or where there is one at every step the
-    last one that counts, so that each state has one distance; τ is its step. The norm is over the whole
-    state of all layers (for an LSTM h and s); its parts are independent arguments of what follows. A row
-    counts at the distances that it has. Sums are in double precision, which long spans need.
+    last one up to its end that counts, so that each state has one distance; τ is its step. The norm is over
+    the whole state of all layers (for an LSTM h and s); its parts are independent arguments of what follows.
+    A row counts at the distances that it has. The model is in evaluation mode. Sums are in double
+    precision, which long spans need.
 
     Args:
         model: a stack of cells, see `states.check_stack`.
@@ -54,13 +55,13 @@ def gradient_norms(model: nn.Module, targets: Target, batch: Batch) -> Float[Ten
         ValueError: the model is no such stack, or a row has no target that counts.
     """
     batch = batch.map(lambda part: part.double() if part.is_floating_point() else part)
+    model = deepcopy(model).double().eval()
     tau = _last_target(targets, batch)
-    run = trace(cast(Any, deepcopy(model).double()), batch.inputs, tau)
-    outputs, wanted = run.outputs, batch.targets
-    if targets.per_step:
-        rows = torch.arange(len(tau))
-        outputs, wanted = last_valid(outputs, tau)[:, None], wanted[rows, tau - 1][:, None]
-    loss = targets.losses(outputs, Batch(batch.inputs, wanted)).sum()
+    generator = torch.get_rng_state()
+    run = trace(model, batch.inputs, batch.lengths)
+    check_followed(model, run.outputs, generator, batch.inputs, batch.lengths)
+    losses = targets.losses(run.outputs, batch)
+    loss = (losses[torch.arange(len(tau)), tau - 1] if targets.per_step else losses).sum()
     per_layer = [row_norms(state) for state in gradients(loss, run)]
     norms = row_norms(tuple(norm[..., None] for norm in per_layer))
     norms = reverse_valid(norms.t()[..., None], tau)[..., 0]
@@ -74,16 +75,17 @@ def _last_target(targets: Target, batch: Batch) -> Tensor:
     ends = torch.full((size,), steps) if batch.lengths is None else batch.lengths
     if not targets.per_step or batch.mask is None:
         return ends
-    if not batch.mask.any(1).all():
+    counts = batch.mask & (torch.arange(steps) < ends[:, None])
+    if not counts.any(1).all():
         raise ValueError("A row without a target has no loss, and so no gradient.")
-    return steps - batch.mask.flip(1).int().argmax(1)
+    return steps - counts.flip(1).int().argmax(1)
 
 
 def compare(norms: Mapping[str, Iterable[Tensor]]) -> pd.DataFrame:
     """Return the mean over seeds of the logarithms of gradient norms.
 
     Columns: model, seeds, distance, and of log10 of the norm: mean, with the bounds of the 95 % t-interval,
-    low and high. A norm of zero has a logarithm of −∞.
+    low and high. A norm of zero has a logarithm of −∞; that of a seed which overflows is not a number.
 
     Args:
         norms: for each model, those of each seed, see `gradient_norms`.
@@ -92,7 +94,11 @@ def compare(norms: Mapping[str, Iterable[Tensor]]) -> pd.DataFrame:
     for model, per_seed in norms.items():
         logs = torch.stack(list(per_seed)).log10()
         for distance, values in enumerate(logs.t().tolist()):
-            mean, low, high = t_interval(values) if np.isfinite(values).all() else (-np.inf, np.nan, np.nan)
+            mean, low, high = np.nan, np.nan, np.nan
+            if np.isfinite(values).all():
+                mean, low, high = t_interval(values)
+            elif not np.isnan(values).any() and np.inf not in values:
+                mean = -np.inf
             rows.append((model, len(values), distance, mean, low, high))
     return pd.DataFrame(rows, columns=["model", "seeds", "distance", "mean", "low", "high"])
 
@@ -124,7 +130,8 @@ class GradientFlow(Presentation):
 
     @property
     def note(self) -> str:
-        return f"{LEGEND} {self.weights}"
+        overflows = " –: with a seed at least this is no finite number, in double precision."
+        return f"{LEGEND}{overflows if self.flow['mean'].isna().any() else ''} {self.weights}"
 
     def table(self) -> pd.DataFrame:
         rows = []
@@ -134,8 +141,12 @@ class GradientFlow(Presentation):
             shown = {"0": 0, "1": 1, "10": 10, "half": last // 2, "full": last}
             rows.append(
                 {"": model, "steps": str(last + 1), "seeds": str(points["seeds"].iloc[0])}
-                | {head: number(norms[d]) if d <= last else "–" for head, d in shown.items()}
-                | {"log10 per step": f"{signed(slope, '.3f')} (×{10**slope:.3f})"}
+                | {head: number(norms[d]) if d <= last else MISSING for head, d in shown.items()}
+                | {
+                    "log10 per step": MISSING
+                    if np.isnan(slope)
+                    else f"{signed(slope, '.3f')} (×{10**slope:.3f})"
+                }
             )
         return pd.DataFrame(rows)
 

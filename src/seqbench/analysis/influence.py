@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
 from seqbench.analysis.presentation import Presentation
+from seqbench.analysis.states import check_followed, first_state
 from seqbench.models import SequenceModel
 from seqbench.results.figures import literal
 from seqbench.results.numbers import MISSING, number
@@ -32,8 +33,9 @@ def influence(model: nn.Module, batch: Batch) -> Float[Tensor, "outputs T"]:
 
         x(1) … x(k) … x(T) ──▶ o(t)         0 where no path leads from x(k) to o(t)
 
-    Tokens count as one-hot vectors. The norm is Frobenius'. A model with one output for the sequence has one
-    row of outputs. The time taken grows with the square of T.
+    Tokens count as one-hot vectors, also where the model embeds them. The norm is Frobenius'. A model with
+    one output for the sequence has one row of outputs. The model is in evaluation mode. The time taken grows
+    with the square of T.
 
     Args:
         model: a recurrent body with a readout, without feedback.
@@ -46,11 +48,16 @@ def influence(model: nn.Module, batch: Batch) -> Float[Tensor, "outputs T"]:
         raise ValueError("Influence is that of a recurrent body with a readout, and feedback=false.")
     if batch.lengths is not None:
         raise ValueError("Influence needs sequences of one length, and this task has several.")
-    model = deepcopy(model).double()
+    model = deepcopy(model).double().eval()
+    for cell in model.body.cells:
+        first_state(cell, 1)
     inputs = batch.inputs.double() if batch.inputs.is_floating_point() else batch.inputs
-    x = model.encode(inputs).detach().requires_grad_()
-    h, _ = model.body(x, last=not model.per_step)
+    x = nn.functional.one_hot(inputs, model.input_size).double() if model.tokens else inputs.clone()
+    x.requires_grad_()
+    generator = torch.get_rng_state()
+    h, _ = model.body(x if model.embedding is None else x @ model.embedding.weight, last=not model.per_step)
     outputs = model.readout(h)
+    check_followed(model, outputs, generator, inputs)
     if not model.per_step:
         outputs = outputs[:, None]
     squares = [
@@ -108,7 +115,8 @@ class Influences(Presentation):
 
     def draw(self) -> Figure:
         """Return the figure: a panel for each model, its outputs downwards, its inputs to the right."""
-        top = max(float(values.max()) for values in self.influences.values()) or 1.0
+        finite = [values[values.isfinite()] for values in self.influences.values()]
+        top = max((float(values.max()) for values in finite if len(values)), default=0) or 1.0
         scale = LogNorm(top * 10.0**-DECADES, top, clip=True)
         across = len(self.influences)
         per_step = any(len(values) > 1 for values in self.influences.values())

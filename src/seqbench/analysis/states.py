@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 from seqbench.models import Cell, Model, State
@@ -44,6 +46,33 @@ def check_stack(model: nn.Module) -> None:
             raise ValueError(f"{type(layer).__name__} carries no state from step to step.")
 
 
+def check_followed(
+    model: nn.Module, outputs: Tensor, drawn_from: Tensor, inputs: Tensor, lengths: Tensor | None = None
+) -> None:
+    """Raise a ValueError if outputs that were computed step by step are not those of the model.
+
+    A user's class may have a `forward` of its own, or cells whose steps all together are not the single ones.
+
+    Args:
+        model: in evaluation mode, in double precision.
+        outputs: computed step by step.
+        drawn_from: torch's generator as it was before that.
+        inputs, lengths: of the model.
+    """
+    after = torch.get_rng_state()
+    torch.set_rng_state(drawn_from)
+    with torch.no_grad():
+        wanted, _ = model(inputs, lengths)
+    torch.set_rng_state(after)
+    outputs = outputs.detach()
+    if not torch.allclose(outputs, wanted, rtol=1e-4, atol=1e-6, equal_nan=True):
+        raise ValueError(
+            f"{type(model).__name__} puts out other numbers than its layers do step by step, by up to "
+            f"{float((outputs - wanted).abs().max()):.2g}, so that what is computed from the steps would be "
+            "that of another model."
+        )
+
+
 def trace(
     model: nn.Module,
     inputs: Int[Tensor, "B T"] | Float[Tensor, "B T F"],
@@ -74,15 +103,11 @@ def trace(
 
 def _run(cell: Cell, x: Tensor, valid: Tensor | None) -> tuple[Tensor, list[State]]:
     """Return the outputs (T, B, H) of a cell, and its state after each step."""
-    state = tree_map(differentiable, cell.initial_state(x.shape[1]))
+    state = tree_map(differentiable, first_state(cell, x.shape[1]))
     outputs: list[Tensor] = []
     states: list[State] = []
     for t, projected in enumerate(per_step(cell.project(x))):
-        output, new = cell.step(projected, state)
-        # A tensor of its own for every part of every state: one that several states share, or that another
-        # part is computed from, would have the gradients of all these uses.
-        own = tree_map(lambda part: part.view_as(part), new)
-        output = _read(cell, projected, output, new, own)
+        output, own = _step(cell, projected, state, check=t == 0)
         states.append(own)
         if valid is None:
             state = own
@@ -94,6 +119,101 @@ def _run(cell: Cell, x: Tensor, valid: Tensor | None) -> tuple[Tensor, list[Stat
     return torch.stack(outputs), states
 
 
+def first_state(cell: Cell, rows: int) -> State:
+    """Return the state before the first step of a cell.
+
+    Raises:
+        ValueError: its precision does not follow that of the weights.
+    """
+    state = cell.initial_state(rows)
+    floats = [part for part in tree_leaves(state) if part.is_floating_point()]
+    for weight in (weight for weight in cell.parameters() if weight.is_floating_point()):
+        for part in floats:
+            if torch.promote_types(part.dtype, weight.dtype) != part.dtype:
+                raise ValueError(
+                    f"{type(cell).__name__}.initial_state returns {part.dtype} where weights are "
+                    f"{weight.dtype}; make it of a weight, as self.W.new_zeros(…)."
+                )
+    return state
+
+
+def _step(cell: Cell, projected: Any, state: State, check: bool) -> tuple[Tensor, State]:
+    """Take a step; return its output, as a function of the state after it where it is one, and that state.
+
+    The state has a tensor of its own for every part: one that several states share, or that another part
+    is computed from, would have the gradients of all these uses. What a cell computes its output from, if
+    it does not say so itself, is found by taking the step once more: then torch's operations return these
+    tensors in the place of the parts of the state.
+
+    Args:
+        cell, projected, state: of the step.
+        check: whether to raise a ValueError where that cannot be found.
+    """
+    generator = torch.get_rng_state()  # what a step draws has to be drawn again
+    _, new = cell.step(projected, state)
+    own = tree_map(_own, new)
+    if (output := cell.output_after(projected, own)) is not None:
+        return output, own
+    torch.set_rng_state(generator)
+    with _Results() as first:
+        output, new = cell.step(projected, state)
+    own = tree_map(_own, new)
+    places = {id(result): place for place, result in enumerate(first.results)}
+    pairs = [pair for pair in zip(tree_leaves(new), tree_leaves(own), strict=True) if pair[1].requires_grad]
+    instead = {places[id(part)]: mine for part, mine in pairs if id(part) in places}
+    torch.set_rng_state(generator)
+    with _Results(instead) as second:
+        again, _ = cell.step(projected, state)
+    if check:
+        replaced = [second.results[place] for place in instead]
+        hidden = [part for part, _ in pairs if id(part) not in places]
+        same = torch.allclose(again, output, rtol=0, atol=0, equal_nan=True)
+        if not same or _depends(again, replaced) or _depends(output, hidden):
+            raise ValueError(
+                f"What {type(cell).__name__} computes the output of a step from cannot be followed; give it "
+                "output_of(projected, state), which returns the output from the state after the step."
+            )
+    return again, own
+
+
+def _own(part: Tensor) -> Tensor:
+    return part.view_as(part) if part.requires_grad else differentiable(part)
+
+
+class _Results(TorchFunctionMode):
+    """Keeps the tensors that torch's operations return, in their order.
+
+    Args:
+        instead: what is returned in the place of some of them, by their number.
+    """
+
+    def __init__(self, instead: Mapping[int, Tensor] | None = None) -> None:
+        super().__init__()
+        self.results: list[Tensor] = []
+        self._instead = instead or {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            return self._take(result)
+        if isinstance(result, (tuple, list)) and any(isinstance(one, Tensor) for one in result):
+            return type(result)([self._take(one) if isinstance(one, Tensor) else one for one in result])
+        return result
+
+    def _take(self, result: Tensor) -> Tensor:
+        self.results.append(result)
+        return self._instead.get(len(self.results) - 1, result)
+
+
+def _depends(output: Tensor, parts: Sequence[Tensor]) -> bool:
+    """Return whether an output is computed from a part."""
+    asked = [part for part in parts if part.requires_grad]
+    if not (asked and output.requires_grad):
+        return False
+    found = torch.autograd.grad(output, asked, torch.ones_like(output), retain_graph=True, allow_unused=True)
+    return any(gradient is not None for gradient in found)
+
+
 def differentiable(part: Tensor) -> Tensor:
     """Return a part of a state for which a gradient can be computed, though no parameter made it."""
     if part.requires_grad or not _is_real_or_complex(part):
@@ -103,17 +223,6 @@ def differentiable(part: Tensor) -> Tensor:
 
 def _is_real_or_complex(part: Tensor) -> bool:
     return part.is_floating_point() or part.is_complex()
-
-
-def _read(cell: Cell, projected: Any, output: Tensor, new: State, own: State) -> Tensor:
-    """Return the output of a step as a function of the state's own tensors, if it is one.
-
-    An output that a cell computes beside its state belongs to what comes before the state, not after it.
-    """
-    if (computed := cell.output_of(projected, own)) is not None:
-        return computed
-    pairs = zip(tree_leaves(own), tree_leaves(new), strict=True)
-    return next((mine for mine, part in pairs if part is output), output)
 
 
 def gradients(loss: Float[Tensor, ""], run: Trace) -> list[State]:

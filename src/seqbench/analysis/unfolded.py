@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,10 +17,11 @@ from torch.utils._pytree import tree_map
 
 from seqbench.analysis.panels import show_numbers
 from seqbench.analysis.presentation import Presentation
-from seqbench.analysis.states import check_stack
+from seqbench.analysis.states import check_followed, check_stack, first_state
 from seqbench.models import Cell, State
 from seqbench.models.cells.gru import GRU
 from seqbench.models.cells.lstm import LSTM
+from seqbench.models.cells.lstm_variants import LSTMVariant
 from seqbench.results.figures import literal
 from seqbench.results.numbers import number
 from seqbench.results.styles import STYLE
@@ -36,7 +38,7 @@ def inside(cell: Cell, projected: Any, state: State) -> tuple[dict[str, Float[Te
     h; of `GRU` the gates [32] and [33], and h; of other cells the step's output h, which mostly is the state.
     """
     output, after = cell.step(projected, state)
-    if isinstance(cell, LSTM):
+    if isinstance(cell, LSTM) and type(cell) in (LSTM, LSTMVariant):  # not a class with other gates
         sums = torch.addmm(projected, state[0], cell.W.t()).chunk(len(cell.blocks), dim=-1)
         blocks = dict(zip(cell.blocks, sums, strict=True))
         seen = getattr(cell, "p", None) is None  # with peepholes the gates are other functions
@@ -52,7 +54,7 @@ def inside(cell: Cell, projected: Any, state: State) -> tuple[dict[str, Float[Te
 def unfolded(model: nn.Module, batch: Batch) -> dict[str, Float[Tensor, "T units"]]:
     """Return the input of each step of a sequence, and what each layer computes at it, by name.
 
-        x: (T, F), tokens one-hot;  h, or of several layers "h, layer 2": (T, H);  f, g, q, s of an LSTM, …
+        x: (T, F), tokens one-hot or embedded;  h, or of several layers "h, layer 2": (T, H);  f, g, q, …
 
     Args:
         model: a stack of cells, see `states.check_stack`.
@@ -62,13 +64,14 @@ def unfolded(model: nn.Module, batch: Batch) -> dict[str, Float[Tensor, "T units
         ValueError: the model is no such stack.
     """
     check_stack(model)
-    stack = cast(Any, model)  # has what `Model.obstacle_to_stepping` says
+    stack = cast(Any, deepcopy(model).double().eval())  # has what `Model.obstacle_to_stepping` says
     steps = batch.inputs.shape[1] if batch.lengths is None else int(batch.lengths[0])
-    like = next(model.parameters())
-    x = stack.encode(batch.inputs[:1, :steps]).to(like.dtype).transpose(0, 1)
-    found = {"x": x[:, 0]}
+    inputs = batch.inputs[:1, :steps]
+    inputs = inputs.double() if inputs.is_floating_point() else inputs
+    x = stack.encode(inputs).transpose(0, 1)
+    found, generator = {"x": x[:, 0]}, torch.get_rng_state()
     for layer, cell in enumerate(stack.body.cells, 1):
-        state, projected = cell.initial_state(1), cell.project(x)
+        state, projected = first_state(cell, 1), cell.project(x)
         kept: dict[str, list[Tensor]] = defaultdict(list)
         for t in range(steps):
             at = tree_map(lambda part, t=t: part[t], projected)
@@ -78,6 +81,8 @@ def unfolded(model: nn.Module, batch: Batch) -> dict[str, Float[Tensor, "T units
         x = torch.stack(kept["h"])
         where = f", layer {layer}" if len(stack.body.cells) > 1 else ""
         found |= {f"{name}{where}": torch.stack(parts)[:, 0] for name, parts in kept.items()}
+    h = x.transpose(0, 1)
+    check_followed(stack, stack.readout(h if stack.per_step else h[:, -1]), generator, inputs)
     return {name: part.float() for name, part in found.items()}
 
 
@@ -98,8 +103,9 @@ class Unfolded(Presentation):
     @property
     def note(self) -> str:
         return (
-            "x: the input; f, g, q: gates of an LSTM, s its state; r, u: gates of a GRU; h: a step's output. "
-            "Mean, least and largest over units and steps; change: the mean of |v(t) − v(t−1)|. "
+            "x: the input, tokens one-hot or embedded; f, g, q: gates of an LSTM, s its state; r, u: gates "
+            "of a GRU; h: a step's output. Mean, least and largest over units and steps; change: the mean of "
+            "|v(t) − v(t−1)|. "
             f"{self.sequence}"
         )
 

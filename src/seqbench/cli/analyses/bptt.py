@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from seqbench.cli.analyses.common import add_subjects, first_rows, one_of_each, parser_of, publish
+from seqbench.cli.analyses.common import (
+    add_subjects,
+    first_rows,
+    looking_into,
+    one_of_each,
+    parser_of,
+    publish,
+)
 from seqbench.errors import ConfigError
 
 
@@ -21,9 +28,7 @@ def main(argv: list[str]) -> None:
         )
     from seqbench.analysis.by_hand import compare
 
-    try:
-        batch = first_rows(subject, subject.cfg.batch_size)
+    batch = first_rows(subject, subject.cfg.batch_size)
+    with looking_into(subject.name):
         found = compare(subject.model, subject.task.targets, batch)
-    except ValueError as error:
-        raise ConfigError(f"{subject.name}: {error}") from error
     publish(found, "bptt", argv, args.out, f"{subject.name}, seed {subject.cfg.seed}.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +19,7 @@ from seqbench.config.compose import compose
 from seqbench.config.explain import explain
 from seqbench.config.overrides import parse, readable
 from seqbench.config.trust import typed
-from seqbench.errors import ConfigError
+from seqbench.errors import ConfigError, one_line
 from seqbench.runs.store import RESULT_FILE, read_result
 
 if TYPE_CHECKING:
@@ -115,6 +116,19 @@ def _trained(folders: Sequence[Path], packages: Sequence[str]) -> Iterator[Subje
         yield Subject(name if unique else run.name, run.cfg, run.task, run.model)
 
 
+@contextmanager
+def looking_into(name: str) -> Iterator[None]:
+    """Make a ConfigError of what keeps a model from being looked into; also of what its own code raises."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    except (RuntimeError, TypeError, LookupError) as error:
+        raise ConfigError(
+            f"{name} cannot be looked into: {type(error).__name__}: {one_line(error)}."
+        ) from error
+
+
 def one_of_each(args: Namespace, *defaults: str) -> Iterator[Subject]:
     """Yield as `subjects` does the first model of each name."""
     seen = set()
@@ -124,6 +138,13 @@ def one_of_each(args: Namespace, *defaults: str) -> Iterator[Subject]:
             yield subject
 
 
+def seeds_in_words(seeds: Mapping[str, int]) -> str:
+    """Return which seed of each name was looked into, as a sentence."""
+    if len({*seeds.values()}) == 1:
+        return f"Seed: {next(iter(seeds.values()))}."
+    return f"Seeds: {', '.join(f'{name} {seed}' for name, seed in seeds.items())}."
+
+
 def first_rows(subject: Subject, count: int) -> Batch:
     """Return the first sequences of the validation set, which are the same for every model and seed."""
     return subject.task.first_sequences(count)
@@ -131,11 +152,13 @@ def first_rows(subject: Subject, count: int) -> Batch:
 
 def runs_in(folders: Iterable[Path]) -> list[Path]:
     """Return the folders of runs that each of these is or holds; one without a run stands for itself."""
-    found = []
+    found: dict[Path, Path] = {}  # by what they are, so that a run counts once
     for folder in folders:
-        below = sorted(path.parent for path in folder.glob(f"**/seed-*/{RESULT_FILE}"))
-        found += below if below and not (folder / RESULT_FILE).exists() else [folder]
-    return found
+        below = [path.parent for path in folder.glob(f"**/seed-*/{RESULT_FILE}")]
+        below.sort(key=lambda run: (run.parent, len(run.name), run.name))  # seed-2 before seed-10
+        for run in below if below and not (folder / RESULT_FILE).exists() else [folder]:
+            found.setdefault(run.resolve(), run)
+    return list(found.values())
 
 
 def packages_of(overrides: Sequence[str]) -> list[str]:

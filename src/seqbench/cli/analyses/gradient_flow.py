@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from seqbench.cli.analyses.common import add_subjects, first_rows, parser_of, publish, subjects
-from seqbench.errors import ConfigError
+from seqbench.cli.analyses.common import add_subjects, first_rows, looking_into, parser_of, publish, subjects
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,10 +24,8 @@ def main(argv: list[str]) -> None:
     norms: dict[str, list[Tensor]] = defaultdict(list)
     for subject in found:
         batch = first_rows(subject, subject.cfg.batch_size)
-        try:
+        with looking_into(subject.name):
             norms[subject.name].append(gradient_norms(subject.model, subject.task.targets, batch))
-        except ValueError as error:
-            raise ConfigError(f"{subject.name}: {error}") from error
     weights = (
         "Weights: the best of trained runs." if args.run else "Weights: those that each seed starts from."
     )

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from seqbench.cli.analyses.common import add_subjects, first_rows, one_of_each, parser_of, publish
-from seqbench.errors import ConfigError
+from seqbench.cli.analyses.common import (
+    add_subjects,
+    first_rows,
+    looking_into,
+    one_of_each,
+    parser_of,
+    publish,
+    seeds_in_words,
+)
 
 #: Sequences that the mean is over, at most.
 ROWS = 16
@@ -16,13 +23,12 @@ def main(argv: list[str]) -> None:
     args = parser.parse_intermixed_args(argv)
     from seqbench.analysis.influence import Influences, influence
 
-    found = {}
+    found, seeds = {}, {}
     for subject in one_of_each(args):
-        try:
+        with looking_into(subject.name):
             found[subject.name] = influence(subject.model, first_rows(subject, ROWS))
-        except ValueError as error:
-            raise ConfigError(f"{subject.name}: {error}") from error
+        seeds[subject.name] = subject.cfg.seed
     weights = (
         "Weights: the best of trained runs." if args.run else "Weights: those that training starts from."
     )
-    publish(Influences(found, weights), "influence", argv, args.out)
+    publish(Influences(found, f"{weights} {seeds_in_words(seeds)}"), "influence", argv, args.out)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from seqbench.cli.analyses.common import add_subjects, one_of_each, parser_of, publish
+from seqbench.cli.analyses.common import (
+    add_subjects,
+    looking_into,
+    one_of_each,
+    parser_of,
+    publish,
+    seeds_in_words,
+)
 from seqbench.errors import ConfigError
 
 
@@ -16,17 +23,16 @@ def main(argv: list[str]) -> None:
 
     if args.row < 0:
         raise ConfigError(f"--row={args.row} must be at least 0.")
-    found = {}
+    found, seeds = {}, {}
     for subject in one_of_each(args):
         batch = subject.task.first_sequences(args.row + 1)
         if args.row >= len(batch.inputs):
             raise ConfigError(
                 f"--row={args.row} is not in the validation set; give 0 to {len(batch.inputs) - 1}."
             )
-        try:
+        with looking_into(subject.name):
             found[subject.name] = unfolded(subject.model, batch.rows(args.row, args.row + 1))
-        except ValueError as error:
-            raise ConfigError(f"{subject.name}: {error}") from error
+        seeds[subject.name] = subject.cfg.seed
     weights = "the best of trained runs" if args.run else "those that training starts from"
-    sequence = f"Sequence: row {args.row} of the validation set. Weights: {weights}."
+    sequence = f"Sequence: row {args.row} of the validation set. Weights: {weights}. {seeds_in_words(seeds)}"
     publish(Unfolded(found, sequence), "states", argv, args.out)

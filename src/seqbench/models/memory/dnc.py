@@ -216,7 +216,7 @@ class DNC(Cell):
         return {"V": rows[:, None].expand(self.V.shape), "c": rows}
 
     def output_of(self, projected: Any, state: DNCState) -> Tensor | None:
-        h = self.controller.output_of(None, state.controller)
+        h = self.controller.output_after(None, state.controller)
         return None if h is None else torch.cat([h, state.read.flatten(1)], dim=1)
 
     def unobservable(self) -> None:

@@ -138,7 +138,7 @@ class StackRNN(Cell):
         return state[0], *(nn.functional.pad(part, (0, size - part.shape[1])) for part in state[1:])
 
     def output_of(self, projected: Any, state: State) -> Tensor | None:
-        return self.controller.output_of(None, state[0])
+        return self.controller.output_after(None, state[0])
 
     def time_scales(self) -> str | None:
         return f"a stack of {self.memory_size} cells"

@@ -79,7 +79,7 @@ class Decoder(nn.Module):
         #: Makes s(0) for cells whose output does not follow from their state.
         self.first_query = (
             nn.Linear(context_size, output_size)
-            if self.attention and self._last.output_of(None, state[-1]) is None
+            if self.attention and self._last.output_after(None, state[-1]) is None
             else None
         )
 
@@ -109,7 +109,7 @@ class Decoder(nn.Module):
         if self.attention is None:
             return DecoderState(layers, final[:, :0], final)
         query = (
-            self._last.output_of(None, layers[-1])
+            self._last.output_after(None, layers[-1])
             if self.first_query is None
             else torch.tanh(self.first_query(final))
         )

@@ -101,4 +101,4 @@ class Projected(Cell):
         return self.cell.scan_from_start(projected, state, valid)
 
     def output_of(self, projected: Any, state: State) -> Tensor | None:
-        return self.cell.output_of(projected, state)
+        return self.cell.output_after(projected, state)
