@@ -337,6 +337,7 @@ def test_a_folder_stands_for_the_runs_in_it(analyse):
     [
         (["bptt", "model=lstm"], "lstm: The equations are those of Fig. 10.3: model=rnn"),
         (["bptt", "task=adding"], "rnn: The equations have a class at every step"),
+        (["influence", "model=glob(*)"], "model=glob(*) cannot be listed here; name the presets"),
         (["influence", "model=output_rnn", *SMALL_COPY], "output_rnn: Influence is that of a recurrent body"),
         (
             ["states", *SMALL_COPY, "model=rnn", "--row=4"],

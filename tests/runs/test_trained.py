@@ -50,6 +50,18 @@ def test_a_run_is_opened_as_it_was_left():
     assert all(torch.equal(best[key], part) for key, part in model.state_dict().items())
 
 
+def test_a_run_in_double_precision_is_opened_in_it():
+    double = ["trainer.precision=64-true", "trainer.max_steps=2", "trainer.eval_every=1", "logger=none"]
+    seqbench.train(compose([*TINY, *double]))
+    (folder,) = Path("runs").glob("*/*/seed-0")
+    run, best = load_run(folder), torch.load(folder / "checkpoints" / "best.pt")
+    assert best["readout.weight"].dtype == torch.float64
+    assert all(torch.equal(best[key], part) for key, part in run.model.state_dict().items())
+    (found,) = run.predict([[[1.0]] * 5])
+    outputs, _ = run.model(torch.ones(1, 5, 1, dtype=torch.float64))
+    assert torch.equal(found, run.task.targets.probabilities(outputs)[0].detach())
+
+
 def test_what_is_not_as_the_run_left_it_is_refused(trained):
     best = trained / "checkpoints" / "best.pt"
     content = best.read_bytes()

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from seqbench.config.build import build_model, build_task
 from seqbench.config.source import source_hash
@@ -63,6 +64,8 @@ class TrainedRun(NamedTuple):
             given: the arguments of the model's `forward`, by name.
         """
         wanted = inspect.signature(self.model.forward).parameters
+        if self.cfg.trainer.precision == "64-true":
+            given = tree_map_only(Tensor, lambda p: p.double() if p.is_floating_point() else p, dict(given))
         training = self.model.training
         self.model.eval()
         try:
@@ -145,6 +148,8 @@ def load_run(folder: str | Path, allowed_packages: Sequence[str] = ()) -> Traine
         raise StoreError(f"{folder} was trained with other data than those that the task reads now.")
     with generators_kept():  # of the run, for what a model draws and does not keep among its weights
         model = initial_model(lambda: build_model(cfg, task), result.seed)
+    if cfg.trainer.precision == "64-true":
+        model.double()
     try:
         _check_fits(weights, model)
         model.load_state_dict(weights)

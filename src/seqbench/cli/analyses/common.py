@@ -213,6 +213,7 @@ def jobs(overrides: Sequence[str]) -> list[tuple[str, DictConfig]]:
     Raises:
         ConfigError: a preset, key or value is wrong.
     """
+    from hydra.core.override_parser.types import ValueType
     from hydra.errors import HydraException
 
     overrides = readable(overrides)
@@ -224,6 +225,14 @@ def jobs(overrides: Sequence[str]) -> list[tuple[str, DictConfig]]:
             for o, arg, sweeps in zip(parsed, overrides, swept, strict=True)
         ]
     except HydraException as error:  # a sweep that cannot be listed, such as interval(0,1)
+        if globs := [
+            arg
+            for o, arg in zip(parsed, overrides, strict=True)
+            if o.value_type == ValueType.GLOB_CHOICE_SWEEP
+        ]:
+            raise ConfigError(
+                f"{globs[0]} cannot be listed here; name the presets, separated by commas."
+            ) from error
         raise explain(error, overrides) from error
     named = [i for i, o in enumerate(parsed) if swept[i] and o.key_or_group != "model"]
     found = []
