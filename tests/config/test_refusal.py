@@ -78,3 +78,10 @@ def test_a_fault_in_a_constructors_code_is_told_with_its_place():
     except KeyError as error:
         told = str(refusal(error, NODE, "m"))
     assert told.startswith("m: KeyError in module.py, line ") and "a.b" in told
+
+
+def test_what_the_place_of_a_class_sets_is_told_with_its_whole_key():
+    node = {"cell": {"_target_": "lab.Cell", "controller": {"_target_": "lab.LSTM"}}}
+    error = TypeError("LSTM.__init__() got multiple values for argument 'hidden_size'")
+    told = "model.cell.controller.hidden_size is set by the place of LSTM; leave it out."
+    assert str(refusal(error, node, "model")) == told

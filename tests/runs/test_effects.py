@@ -81,6 +81,42 @@ REFUSED = {
         r"^model.cell.conv_width=9 is of more steps than a training sequence has, and 1 of its taps are "
         r"never trained; give at most 8\.$",
     ),
+    "taps of more steps than a dilated layer takes at once": (
+        [*LATCH, "model=mamba", "model.num_layers=2", "model.dilation=4", "model.cell.conv_width=3"],
+        r"^model.cell.conv_width=3 is of more steps than a dilated layer takes at once, and 1 of its ",
+    ),
+    "attention to the present step alone": (
+        [*LATCH, "model=transformer", "model.cell.context=1"],
+        r"^model.cell.context=1 sees no step but the present one; give at least 2",
+    ),
+    "positions that turn nothing": (
+        [*LATCH, "model=transformer", "model.hidden_size=4", "model.cell.heads=4"],
+        r"^model.cell.heads=4 have one number each, and rope turns pairs; give fewer",
+    ),
+    "a norm that leaves a sign": (
+        [*LATCH, "model=delta_net", "model.hidden_size=4", "model.cell.heads=4"],
+        r"^model.cell.heads=4 have one number each, whose norm is its sign; give fewer",
+    ),
+    "a layer norm of one number": (
+        [*LATCH, "model=slstm", "model.hidden_size=1"],
+        r"^model.hidden_size=1 is one number, of which a norm leaves the sign or nothing; give more",
+    ),
+    "a matrix memory of one number that is normed": (
+        [*LATCH, "model=rwkv7", "model/block=none", "model.hidden_size=1"],
+        r"^model.hidden_size=1 is one number, of which a norm leaves the sign or nothing; give more",
+    ),
+    "a block of one number": (
+        [*LATCH, "model=rnn", "model/block=pre_norm", "model.hidden_size=1"],
+        r"^model.hidden_size=1 is one number, of which a norm leaves the sign or nothing; give more",
+    ),
+    "an orthogonal matrix of one number": (
+        [*LATCH, "model=orthogonal_rnn", "model.hidden_size=1"],
+        r"^model.hidden_size=1 has one orthogonal matrix, W = 1, and nothing to learn; give more",
+    ),
+    "one step": (
+        ["task=parity", "task.length=1", "model=gru"],
+        r"^Training sequences of one step have none before it, .*; give task.length at least 2",
+    ),
     "taps of more steps than a sequence has": (
         [*LATCH, "model=tcn", "model.num_layers=1", "model.dilation=1", "model.cell.kernel_size=20"],
         r"^model.cell.kernel_size=20 is of more steps than a training sequence has, and 12 of its taps are ",

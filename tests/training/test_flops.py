@@ -43,6 +43,13 @@ def test_it_grows_with_the_batch_as_the_products_do() -> None:
     assert counted(*typed, "batch_size=32") == 32 * counted(*typed, "batch_size=1")
 
 
+def test_a_product_of_weights_alone_is_counted_once() -> None:
+    """The solver of a Cayley transform has a product H · H · H backward, whatever the batch is."""
+    n, typed = 12, ("model=orthogonal_rnn", "task=latch", "task.length=5", "model.hidden_size=12")
+    one, two, many = (counted(*typed, f"batch_size={size}") for size in (1, 2, 32))
+    assert many - one == 31 * (two - one) and one - (two - one) == 2 * n**3
+
+
 def test_attention_is_counted_though_its_kernel_is_none_that_torch_counts() -> None:
     layers, batch, n = 2, 3, 8
     typed = ("model=transformer", "task=temporal_order", f"model.hidden_size={n}", f"batch_size={batch}")

@@ -38,6 +38,9 @@ def refusal(error: Exception, node: dict[str, Any], where: str) -> ConfigError:
         needs = lacking[1] or str(node.get("_target_")).rpartition(".")[2]
         key = next((f"{key}." for key, name in _targets(node) if name == needs), "")
         return ConfigError(f"{where}.{key}{lacking[2]} has no value, and {needs} needs one.")
+    if twice := re.search(r"(\w+)\.__init__\(\) got multiple values for argument '(\w+)'", text):
+        key = next((f"{key}." for key, name in _targets(node) if name == twice[1]), "")
+        return ConfigError(f"{where}.{key}{twice[2]} is set by the place of {twice[1]}; leave it out.")
     if isinstance(error, MemoryError) or TOO_LARGE.search(text):
         return ConfigError(f"{largest({where: node})} is larger than any memory; give less.")
     if not isinstance(error, REFUSING):

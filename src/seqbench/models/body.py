@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from seqbench.models.block import EPSILON, NORMS, Entry, PreNorm
-from seqbench.models.sizes import MOST_PARTS, at_least_one
+from seqbench.models.sizes import MOST_PARTS, at_least_one, check_width
 from seqbench.models.unfold import Cell, Engine, State, check_engine, last_valid, unfold
 from seqbench.models.unfold.cell import as_cell
 from seqbench.models.unfold.engines import obstacle_to_pieces
@@ -155,6 +155,8 @@ class Stack(nn.Module):
                 f"checkpoint_steps={self.checkpoint_steps} keeps all of the {steps} steps of a sequence; "
                 "give fewer, or null."
             )
+        if len(self.blocks):
+            check_width(self.cells[0].hidden_size)
         if self.dilations[-1] >= steps:
             raise ValueError(
                 f"layer {len(self.dilations)} reaches {self.dilations[-1]} steps back, and a sequence has "

@@ -20,3 +20,11 @@ def at_least_one(most: int = MOST_UNITS, /, **sizes: tuple[int, str]) -> None:
             raise ValueError(f"{name}={value} leaves no {noun}; give at least 1.")
         if value > most:
             raise ValueError(f"{name}={value} is more than can be made; give at most {most}.")
+
+
+def check_width(hidden_size: int) -> None:
+    """Raise a ValueError if one number is normed."""
+    if hidden_size == 1:
+        raise ValueError(
+            "hidden_size=1 is one number, of which a norm leaves the sign or nothing; give more."
+        )

@@ -6,6 +6,7 @@ shows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import nn
 from seqbench.config.presets import default_preset, preset_node
 from seqbench.config.refusal import refusal
 from seqbench.errors import ConfigError
+from seqbench.models.body import Stack
 from seqbench.models.cells.short_convolution import ShortConvolution
 from seqbench.models.cells.tcn import TCNBlock
 from seqbench.models.model import Model
@@ -200,12 +202,19 @@ def _check_taps(cfg: DictConfig, task: Task, model: Model) -> None:
             kind is not None
             and any(isinstance(module, kind) for module in model.modules())
             and value != OmegaConf.select(usual, key)
-            and value > task.steps
+            and value > (steps := _steps_at_once(task, model))
         ):
+            has = "a training sequence has" if steps == task.steps else "a dilated layer takes at once"
             raise ConfigError(
-                f"model.{key}={value} is of more steps than a training sequence has, and "
-                f"{value - task.steps} of its taps are never trained; give at most {task.steps}."
+                f"model.{key}={value} is of more steps than {has}, and "
+                f"{value - steps} of its taps are never trained; give at most {steps}."
             )
+
+
+def _steps_at_once(task: Task, model: Model) -> int:
+    """Return how many steps of a training sequence a layer takes at once, at the largest dilation."""
+    dilations = [module.dilations[-1] for module in model.modules() if isinstance(module, Stack)]
+    return math.ceil(task.steps / max(dilations, default=1))
 
 
 def _check_teacher_forcing(settings: TrainerSettings, cfg: DictConfig, model: Model) -> None:

@@ -19,7 +19,7 @@ from seqbench.tasks.span import Span
 from seqbench.training.flops import step_flops
 
 #: Raised when the way to count changes, so that nothing is read that was counted in another.
-COUNTED = 2
+COUNTED = 3
 
 
 class Costs:
@@ -42,7 +42,7 @@ class Costs:
         """Return the operations of one optimisation step of a run, the whole batch.
 
         None where they cannot be counted, which is said: the code is not allowed here, or the model takes no
-        batch of one sequence.
+        batch of one sequence or of two.
         """
         if result.identity not in self._known:
             try:

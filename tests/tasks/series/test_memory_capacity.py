@@ -74,11 +74,24 @@ def test_mixtures_hold_what_the_units_hold_and_copies_hold_one_input():
         assert values.mean().item() == pytest.approx(capacity, abs=0.02)
 
 
+def test_outputs_that_know_nothing_have_the_capacity_of_chance():
+    task = MemoryCapacity(length=15, delays=5, washout=5, eval_size=2000)
+    batch = drawn(task, 2000)
+    guesses = torch.randn(batch.targets.shape, generator=torch.Generator().manual_seed(1))
+    values, _ = task.measure(guesses, batch)["capacity"]
+    error = float(values.std() / 2000**0.5)
+    assert task.chance(15)["capacity"] == pytest.approx(5 / 9)
+    assert abs(float(values.mean()) - 5 / 9) < 4 * error and error < 0.02
+    assert task.chance(15)["nmse"] == 1
+
+
 def test_bad_values_are_refused():
     for bad, message in [
         ({"delays": 0}, r"task.delays=0 leaves nothing to recall"),
         ({"washout": 39}, r"task.washout=39 is less than task.delays=40, .* at least 40"),
-        ({"washout": 999}, r"task.length=1000 leaves fewer than two steps after task.washout=999"),
+        ({"washout": 998}, r"task.length=1000 leaves fewer than three steps after task.washout=998"),
+        ({"eval_lengths": [200, 102]}, r"task.eval_lengths=\[200, 102\] leaves fewer .* at least 103"),
+        ({"eval_lengths": [100]}, r"task.washout=100 .* no step counts at task.eval_lengths=\[100\]"),
     ]:
         with pytest.raises(ConfigError, match=message):
             MemoryCapacity(**bad)

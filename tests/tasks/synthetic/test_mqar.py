@@ -113,11 +113,16 @@ def test_bad_values_are_refused(make_task):
         MQAR(length=2)
     with pytest.raises(ConfigError, match=r"task.eval_lengths=65 is odd, .* give 66"):
         MQAR(eval_lengths=[64, 65])
-    with pytest.raises(ConfigError, match=r"task.pairs=17 pairs do not fit into 64 steps, .* give 1 to 16"):
+    with pytest.raises(
+        ConfigError, match=r"task.pairs=17 do not fit into the 64 steps of task.length=64, .* give 1 to 16"
+    ):
         MQAR(pairs=17)
-    with pytest.raises(ConfigError, match=r"task.pairs=4 pairs do not fit into 14 steps, .* give 1 to 3"):
+    with pytest.raises(
+        ConfigError,
+        match=r"task.pairs=4 do not fit into the 14 steps of task.eval_lengths=\[.*14.*\], .* give 1 to 3",
+    ):
         MQAR(eval_lengths=[64, 14])
-    with pytest.raises(ConfigError, match=r"task.pairs=0 pairs do not fit"):
+    with pytest.raises(ConfigError, match=r"task.pairs=0 do not fit"):
         MQAR(pairs=0)
     MQAR(vocabulary=10)
     with pytest.raises(

@@ -12,6 +12,7 @@ from seqbench.models.cells.matrix_state import (
     Given,
     MatrixCell,
     check_heads,
+    check_rms_norm,
     rms_norm,
     unit_norm,
 )
@@ -64,6 +65,7 @@ class DeltaNet(MatrixCell):
         chunk_size: int | None = None,
     ) -> None:
         check_heads(heads, hidden_size=hidden_size)
+        check_rms_norm(heads, hidden_size)
         super().__init__(
             input_size,
             hidden_size,

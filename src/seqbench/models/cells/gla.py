@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from seqbench.models.cells.matrix_state import Given, MatrixCell, check_heads, draw, rms_norm
+from seqbench.models.cells.matrix_state import Given, MatrixCell, check_heads, check_rms_norm, draw, rms_norm
 from seqbench.models.chunk import decayed
 from seqbench.models.init import time_constants
 from seqbench.models.sizes import at_least_one
@@ -42,6 +42,7 @@ class GLA(MatrixCell):
     training", section 4.
     """
 
+    norms_heads = True
     usual_chunk = 16  # with a decay for each row, a chunk takes C² numbers for each of them
 
     def __init__(
@@ -57,6 +58,7 @@ class GLA(MatrixCell):
         keys = -(-hidden_size // 2) if key_size is None else key_size
         at_least_one(key_size=(keys, "number of a key"), gate_rank=(gate_rank, "number of the bottleneck"))
         check_heads(heads, hidden_size=hidden_size, key_size=keys)
+        check_rms_norm(heads, hidden_size)
         if not tau > 0:
             raise ValueError(f"tau={tau} divides the logarithm of a gate; give a number above 0.")
         super().__init__(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from seqbench.models.cells.short_convolution import ShortConvolution, TokenShift
 from seqbench.models.chunk import EPSILON
-from seqbench.models.sizes import at_least_one
+from seqbench.models.sizes import at_least_one, check_width
 from seqbench.models.unfold import Cell, State
 from seqbench.models.unfold.tokens import affine
 from seqbench.models.unfold.valid import like
@@ -48,6 +48,8 @@ class MatrixCell(Cell):
     reads_tokens = True
     #: The most steps of a chunk where none are given.
     usual_chunk: ClassVar[int] = 64
+    #: Whether the numbers of a head are normed.
+    norms_heads: ClassVar[bool] = False
     #: What leaves the state as it is, where that is not 0.
     idle: ClassVar[dict[str, float]] = {}
 
@@ -143,6 +145,8 @@ class MatrixCell(Cell):
                 f"chunk_size={self.chunk_size} is longer than a sequence of {steps} steps; give at most "
                 "that, or null."
             )
+        if self.norms_heads:
+            check_width(self.hidden_size)
 
 
 def draw(rows: int, columns: int) -> Tensor:
@@ -162,9 +166,19 @@ def check_heads(heads: int, **widths: int) -> None:
 
 
 def check_layer_norm(heads: int, hidden_size: int) -> None:
-    """Raise a ValueError if heads that are normed have one number each, which is its own mean."""
+    """Raise a ValueError if heads that are normed have one number each, which is its own mean.
+
+    One head of one number is spared, as a parameter budget tries all widths from 1 on; see
+    `sizes.check_width`.
+    """
     if heads == hidden_size > 1:
         raise ValueError(f"heads={heads} leave each head one number, whose layer norm is 0; give fewer.")
+
+
+def check_rms_norm(heads: int, hidden_size: int) -> None:
+    """Raise a ValueError if heads that are normed have one number each, of which only the sign is left."""
+    if heads == hidden_size > 1:
+        raise ValueError(f"heads={heads} have one number each, whose norm is its sign; give fewer.")
 
 
 def rms_norm(x: Tensor) -> Tensor:

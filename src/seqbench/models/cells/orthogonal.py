@@ -71,6 +71,12 @@ class OrthogonalRNN(MadeMatrixCell):
 
     reads_tokens = True
 
+    def check_length(self, steps: int) -> None:
+        if self.hidden_size == 1:
+            raise ValueError(
+                "hidden_size=1 has one orthogonal matrix, W = 1, and nothing to learn; give more."
+            )
+
     def project(self, x: Float[Tensor, "*steps F"] | Int[Tensor, "*steps"]) -> Float[Tensor, "*steps H"]:
         return affine(x, self.U)
 

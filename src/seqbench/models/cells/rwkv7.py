@@ -66,6 +66,7 @@ class RWKV7(MatrixCell):
     MLP. The division by √(H/A) changes nothing but the size of what is normed.
     """
 
+    norms_heads = True
     usual_chunk = 16
 
     def __init__(

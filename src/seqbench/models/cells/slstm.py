@@ -12,6 +12,7 @@ from seqbench.models.cells.affine import AffineCell
 from seqbench.models.cells.matrix_state import check_heads, check_layer_norm, layer_norm
 from seqbench.models.cells.mlstm import FORGET_BIAS, spread
 from seqbench.models.init import RecurrentInit, time_constants
+from seqbench.models.sizes import check_width
 from seqbench.models.unfold import State
 
 #: The stabiliser before the first step: below every exponent.
@@ -100,6 +101,9 @@ class SLSTM(AffineCell):
 
     def output_of(self, projected: Tensor | None, state: State) -> Tensor | None:
         return self._normed(state[0])
+
+    def check_length(self, steps: int) -> None:
+        check_width(self.hidden_size)
 
     def dead_entries(self) -> dict[str, Tensor]:
         dead = {"b": torch.arange(4 * self.hidden_size, device="cpu") < self.hidden_size}

@@ -89,6 +89,15 @@ class CausalAttention(Cell):
         at_least_one(context=(context, "step"))
         self.context = context
 
+    def check_length(self, steps: int) -> None:
+        if self.given_context == 1:
+            raise ValueError("context=1 sees no step but the present one; give at least 2.")
+        if self.positions == "rope" and self.heads == self.hidden_size:
+            raise ValueError(
+                f"heads={self.heads} have one number each, and rope turns pairs; give fewer, or "
+                "positions=none."
+            )
+
     def time_scales(self) -> str | None:
         return f"attention to the last {self.context} steps"
 

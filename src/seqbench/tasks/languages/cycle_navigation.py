@@ -21,7 +21,8 @@ class CycleNavigation(ExtrapolationTask):
         move      −1  0  −1  +1  −1      place 3 (−2 on a cycle of 5) after the last step
         token      0  1   0   2   0
 
-    A regular language of Delétang et al. (2023), whose cycle has 5 places.
+    A regular language of Delétang et al. (2023), whose cycle has 5 places. Theirs (mean accuracy at lengths
+    of 41 to 500, best of ten seeds, from memory): RNN, stack RNN, tape RNN and LSTM 100, transformer 61.9.
 
     Args:
         length: the most moves of a training sequence; they have 1 to T, equally likely.

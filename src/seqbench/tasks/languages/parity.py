@@ -20,7 +20,8 @@ class Parity(ExtrapolationTask):
         input  1 0 1 1 0      class 1 (three ones: odd) after the last step
 
     Every bit counts, so that no part of the input alone says anything about the target. The parity check of
-    Delétang et al. (2023), a regular language.
+    Delétang et al. (2023), a regular language. Theirs (mean accuracy at lengths of 41 to 500, best of ten
+    seeds, from memory): RNN, stack RNN, tape RNN and LSTM 100, transformer 52.0.
 
     Args:
         length: the most bits of a training sequence; they have 1 to T, equally likely.

@@ -57,9 +57,18 @@ class SeriesTask(SyntheticTask):
         shortest = min(self.length, *self.eval_lengths) - self.horizon
         if not 0 <= washout < shortest:
             raise ConfigError(
-                f"task.washout={washout} must be at least 0 and under {shortest}, or no step counts."
+                f"task.washout={washout} must be at least 0 and under {shortest}, or no step counts at "
+                f"{self.shortest_in_words}."
             )
         self.washout = washout
+
+    @property
+    def shortest_in_words(self) -> str:
+        """The length of the shortest sequence, by the key that says it: `task.length=10`."""
+        shortest = min(self.eval_lengths)
+        if self.length <= shortest:
+            return f"task.length={self.length}"
+        return f"task.eval_lengths={list(self.eval_lengths)}"
 
     def washout_mask(self, batch_size: int, length: int) -> Bool[Tensor, "B T"] | None:
         """Return the mask of a batch; None if all steps count."""

@@ -27,7 +27,7 @@ class MemoryCapacity(SeriesTask):
     and its mean over sequences (Jaeger, 2001, "Short term memory in echo state networks"). Of a reservoir
     with N units and a linear readout it is at most N, and as much where the units are linear and hold N
     different mixtures of the past, as in a shift register. So K must be above N, by far where units forget
-    slowly. Over T steps even outputs that know nothing correlate: each adds about 1 / T.
+    slowly. Even outputs that know nothing correlate: over n steps that count each adds 1 / (n − 1).
 
     More delays are more to hold, so that they are no span.
 
@@ -61,10 +61,10 @@ class MemoryCapacity(SeriesTask):
                 f"task.washout={washout} is less than task.delays={delays}, so that some targets would be "
                 f"unknown; give at least {delays}."
             )
-        if (shortest := min(length, *self.eval_lengths)) < washout + 2:
+        if min(length, *self.eval_lengths) < washout + 3:  # two points always lie on a line
             raise ConfigError(
-                f"task.length={shortest} leaves fewer than two steps after task.washout={washout}, and no "
-                f"correlation; give at least {washout + 2}."
+                f"{self.shortest_in_words} leaves fewer than three steps after task.washout={washout}, and "
+                f"every correlation is perfect; give at least {washout + 3}."
             )
         self.variant = f"{delays} delays"
         self.delays = delays
@@ -82,6 +82,10 @@ class MemoryCapacity(SeriesTask):
     def baseline_loss(self, length: int) -> float:
         """Return 1/12, the variance of the inputs."""
         return self.variance
+
+    def chance(self, length: int) -> dict[str, float]:
+        """Return the capacity of outputs that know nothing, K / (n − 1), beside the errors."""
+        return super().chance(length) | {"capacity": self.delays / (length - self.washout - 1)}
 
     def measure(self, outputs: Tensor, batch: Batch) -> Measures:
         weights = torch.ones_like(outputs[:, :, :1]) if batch.mask is None else batch.mask[..., None]

@@ -20,7 +20,7 @@ BLANK = 0
 
 
 class MQAR(SyntheticTask):
-    """Output, wherever a key occurs again, the value that first followed it.
+    """Output, where a key occurs again as a query, the value that first followed it.
 
         input    2 8 4 7 _ _ 4 _ _ _ 2 _        keys 1, …, 5 and values 6, …, 11 of a vocabulary of 12
         target   . . . . . . 7 . . . 8 .        two pairs; _ is the token 0, and . does not count
@@ -35,7 +35,7 @@ class MQAR(SyntheticTask):
     Variants:
         blank: all other steps are blank (their Figure 2).
         random: all other steps hold random tokens of the whole vocabulary, keys and values included (an
-            option of their generator).
+            option of their generator). A key of the sequence among them is no query, and does not count.
 
     Args:
         length: steps T, an even number.
@@ -67,8 +67,9 @@ class MQAR(SyntheticTask):
         self.check_even("queries are two steps apart")
         shortest = min(length, *self.eval_lengths)
         if not 1 <= pairs <= shortest // 4:
+            typed = f"length={length}" if shortest == length else f"eval_lengths={[*self.eval_lengths]}"
             raise ConfigError(
-                f"task.pairs={pairs} pairs do not fit into {shortest} steps, four for each; "
+                f"task.pairs={pairs} do not fit into the {shortest} steps of task.{typed}, four for each; "
                 f"give 1 to {shortest // 4}."
             )
         if pairs >= vocabulary // 2:
