@@ -113,6 +113,10 @@ REFUSED = {
         [*LATCH, "model=orthogonal_rnn", "model.hidden_size=1"],
         r"^model.hidden_size=1 has one orthogonal matrix, W = 1, and nothing to learn; give more",
     ),
+    "a jump that ends in one cell": (
+        [*LATCH, "model=tape_rnn", "model.cell.tape_size=8", "model.cell.jump=4"],
+        r"^model.cell.jump=4 to the left and to the right ends in the same of tape_size=8 cells; give another",
+    ),
     "one step": (
         ["task=parity", "task.length=1", "model=gru"],
         r"^Training sequences of one step have none before it, .*; give task.length at least 2",

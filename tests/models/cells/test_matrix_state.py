@@ -191,7 +191,10 @@ def test_chunks_are_even_where_none_are_given(monkeypatch, chunk, steps, taken):
         (("model=mamba", "model.cell.conv_width=1"), "conv_width=1 is no convolution over steps"),
         (("model=rwkv7", "model.cell.heads=3"), "heads=3 do not divide the 8 numbers of hidden_size"),
         (("model=rwkv7", "model.cell.decay_bias=[1]"), r"decay_bias=\[1.0\] must be two numbers"),
-        (("model=gla", "model.cell.tau=0"), "tau=0.0 divides the logarithm of a gate"),
+        (
+            ("model=gla", "model.cell.tau=0"),
+            "tau=0.0 divides the logarithm of a gate, in single precision; give at least 1e-06",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(make_model, overrides, said):

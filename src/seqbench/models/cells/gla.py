@@ -13,6 +13,9 @@ from seqbench.models.init import time_constants
 from seqbench.models.sizes import at_least_one
 from seqbench.models.unfold import State
 
+#: Below, the logarithms of gates come near to what single precision can hold.
+LEAST_TAU = 1e-6
+
 
 class GLA(MatrixCell):
     """Linear attention with a forget gate for each row of its state, in A heads.
@@ -35,7 +38,7 @@ class GLA(MatrixCell):
         chunk_size: steps that are taken at once; None for at most 16, in even chunks.
 
     Raises:
-        ValueError: a size below 1, heads that do not divide a width, or a τ that is not above 0; or, from
+        ValueError: a size below 1, heads that do not divide a width, or a τ below `LEAST_TAU`; or, from
             `check_length`, a chunk that is longer than the sequence.
 
     Source: Yang, Wang, Shen, Panda & Kim (2024), "Gated linear attention transformers with hardware-efficient
@@ -59,8 +62,10 @@ class GLA(MatrixCell):
         at_least_one(key_size=(keys, "number of a key"), gate_rank=(gate_rank, "number of the bottleneck"))
         check_heads(heads, hidden_size=hidden_size, key_size=keys)
         check_rms_norm(heads, hidden_size)
-        if not tau > 0:
-            raise ValueError(f"tau={tau} divides the logarithm of a gate; give a number above 0.")
+        if not tau >= LEAST_TAU:
+            raise ValueError(
+                f"tau={tau} divides the logarithm of a gate, in single precision; give at least {LEAST_TAU}."
+            )
         super().__init__(
             input_size,
             hidden_size,

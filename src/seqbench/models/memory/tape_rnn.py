@@ -41,7 +41,7 @@ class TapeRNN(StackRNN):
 
     Raises:
         ValueError: no tape, fewer than three cells, cells of no numbers, or a jump that is no longer than a
-            move.
+            move; or, from `check_length`, one that ends in the same cell either way.
 
     Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy". There two hidden layers lie
     between h and v; here there is none.
@@ -70,6 +70,13 @@ class TapeRNN(StackRNN):
         self.jump = jump
         self.actions = 3 if jump is None else 5
         self._build(controller, tapes, tape_size, word_size)
+
+    def check_length(self, steps: int) -> None:
+        if self.jump is not None and 2 * self.jump == self.memory_size:
+            raise ValueError(
+                f"jump={self.jump} to the left and to the right ends in the same of "
+                f"tape_size={self.memory_size} cells; give another, or null."
+            )
 
     def moved(self, memory: Float[Tensor, "B N"], value: Float[Tensor, "B w"]) -> list[Tensor]:
         """Return the memory after each action: stay, left, right, and the jumps."""
