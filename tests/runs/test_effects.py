@@ -115,7 +115,7 @@ REFUSED = {
     ),
     "a jump that ends in one cell": (
         [*LATCH, "model=tape_rnn", "model.cell.tape_size=8", "model.cell.jump=4"],
-        r"^model.cell.jump=4 to the left and to the right ends in the same of tape_size=8 cells; give another",
+        r"^model.cell.jump=4 to the left and to the right ends in the same of model.cell.tape_size=8 ",
     ),
     "one step": (
         ["task=parity", "task.length=1", "model=gru"],
