@@ -76,3 +76,21 @@ def test_accuracies_beyond_the_training_lengths_are_those_of_the_pages() -> None
             ]
             rows.append(f"| `{task}` | `{model}` | {' | '.join(cells)} |")
     assert "\n".join(rows) in TEXT
+
+
+def test_recall_and_states_are_those_of_the_page() -> None:
+    runs = defaultdict(list)
+    for line in (RESULTS / "today/mqar.jsonl").read_text().splitlines():
+        run = json.loads(line)
+        runs[run["model"], run["config"]["model"]["hidden_size"]].append(run)
+    rows = []
+    for model in dict.fromkeys(model for model, _ in runs):
+        cells = []
+        for width in (8, 16, 32, 64, 128, 256):
+            its = runs.get((model, width), [])
+            accuracy = f"{100 * median(run['test']['48']['accuracy'] for run in its):.1f}" if its else ""
+            solved = sum(run["solved_at_step"] is not None for run in its)
+            assert len(its) in (0, 3)
+            cells.append(f"{accuracy}, {solved} of 3 ({its[0]['state_size']:,})" if its else "–")
+        rows.append(f"| `{model}` | {' | '.join(cells)} |")
+    assert len(rows) == 9 and "\n".join(rows) in TEXT
