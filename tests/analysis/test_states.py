@@ -232,6 +232,17 @@ class Largest(ReadOut):
         return s.sin(), state | {"s": s}
 
 
+class Kept(ReadOut):
+    """A part of its state goes on as it came, and the output reads it."""
+
+    def initial_state(self, batch_size):
+        return super().initial_state(batch_size) | {"w": self.U.new_ones(batch_size, self.hidden_size)}
+
+    def step(self, projected, state):
+        s = torch.tanh(projected + state["s"] @ self.W.t())
+        return s.sin() * state["w"], state | {"s": s}
+
+
 def of_own_leaves(model, inputs, read):
     """∂L/∂s(t) of two layers, L the sum of the squares of the last output; each state has a zero added."""
     x, added = inputs.transpose(0, 1), []
@@ -316,6 +327,17 @@ def test_an_output_is_followed_through_operations_of_all_kinds(kind):
     (found,) = gradients(run.outputs.sum(), run)
     wanted = run.states[0][-1]["s"].detach().cos() * model.readout.weight.sum(0)
     torch.testing.assert_close(found["s"][-1], wanted, rtol=0, atol=1e-14)
+
+
+def test_a_part_of_the_state_may_go_on_as_it_came():
+    model = SequenceModel(Kept, 3, 2, hidden_size=4, per_step=False).double()
+    run = trace(model, torch.randn(2, 5, 3, dtype=torch.float64))
+    (found,) = gradients(run.outputs.sum(), run)
+    s, read = run.states[0][-1]["s"].detach(), model.readout.weight.sum(0)
+    torch.testing.assert_close(found["s"][-1], s.cos() * read, rtol=0, atol=1e-14)
+    # The last step reads w as it is after the step before.
+    assert not found["w"][-1].any()
+    torch.testing.assert_close(found["w"][-2], s.sin() * read, rtol=0, atol=1e-14)
 
 
 def test_an_output_that_cannot_be_followed_is_refused_until_it_is_said():

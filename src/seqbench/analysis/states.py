@@ -166,7 +166,8 @@ def _step(cell: Cell, projected: Any, state: State, check: bool) -> tuple[Tensor
         again, _ = cell.step(projected, state)
     if check:
         replaced = [second.results[place] for place in instead]
-        hidden = [part for part, _ in pairs if id(part) not in places]
+        given = {id(part) for part in tree_leaves((projected, state))}  # what goes on as it came is no result
+        hidden = [part for part, _ in pairs if id(part) not in {*places, *given}]
         same = torch.allclose(again, output, rtol=0, atol=0, equal_nan=True)
         if not same or _depends(again, replaced) or _depends(output, hidden):
             raise ValueError(
