@@ -57,7 +57,7 @@ OPTIONS = [
     ("antisymmetric_rnn", "sequence", ("model.cell.gated=true",)),
     ("orthogonal_rnn", "vectors", ("model.cell.parametrisation=exponential",)),
     ("tcn", "sequence", ("model.num_layers=1", "model.dilation=1", "model.cell.kernel_size=2")),
-    ("tape_rnn", "vectors", ("model.cell.tapes=2", "model.cell.tape_size=4", "model.cell.jump=2")),
+    ("tape_rnn", "vectors", ("model.cell.tapes=2", "model.cell.tape_size=5", "model.cell.jump=2")),
     ("memn2n", "story", ("model.tying=layerwise", "model.encoding=bag")),
     ("memn2n", "story", ("model.memory_size=9",)),
     ("memory_network", "story", ("model.hops=4",)),

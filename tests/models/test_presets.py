@@ -29,7 +29,7 @@ SMALL = {
     "gla": ("model.cell.gate_rank=2",),
     "rwkv7": ("model.cell.rank=2",),
     "stack_rnn": ("model.cell.stack_size=3", "model.cell.word_size=2"),
-    "tape_rnn": ("model.cell.tape_size=4", "model.cell.word_size=2", "model.cell.jump=2"),
+    "tape_rnn": ("model.cell.tape_size=5", "model.cell.word_size=2", "model.cell.jump=2"),
     "tcn": ("model.cell.kernel_size=3",),
 }
 #: Presets whose output is a function of the state and the input, and those that give none.
