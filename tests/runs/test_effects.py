@@ -119,7 +119,7 @@ REFUSED = {
     ),
     "one step": (
         ["task=parity", "task.length=1", "model=gru"],
-        r"^Training sequences of one step have none before it, .*; give task.length at least 2",
+        r"^model: in sequences of one step nothing goes from step to step; give task.length at least 2",
     ),
     "taps of more steps than a sequence has": (
         [*LATCH, "model=tcn", "model.num_layers=1", "model.dilation=1", "model.cell.kernel_size=20"],

@@ -140,14 +140,7 @@ class ModelFactory:
         Raises:
             ConfigError: the model's class refuses a value, or the length of the task's sequences.
         """
-        from seqbench.models.body import Stack
-
         model = self._made(self.node)
-        if self._task.steps == 1 and any(isinstance(module, Stack) for module in model.modules()):
-            raise ConfigError(
-                "Training sequences of one step have none before it, so that nothing goes from step to step; "
-                "give task.length at least 2."
-            )
         for module in model.modules():
             check_length: Any = getattr(module, "check_length", None)
             if check_length is not None:

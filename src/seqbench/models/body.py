@@ -157,6 +157,10 @@ class Stack(nn.Module):
             )
         if len(self.blocks):
             check_width(self.cells[0].hidden_size)
+        if steps == 1:
+            raise ValueError(
+                "in sequences of one step nothing goes from step to step; give task.length at least 2."
+            )
         if self.dilations[-1] >= steps:
             raise ValueError(
                 f"layer {len(self.dilations)} reaches {self.dilations[-1]} steps back, and a sequence has "
