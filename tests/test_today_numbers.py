@@ -94,3 +94,16 @@ def test_recall_and_states_are_those_of_the_page() -> None:
             cells.append(f"{accuracy}, {solved} of 3 ({its[0]['state_size']:,})" if its else "–")
         rows.append(f"| `{model}` | {' | '.join(cells)} |")
     assert len(rows) == 9 and "\n".join(rows) in TEXT
+
+
+def test_the_spans_in_the_readme_are_those_of_the_page() -> None:
+    found = pd.read_csv(RESULTS / "today/induction_heads.csv").groupby("entrant")["half_span"].first()
+    spans = {model: f"{span:.3g}" for model, span in found.items()}
+    told = " ".join((RESULTS.parent / "README.md").read_text().split())
+    first = (
+        f"`gru` comes to {spans['gru']} steps and `lstm` to {spans['lstm']}, `mamba2` to {spans['mamba2']}, "
+        f"`xlstm` to {spans['xlstm']} and the transformer to {spans['transformer']}, and `gated_delta_net` "
+        f"alone goes further, to {spans['gated_delta_net']}."
+    )
+    assert first in told
+    assert found.drop(["gated_delta_net", "gru"]).max() < found["gru"] < found["gated_delta_net"]
