@@ -192,7 +192,10 @@ def _check_truncation(cfg: DictConfig, optimizer: OptimizerConfig, task: Task, m
 
 
 def _check_taps(cfg: DictConfig, task: Task, model: Model) -> None:
-    """Refuse a convolution over more steps than a sequence has; a stream carries those before it."""
+    """Refuse a convolution over more steps than a sequence has; a stream carries those before it.
+
+    The last layers of a convolutional network often reach beyond a sequence, and are dilated to do so.
+    """
     if task.streams:
         return
     usual = preset_node("model", cfg.preset.model)
@@ -202,7 +205,7 @@ def _check_taps(cfg: DictConfig, task: Task, model: Model) -> None:
             kind is not None
             and any(isinstance(module, kind) for module in model.modules())
             and value != OmegaConf.select(usual, key)
-            and value > (steps := _steps_at_once(task, model))
+            and value > (steps := task.steps if kind is TCNBlock else _steps_at_once(task, model))
         ):
             has = "a training sequence has" if steps == task.steps else "a dilated layer takes at once"
             raise ConfigError(
