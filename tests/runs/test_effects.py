@@ -95,16 +95,15 @@ REFUSED = {
     ),
     "a norm that leaves a sign": (
         [*LATCH, "model=delta_net", "model.hidden_size=4", "model.cell.heads=4"],
-        r"^model.cell.heads=4 have one number each, whose norm is its sign; give fewer",
+        r"^model.cell.heads=4 have one number each, of which a norm leaves the sign or nothing; give fewer",
     ),
-    "a layer norm of one number": (
-        [*LATCH, "model=slstm", "model.hidden_size=1"],
-        r"^model.hidden_size=1 is one number, of which a norm leaves the sign or nothing; give more",
-    ),
-    "a matrix memory of one number that is normed": (
-        [*LATCH, "model=rwkv7", "model/block=none", "model.hidden_size=1"],
-        r"^model.hidden_size=1 is one number, of which a norm leaves the sign or nothing; give more",
-    ),
+    **{
+        f"a head of one number of {model}": (
+            [*LATCH, f"model={model}", "model/block=none", "model.hidden_size=1"],
+            r"^model.hidden_size=1 is one number, of which a norm leaves the sign or nothing; give more",
+        )
+        for model in ("delta_net", "gated_delta_net", "gla", "rwkv7", "xlstm", "slstm")
+    },
     "a block of one number": (
         [*LATCH, "model=rnn", "model/block=pre_norm", "model.hidden_size=1"],
         r"^model.hidden_size=1 is one number, of which a norm leaves the sign or nothing; give more",

@@ -18,7 +18,6 @@ import torch
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from seqbench.analysis.states import check_followed, trace
 from seqbench.config.build import (
     ModelFactory,
     build_callbacks,
@@ -31,7 +30,7 @@ from seqbench.config.fit import shown
 from seqbench.config.identity import Identity, identity, resolve
 from seqbench.config.loggers import LoggerFactory
 from seqbench.config.refusal import refusal
-from seqbench.errors import ConfigError, one_line
+from seqbench.errors import ConfigError
 from seqbench.models.model import Model
 from seqbench.models.unfold import Cell
 from seqbench.models.unfold.engines import obstacle_to_sharing
@@ -44,7 +43,7 @@ from seqbench.runs.generators import generators_kept, initial_model
 from seqbench.runs.memory import seeds_at_once
 from seqbench.runs.store import run_folder
 from seqbench.runs.task_trial import try_own_task
-from seqbench.runs.trial import ROWS, try_own_code
+from seqbench.runs.trial import try_omega, try_own_code
 from seqbench.tasks.base import Task
 from seqbench.training.callbacks import Observer, check_is_heard, check_observes
 from seqbench.training.execution_mode import ExecutionMode, execution_mode
@@ -197,7 +196,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = (), label: st
         if processes > 1:
             _check_sharing(model, processes)
         if optimizer.omega:
-            _check_omega_trains(model, task, optimizer.omega)
+            try_omega(model, task, optimizer.omega)
     mode = execution_mode(
         *(model, optimizer, settings),
         device=accelerator(settings),
@@ -293,19 +292,6 @@ def _check_sharing(model: Model, processes: int) -> None:
                 f"trainer.devices={processes}: devices share the rows of each batch, which "
                 f"{type(cell).__name__} does not allow: it has {why}; give trainer.devices=1."
             )
-
-
-def _check_omega_trains(model: Model, task: Task, omega: float) -> None:
-    """Raise a ConfigError where a user's model is another one when its steps are taken one by one, for Ω."""
-    with generators_kept():
-        batch = next(task.train_batches(0, ROWS)).rows(0, ROWS)
-        batch = batch.map(lambda part: part.double() if part.is_floating_point() else part)
-        twin, generator = copy.deepcopy(model).double().eval(), torch.get_rng_state()
-        try:
-            outputs = trace(twin, batch.inputs, batch.lengths).outputs
-            check_followed(twin, outputs, generator, batch.inputs, batch.lengths)
-        except (ValueError, RuntimeError) as error:
-            raise ConfigError(f"optim.omega={omega}: {one_line(error)}") from error
 
 
 def _check_optimizer(optimizer: OptimizerConfig, model: Model, node: DictConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
+from seqbench.analysis.states import check_followed, trace
 from seqbench.errors import ConfigError, one_line
 from seqbench.models.unfold import Cell
 from seqbench.models.unfold.watching import Operations, graph_nodes
@@ -55,6 +57,19 @@ def try_own_code(
                 return _try(make_model(), task, batch)
             except NeedsValuesError as error:
                 raise ConfigError(str(error)) from error
+
+
+def try_omega(model: nn.Module, task: Task, omega: float) -> None:
+    """Raise a ConfigError where a user's model is another one when its steps are taken one by one, for Ω."""
+    with generators_kept():
+        batch = next(task.train_batches(0, ROWS)).rows(0, ROWS)
+        batch = batch.map(lambda part: part.double() if part.is_floating_point() else part)
+        twin, generator = copy.deepcopy(model).double().eval(), torch.get_rng_state()
+        try:
+            outputs = trace(twin, batch.inputs, batch.lengths).outputs
+            check_followed(twin, outputs, generator, batch.inputs, batch.lengths)
+        except (ValueError, RuntimeError) as error:
+            raise ConfigError(f"optim.omega={omega}: {one_line(error)}") from error
 
 
 def _try(model: nn.Module, task: Task, batch: Batch) -> bool:

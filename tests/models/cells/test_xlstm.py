@@ -131,7 +131,10 @@ def test_forget_gates_start_between_two_biases():
         (("model=slstm", "model.cell.heads=3"), "heads=3 do not divide the 8 numbers of hidden_size"),
         (("model=slstm", "model.cell.forget_bias=[1]"), "must be two numbers"),
         *(
-            ((f"model={model}", "model.cell.heads=8"), "model.cell.heads=8 leave each head one number, whose")
+            (
+                (f"model={model}", "model.cell.heads=8"),
+                "model.cell.heads=8 have one number each, of which a norm",
+            )
             for model in ("xlstm", "slstm", "rwkv7")
         ),
         (("model=xlstm", "model.cell.chunk_size=8"), "chunk_size=8 is longer than a sequence of 7"),

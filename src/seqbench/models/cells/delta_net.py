@@ -12,7 +12,7 @@ from seqbench.models.cells.matrix_state import (
     Given,
     MatrixCell,
     check_heads,
-    check_rms_norm,
+    check_norm,
     rms_norm,
     unit_norm,
 )
@@ -53,6 +53,7 @@ class DeltaNet(MatrixCell):
     sequence length", sections 2.2, 3.2 and 3.4.
     """
 
+    norms_heads = True
     #: Whether there are a forget gate and a gate on the output, which have parts of their own.
     gated: ClassVar[bool] = False
 
@@ -65,7 +66,7 @@ class DeltaNet(MatrixCell):
         chunk_size: int | None = None,
     ) -> None:
         check_heads(heads, hidden_size=hidden_size)
-        check_rms_norm(heads, hidden_size)
+        check_norm(heads, hidden_size)
         super().__init__(
             input_size,
             hidden_size,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from seqbench.models.cells.matrix_state import Given, MatrixCell, check_heads, check_rms_norm, draw, rms_norm
+from seqbench.models.cells.matrix_state import Given, MatrixCell, check_heads, check_norm, draw, rms_norm
 from seqbench.models.chunk import decayed
 from seqbench.models.init import time_constants
 from seqbench.models.sizes import at_least_one
@@ -61,7 +61,7 @@ class GLA(MatrixCell):
         keys = -(-hidden_size // 2) if key_size is None else key_size
         at_least_one(key_size=(keys, "number of a key"), gate_rank=(gate_rank, "number of the bottleneck"))
         check_heads(heads, hidden_size=hidden_size, key_size=keys)
-        check_rms_norm(heads, hidden_size)
+        check_norm(heads, hidden_size)
         if not tau >= LEAST_TAU:
             raise ValueError(
                 f"tau={tau} divides the logarithm of a gate, in single precision; give at least {LEAST_TAU}."

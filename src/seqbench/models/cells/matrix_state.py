@@ -165,20 +165,16 @@ def check_heads(heads: int, **widths: int) -> None:
             )
 
 
-def check_layer_norm(heads: int, hidden_size: int) -> None:
-    """Raise a ValueError if heads that are normed have one number each, which is its own mean.
+def check_norm(heads: int, hidden_size: int) -> None:
+    """Raise a ValueError if heads that are normed have one number each.
 
     One head of one number is spared, as a parameter budget tries all widths from 1 on; see
     `sizes.check_width`.
     """
     if heads == hidden_size > 1:
-        raise ValueError(f"heads={heads} leave each head one number, whose layer norm is 0; give fewer.")
-
-
-def check_rms_norm(heads: int, hidden_size: int) -> None:
-    """Raise a ValueError if heads that are normed have one number each, of which only the sign is left."""
-    if heads == hidden_size > 1:
-        raise ValueError(f"heads={heads} have one number each, whose norm is its sign; give fewer.")
+        raise ValueError(
+            f"heads={heads} have one number each, of which a norm leaves the sign or nothing; give fewer."
+        )
 
 
 def rms_norm(x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from seqbench.models.cells.matrix_state import Given, MatrixCell, check_heads, check_layer_norm, layer_norm
+from seqbench.models.cells.matrix_state import Given, MatrixCell, check_heads, check_norm, layer_norm
 from seqbench.models.chunk import EPSILON, least_divisor, stabilised
 from seqbench.models.init import time_constants
 from seqbench.models.unfold import State
@@ -47,6 +47,7 @@ class MLSTM(MatrixCell):
     first paper's blocks are left out, as in the second.
     """
 
+    norms_heads = True
     idle: ClassVar[dict[str, float]] = {"i": -torch.inf}
 
     def __init__(
@@ -58,7 +59,7 @@ class MLSTM(MatrixCell):
         chunk_size: int | None = None,
     ) -> None:
         check_heads(heads, hidden_size=hidden_size)
-        check_layer_norm(heads, hidden_size)
+        check_norm(heads, hidden_size)
         super().__init__(input_size, hidden_size, [hidden_size] * 4 + [heads] * 2, hidden_size, chunk_size)
         self.heads = heads
         self.U.data[-2 * heads :] = 0  # gates at first do not see the input

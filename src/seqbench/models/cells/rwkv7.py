@@ -13,7 +13,7 @@ from seqbench.models.cells.matrix_state import (
     Given,
     MatrixCell,
     check_heads,
-    check_layer_norm,
+    check_norm,
     draw,
     layer_norm,
     unit_norm,
@@ -79,7 +79,7 @@ class RWKV7(MatrixCell):
         chunk_size: int | None = None,
     ) -> None:
         check_heads(heads, hidden_size=hidden_size)
-        check_layer_norm(heads, hidden_size)
+        check_norm(heads, hidden_size)
         at_least_one(rank=(rank, "number of the bottlenecks"))
         rows = [hidden_size] * 3 + [rank] * 3
         super().__init__(

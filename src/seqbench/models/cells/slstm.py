@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seqbench.models.cells.affine import AffineCell
-from seqbench.models.cells.matrix_state import check_heads, check_layer_norm, layer_norm
+from seqbench.models.cells.matrix_state import check_heads, check_norm, layer_norm
 from seqbench.models.cells.mlstm import FORGET_BIAS, spread
 from seqbench.models.init import RecurrentInit, time_constants
 from seqbench.models.sizes import check_width
@@ -61,7 +61,7 @@ class SLSTM(AffineCell):
         recurrent_init: RecurrentInit = "uniform",
     ) -> None:
         check_heads(heads, hidden_size=hidden_size)
-        check_layer_norm(heads, hidden_size)
+        check_norm(heads, hidden_size)
         super().__init__(input_size, hidden_size, blocks=("i", "f", "z", "o"))
         self.init_weights(recurrent_init)
         self.heads = heads
