@@ -196,7 +196,7 @@ def plan(cfg: DictConfig, callbacks: Sequence[CallbackOrFactory] = (), label: st
         if processes > 1:
             _check_sharing(model, processes)
         if optimizer.omega:
-            try_omega(model, task, optimizer.omega)
+            try_omega(model, task, cfg.batch_size, optimizer.omega)
     mode = execution_mode(
         *(model, optimizer, settings),
         device=accelerator(settings),

@@ -59,10 +59,10 @@ def try_own_code(
                 raise ConfigError(str(error)) from error
 
 
-def try_omega(model: nn.Module, task: Task, omega: float) -> None:
+def try_omega(model: nn.Module, task: Task, batch_size: int, omega: float) -> None:
     """Raise a ConfigError where a user's model is another one when its steps are taken one by one, for Ω."""
     with generators_kept():
-        batch = next(task.train_batches(0, ROWS)).rows(0, ROWS)
+        batch = next(task.train_batches(0, batch_size)).rows(0, ROWS)
         batch = batch.map(lambda part: part.double() if part.is_floating_point() else part)
         twin, generator = copy.deepcopy(model).double().eval(), torch.get_rng_state()
         try:

@@ -185,7 +185,10 @@ class Cell(nn.Module, ABC):
         """
 
     def check_length(self, steps: int) -> None:
-        """Raise a ValueError if the cell cannot be used on sequences of `steps` steps."""
+        """Raise a ValueError if the cell cannot be used on sequences of `steps` steps, or not at its width.
+
+        A constructor takes every width, as the search for that of a parameter budget tries them from 1 on.
+        """
 
     def explained_by(self) -> type[nn.Module]:
         """Return the class whose docstring holds the equations: mostly the cell's own."""
