@@ -8,13 +8,15 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
+from torch.utils._pytree import tree_map
 
-from seqbench.analysis.states import check_followed, check_stack, gradients, row_norms, trace
+from seqbench.analysis.states import Tapped, check_followed, check_stack, gradients, row_norms, trace
 from seqbench.models import Cell, SequenceModel
 from seqbench.models.cells.feed_forward import FeedForward
 from seqbench.models.cells.lru import LRU
 from seqbench.models.cells.rnn import RNN
 from seqbench.models.memory.ntm import NTM
+from seqbench.models.unfold.fused import kernel
 from tests.analysis.reference import CELLS, gradient_at
 from tests.models.test_presets import PRESETS
 
@@ -33,15 +35,15 @@ def test_outputs_are_the_models(cell, lengths, per_step):
     torch.testing.assert_close(run.outputs, outputs, rtol=0, atol=1e-12)
     ends = torch.full((3,), 6) if lengths is None else lengths - 1
     for states, end in zip(run.states, last, strict=True):
-        assert len(states) == 7
         for i, part in enumerate(end):
-            of_row = torch.stack([states[t][i][row] for row, t in enumerate(ends.tolist())])
+            of_row = states[i][ends, torch.arange(3)]
             torch.testing.assert_close(of_row, part, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("engine", ["loop", "auto"])
 @pytest.mark.parametrize("per_step", [True, False])
 @pytest.mark.parametrize("cell", CELLS)
-def test_gradients_are_those_of_the_model_run_on_from_a_state(cell, per_step):
+def test_gradients_are_those_of_the_model_run_on_from_a_state(cell, per_step, engine):
     make, output_part = CELLS[cell]
     model = SequenceModel(make, 3, 2, hidden_size=4, num_layers=2, per_step=per_step).double()
     inputs = torch.randn(3, 7, 3, dtype=torch.float64)
@@ -53,7 +55,7 @@ def test_gradients_are_those_of_the_model_run_on_from_a_state(cell, per_step):
         valid = torch.arange(7) < LENGTHS[:, None]
         return (outputs.square() * valid[..., None]).sum() if per_step else outputs.square().sum()
 
-    run = trace(model, inputs, LENGTHS)
+    run = trace(model, inputs, LENGTHS, engine)
     found = gradients(masked(run.outputs), run)
     for layer in range(2):
         for row, length in enumerate(LENGTHS.tolist()):
@@ -67,13 +69,27 @@ def test_gradients_are_those_of_the_model_run_on_from_a_state(cell, per_step):
                     torch.testing.assert_close(a, b[0], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_compiled_cell_has_the_states_and_gradients_of_the_loop(cell, lengths):
+    model = SequenceModel(CELLS[cell][0], 3, 2, hidden_size=4, num_layers=2).double()
+    inputs = torch.randn(3, 7, 3, dtype=torch.float64)
+    slow, fast = (trace(model, inputs, lengths, engine) for engine in ("loop", "auto"))
+    for layer, x, taps in zip(model.layers, fast.inputs, fast.at, strict=True):
+        given = tree_map(lambda part: part.transpose(0, 1), (layer.project(x), *taps))
+        kernel(Tapped(layer), given, layer.initial_state(3), lengths)  # raises an error if there is none
+    torch.testing.assert_close(fast.states, slow.states, rtol=0, atol=1e-12)
+    found, wanted = (gradients(run.outputs.square().sum(), run) for run in (fast, slow))
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
+
+
 def test_a_cell_that_reads_its_state_out_has_its_gradient_at_the_last_step_too():
     model = SequenceModel(LRU, 3, 2, hidden_size=4, per_step=False).double()
     x = torch.randn(1, 5, 3, dtype=torch.float64)
     run = trace(model, x)
     ((found,),) = gradients(run.outputs.sum(), run)
     cell = model.layers[0]
-    leaf = run.states[0][-1][0].detach().requires_grad_()
+    leaf = run.states[0][0][-1].detach().requires_grad_()
     loss = model.readout(cell.read(cell.project(x[:, -1]), leaf)).sum()
     (wanted,) = torch.autograd.grad(loss, leaf)
     torch.testing.assert_close(found[-1], wanted, rtol=0, atol=1e-12)
@@ -119,7 +135,10 @@ def test_every_preset_is_taken_or_refused_in_a_sentence(make_model):
             model.double()  # a readout that was solved for makes much of rounding
             inputs = batch.inputs.double() if batch.inputs.is_floating_point() else batch.inputs
             outputs, _ = model(inputs)
-            torch.testing.assert_close(trace(model, inputs).outputs, outputs, rtol=1e-9, atol=1e-9)
+            slow, fast = (trace(model, inputs, None, engine) for engine in ("loop", "auto"))
+            torch.testing.assert_close(slow.outputs, outputs, rtol=1e-9, atol=1e-9)
+            found, wanted = (gradients(run.outputs.square().sum(), run) for run in (fast, slow))
+            torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-9)
     assert {"dilated_rnn", "output_rnn"} <= set(refused)
     assert not {"rnn", "lstm", "gru", "lru", "skip_rnn", "echo_state"} & set(refused)
 
@@ -292,8 +311,8 @@ def test_an_output_of_ones_own_is_not_that_of_the_base():
     run = trace(model, inputs)
     torch.testing.assert_close(run.outputs, model(inputs)[0], rtol=0, atol=1e-14)
     (found,) = gradients(run.outputs.sum(), run)[1]
-    (h,) = run.states[1][-1]
-    torch.testing.assert_close(found[-1], 6 * h.detach() * model.readout.weight.sum(0), rtol=0, atol=1e-14)
+    h = run.states[1][0][-1].detach()
+    torch.testing.assert_close(found[-1], 6 * h * model.readout.weight.sum(0), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -325,7 +344,7 @@ def test_an_output_is_followed_through_operations_of_all_kinds(kind):
     model = SequenceModel(kind, 3, 2, hidden_size=4, per_step=False).double()
     run = trace(model, torch.randn(2, 5, 3, dtype=torch.float64))
     (found,) = gradients(run.outputs.sum(), run)
-    wanted = run.states[0][-1]["s"].detach().cos() * model.readout.weight.sum(0)
+    wanted = run.states[0]["s"][-1].detach().cos() * model.readout.weight.sum(0)
     torch.testing.assert_close(found["s"][-1], wanted, rtol=0, atol=1e-14)
 
 
@@ -333,7 +352,7 @@ def test_a_part_of_the_state_may_go_on_as_it_came():
     model = SequenceModel(Kept, 3, 2, hidden_size=4, per_step=False).double()
     run = trace(model, torch.randn(2, 5, 3, dtype=torch.float64))
     (found,) = gradients(run.outputs.sum(), run)
-    s, read = run.states[0][-1]["s"].detach(), model.readout.weight.sum(0)
+    s, read = run.states[0]["s"][-1].detach(), model.readout.weight.sum(0)
     torch.testing.assert_close(found["s"][-1], s.cos() * read, rtol=0, atol=1e-14)
     # The last step reads w as it is after the step before.
     assert not found["w"][-1].any()

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.autograd.functional import jacobian
 
+from seqbench.analysis.states import trace
 from seqbench.models import Cell, SequenceModel
 from seqbench.models.cells.feed_forward import FeedForward
 from seqbench.models.cells.lru import LRU
@@ -173,6 +174,38 @@ def test_scale_of_the_loss_and_padding_change_nothing():
     torch.testing.assert_close(taken(model, other)[1], omega, rtol=1e-12, atol=0)
 
 
+class Scaled(RNN):
+    """Its step divides by a part of the state, which is 1 and stays so."""
+
+    def initial_state(self, batch_size):
+        return (*super().initial_state(batch_size), self.W.new_ones(batch_size, 1))
+
+    def step(self, projected, state):
+        s, scale = state
+        h, _ = super().step(projected, (s / scale,))
+        return h, (h, scale / scale.detach())
+
+    def output_of(self, projected, state):
+        return state[0]
+
+
+@pytest.mark.parametrize("kind", [RNN, Scaled])
+def test_rows_of_several_lengths_have_the_terms_that_they_have_alone(kind):
+    model = SequenceModel(kind, 3, 2, hidden_size=4, per_step=False).double()
+    inputs = torch.randn(len(LENGTHS), STEPS, 3, dtype=torch.float64)
+    together, alone = Omega(model), Omega(model)
+    together.loss(loss_fn, inputs, LENGTHS)
+    for row, length in zip(inputs, LENGTHS.tolist(), strict=True):
+        alone.loss(loss_fn, row[None, :length])
+    assert together.counts == alone.counts == 8
+    torch.testing.assert_close(together.value(), alone.value(), rtol=1e-12, atol=0)
+    together.add_gradients(1.0, together.counts)
+    found = model.layers[0].W.grad.clone()
+    alone.add_gradients(-1.0, alone.counts)
+    assert found.all()
+    torch.testing.assert_close(model.layers[0].W.grad, torch.zeros_like(found), rtol=0, atol=1e-12)
+
+
 def test_gradients_that_are_zero_or_have_no_step_before_count_nothing():
     model, inputs = a_model("rnn")
     for case in (
@@ -229,3 +262,12 @@ def test_models_without_omega_are_refused_before_training():
     check_omega(SequenceModel(LRU, 3, 2))  # its recurrent matrix is made of two parameters
     with pytest.raises(ValueError, match="MinGRU trains no recurrent matrix"):
         check_omega(SequenceModel(MinGRU, 3, 2))
+
+
+def test_the_engine_is_the_models(monkeypatch):
+    asked = []
+    monkeypatch.setattr("seqbench.training.omega.trace", lambda *args: asked.append(args[3]) or trace(*args))
+    for engine in ("auto", "fused", "native", "loop"):
+        model = SequenceModel(RNN, 3, 2, hidden_size=4, per_step=False, engine=engine)
+        taken(model, torch.randn(len(LENGTHS), STEPS, 3))
+    assert asked == ["auto", "auto", "loop", "loop"]  # a native kernel does not give the gradients at states

@@ -138,6 +138,6 @@ def compare(model: nn.Module, targets: Target, batch: Batch) -> ByHand:
     ((h,),) = gradients(losses.sum(), run)
     autograd = dict(zip(letters, torch.autograd.grad(losses.sum(), [*letters.values()]), strict=True))
     errors = torch.softmax(run.outputs[0], -1) - F.one_hot(batch.targets[0], targets.size)
-    states = torch.stack([state[0][0] for state in run.states[0]])
-    first = (part.detach() for part in (losses[0], errors, states))
+    (states,) = run.states[0]
+    first = (part.detach() for part in (losses[0], errors, states[:, 0]))
     return ByHand(by_hand, autograd | {"h": h.transpose(0, 1)}, *first)

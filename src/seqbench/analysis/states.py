@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -12,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 from seqbench.models import Cell, Model, State
-from seqbench.models.unfold import last_valid
+from seqbench.models.unfold import Engine, Step, last_valid, unfold
 from seqbench.models.unfold.loop import per_step, stacked
 from seqbench.models.unfold.valid import like
 
@@ -22,13 +23,16 @@ class Trace(NamedTuple):
 
     outputs: of the model, those that `model(inputs, lengths)` returns.
     inputs: for each layer its input, (T, B, F); of the first one tokens (T, B), if these are looked up.
-    states: for each layer, its state after each of the T steps: the very tensors that the next step, and what
-        reads the step's output, take in. After a row's end nothing depends on them.
+    states: for each layer its state after each step, tensors (T, B, …). After a row's end they mean nothing.
+    at: for each layer tensors at which the gradient is that at the states, in pieces of all steps, (T, B, …),
+        or of one, (B, …): taps, see `Tapped`, or the very states that the next step, and what reads the
+        step's output, take in.
     """
 
     outputs: Tensor
     inputs: list[Tensor]
-    states: list[list[State]]
+    states: list[State]
+    at: list[list[State]]
 
 
 def check_stack(model: nn.Module) -> None:
@@ -77,6 +81,7 @@ def trace(
     model: nn.Module,
     inputs: Int[Tensor, "B T"] | Float[Tensor, "B T F"],
     lengths: Int[Tensor, " B"] | None = None,
+    engine: Engine = "loop",
 ) -> Trace:
     """Run a model as `model(inputs, lengths)` does, and keep every state.
 
@@ -84,39 +89,86 @@ def trace(
         model: a stack of cells, see `check_stack`.
         inputs: tokens (B, T) or vectors (B, T, F).
         lengths: valid steps of each row; None if all are.
+        engine: `auto`, which is faster where a cell can be compiled; or `loop`.
 
     Raises:
         ValueError: the model is not such a stack.
     """
     check_stack(model)
     stack = cast(Any, model)  # has what `Model.obstacle_to_stepping` says
-    x = stack.enter(inputs)
-    valid = None if lengths is None else torch.arange(x.shape[1], device=x.device)[:, None] < lengths
-    x, fed, states = x.transpose(0, 1), [], []
+    x, fed, states, at = stack.enter(inputs), [], [], []
     for cell in stack.body.cells:
-        fed.append(x)
-        x, its = _run(cell, x, valid)
+        fed.append(x.transpose(0, 1))
+        x, its, pieces = _run(cell, fed[-1], lengths, engine)
         states.append(its)
-    h = x.transpose(0, 1)
-    return Trace(stack.readout(h if stack.per_step else last_valid(h, lengths)), fed, states)
+        at.append(pieces)
+    return Trace(stack.readout(x if stack.per_step else last_valid(x, lengths)), fed, states, at)
 
 
-def _run(cell: Cell, x: Tensor, valid: Tensor | None) -> tuple[Tensor, list[State]]:
-    """Return the outputs (T, B, H) of a cell, and its state after each step."""
-    state = tree_map(differentiable, first_state(cell, x.shape[1]))
-    outputs: list[Tensor] = []
-    states: list[State] = []
-    for t, projected in enumerate(per_step(cell.project(x))):
-        output, own = _step(cell, projected, state, check=t == 0)
-        states.append(own)
+def _run(cell: Cell, x: Tensor, lengths: Tensor | None, engine: Engine) -> tuple[Tensor, State, list[State]]:
+    """Return the outputs (B, T, H) of a cell, its states (T, B, …), and where to ask for their gradients."""
+    steps, rows = x.shape[:2]
+    state, projected = first_state(cell, rows), cell.project(x)
+    if cell.output_after(tree_map(lambda part: part[0], projected), state) is not None:
+        taps = tree_map(lambda part: differentiable(part.new_zeros(steps, *part.shape)), state)
+        given = tree_map(_swapped, (projected, taps))
+        (outputs, states), _ = unfold(Tapped(cell), given, state, lengths=lengths, engine=engine)
+        return outputs, tree_map(_swapped, states), [taps]
+    valid = None if lengths is None else torch.arange(steps, device=x.device)[:, None] < lengths
+    state = tree_map(differentiable, state)
+    every, found = [], []
+    for t, its in enumerate(per_step(projected)):
+        output, own = _step(cell, its, state, check=t == 0)
+        found.append(own)
         if valid is None:
             state = own
         else:  # after its end a row's state does not change, and its output is zero
             now = valid[t]
             state = tree_map(lambda n, old, now=now: torch.where(like(now, n), n, old), own, state)
             output = torch.where(like(now, output), output, torch.zeros_like(output))
-        outputs.append(output)
-    return torch.stack(outputs), states
+        every.append(output)
+    return torch.stack(every, dim=1), stacked(found), found
+
+
+class Tapped(Cell):
+    """A cell that adds a zero, a tap, to each number of its state before its output is computed from that.
+
+    The gradient at a tap is that at the state, and a compiled cell has it as one of its inputs. The input is
+    what `project` of the cell returns, with the taps; the output is that of the cell, with the state.
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        super().__init__(cell.input_size, cell.hidden_size)
+        self.cell = cell
+
+    @property
+    def owner(self) -> nn.Module:
+        return self.cell.owner
+
+    def project(self, x: Any) -> Any:
+        return x
+
+    def step(self, projected: Any, state: State) -> tuple[Any, State]:
+        return self._step(self.cell.step, projected, state)
+
+    def stepper(self) -> Step:
+        return partial(self._step, self.cell.stepper())
+
+    def _step(self, step: Step, given: Any, state: State) -> tuple[Any, State]:
+        projected, taps = given
+        new = tree_map(_tapped, step(projected, state)[1], taps)
+        return (self.cell.output_after(projected, new), new), new
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.cell.initial_state(batch_size)
+
+
+def _tapped(part: Tensor, tap: Tensor) -> Tensor:
+    return part + (tap if tap.dtype == part.dtype else tap.to(part.dtype))  # half precision under autocast
+
+
+def _swapped(part: Tensor) -> Tensor:
+    return part.transpose(0, 1)
 
 
 def first_state(cell: Cell, rows: int) -> State:
@@ -141,7 +193,7 @@ def _step(cell: Cell, projected: Any, state: State, check: bool) -> tuple[Tensor
     """Take a step; return its output, as a function of the state after it where it is one, and that state.
 
     The state has a tensor of its own for every part: one that several states share, or that another part
-    is computed from, would have the gradients of all these uses. What a cell computes its output from, if
+    is computed from, would have the gradients of all these uses. What a cell computes its output from, as
     it does not say so itself, is found by taking the step once more: then torch's operations return these
     tensors in the place of the parts of the state.
 
@@ -150,11 +202,6 @@ def _step(cell: Cell, projected: Any, state: State, check: bool) -> tuple[Tensor
         check: whether to raise a ValueError where that cannot be found.
     """
     generator = torch.get_rng_state()  # what a step draws has to be drawn again
-    _, new = cell.step(projected, state)
-    own = tree_map(_own, new)
-    if (output := cell.output_after(projected, own)) is not None:
-        return output, own
-    torch.set_rng_state(generator)
     with _Results() as first:
         output, new = cell.step(projected, state)
     own = tree_map(_own, new)
@@ -233,13 +280,16 @@ def gradients(loss: Float[Tensor, ""], run: Trace) -> list[State]:
     readout. Parts of one state are independent of one another, as the arguments of the next step are. What
     the loss does not depend on has a gradient of zero. The graph of the loss is kept.
     """
-    parts, structure = tree_flatten(run.states)
+    parts, structure = tree_flatten(run.at)
     asked = [part for part in parts if part.requires_grad]
     found = iter(
         torch.autograd.grad(loss, asked, retain_graph=True, allow_unused=True, materialize_grads=True)
     )
     every = [next(found) if part.requires_grad else torch.zeros_like(part) for part in parts]
-    return [stacked(states) for states in tree_unflatten(every, structure)]
+    return [
+        tree_map(lambda part, *its: torch.cat([g.view(-1, *part.shape[1:]) for g in its]), states, *pieces)
+        for states, pieces in zip(run.states, tree_unflatten(every, structure), strict=True)
+    ]
 
 
 def row_norms(parts: State) -> Tensor:

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from seqbench.analysis.states import check_stack, differentiable, gradients, row_norms, trace
 from seqbench.models import Cell, State
 from seqbench.models.model import recurrent_matrices
-from seqbench.models.unfold.loop import stacked
+from seqbench.models.unfold import Engine
 from seqbench.models.unfold.valid import like
 
 
@@ -32,7 +32,7 @@ class Omega:
     What is differentiated is the step from s(t) to s(t+1) alone, in the recurrent matrices alone: the
     parameters that `Cell.recurrent_matrices` is made of. All else is a constant: s(t), δ(t+1), the step's
     input x(t+1), and the other parameters. All steps go through the cell at once, so that Ω costs one more
-    backward pass, for δ, and one step and its derivative over T·B rows.
+    backward pass, for δ, and one step and its derivative over T·B rows; the kernel of a compiled cell has δ.
 
     Differences from the paper, for tanh units:
 
@@ -56,7 +56,9 @@ class Omega:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self.cells: list[Cell] = cast(Any, model).body.cells
+        body = cast(Any, model).body
+        self.cells: list[Cell] = body.cells
+        self._engine: Engine = "auto" if body.engine in ("auto", "fused") else "loop"
         like = next(model.parameters())
         dtype = torch.promote_types(like.dtype, torch.float32)  # half precision is too coarse
         self.sums = like.new_zeros(len(self.cells), dtype=dtype)
@@ -77,11 +79,11 @@ class Omega:
             inputs: tokens (B, T) or vectors (B, T, F).
             lengths: valid steps of each row; None if all are.
         """
-        run = trace(self.model, inputs, lengths)
+        run = trace(self.model, inputs, lengths, self._engine)
         loss = loss_fn(run.outputs)
         deltas = gradients(loss, run)
         for i, cell in enumerate(self.cells):
-            total, count = _terms(cell, run.inputs[i], stacked(run.states[i]), deltas[i])
+            total, count = _terms(cell, run.inputs[i], run.states[i], deltas[i])
             self.sums[i] += total.detach()
             self.counts[i] += count
             found = torch.autograd.grad(total, self._parameters[i], allow_unused=True, materialize_grads=True)
@@ -130,7 +132,13 @@ def _terms(cell: Cell, x: Tensor, states: State, delta: State) -> tuple[Tensor, 
     length = row_norms(delta)[1:]
     counts = length > 0
     length = torch.where(counts, length, 1)
-    start = tree_map(lambda part: differentiable(part[:-1].detach().flatten(0, 1)), states)
+
+    def before(part: Tensor, first: Tensor) -> Tensor:
+        """Return what steps start from: the first state where there is no term, as after a row's end."""
+        part = part[:-1].detach()
+        return differentiable(torch.where(like(counts, part), part, first).flatten(0, 1))
+
+    start = tree_map(before, states, cell.initial_state(rows))
     projected = tree_map(lambda part: part.flatten(0, 1), cell.project(x[1:].detach()))
     _, end = cell.step(projected, start)
     # Scaled to length 1, so that nothing underflows.

@@ -48,8 +48,9 @@ class OptimizerConfig:
         ConfigError: a value out of its range, or two that exclude each other.
     """
 
-    #: Ω is a mean, with a gradient in the recurrent matrices, since its second revision.
-    revisions: ClassVar[dict[str, int]] = {"omega": 2}
+    #: Ω is a mean, with a gradient in the recurrent matrices, since its second revision; its sums are those
+    #: of compiled cells since its third.
+    revisions: ClassVar[dict[str, int]] = {"omega": 3}
 
     def __init__(
         self,
