@@ -146,6 +146,21 @@ def sentences() -> Iterator[str]:
     yield f"and {twelve:.3f} at 12; an LSTM with {beside / machine:.0f} times as many weights "
     yield f"({solved(page, 'lstm', 6)} solve it) {lstm:.2f} and {later:.2f}, medians."
 
+    page = "memory/ntm_copy"
+    lengths = 20, 40, 120
+    errors = pd.DataFrame(
+        dict(zip(lengths, map(json.loads, cells(page, "values", "ntm", *lengths)), strict=True))
+    )
+    learnt = errors[errors[20] < 0.1]
+    assert solved(page, "ntm", 20) == f"{len(learnt)}"
+    yield f"the machine ({len(learnt)} solve it) then has at most {learnt[40].max():.3f} bit errors at 40"
+    yield f"and {learnt[120].max():.3f} at 120; the others have"
+    yield f"{' and '.join(f'{its:.1f}' for its in sorted(errors[20].drop(learnt.index)))} at 20. An LSTM"
+    (lstm, later) = cells(page, "median", "lstm", 20, 120)
+    machine, beside = (table(page).set_index("model")["parameters"][its].iloc[0] for its in ("ntm", "lstm"))
+    yield f"with {beside / machine:.0f} times as many weights ({solved(page, 'lstm', 20)} solve it) has"
+    yield f"{lstm:.1f} at 20 and {later:.0f} at 120, medians, after 10,000 steps |"
+
     page, name = "chapter/continual_reber", "lstm (forget_gate={}, max_steps={})"
     kept, lost, later = (name.format(*its) for its in ((True, 2000), (False, 2000), (False, 4000)))
     long = {model: share(page, model, 10_000) for model in (kept, lost, later)}
