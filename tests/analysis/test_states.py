@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -379,6 +380,50 @@ def test_outputs_that_are_not_the_models_are_refused():
     check_followed(model, outputs, generator, inputs)
     with pytest.raises(ValueError, match=r"SequenceModel puts out other numbers .* by up to 0\.1,"):
         check_followed(model, outputs + 0.1, generator, inputs)
+
+
+def test_a_first_state_of_another_kind_than_the_others_is_refused():
+    class Named(NamedTuple):
+        h: torch.Tensor
+
+    class NamedFirst(RNN):
+        def initial_state(self, batch_size):
+            return Named(*super().initial_state(batch_size))
+
+    class Narrow(RNN):
+        def initial_state(self, batch_size):
+            return (self.W.new_zeros(batch_size, 1),)
+
+        def step(self, projected, state):
+            return super().step(projected, (state[0].expand(-1, self.hidden_size),))
+
+        def output_of(self, projected, state):
+            return state[0]
+
+    NamedFirst.output_of = Narrow.output_of
+    for kind in (NamedFirst, Narrow):
+        for engine in ("loop", "auto"):
+            with pytest.raises(ValueError, match=rf"{kind.__name__}\.step returns a state of another kind"):
+                trace(SequenceModel(kind, 3, 2), torch.randn(2, 5, 3), None, engine)
+
+
+def test_to_ask_whether_an_output_is_said_draws_nothing():
+    class Dropped(RNN):
+        def step(self, projected, state):
+            _, state = super().step(projected, state)
+            return self.output_of(projected, state), state
+
+        def output_of(self, projected, state):
+            return state[0] * torch.rand(())
+
+    model, inputs = SequenceModel(Dropped, 3, 2), torch.randn(2, 5, 3)
+    torch.manual_seed(5)
+    trace(model, inputs)
+    after = torch.rand(1)
+    torch.manual_seed(5)
+    for _ in range(5):  # the step draws once, and its output is then computed anew
+        torch.rand(()), torch.rand(())
+    assert torch.equal(torch.rand(1), after)
 
 
 def test_a_first_state_in_a_precision_of_its_own_is_refused():

@@ -189,7 +189,30 @@ class Scaled(RNN):
         return state[0]
 
 
-@pytest.mark.parametrize("kind", [RNN, Scaled])
+class Root(RNN):
+    """Its step has no derivative at the first state."""
+
+    def step(self, projected, state):
+        return super().step(projected, (state[0].abs().sqrt(),))
+
+    def output_of(self, projected, state):
+        return state[0]
+
+
+class Empty(Scaled):
+    """It has a part without numbers, and one of whole numbers."""
+
+    def initial_state(self, batch_size):
+        count = torch.zeros(batch_size, dtype=torch.long)
+        return (*super().initial_state(batch_size), self.W.new_zeros(batch_size, 0), count)
+
+    def step(self, projected, state):
+        *own, none, count = state
+        h, own = super().step(projected, own)
+        return h, (*own, none, count + 1)
+
+
+@pytest.mark.parametrize("kind", [RNN, Scaled, Root, Empty])
 def test_rows_of_several_lengths_have_the_terms_that_they_have_alone(kind):
     model = SequenceModel(kind, 3, 2, hidden_size=4, per_step=False).double()
     inputs = torch.randn(len(LENGTHS), STEPS, 3, dtype=torch.float64)
@@ -202,8 +225,34 @@ def test_rows_of_several_lengths_have_the_terms_that_they_have_alone(kind):
     together.add_gradients(1.0, together.counts)
     found = model.layers[0].W.grad.clone()
     alone.add_gradients(-1.0, alone.counts)
-    assert found.all()
+    assert found.all() and found.isfinite().all()
     torch.testing.assert_close(model.layers[0].W.grad, torch.zeros_like(found), rtol=0, atol=1e-12)
+
+
+def test_steps_that_no_loss_depends_on_have_no_term():
+    """The loss is that of the first three steps of six."""
+    model = SequenceModel(Root, 3, 2, hidden_size=4).double()
+    inputs = torch.randn(len(LENGTHS), STEPS, 3, dtype=torch.float64)
+    early, short = Omega(model), Omega(model)
+    early.loss(lambda outputs: outputs[:, :3].square().sum(), inputs)
+    short.loss(lambda outputs: outputs.square().sum(), inputs[:, :3])
+    assert early.counts == short.counts == 2 * len(LENGTHS)
+    torch.testing.assert_close(early.value(), short.value(), rtol=1e-12, atol=0)
+    early.add_gradients(1.0, early.counts)
+    assert model.layers[0].W.grad.isfinite().all()
+
+
+def test_half_precision_is_near_single():
+    model = SequenceModel(RNN, 3, 2, hidden_size=8, num_layers=2, per_step=False)
+    inputs = torch.randn(8, 20, 3)
+    _, single, wanted = taken(model, inputs, None)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, half, found = taken(model, inputs, None)
+    torch.testing.assert_close(half, single, rtol=0.02, atol=0)
+    for name, gradient in found.items():
+        torch.testing.assert_close(
+            gradient, wanted[name], rtol=0.1, atol=0.05 * float(wanted[name].abs().max())
+        )
 
 
 def test_gradients_that_are_zero_or_have_no_step_before_count_nothing():

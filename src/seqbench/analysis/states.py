@@ -1,4 +1,4 @@
-"""A model run step by step with every state kept, so that the gradient at each of them can be computed."""
+"""A model run with every state kept, so that the gradient at each of them can be computed."""
 
 from __future__ import annotations
 
@@ -89,10 +89,11 @@ def trace(
         model: a stack of cells, see `check_stack`.
         inputs: tokens (B, T) or vectors (B, T, F).
         lengths: valid steps of each row; None if all are.
-        engine: `auto`, which is faster where a cell can be compiled; or `loop`.
+        engine: takes the steps of cells that say how their output follows from their state: `auto`, which is
+            faster where these can be compiled, or `loop`. Other cells have the loop.
 
     Raises:
-        ValueError: the model is not such a stack.
+        ValueError: the model is not such a stack, or a cell's steps are not to be followed.
     """
     check_stack(model)
     stack = cast(Any, model)  # has what `Model.obstacle_to_stepping` says
@@ -109,7 +110,7 @@ def _run(cell: Cell, x: Tensor, lengths: Tensor | None, engine: Engine) -> tuple
     """Return the outputs (B, T, H) of a cell, its states (T, B, …), and where to ask for their gradients."""
     steps, rows = x.shape[:2]
     state, projected = first_state(cell, rows), cell.project(x)
-    if cell.output_after(tree_map(lambda part: part[0], projected), state) is not None:
+    if _says_output(cell, projected, state):
         taps = tree_map(lambda part: differentiable(part.new_zeros(steps, *part.shape)), state)
         given = tree_map(_swapped, (projected, taps))
         (outputs, states), _ = unfold(Tapped(cell), given, state, lengths=lengths, engine=engine)
@@ -130,11 +131,22 @@ def _run(cell: Cell, x: Tensor, lengths: Tensor | None, engine: Engine) -> tuple
     return torch.stack(every, dim=1), stacked(found), found
 
 
+def _says_output(cell: Cell, projected: Any, state: State) -> bool:
+    """Whether a cell says how its output follows from its state, of which any will do to ask it."""
+    generator = torch.get_rng_state()
+    output = cell.output_after(tree_map(lambda part: part[0], projected), state)
+    torch.set_rng_state(generator)
+    return output is not None
+
+
 class Tapped(Cell):
     """A cell that adds a zero, a tap, to each number of its state before its output is computed from that.
 
     The gradient at a tap is that at the state, and a compiled cell has it as one of its inputs. The input is
     what `project` of the cell returns, with the taps; the output is that of the cell, with the state.
+
+    Raises:
+        ValueError: in a step, where it returns a state of another kind than the cell's initial one.
     """
 
     def __init__(self, cell: Cell) -> None:
@@ -156,7 +168,14 @@ class Tapped(Cell):
 
     def _step(self, step: Step, given: Any, state: State) -> tuple[Any, State]:
         projected, taps = given
-        new = tree_map(_tapped, step(projected, state)[1], taps)
+        _, new = step(projected, state)
+        try:
+            new = tree_map(_tapped, new, taps)
+        except ValueError:
+            raise ValueError(
+                f"{type(self.cell).__name__}.step returns a state of another kind or shape than "
+                "initial_state; let both return the same, as a tuple of tensors (B, H)."
+            ) from None
         return (self.cell.output_after(projected, new), new), new
 
     def initial_state(self, batch_size: int) -> State:
@@ -164,6 +183,8 @@ class Tapped(Cell):
 
 
 def _tapped(part: Tensor, tap: Tensor) -> Tensor:
+    if part.shape != tap.shape:
+        raise ValueError(f"{tuple(part.shape)} is not {tuple(tap.shape)}")
     return part + (tap if tap.dtype == part.dtype else tap.to(part.dtype))  # half precision under autocast
 
 
@@ -287,9 +308,15 @@ def gradients(loss: Float[Tensor, ""], run: Trace) -> list[State]:
     )
     every = [next(found) if part.requires_grad else torch.zeros_like(part) for part in parts]
     return [
-        tree_map(lambda part, *its: torch.cat([g.view(-1, *part.shape[1:]) for g in its]), states, *pieces)
+        tree_map(_joined, states, *pieces)
         for states, pieces in zip(run.states, tree_unflatten(every, structure), strict=True)
     ]
+
+
+def _joined(part: Tensor, *pieces: Tensor) -> Tensor:
+    """Return the gradient at a part of the states, (T, B, …), from those of all steps or of each step."""
+    whole = [piece if piece.ndim == part.ndim else piece[None] for piece in pieces]
+    return torch.cat(whole).to(part.dtype)
 
 
 def row_norms(parts: State) -> Tensor:

@@ -59,10 +59,10 @@ class Omega:
         body = cast(Any, model).body
         self.cells: list[Cell] = body.cells
         self._engine: Engine = "auto" if body.engine in ("auto", "fused") else "loop"
-        like = next(model.parameters())
-        dtype = torch.promote_types(like.dtype, torch.float32)  # half precision is too coarse
-        self.sums = like.new_zeros(len(self.cells), dtype=dtype)
-        self.counts = like.new_zeros(len(self.cells), dtype=torch.int64)
+        weight = next(model.parameters())
+        dtype = torch.promote_types(weight.dtype, torch.float32)  # half precision is too coarse
+        self.sums = weight.new_zeros(len(self.cells), dtype=dtype)
+        self.counts = weight.new_zeros(len(self.cells), dtype=torch.int64)
         self._parameters = [recurrent_parameters(cell) for cell in self.cells]
         self._gradients = [[torch.zeros_like(p) for p in its] for its in self._parameters]
 
@@ -83,9 +83,12 @@ class Omega:
         loss = loss_fn(run.outputs)
         deltas = gradients(loss, run)
         for i, cell in enumerate(self.cells):
-            total, count = _terms(cell, run.inputs[i], run.states[i], deltas[i])
+            terms = _terms(cell, run.inputs[i], run.states[i], deltas[i])
+            if terms is None:
+                continue
+            total = terms.sum()
             self.sums[i] += total.detach()
-            self.counts[i] += count
+            self.counts[i] += len(terms)
             found = torch.autograd.grad(total, self._parameters[i], allow_unused=True, materialize_grads=True)
             for gradient, its in zip(self._gradients[i], found, strict=True):
                 gradient += its
@@ -122,30 +125,30 @@ def recurrent_parameters(cell: Cell) -> list[nn.Parameter]:
     return [parameter for parameter, used in zip(parameters, found, strict=True) if used is not None]
 
 
-def _terms(cell: Cell, x: Tensor, states: State, delta: State) -> tuple[Tensor, Tensor]:
-    """Return the sum of a layer's terms, from its inputs, states and their gradients, all (T, B, …).
+def _terms(cell: Cell, x: Tensor, states: State, delta: State) -> Float[Tensor, " N"] | None:
+    """Return the terms of a layer, with their graph, from its inputs, states and their gradients, (T, B, …).
 
-    Returns:
-        The sum, with its graph, and how many terms there are.
+    A step without a term, as after a row's end, is left out: a derivative there need not be finite. None if
+    there is no term.
     """
-    steps, rows = x.shape[:2]
-    length = row_norms(delta)[1:]
-    counts = length > 0
-    length = torch.where(counts, length, 1)
+    length = row_norms(delta)[1:].flatten()
+    at = length.nonzero()[:, 0]
+    if not len(at):
+        return None
 
-    def before(part: Tensor, first: Tensor) -> Tensor:
-        """Return what steps start from: the first state where there is no term, as after a row's end."""
-        part = part[:-1].detach()
-        return differentiable(torch.where(like(counts, part), part, first).flatten(0, 1))
+    def before(part: Tensor) -> Tensor:
+        return part[:-1].detach().flatten(0, 1)[at]
 
-    start = tree_map(before, states, cell.initial_state(rows))
-    projected = tree_map(lambda part: part.flatten(0, 1), cell.project(x[1:].detach()))
-    _, end = cell.step(projected, start)
+    def after(part: Tensor) -> Tensor:
+        return part[1:].detach().flatten(0, 1)[at]
+
+    start = tree_map(lambda part: differentiable(before(part)), states)
+    _, end = cell.step(cell.project(after(x)), start)
     # Scaled to length 1, so that nothing underflows.
-    towards = [(part[1:] / like(length, part)).flatten(0, 1) for part in tree_leaves(delta)]
-    back = [part for part in _back(end, start, towards) if part is not None]
-    ratio = row_norms(tuple(part.reshape(steps - 1, rows, *part.shape[1:]) for part in back))
-    return torch.where(counts, (ratio - 1).square(), 0).sum(), counts.sum()
+    towards = [after(part) / like(length[at], part[0]) for part in tree_leaves(delta)]
+    back = [part[None] for part in _back(end, start, towards) if part is not None]
+    ratio: Tensor = row_norms(tuple(back))[0]
+    return (ratio - 1).square()
 
 
 def _back(end: State, start: State, towards: list[Tensor]) -> tuple[Tensor | None, ...]:
