@@ -155,7 +155,11 @@ def sentences() -> Iterator[str]:
     assert solved(page, "ntm", 20) == f"{len(learnt)}"
     yield f"the machine ({len(learnt)} solve it) then has at most {learnt[40].max():.3f} bit errors at 40"
     yield f"and {learnt[120].max():.3f} at 120; the others have"
-    yield f"{' and '.join(f'{its:.1f}' for its in sorted(errors[20].drop(learnt.index)))} at 20. An LSTM"
+    yield f"{' and '.join(f'{its:.1f}' for its in sorted(errors[20].drop(learnt.index)))} at 20. At ten"
+    faster = "ntm (controller=LSTM, lr=0.01)"
+    (steps,) = map(json.loads, cells("memory/ntm_copy_rate", "solved_at", faster, 20))
+    yield f"times the rate {solved('memory/ntm_copy_rate', faster, 20)} solve it, after {min(steps)} to"
+    yield f"{max(steps):,} steps. An LSTM"
     (lstm, later) = cells(page, "median", "lstm", 20, 120)
     machine, beside = (table(page).set_index("model")["parameters"][its].iloc[0] for its in ("ntm", "lstm"))
     yield f"with {beside / machine:.0f} times as many weights ({solved(page, 'lstm', 20)} solve it) has"

@@ -67,6 +67,27 @@ def test_a_class_is_named_where_nothing_else_tells_two_runs_apart() -> None:
     assert models([linear, of("readouts.DeepReadout", optim__lr=3)]) == ["lstm", "lstm (lr=3)"]
 
 
+def test_a_class_is_named_in_the_place_of_settings_that_it_alone_has() -> None:
+    def of(cell: str, lr: float = 0.1, **settings: object) -> Result:
+        its = {f"model__cell__{key}": value for key, value in settings.items()}
+        return run(optim__lr=lr, model__cell___target_=cell, **its)
+
+    cells = [("LSTM", {"bias": 1, "init": "uniform"}), ("Mine", {})]
+    runs = [of(cell, lr, **its) for cell, its in cells for lr in (0.1, 0.2)]
+    assert models(runs) == [f"lstm (cell={cell}, lr={lr})" for cell, _ in cells for lr in (0.1, 0.2)]
+    # A setting that runs of one class differ in is named too.
+    several = [of("Theirs", bias=1), of("Theirs", bias=2), of("Mine")]
+    assert models(several) == ["lstm (cell=Mine)", "lstm (cell=Theirs, bias=1)", "lstm (cell=Theirs, bias=2)"]
+    # One that both have tells them apart as it is.
+    assert models([of("Theirs", bias=1), of("Mine", bias=2)]) == ["lstm (bias=1)", "lstm (bias=2)"]
+    # A preset tells its class.
+    adam, sgd = (
+        run(preset__optim=name, optim__optimizer___target_=name, **{f"optim__optimizer__{key}": 1})
+        for name, key in (("adam", "betas"), ("sgd", "momentum"))
+    )
+    assert models([adam, sgd]) == ["lstm (optim=adam)", "lstm (optim=sgd)"]
+
+
 def test_width_from_a_budget_is_not_named() -> None:
     narrow = run(model__param_budget=10000, model__hidden_size=40)
     wide = run(model__param_budget=10000, model__hidden_size=50, seed=1, task__noise=0.0)

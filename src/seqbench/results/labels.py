@@ -175,8 +175,8 @@ def _namings(
     """Return for each name how its configurations are told apart.
 
     What differs under another name is not named: a label says what it must, and a model may have another
-    label on another task. The class of a part is named only where the other settings do not tell two runs
-    apart.
+    label on another task. The class of a part is named where the other settings do not tell two runs apart,
+    and in the place of settings that only one class has.
     """
     namesakes: dict[Name, list[tuple[int, Mapping[str, str]]]] = defaultdict(list)
     for name, mine, length in zip(names, settings, lengths, strict=True):
@@ -212,12 +212,36 @@ def _rounded(value: str) -> str:
 
 def _telling(namesakes: Sequence[tuple[int, Mapping[str, str]]]) -> set[str]:
     """Return the settings that tell runs of one name apart, each of which has a length."""
-    found = {key for key in _differing([mine for _, mine in namesakes]) if not key.endswith(TARGET)}
+    differing = _differing([mine for _, mine in namesakes])
+    found = {key for key in differing if not key.endswith(TARGET)}
     found -= _follow_length(namesakes, found)
+    for target in (key for key in sorted(differing) if key.endswith(TARGET)):
+        own = _of_one_class([mine for _, mine in namesakes], target, found)
+        found -= {key for key, follows in own.items() if follows}
+        if own and f"preset.{target.partition('.')[0]}" not in found:
+            found.add(target)
     alike: dict[tuple[int | str | None, ...], list[Mapping[str, str]]] = defaultdict(list)
     for length, mine in namesakes:
         alike[length, *(mine.get(key) for key in sorted(found))].append(mine)
     return found.union(*(_differing(some) for some in alike.values()))
+
+
+def _of_one_class(settings: Sequence[Mapping[str, str]], target: str, keys: Set[str]) -> dict[str, bool]:
+    """Return the settings of a part that another class of it does not have, and whether the class says them.
+
+    Args:
+        settings: of the runs of one name.
+        target: the key of the class.
+        keys: settings that differ.
+    """
+    found = {}
+    for key in (key for key in keys if key.startswith(target.removesuffix(TARGET) + ".")):
+        values: dict[str | None, set[str | None]] = defaultdict(set)
+        for mine in settings:
+            values[mine.get(target)].add(mine.get(key))
+        if {None} in values.values():
+            found[key] = all(len(its) == 1 for its in values.values())
+    return found
 
 
 def _follow_length(namesakes: Sequence[tuple[int, Mapping[str, str]]], keys: set[str]) -> set[str]:
