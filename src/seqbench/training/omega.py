@@ -58,6 +58,7 @@ class Omega:
         self.model = model
         body = cast(Any, model).body
         self.cells: list[Cell] = body.cells
+        # No other engine takes the steps of a cell with taps.
         self._engine: Engine = "auto" if body.engine in ("auto", "fused") else "loop"
         weight = next(model.parameters())
         dtype = torch.promote_types(weight.dtype, torch.float32)  # half precision is too coarse
@@ -132,7 +133,7 @@ def _terms(cell: Cell, x: Tensor, states: State, delta: State) -> Float[Tensor, 
     there is no term.
     """
     length = row_norms(delta)[1:].flatten()
-    at = length.nonzero()[:, 0]
+    at = (length > 0).nonzero()[:, 0]
     if not len(at):
         return None
 
