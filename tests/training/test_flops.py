@@ -57,3 +57,19 @@ def test_attention_is_counted_though_its_kernel_is_none_that_torch_counts() -> N
     # What grows with T and what is constant has no second difference. Two products of T · T · n in each layer
     # are computed forward, and two for each of them backward.
     assert first - 2 * second + third == 3 * batch * layers * 2 * 2 * n * (10**2 - 2 * 20**2 + 30**2)
+
+
+@pytest.mark.parametrize("scale", [0.9, 1e-3])
+def test_omega_by_hand_whether_gradients_vanish_or_not(scale: float) -> None:
+    """At 1e-3 they are zero, in single precision, from some 15 steps before the end back to the start."""
+    n, batch, length = 12, 5, 40
+    typed = ("model=rnn", "task=latch", f"task.length={length}", f"model.hidden_size={n}")
+    typed += (f"batch_size={batch}", f"model.cell.recurrent_init={scale}")
+    more = counted(*typed, "optim=sgd_omega") - counted(*typed, "optim=sgd")
+    matrix, inputs, readout = 2 * n * n, 2 * n, 2 * n * 2
+    # δ takes one more pass back, through the readout and from each step but the first to the one before.
+    delta = (length - 1) * matrix + readout
+    # A term takes a step, W h + U x, and δ back through it, Wᵀ δ'. Of the latter the gradient goes to W and
+    # to δ', which has the slope of the step in it; of the former to W.
+    term = matrix + inputs + matrix + 3 * matrix
+    assert more == batch * (delta + (length - 1) * term)

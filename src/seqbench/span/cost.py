@@ -19,7 +19,7 @@ from seqbench.tasks.span import Span
 from seqbench.training.flops import step_flops
 
 #: Raised when the way to count changes, so that nothing is read that was counted in another.
-COUNTED = 3
+COUNTED = 4
 
 
 class Costs:
@@ -89,6 +89,7 @@ def _counted(config: dict[str, Any], engine: object) -> int:
     if "engine" in cfg.model:
         cfg.model.engine = "scan" if engine == "scan" else "loop"
     with torch.random.fork_rng():
+        torch.manual_seed(0)  # what a model computes may depend on its weights
         task = build_task(cfg)
         model = ModelFactory(cfg, task)()
         return step_flops(model, task, build_optimizer_config(cfg), cfg.batch_size)

@@ -23,7 +23,8 @@ def step_flops(model: nn.Module, task: Task, config: OptimizerConfig, batch_size
     linear systems and matrix exponentials. One sequence is counted and two are: products of the weights
     alone are in both once, and all else grows with the sequences. Torch's own kernels and compiled ones are
     no products that could be counted: the cells must be unfolded by a loop or a scan. A loop does much of a
-    matrix memory number by number, so that its count is a fraction of a scan's.
+    matrix memory number by number, so that its count is a fraction of a scan's. Ω is counted as if no
+    gradient vanished, at every step of the rows.
 
     Args:
         model: whose engine is `loop` or `scan`. The step changes it.
@@ -32,6 +33,7 @@ def step_flops(model: nn.Module, task: Task, config: OptimizerConfig, batch_size
         batch_size: sequences of a step.
     """
     update = update_for(OneModel(model), task.targets, config)
+    update.every_step = True
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = config.build(parameters or [nn.Parameter(torch.zeros(()))])
     batch = next(task.train_batches(seed=0, batch_size=2))

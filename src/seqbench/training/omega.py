@@ -45,6 +45,8 @@ class Omega:
 
     Args:
         model: a stack of cells that passes `check_omega`.
+        every_step: the steps without a term are computed too, as a term 1 without a gradient, so that how
+            much there is to compute follows from the lengths of the rows alone; to count operations.
 
     Attributes:
         sums: (L,), for each layer the sum of its terms so far.
@@ -54,8 +56,9 @@ class Omega:
     section 3.3.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, every_step: bool = False) -> None:
         self.model = model
+        self.every_step = every_step
         body = cast(Any, model).body
         self.cells: list[Cell] = body.cells
         # No other engine takes the steps of a cell with taps.
@@ -84,7 +87,10 @@ class Omega:
         loss = loss_fn(run.outputs)
         deltas = gradients(loss, run)
         for i, cell in enumerate(self.cells):
-            terms = _terms(cell, run.inputs[i], run.states[i], deltas[i])
+            lengths_of_deltas = row_norms(deltas[i])[1:]
+            if self.every_step:
+                lengths_of_deltas = _none_zero(lengths_of_deltas, lengths)
+            terms = _terms(cell, run.inputs[i], run.states[i], deltas[i], lengths_of_deltas.flatten())
             if terms is None:
                 continue
             total = terms.sum()
@@ -126,13 +132,24 @@ def recurrent_parameters(cell: Cell) -> list[nn.Parameter]:
     return [parameter for parameter, used in zip(parameters, found, strict=True) if used is not None]
 
 
-def _terms(cell: Cell, x: Tensor, states: State, delta: State) -> Float[Tensor, " N"] | None:
+def _none_zero(norms: Tensor, lengths: Tensor | None) -> Tensor:
+    """Return the norms of δ(2) … δ(τ), (T − 1, B), with 1 for what is zero before a row's end."""
+    steps = torch.arange(1, len(norms) + 1, device=norms.device)[:, None]
+    valid = torch.ones_like(norms, dtype=torch.bool) if lengths is None else steps < lengths
+    return torch.where(valid & ~(norms > 0), 1, norms)
+
+
+def _terms(
+    cell: Cell, x: Tensor, states: State, delta: State, length: Float[Tensor, " N"]
+) -> Float[Tensor, " M"] | None:
     """Return the terms of a layer, with their graph, from its inputs, states and their gradients, (T, B, …).
 
     A step without a term, as after a row's end, is left out: a derivative there need not be finite. None if
     there is no term.
+
+    Args:
+        length: of the gradients at the steps 1 … T − 1, N = (T − 1) · B of them.
     """
-    length = row_norms(delta)[1:].flatten()
     at = (length > 0).nonzero()[:, 0]
     if not len(at):
         return None

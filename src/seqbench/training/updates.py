@@ -43,6 +43,7 @@ class Update(ABC):
         streams: whether the rows of a batch go on where those of the batch before it ended.
         carried: of streams the state after the last step, for each part that this process takes of a batch;
             empty where the next step begins anew.
+        every_step: see `Omega`.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Update(ABC):
         self.processes = Processes()
         self.streams = False
         self.carried: list[Any] = []
+        self.every_step = False
 
     @abstractmethod
     def step(self, batch: Batch, optimizer: torch.optim.Optimizer, backward: Backward) -> Tensor | None:
@@ -92,7 +94,7 @@ class GradientDescent(Update):
 
         The shares, and the gradients, of all processes add up to those of the batch.
         """
-        omega = Omega(self.models.models[0]) if self.config.omega else None
+        omega = Omega(self.models.models[0], self.every_step) if self.config.omega else None
         found, ends = [], []
         for i, part in enumerate(self.parts(batch)):
             state = self.carried[i] if self.carried else None
