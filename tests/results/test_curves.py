@@ -1,6 +1,7 @@
 """Learning curves: the tidy frame, their median over seeds, and the figures of training."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -93,6 +94,21 @@ def test_the_median_over_seeds_keeps_the_last_value_of_a_run_and_knows_the_worst
     thin = [line for line in panel.get_lines() if line.get_linewidth() < 1]
     assert sorted(line.get_ydata()[0] for line in thin) == [0.4, 0.5, 0.6, 0.7, 0.8]
     assert len(panel.get_lines()) == 5 + 1 and len(panel.collections) == 1
+
+
+@pytest.mark.parametrize("paper", [False, True])
+@pytest.mark.parametrize("last", [300, 45_000, 200_000, 5_000_000])
+def test_the_labels_of_steps_do_not_run_into_each_other(runs_dir: Path, last: int, paper: bool) -> None:
+    metrics = shown_metrics(read_places([runs_dir], print))
+    shown = of_metrics(seqbench.load_curves(runs_dir), metrics)
+    shown["step"] *= last // 300
+    figure = draw_curves(shown, over_seeds(shown, metrics), metrics, paper=paper)
+    figure.draw_without_rendering()
+    (panel,) = figure.axes
+    labels = [label for label in panel.get_xticklabels() if label.get_text()]
+    boxes = [label.get_window_extent() for label in labels]
+    assert len(boxes) > 2 and all(left.x1 < right.x0 for left, right in pairwise(boxes))
+    assert all("k" in label.get_text() for label in labels[1:]) == (last == 200_000)
 
 
 def test_curves_without_a_number_that_can_be_drawn(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ from seqbench.results.summaries import Row
 
 #: What is as large, of a run that diverges, is drawn no more than what is infinite.
 LARGEST = 10.0**MOST_DECADES
+#: From here on steps are told in thousands, as the labels of an axis would run into each other.
+MANY_STEPS = 50_000
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -151,6 +153,7 @@ def _figure(frame: pd.DataFrame, paper: bool) -> Iterator[tuple[Figure, list[tup
     """Give a figure and its panels, one for each task and length of a frame, in the style of all figures."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter
 
     cells = sorted(set(zip(frame["task"], frame["length"], strict=True)))
     across = min(len(cells), 2 if paper else ACROSS)
@@ -168,3 +171,6 @@ def _figure(frame: pd.DataFrame, paper: bool) -> Iterator[tuple[Figure, list[tup
             panel.set_title(title)
             panel.set_xlabel("optimisation steps")
         yield figure, [(*cell, panel) for cell, panel in zip(cells, panels, strict=False)]
+        for panel in panels[: len(cells)]:
+            if panel.get_xlim()[1] >= MANY_STEPS:
+                panel.xaxis.set_major_formatter(EngFormatter(sep=""))
