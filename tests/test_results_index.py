@@ -14,7 +14,7 @@ from tests.test_reproduce import MADE, declared
 
 def test_a_line_for_each_page_says_how_far_it_is(tmp_path: Path) -> None:
     declared(tmp_path, [result(**MADE | {"wall_time_s": 1800})])
-    protocol = "P. Estimate before the first run, by a look: 3 to\n  5 core-hours; more is not likely."
+    protocol = "P. Estimate before the first run, by a look: 3 to\n  5 core-hours or 1.5 on B; not more. Q"
     (tmp_path / "pages/later.yaml").write_text(
         f"title: Later\nprotocol: |-\n  {protocol}\nrun: [seqbench]\nshow: [text: T]\n"
     )
@@ -33,7 +33,7 @@ def test_a_line_for_each_page_says_how_far_it_is(tmp_path: Path) -> None:
     (tmp_path / "old.md").write_text("Made before.")
     (tmp_path / "flow.md").write_text("Norms.\n\nCommand: `seqbench analyse gradient_flow`\n")
     found = index(tmp_path).splitlines()
-    assert "| [`later`](pages/later.yaml) | Later | not run yet |  | 3 to 5 core-hours |" in found
+    assert "| [`later`](pages/later.yaml) | Later | not run yet |  | 3 to 5 core-hours or 1.5 on B |" in found
     assert "| [`begun`](pages/begun.yaml) | Begun | begun: [2](begun-runs.tar.gz) |  |  |" in found
     begun = "begun: [its search](searching-runs.tar.gz)"
     assert f"| [`searching`](pages/searching.yaml) | Searching | {begun} |  |  |" in found

@@ -45,7 +45,7 @@ above are made again by `scripts/reproduce`.
 """
 #: What the protocol of a page says of its cost.
 ESTIMATE = re.compile(
-    r"[Ee]stimated?\s+before\s+the\s+first\s+run(?:,[^:]*)?:\s+(.*?core-hours?[^;.]*)", re.DOTALL
+    r"[Ee]stimated?\s+before\s+the\s+first\s+run(?:,[^:]*)?:\s+(.*?core-hours?(?:[^;.]|\.(?=\d))*)", re.DOTALL
 )
 #: Pages that are no experiments.
 OTHERS = ("README", "agreement", "chapter", "published", "spans", "speed", "speed_heirs", "today")
