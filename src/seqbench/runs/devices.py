@@ -185,9 +185,7 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD
         libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
-        libc.mallopt(
-            -8, 1
-        )  # M_ARENA_MAX: the thresholds hold for the first arena, and threads would have others
+        libc.mallopt(-8, 1)  # M_ARENA_MAX: the thresholds hold for the first arena; threads would have others
 
 
 def release_freed_memory() -> None:

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from seqbench.analysis.states import check_stack, differentiable, gradients, row_norms, trace
+from seqbench.analysis.followed import differentiable
+from seqbench.analysis.states import check_stack, gradients, row_norms, trace
 from seqbench.models import Cell, State
 from seqbench.models.model import recurrent_matrices
 from seqbench.models.unfold import Engine
