@@ -179,6 +179,17 @@ def test_each_measured_number_of_the_readme_stands_on_a_page() -> None:
     assert [number for number in told if not stands(number, [value(n) for n in known])] == []
 
 
+def test_the_spans_below_the_figure_of_the_readme_are_those_of_its_page() -> None:
+    rows = pd.read_csv(ROOT / "results/spans/temporal_order.csv").drop_duplicates("entrant")
+    spans = rows.set_index("entrant")["half_span"]
+    told = " ".join((ROOT / "README.md").read_text().split())
+    assert f"As presets `gru` comes to {spans['gru']:.0f} steps and `lstm` to {spans['lstm']:.0f}, " in told
+    assert f"and `lstm` comes to {spans['lstm (tuned)']:.0f}." in told
+    tuned = spans[spans.index.str.endswith(" (tuned)")]
+    beyond = "gru", "leaky_rnn", "leaky_rnn_learnt", "leaky_rnn_single"
+    assert sorted(tuned.index[tuned == math.inf]) == [f"{its} (tuned)" for its in beyond]
+
+
 @pytest.mark.parametrize("page", ["copy_memory", "noiseless_memory"])
 def test_where_symbols_are_repeated_gru_alone_goes_on_and_leaky_units_fall_behind(page: str) -> None:
     """As README says below its figure."""

@@ -62,7 +62,7 @@ def sentences() -> Iterator[str]:
     yield f"LSTM plain {sure('plain', 'lstm')}, clipped {sure('clipped', 'lstm')}, of rates"
     order = table("published/temporal_order")[lambda f: f["length"] == 200].set_index("model")["solved"]
     omega, clipped, plain = (order[order.index.str.contains(f"optim={o}\\)")].item() for o in OPTIMS)
-    yield f"with Ω {omega:.0f} of 5 seeds solve it, plain {plain:.0f}, clipped {clipped:.0f} |"
+    yield f"clipped and with Ω {omega:.0f} of 5 seeds, plain {plain:.0f}, clipped {clipped:.0f} |"
     spans = 20, 50, 100
     far = partial(solved, "long_dependency", task="temporal_order")
     for (start, later), models in {
@@ -162,7 +162,8 @@ def sentences() -> Iterator[str]:
     yield f"{' and '.join(f'{its:.1f}' for its in sorted(errors[20].drop(learnt.index)))} at 20. At ten"
     faster = "ntm (controller=LSTM, lr=0.01)"
     (steps,) = map(json.loads, cells("memory/ntm_copy_rate", "solved_at", faster, 20))
-    yield f"times the rate {solved('memory/ntm_copy_rate', faster, 20)} solve it, after {min(steps)} to"
+    solving = solved("memory/ntm_copy_rate", faster, 20)
+    yield f"times the rate, clipped at 1 and not at 50, {solving} solve it, after {min(steps)} to"
     yield f"{max(steps):,} steps. An LSTM"
     (lstm, later) = cells(page, "median", "lstm", 20, 120)
     machine, beside = (table(page).set_index("model")["parameters"][its].iloc[0] for its in ("ntm", "lstm"))

@@ -56,6 +56,8 @@ def test_the_best_configuration_is_judged_and_named() -> None:
     few = [*seeds(0.5, 0.5, 0.5), *seeds(0.01, model="gru")]
     assert page.judged(entry(), few) == ("missed", "`lstm` 0.5, 10.1k parameters")
     assert page.judged(entry(), few[3:]) == ("too few seeds", "`gru` 0.01, 10.1k parameters, one seed")
+    rates = [*seeds(0.5, 0.5, 0.5), *seeds(0.01, 0.01, 0.01, optim__lr=0.1)]
+    assert page.judged(entry(), rates) == ("beaten", "`lstm (lr=0.1)` 0.01, 10.1k parameters")
 
 
 def test_more_is_better_where_records_say_so() -> None:

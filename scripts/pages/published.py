@@ -15,6 +15,7 @@ from scripts.pages.records import core_hours, read_records
 from seqbench.config.identity import with_defaults
 from seqbench.errors import ConfigError
 from seqbench.results.frame import train_length
+from seqbench.results.labels import label_runs
 from seqbench.results.numbers import counts, measured
 from seqbench.results.published import LARGER_IS_BETTER, SHARES, Entry, published, read_published
 from seqbench.runs.files import write_atomically
@@ -32,7 +33,8 @@ entry the best of its values is judged by the best configuration here that has i
 three seeds or more first: **beaten**, every one of three seeds or more is better; **met**, their median is as
 good or better; **too few seeds**, fewer are as good or better; **missed**, they are not; **not tried**, no
 records fit; **not comparable**, other data, another measure, or a value too rough to judge by. Of several
-configurations the best by the figure that is shown counts, which is a choice by the test set.
+configurations the best by the figure that is shown counts, which is a choice by the test set; it is named
+with the settings that tell it from the others that fit.
 
 `sequences`, `solved`: a run has solved its task where both the validation set and the test set say so. That
 is a condition of this table alone, as a run may meet a strict mark by luck at one of its many looks at the
@@ -78,6 +80,7 @@ def judged(entry: Entry, fitting: Iterable[Result]) -> tuple[Verdict, str]:
     sign = 1 if larger_is_better(entry) else -1
     # Enough seeds; median, worst: larger is better; how many values are finite, of those with the same.
     found: list[tuple[bool, float, float, int, list[Result]]] = []
+    labels = dict(zip((run.hash for run in fitting), (m for _, m in label_runs(fitting)), strict=True))
     for runs in _grouped(fitting).values():
         values = [sign * value for value in figures(entry, runs)]
         if values:
@@ -95,7 +98,7 @@ def judged(entry: Entry, fitting: Iterable[Result]) -> tuple[Verdict, str]:
     seeds = "" if enough else ", one seed" if len(runs) == 1 else f", {len(runs)} seeds"
     shown = "none" if math.isinf(value) else _measured(entry, sign * value)
     solved = f", {sum(map(math.isfinite, map(_steps, runs)))} of {len(runs)} solve it"
-    return verdict, f"`{runs[0].model}` {shown}{solved * (entry.metric == 'sequences')}{size}{seeds}"
+    return verdict, f"`{labels[runs[0].hash]}` {shown}{solved * (entry.metric == 'sequences')}{size}{seeds}"
 
 
 def figures(entry: Entry, runs: Sequence[Result]) -> list[float]:
