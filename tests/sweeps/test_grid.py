@@ -139,6 +139,27 @@ def test_a_preset_may_say_what_goes_together_and_what_is_typed_counts_instead(se
     assert said.code == 2 and "names task.length, which has not several values here" in said.err
 
 
+def test_a_key_that_the_default_preset_has_not_goes_to_those_that_are_swept(seqbench: Run, launched):
+    """`model=lstm`, which is not of these sweeps, has no such key."""
+    width = "model.cell.conv_width=null"
+    Path("models").write_text("model=mamba2\nmodel=delta_net\n")
+    Path("presets/experiment").mkdir(parents=True)
+    params = "hydra:\n  sweeper:\n    params: {model: 'mamba2,delta_net'}\n"
+    Path("presets/experiment/both.yaml").write_text(f"# @package _global_\n{params}")
+    for typed in (["model=mamba2,delta_net"], ["--jobs=models"], ["experiment=both"]):
+        assert seqbench("-m", *typed, "task=latch", width).code == 0
+        assert [width in job and ("mamba2" in job) == (i == 0) for i, job in enumerate(launched)] == [
+            True
+        ] * 2
+        launched.clear()
+    assert seqbench("-m", "task=copy_memory,temporal_order", "task.symbols=2").code == 0
+    assert len(launched) == 2
+    launched.clear()
+    said = seqbench("-m", "model=rnn,mamba2", width)
+    assert said.code == 2 and not launched
+    assert said.err.startswith("seqbench: rnn: There is no key 'model.cell.conv_width' here. model=delta_net")
+
+
 WRONG = {
     "model=gruu": "There is no preset 'gruu' in model. Did you mean 'gru'?",
     "task.lenth=3": "There is no key 'task.lenth' here. Did you mean 'task.length'?",

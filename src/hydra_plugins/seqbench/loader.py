@@ -22,7 +22,7 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from seqbench.config.presets import CONF_DIR, circle_of
+from seqbench.config.presets import CONF_DIR, GROUPS, circle_of
 from seqbench.errors import ConfigError
 
 #: The presets that come with seqbench, and the configurations of Hydra and its plugins.
@@ -101,7 +101,11 @@ class PresetLoader(ConfigLoaderImpl):
         if validate_sweep_overrides:
             self.validate_sweep_overrides_legal(parsed, run_mode, from_shell)
         config = self._of_choices(config_name, choices, run_mode)
-        self._apply_overrides_to_config([o for o in parsed if o not in choices], config)
+        later = _left_to_jobs(choices, config) if run_mode == RunMode.MULTIRUN else set()
+        values = [
+            o for o in parsed if o not in choices and str(o.key_or_group).partition(".")[0] not in later
+        ]
+        self._apply_overrides_to_config(values, config)
         config.hydra.overrides.hydra = [o.input_line for o in parsed if o.is_hydra_override()]
         own = [override for override in parsed if not override.is_hydra_override()]
         config.hydra.overrides.task = [override.input_line for override in own]
@@ -143,6 +147,20 @@ class PresetLoader(ConfigLoaderImpl):
         loaded = super()._load_single_config(default=default, repo=repo)
         _check_preset(default.config_path, loaded, default.package)
         return loaded
+
+
+def _left_to_jobs(choices: Iterable[Override], config: DictConfig) -> set[str]:
+    """Return the parts, as `model`, of which a sweep may have several presets: its jobs alone set their keys.
+
+    Hydra composes the sweep itself too, with a part's default preset, which may lack what all of its presets
+    have.
+    """
+    sweeper = config.hydra.sweeper
+    if sweeper.get("jobs") is not None:
+        return {*GROUPS}
+    keys = [str(choice.key_or_group) for choice in choices if choice.is_sweep_override()]
+    keys += [str(key).lstrip("+") for key in sweeper.get("params") or {}]
+    return {key.partition("/")[0] for key in keys} & {*GROUPS}
 
 
 def _check_file(repository: CachingConfigRepository, path: str) -> None:

@@ -44,11 +44,18 @@ class LocalLauncher(Launcher):
         return [f"--{name.replace('_', '-')}={given[name]}" for name in names if given[name] is not None]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from seqbench.config.explain import explain
+        from seqbench.errors import ConfigError
         from seqbench.sweeps.job import Job, labels
 
         jobs = []
         for i, (typed, label) in enumerate(zip(job_overrides, labels(job_overrides), strict=True)):
-            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(typed))
+            try:
+                config = self.hydra_context.config_loader.load_sweep_config(self.config, list(typed))
+            except Exception as error:  # Hydra's, OmegaConf's, YAML's
+                if not label:
+                    raise
+                raise ConfigError(f"{label}: {explain(error, typed)}") from error
             plain: Any = OmegaConf.to_container(config, resolve=False)
             node = plain.pop("hydra")
             task = list(node["overrides"]["task"])

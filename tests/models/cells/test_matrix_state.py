@@ -26,6 +26,9 @@ CELLS = {
     "delta_net": lambda chunk: DeltaNet(F, 4, heads=2, chunk_size=chunk),
     "rwkv7": lambda chunk: RWKV7(F, 4, heads=2, rank=3, chunk_size=chunk),
     "gated_delta_net": lambda chunk: GatedDeltaNet(F, 4, heads=2, chunk_size=chunk),
+    "mamba, no convolution": lambda chunk: Mamba(F, 4, state_width=3, conv_width=None),
+    "mamba2, no convolution": lambda chunk: Mamba2(F, 4, state_width=3, conv_width=None, chunk_size=chunk),
+    "gated_delta_net, no convolution": lambda chunk: GatedDeltaNet(F, 4, 2, None, chunk),
 }
 
 
@@ -39,13 +42,20 @@ def drawn(cell: MatrixCell) -> MatrixCell:
     return cell.double()
 
 
+def mixed_over_steps(u: np.ndarray, p: dict[str, np.ndarray]) -> np.ndarray:
+    """The inputs (T, C) after the convolution, or as they are where there is none."""
+    if "convolution.w" not in p:
+        return u
+    return convolved(u, p["convolution.w"], p.get("convolution.b", 0.0))
+
+
 def by_the_paper(cell: MatrixCell, x: np.ndarray) -> np.ndarray:
     """The outputs (T, H) for one sequence (T, F)."""
     p = {name: parameter.detach().numpy() for name, parameter in cell.named_parameters()}
     projected = x @ p["U"].T
     if isinstance(cell, Mamba):
         u, z = np.split(projected, 2, axis=1)
-        v = silu(convolved(u, p["convolution.w"], p["convolution.b"]))
+        v = silu(mixed_over_steps(u, p))
         step, B, C = np.split(v @ p["X"].T, [1, 4], axis=1)
         step = softplus(step @ p["W_step"].T + p["b_step"])
         S, y = np.zeros((8, 3)), []
@@ -55,7 +65,7 @@ def by_the_paper(cell: MatrixCell, x: np.ndarray) -> np.ndarray:
         return (np.stack(y) * silu(z)) @ p["W"].T
     if isinstance(cell, Mamba2):
         mixed, z, step = np.split(projected, [14, 22], axis=1)
-        mixed = silu(convolved(mixed, p["convolution.w"], p["convolution.b"]))
+        mixed = silu(mixed_over_steps(mixed, p))
         u, B, C = np.split(mixed, [8, 11], axis=1)
         step = softplus(step + p["b_step"])
         y = []
@@ -72,7 +82,7 @@ def by_the_paper(cell: MatrixCell, x: np.ndarray) -> np.ndarray:
         return (silu(r) * np.concatenate([p["g"] * norm(o) for o in heads], 1)) @ p["W"].T
     if isinstance(cell, RWKV7):
         return goose(p, x)
-    mixed = silu(convolved(projected[:, :12], p["convolution.w"]))
+    mixed = silu(mixed_over_steps(projected[:, :12], p))
     gated = isinstance(cell, GatedDeltaNet)
     heads = []
     for i in range(2):
@@ -188,7 +198,7 @@ def test_chunks_are_even_where_none_are_given(monkeypatch, chunk, steps, taken):
             r"model.cell.chunk_size=5 is longer than the 4 steps that layer 2 takes at once, one in 2 of a "
             "sequence of 7; give at most that, or null",
         ),
-        (("model=mamba", "model.cell.conv_width=1"), "conv_width=1 is no convolution over steps"),
+        (("model=mamba", "model.cell.conv_width=1"), "conv_width=1 is .*; give at least 2, or null for none"),
         (("model=rwkv7", "model.cell.heads=3"), "heads=3 do not divide the 8 numbers of hidden_size"),
         (("model=rwkv7", "model.cell.decay_bias=[1]"), r"decay_bias=\[1.0\] must be two numbers"),
         (

@@ -16,7 +16,7 @@ from seqbench.models.cells.matrix_state import (
     rms_norm,
     unit_norm,
 )
-from seqbench.models.cells.short_convolution import ShortConvolution
+from seqbench.models.cells.short_convolution import short_convolution
 from seqbench.models.cells.state_space import TIME_STEP, draw_log_steps, inverse_softplus
 from seqbench.models.chunk import delta
 from seqbench.models.init import time_constants
@@ -42,7 +42,7 @@ class DeltaNet(MatrixCell):
         input_size: F.
         hidden_size: H.
         heads: A, a divisor of H.
-        conv_width: K, steps of the convolution.
+        conv_width: K, steps of the convolution; None for none.
         chunk_size: steps that are taken at once; None for at most 64, in even chunks.
 
     Raises:
@@ -62,7 +62,7 @@ class DeltaNet(MatrixCell):
         input_size: int,
         hidden_size: int,
         heads: int = 1,
-        conv_width: int = 4,
+        conv_width: int | None = 4,
         chunk_size: int | None = None,
     ) -> None:
         check_heads(heads, hidden_size=hidden_size)
@@ -73,7 +73,7 @@ class DeltaNet(MatrixCell):
             parts=[3 * hidden_size, *([hidden_size, heads] if self.gated else []), heads],
             inner_size=hidden_size,
             chunk_size=chunk_size,
-            convolution=ShortConvolution(3 * hidden_size, conv_width, bias=False),
+            convolution=short_convolution(3 * hidden_size, conv_width, bias=False),
         )
         self.heads = heads
         self.g = nn.Parameter(torch.ones(hidden_size // heads))
@@ -120,7 +120,7 @@ class GatedDeltaNet(DeltaNet):
         input_size: F.
         hidden_size: H.
         heads: A, a divisor of H.
-        conv_width: K, steps of the convolution.
+        conv_width: K, steps of the convolution; None for none.
         chunk_size: steps that are taken at once; None for at most 64, in even chunks.
         time_step: the smallest and the largest Δ at the start. Head i of A keeps its state for 1/(iΔ) steps.
 
@@ -138,7 +138,7 @@ class GatedDeltaNet(DeltaNet):
         input_size: int,
         hidden_size: int,
         heads: int = 1,
-        conv_width: int = 4,
+        conv_width: int | None = 4,
         chunk_size: int | None = None,
         time_step: Sequence[float] = TIME_STEP,
     ) -> None:

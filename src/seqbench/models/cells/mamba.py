@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seqbench.models.cells.matrix_state import Given, MatrixCell, draw
-from seqbench.models.cells.short_convolution import ShortConvolution
+from seqbench.models.cells.short_convolution import short_convolution
 from seqbench.models.cells.state_space import TIME_STEP, draw_log_steps, inverse_softplus
 from seqbench.models.init import time_constants
 from seqbench.models.scan import linear_scan
@@ -38,7 +38,7 @@ class Mamba(MatrixCell):
         hidden_size: H. The bottleneck has R = ⌈H/16⌉ numbers.
         expansion: E = expansion · H.
         state_width: N, numbers of state for each channel.
-        conv_width: K, steps of the convolution.
+        conv_width: K, steps of the convolution; None for none.
         time_step: the smallest and the largest Δ at the start. The slowest state is kept for 1/Δ steps.
 
     Raises:
@@ -54,7 +54,7 @@ class Mamba(MatrixCell):
         hidden_size: int,
         expansion: int = 2,
         state_width: int = 16,
-        conv_width: int = 4,
+        conv_width: int | None = 4,
         time_step: Sequence[float] = TIME_STEP,
     ) -> None:
         at_least_one(expansion=(expansion, "channel"), state_width=(state_width, "number of state"))
@@ -64,7 +64,7 @@ class Mamba(MatrixCell):
             hidden_size,
             parts=[inner, inner],
             inner_size=inner,
-            convolution=ShortConvolution(inner, conv_width, bias=True),
+            convolution=short_convolution(inner, conv_width, bias=True),
         )
         self.X = nn.Parameter(draw(rank + 2 * state_width, inner))
         self.W_step = nn.Parameter(draw(inner, rank))

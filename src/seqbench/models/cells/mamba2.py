@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seqbench.models.cells.matrix_state import Given, MatrixCell, check_heads, rms_norm
-from seqbench.models.cells.short_convolution import ShortConvolution
+from seqbench.models.cells.short_convolution import short_convolution
 from seqbench.models.cells.state_space import TIME_STEP, draw_log_steps, inverse_softplus
 from seqbench.models.chunk import decayed
 from seqbench.models.init import time_constants
@@ -35,7 +35,7 @@ class Mamba2(MatrixCell):
         heads: A, a divisor of E.
         expansion: E = expansion · H.
         state_width: N.
-        conv_width: K, steps of the convolution.
+        conv_width: K, steps of the convolution; None for none.
         chunk_size: steps that are taken at once; None for at most 64, in even chunks.
         time_step: the smallest and the largest Δ at the start. Head i of A keeps its state for 1/(iΔ) steps.
 
@@ -54,7 +54,7 @@ class Mamba2(MatrixCell):
         heads: int = 2,
         expansion: int = 2,
         state_width: int = 64,
-        conv_width: int = 4,
+        conv_width: int | None = 4,
         chunk_size: int | None = None,
         time_step: Sequence[float] = TIME_STEP,
     ) -> None:
@@ -67,7 +67,7 @@ class Mamba2(MatrixCell):
             parts=[inner + 2 * state_width, inner, heads],
             inner_size=inner,
             chunk_size=chunk_size,
-            convolution=ShortConvolution(inner + 2 * state_width, conv_width, bias=True),
+            convolution=short_convolution(inner + 2 * state_width, conv_width, bias=True),
         )
         self.sizes = inner, state_width, heads
         self.a = nn.Parameter(torch.arange(1.0, heads + 1).log())

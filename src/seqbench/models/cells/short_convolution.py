@@ -24,7 +24,9 @@ class ShortConvolution(nn.Module):
     def __init__(self, channels: int, width: int, bias: bool) -> None:
         super().__init__()
         if width < 2:
-            raise ValueError(f"conv_width={width} is no convolution over steps; give at least 2.")
+            raise ValueError(
+                f"conv_width={width} is no convolution over steps; give at least 2, or null for none."
+            )
         at_least_one(MOST_PARTS, conv_width=(width, "step"))
         self.channels = channels
         self.w = nn.Parameter((2 * torch.rand(width, channels) - 1) / math.sqrt(width))
@@ -47,6 +49,11 @@ class ShortConvolution(nn.Module):
         kept = len(self.w) - 1
         last = seen[len(u) :] if valid is None else last_window(seen, kept, valid)
         return y, last.transpose(0, 1)
+
+
+def short_convolution(channels: int, width: int | None, bias: bool) -> ShortConvolution | None:
+    """Return a convolution over `width` steps; None where that is None."""
+    return None if width is None else ShortConvolution(channels, width, bias)
 
 
 class _Weighted(torch.autograd.Function):
