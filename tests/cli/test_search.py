@@ -129,7 +129,8 @@ def test_what_was_found_is_printed_with_its_cost_and_written(seqbench, monkeypat
         "rungs": {"100": 2, "200": 1, "400": 1},
         "most_steps": 4000,
     }
-    lines = (folder / "best.txt").read_text().splitlines()
+    how, *lines = (folder / "best.txt").read_text().splitlines()
+    assert how == f"# {told['command']}"
     for line, (model, its) in zip(lines, told["models"].items(), strict=True):
         best = its["trials"][its["best"]["trial"]]
         assert best["state"] == "COMPLETE" and best["arguments"] == its["best"]["arguments"]

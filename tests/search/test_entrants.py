@@ -24,7 +24,8 @@ BEST = {
 def test_each_model_stands_as_its_preset_is_and_tuned() -> None:
     search = plan([*TYPED, "model=gru,rnn,leaky_rnn", "search.n_trials=8"])
     found = files(search, BEST)
-    first, _ = found["best.txt"].splitlines()
+    how, first, _ = found["best.txt"].splitlines()
+    assert how == f"# {commands(search)['At the same lengths']}"
     assert first == "model=gru optim.lr=0.02 'model.cell.update_bias=${seqbench.keep_bias:2}'"
     command = f"seqbench span {shlex.join(TYPED)} --jobs runs/.searches/temporal_order-50-200/entrants.txt"
     assert span_command(search) == command

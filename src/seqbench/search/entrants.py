@@ -5,8 +5,9 @@
                    label=gru model=gru
                    'label="gru (tuned)"' model=gru 'model.cell.update_bias=${seqbench.keep_bias:2.39}'
 
-What was typed for the search, such as an experiment, is typed again: it is the same for all entrants. A knob
-that was varied as a share of the span stays a share, so that it is set anew at each span.
+What was typed for the search, such as an experiment, is typed again: it is the same for all entrants. A file
+begins with the command that does so. A knob that was varied as a share of the span stays a share, so that it
+is set anew at each span.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def files(plan: SearchPlan, best: Mapping[str, Sequence[str]]) -> dict[str, str]
         plan: of the search.
         best: model to what is typed for its best configuration; without those of which nothing was found.
     """
-    found = {BEST_FILE: [shlex.join([f"model={model}", *arguments]) for model, arguments in best.items()]}
+    found = {BEST_FILE: [f"# {sweep_command(plan)}"]}
+    found[BEST_FILE] += [shlex.join([f"model={model}", *arguments]) for model, arguments in best.items()]
     if (command := span_command(plan)) is not None:
         lines = found[ENTRANTS_FILE] = [f"# {command}"]
         for model in (part.model for part in plan.models):
