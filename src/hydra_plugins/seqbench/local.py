@@ -45,7 +45,7 @@ class LocalLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from seqbench.config.explain import explain
-        from seqbench.errors import ConfigError
+        from seqbench.errors import ConfigError, SeqbenchError
         from seqbench.sweeps.job import Job, labels
 
         jobs = []
@@ -53,7 +53,7 @@ class LocalLauncher(Launcher):
             try:
                 config = self.hydra_context.config_loader.load_sweep_config(self.config, list(typed))
             except Exception as error:  # Hydra's, OmegaConf's, YAML's
-                if not label:
+                if not label or isinstance(error, SeqbenchError):
                     raise
                 raise ConfigError(f"{label}: {explain(error, typed)}") from error
             plain: Any = OmegaConf.to_container(config, resolve=False)
