@@ -35,6 +35,7 @@ from seqbench.errors import ConfigError
         ),
         ("callbacks=null", "callbacks=null must name a preset: callbacks=none, callbacks=[…];"),
         ("model=null", "model=null must name a preset; `seqbench ls models` lists them."),
+        ("model=gru,rnn.yaml", "model=gru,rnn.yaml names a file; a preset has no ending: model=rnn."),
         ("task=", "task= must name a preset; `seqbench ls tasks` lists them."),
         ("task=3", "task=3 must name a preset; `seqbench ls tasks` lists them."),
         ("model={a:1}", "model={a:1} must name a preset; `seqbench ls models` lists them."),

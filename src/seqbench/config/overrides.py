@@ -88,6 +88,10 @@ def _check_choice(override: Override) -> None:
         names = value if isinstance(value, list) else [value]
         if value is None or not all(isinstance(name, str) and name for name in names):
             raise ConfigError(f"{typed} must name a preset{_of(group)}.")
+        if files := [name for name in names if name.endswith((".yaml", ".yml"))]:
+            raise ConfigError(
+                f"{typed} names a file; a preset has no ending: {group}={files[0].rpartition('.')[0]}."
+            )
         if isinstance(value, list) and group not in LISTS:
             raise ConfigError(
                 f"{typed} must be one preset and not a list; a sweep trains with each of them: "
