@@ -310,6 +310,13 @@ def test_a_damaged_checkpoint_is_told(seqbench: Callable[..., Said]) -> None:
     assert json.loads(results()[0].read_text())["test"] == before["test"]
 
 
+def test_a_preset_may_leave_the_length_to_its_class(seqbench: Callable[..., Said]) -> None:
+    Path("presets/task").mkdir(parents=True)
+    Path("presets/task/mine.yaml").write_text("_target_: seqbench.tasks.synthetic.latch.Latch\n")
+    said = seqbench("task=mine", "model=rnn", "trainer.max_steps=2", "trainer.eval_every=1", "logger=none")
+    assert said.code == 0 and not said.err
+
+
 def test_own_presets_add_to_the_built_in_ones_and_replace_them(seqbench: Callable[..., Said]) -> None:
     folder = Path("presets/model")
     folder.mkdir(parents=True)

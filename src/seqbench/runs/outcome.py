@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from seqbench.config.identity import with_defaults
 from seqbench.errors import SeqbenchError
 from seqbench.models.model import Model
 from seqbench.runs import devices
@@ -84,7 +85,8 @@ def ending(job: Plan, result: Result) -> Ending:
         result: which is stored.
     """
     folder, span = job.folder(result.seed), job.task.span
-    asked = {} if span is None else {"span": result.config["task"][span.key]}
+    task = with_defaults(result.config)["task"]
+    asked = {"span": task[span.key]} if span is not None and span.key in task else {}
     return Ending(
         outcome=result.status,
         summary=summary(result) | asked,
