@@ -139,6 +139,14 @@ def test_a_preset_may_say_what_goes_together_and_what_is_typed_counts_instead(se
     assert said.code == 2 and "names task.length, which has not several values here" in said.err
 
 
+def test_null_of_a_preset_is_null(seqbench: Run, launched):
+    Path("presets/experiment").mkdir(parents=True)
+    params = "hydra:\n  sweeper:\n    params: {model: 'rnn,gru', optim.clip_norm: null}\n"
+    Path("presets/experiment/unclipped.yaml").write_text(f"# @package _global_\n{params}")
+    assert seqbench("-m", "experiment=unclipped", "task=latch").code == 0
+    assert len(launched) == 2 and all("optim.clip_norm=null" in job for job in launched)
+
+
 def test_a_key_that_the_default_preset_has_not_goes_to_those_that_are_swept(seqbench: Run, launched):
     """`model=lstm`, which is not of these sweeps, has no such key."""
     width = "model.cell.conv_width=null"

@@ -58,7 +58,11 @@ class GridSweeper(Sweeper):
                 own = parser.parse_overrides(line.arguments)
                 line.check({str(override.key_or_group) for override in typed}, own)
                 fixed = {override.key_or_group for override in (*typed, *own)}
-                left = [f"{key}={value}" for key, value in self.params.items() if key not in fixed]
+                left = [
+                    f"{key}={'null' if value is None else value}"
+                    for key, value in self.params.items()
+                    if key not in fixed
+                ]
                 made = combinations([*parser.parse_overrides(left), *typed, *own], self.zipped)
                 if self.file is not None:
                     self._compose(made[0])
