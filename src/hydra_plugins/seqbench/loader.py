@@ -101,10 +101,10 @@ class PresetLoader(ConfigLoaderImpl):
         if validate_sweep_overrides:
             self.validate_sweep_overrides_legal(parsed, run_mode, from_shell)
         config = self._of_choices(config_name, choices, run_mode)
-        later = _left_to_jobs(choices, config) if run_mode == RunMode.MULTIRUN else set()
-        values = [
-            o for o in parsed if o not in choices and str(o.key_or_group).partition(".")[0] not in later
-        ]
+        values = [override for override in parsed if override not in choices]
+        if run_mode == RunMode.MULTIRUN:
+            later = _left_to_jobs(choices, config)
+            values = [o for o in values if str(o.key_or_group).partition(".")[0] not in later]
         self._apply_overrides_to_config(values, config)
         config.hydra.overrides.hydra = [o.input_line for o in parsed if o.is_hydra_override()]
         own = [override for override in parsed if not override.is_hydra_override()]

@@ -88,10 +88,10 @@ class Omega:
         loss = loss_fn(run.outputs)
         deltas = gradients(loss, run)
         for i, cell in enumerate(self.cells):
-            lengths_of_deltas = row_norms(deltas[i])[1:]
+            norms = row_norms(deltas[i])[1:]
             if self.every_step:
-                lengths_of_deltas = _none_zero(lengths_of_deltas, lengths)
-            terms = _terms(cell, run.inputs[i], run.states[i], deltas[i], lengths_of_deltas.flatten())
+                norms = _none_zero(norms, lengths)
+            terms = _terms(cell, run.inputs[i], run.states[i], deltas[i], norms.flatten())
             if terms is None:
                 continue
             total = terms.sum()
@@ -141,7 +141,7 @@ def _none_zero(norms: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def _terms(
-    cell: Cell, x: Tensor, states: State, delta: State, length: Float[Tensor, " N"]
+    cell: Cell, x: Tensor, states: State, delta: State, norms: Float[Tensor, " N"]
 ) -> Float[Tensor, " M"] | None:
     """Return the terms of a layer, with their graph, from its inputs, states and their gradients, (T, B, …).
 
@@ -149,9 +149,9 @@ def _terms(
     there is no term.
 
     Args:
-        length: of the gradients at the steps 1 … T − 1, N = (T − 1) · B of them.
+        norms: ‖δ(t)‖ after the first step, N = (T − 1) · B of them.
     """
-    at = (length > 0).nonzero()[:, 0]
+    at = (norms > 0).nonzero()[:, 0]
     if not len(at):
         return None
 
@@ -164,7 +164,7 @@ def _terms(
     start = tree_map(lambda part: differentiable(before(part)), states)
     _, end = cell.step(cell.project(after(x)), start)
     # Scaled to length 1, so that nothing underflows.
-    towards = [after(part) / like(length[at], part[0]) for part in tree_leaves(delta)]
+    towards = [after(part) / like(norms[at], part[0]) for part in tree_leaves(delta)]
     back = [part[None] for part in _back(end, start, towards) if part is not None]
     ratio: Tensor = row_norms(tuple(back))[0]
     return (ratio - 1).square()
