@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,18 @@ def test_a_place_is_a_folder_of_any_level_or_a_file(runs_dir: Path, tmp_path: Pa
     assert names(exported) == every
     assert names(runs_dir / "latch", exported, runs_dir) == [every[3], *every[:3]]
     assert names(exported, filters=["model=gru"]) == every[:1]
+
+
+def test_two_presets_that_mean_one_configuration_are_two_models(tmp_path: Path) -> None:
+    """`lstm_chrono` is `lstm` with `model.cell.chrono`: their runs have one identity, and none is left out."""
+    one = [result(seed=seed) for seed in range(2)]
+    other = [replace(its, model="lstm_chrono", finished_at="2026-01-02T00:00:00+00:00") for its in one]
+    for its in (*one, *other):
+        store(tmp_path, its)
+    assert names(tmp_path) == [f"adding {m} {s}" for m in ("lstm", "lstm_chrono") for s in range(2)]
+    moved = tmp_path / "exported.jsonl"
+    export_runs(inventory(tmp_path), moved, curves=False, warn=pytest.fail)
+    assert names(tmp_path, moved) == names(moved) == names(tmp_path)
 
 
 def test_curves_are_those_that_the_run_wrote(runs_dir: Path, tmp_path: Path) -> None:

@@ -71,12 +71,12 @@ def _unfinished(args: Namespace, results: Sequence[Result]) -> list[StoredRun]:
     One that has ended in another folder is not among them, nor is one that failed and is trained again: what
     it came to is in `results`.
     """
-    ended = {(its.task, its.hash, its.seed) for its in results}
+    ended = {(its.task, its.model, its.hash, its.seed) for its in results}
     found: dict[Path, StoredRun] = {}
     for place in map(Path, args.places):
         if place.is_dir():
             found |= {run.folder.resolve(): run for run in inventory(place) if run.status in UNFINISHED}
-    left = [run for run in found.values() if (run.task, run.hash, run.seed) not in ended]
+    left = [run for run in found.values() if (run.task, run.model, run.hash, run.seed) not in ended]
     return fitting(left, filters(args))
 
 

@@ -65,12 +65,13 @@ def read_places(
         ConfigError: a filter cannot be read, or no run has its key.
         StoreError: a place is not there, has no results or cannot be read, or no run is let through.
     """
-    runs: dict[tuple[str, str, int], PlacedRun] = {}
+    runs: dict[tuple[str, str, str, int], PlacedRun] = {}
     differing = 0
     for place in dict.fromkeys(map(Path, places)):
         for run in _in_place(place, warn):
             its = run.result
-            key = (its.task, its.identity or f"{its.model}-{its.hash}", its.seed)
+            # Two presets may mean one configuration: each is a model of its own.
+            key = (its.task, its.model, its.identity or its.hash, its.seed)
             other = runs.setdefault(key, run)
             if other is run:
                 continue

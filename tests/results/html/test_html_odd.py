@@ -1,6 +1,7 @@
 """The page of odd runs: what failed or has not ended; names, numbers, settings that nobody expects."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,14 @@ def test_a_run_has_one_line_however_many_folders_hold_it(tmp_path: Path) -> None
     (tmp_path / "link").symlink_to(one)
     its = page(tmp_path / "site", one, other, tmp_path / "link", f"{one}/")
     assert states(its) == ["solved", "solved"]
+
+
+def test_two_presets_of_one_configuration_are_two_models(tmp_path: Path) -> None:
+    ended, begun = run(), replace(run(), model="mine")  # the same configuration and hash
+    runs = write(tmp_path / "runs", [ended])
+    begin(runs, begun)
+    rows = [a for t, a in page(tmp_path / "site", runs).elements if t == "tr" and "data-state" in a]
+    assert [(a["data-model"], a["data-state"]) for a in rows] == [("mine", "stopped"), ("lstm", "solved")]
 
 
 def test_what_models_lack_is_named_at_each_length() -> None:

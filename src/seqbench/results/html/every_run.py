@@ -90,9 +90,13 @@ def lines(runs: Sequence[PlacedRun], unfinished: Sequence[Unfinished]) -> list[L
     asked: dict[str, str | None] = {}
     found = [_ended(run, *label, asked) for run, label in zip(runs, labels, strict=True)]
     # A run that has not ended is called as the other seeds of its configuration are.
-    called = {(run.result.task, run.result.hash): label for run, label in zip(runs, labels, strict=True)}
+    called = {
+        (its.task, its.model, its.hash): label
+        for its, label in zip((run.result for run in runs), labels, strict=True)
+    }
     found += [
-        _unfinished(run, *called.get((run.task, run.hash), (run.task, run.model))) for run in unfinished
+        _unfinished(run, *called.get((run.task, run.model, run.hash), (run.task, run.model)))
+        for run in unfinished
     ]
     wrong = ("failed", "diverged", "orphan", "stopped", "running")
 
