@@ -27,6 +27,14 @@ from seqbench.errors import ConfigError
             "There is no key 'model.cell.quux' here. model.cell has heads, context, positions. `seqbench",
         ),
         (["model=leaky_rnn", "alph=1"], "There is no key 'alph' here. Did you mean 'model.cell.alpha'?"),
+        (
+            ["hydra.launcher.jobs_at_once=3"],
+            "There is no key 'hydra.launcher.jobs_at_once' here. hydra.launcher has n_jobs, gpus_per_job, ",
+        ),
+        (
+            ["hydra/launcher=slurm", "hydra.launcher.partitoin=x"],
+            "There is no key 'hydra.launcher.partitoin' here. Did you mean 'hydra.launcher.partition'?",
+        ),
         (["+foo=1"], "There is no key 'foo' here. `seqbench --cfg job` shows all there are."),
         (["~nope"], "There is no key 'nope' here. `seqbench --cfg job` shows all there are."),
         (["search=gru"], "search goes with `seqbench search …`."),

@@ -63,6 +63,7 @@ def test_a_value_takes_the_type_of_its_place(value, hint, fitting):
         ({"a": 1}, int, "={a:1} must be a whole number."),
         ("abc", int | None, "=abc must be a whole number or null."),
         ([1], float, "=[1] must be a number."),
+        ([1, 0.5], float, "=[1,0.5] must be a number; a sweep over these values reads part.key=1,0.5."),
         (True, float, "=true must be a number."),
         ("true", float, "=true must be a number."),
         (False, float | None, "=false must be a number or null."),

@@ -41,7 +41,7 @@ def test_a_place_is_a_folder_of_any_level_or_a_file(runs_dir: Path, tmp_path: Pa
 
 
 def test_two_presets_that_mean_one_configuration_are_two_models(tmp_path: Path) -> None:
-    """`lstm_chrono` is `lstm` with `model.cell.chrono`: their runs have one identity, and none is left out."""
+    """`lstm_chrono` is `lstm` with `model.cell.chrono`: their runs have one identity, and none is lost."""
     one = [result(seed=seed) for seed in range(2)]
     other = [replace(its, model="lstm_chrono", finished_at="2026-01-02T00:00:00+00:00") for its in one]
     for its in (*one, *other):

@@ -147,6 +147,15 @@ def test_null_of_a_preset_is_null(seqbench: Run, launched):
     assert len(launched) == 2 and all("optim.clip_norm=null" in job for job in launched)
 
 
+def test_a_key_that_is_left_out_is_no_null(seqbench: Run, launched):
+    """Hydra's sweeper writes `~key=null`, which reads as if the key were null and not at its default."""
+    Path("lines").write_text("~optim.clip_norm\noptim.clip_norm=5\n~optim.clip_nom\n")
+    said = seqbench("--jobs", "lines", "task=latch")
+    assert said.code == 2 and "There is no key 'optim.clip_nom'" in said.err and "=null" not in said.err
+    assert seqbench("-m", "task=latch", "~optim.clip_norm", "seed=1,2").code == 0
+    assert [job.split()[1] for job in launched] == ["~optim.clip_norm"] * 2
+
+
 def test_a_key_that_the_default_preset_has_not_goes_to_those_that_are_swept(seqbench: Run, launched):
     """`model=lstm`, which is not of these sweeps, has no such key."""
     width = "model.cell.conv_width=null"

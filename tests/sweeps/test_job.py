@@ -34,6 +34,8 @@ JOB = Job(0, [], {}, {}, "gru lr=1")
         ([["task=latch", "seed=1"]], ["latch"]),
         ([["model=gru"], ["model=gru", "optim.lr=3"]], ["", "lr=3"]),
         ([["optim.lr=1"]], [""]),
+        ([["~optim.clip_norm"], ["optim.clip_norm=5"]], ["~clip_norm", "clip_norm=5"]),
+        ([["~a.b", "~c.b"], ["model=gru"]], ["~a.b ~c.b", "gru"]),
     ],
 )
 def test_a_job_is_called_by_what_was_varied(jobs, found):

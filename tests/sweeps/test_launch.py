@@ -149,10 +149,26 @@ def test_a_dry_run_trains_nothing(seqbench: Run):
     assert said.code == 0 and len(steps()) == 1
     cfg = package.compose([*SMALL, "model=gru"])
     parameters = str(package.build_model(cfg, package.build_task(cfg)).live_parameters())
-    first, second = (line.split() for line in said.out.splitlines()[3:5])
+    first, second = (line.split() for line in said.out.splitlines()[2:4])
     assert first[:3] == ["gru", "1/2", parameters] and second[:2] == ["rnn", "0/2"]
     assert "2 jobs, at most about" in said.out
     assert not list(Path("runs").glob("latch/rnn-*"))
+
+
+def test_a_plan_without_m_is_of_what_the_command_itself_would_run(seqbench: Run):
+    """Not of a sweep: with several values it is refused, and of a preset that is a sweep it is one run."""
+    said, itself = (seqbench(*SMALL, "model=gru,rnn", *plan) for plan in (["--dry-run"], []))
+    assert (said.code, said.out, said.err) == (2, "", itself.err) and "put -m first" in said.err
+    Path("presets/experiment").mkdir(parents=True)
+    preset, sweeps = Path("presets/experiment/both.yaml"), "sweeper: {params: {model: 'gru,rnn'}}"
+    preset.write_text(f"# @package _global_\nhydra: {{{sweeps}}}\n")
+    said = seqbench(*SMALL, "experiment=both", "--dry-run")
+    assert said.code == 0 and "1 job, at most" in said.out and "lstm latch" in said.out
+    assert said.err == "seqbench: this preset is a sweep, and without -m only one run of it is made.\n"
+    preset.write_text(f"# @package _global_\nhydra: {{mode: MULTIRUN, {sweeps}}}\n")
+    said = seqbench(*SMALL, "experiment=both", "--dry-run")
+    assert said.code == 0 and "2 jobs, at most" in said.out
+    assert not Path("runs/latch").exists()
 
 
 def test_a_dry_run_times_what_goes_over_more_steps_than_it_takes(seqbench: Run):

@@ -68,8 +68,9 @@ class GridSweeper(Sweeper):
                     self._compose(made[0])
                 jobs += made
         jobs = [list(job) for job in dict.fromkeys(map(tuple, jobs))]
-        with reader_may_leave():
-            print(f"{len(jobs)} job{'s' * (len(jobs) != 1)}; a line for each that has ended.")
+        if not self.config.hydra.launcher.get("dry_run"):
+            with reader_may_leave():
+                print(f"{len(jobs)} job{'s' * (len(jobs) != 1)}; a line for each that has ended.")
         if not getattr(self.launcher, "composes_all", False):
             for job in jobs:
                 self._compose(job)

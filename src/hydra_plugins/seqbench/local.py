@@ -17,6 +17,18 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 
+def places_of_presets(overrides: Sequence[str]) -> list[str]:
+    """Return the words of the command line that say where presets lie.
+
+    Args:
+        overrides: those of Hydra's own keys.
+    """
+    given = vars(get_args_parser().parse_args(sys.argv[1:]))
+    names = ("config_path", "config_name", "config_dir")
+    options = [f"--{name.replace('_', '-')}={given[name]}" for name in names if given[name] is not None]
+    return [*options, *(text for text in overrides if text.startswith("hydra.searchpath"))]
+
+
 class LocalLauncher(Launcher):
     """Hands the jobs of a sweep to `seqbench.sweeps.launch`.
 
@@ -36,13 +48,6 @@ class LocalLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
-    @staticmethod
-    def _options() -> list[str]:
-        """Return the options of the command line that say where presets lie."""
-        given = vars(get_args_parser().parse_args(sys.argv[1:]))
-        names = ("config_path", "config_name", "config_dir")
-        return [f"--{name.replace('_', '-')}={given[name]}" for name in names if given[name] is not None]
-
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from seqbench.config.explain import explain
         from seqbench.errors import ConfigError, SeqbenchError
@@ -61,8 +66,8 @@ class LocalLauncher(Launcher):
             task = list(node["overrides"]["task"])
             choices = node["runtime"]["choices"]
             label = label or f"{choices['model']} {choices['task']}"
-            where = [text for text in node["overrides"]["hydra"] if text.startswith("hydra.searchpath")]
-            jobs.append(Job(initial_job_idx + i, task, plain, choices, label, [*self._options(), *where]))
+            where = places_of_presets(node["overrides"]["hydra"])
+            jobs.append(Job(initial_job_idx + i, task, plain, choices, label, where))
         folder = Path(str(self.config.hydra.sweep.dir))
         log = self.task_function.log
         log.add_errors(self.run(jobs, folder, log.add_run))

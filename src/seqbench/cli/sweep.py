@@ -18,7 +18,10 @@ SWEEP = ("-m", "--multirun")
 
 
 def as_hydra_reads_it(args: list[str]) -> list[str]:
-    """Return a command line with keys of Hydra's in place of the options of sweeps, each of which makes one.
+    """Return a command line with keys of Hydra's in place of seqbench's options.
+
+    Values that go together, and a file of jobs, make a sweep. A plan is one of what the command itself would
+    run, a sweep or not.
 
     Raises:
         ConfigError: an option lacks its value, or `-m` is not the first argument.
@@ -29,8 +32,6 @@ def as_hydra_reads_it(args: list[str]) -> list[str]:
     parser.add_argument("--jobs")
     given, left = parser.parse_known_args(args)
     keys = []
-    if given.dry_run:  # the launcher finds out what would be run, of a single job too
-        keys += ["hydra.launcher.dry_run=true"]
     if given.zip is not None:
         keys += [f"hydra.sweeper.zip=[{','.join(f'[{group}]' for group in given.zip)}]"]
     if given.jobs is not None:
@@ -39,7 +40,7 @@ def as_hydra_reads_it(args: list[str]) -> list[str]:
         raise ConfigError("-m goes first: `seqbench -m model=rnn,gru …`.")
     if keys and left[:1] not in ([name] for name in SWEEP):
         left.insert(0, "-m")
-    return left + keys
+    return left + keys + ["hydra.launcher.dry_run=true"] * given.dry_run
 
 
 def each_experiment(argv: list[str]) -> list[list[str]]:

@@ -179,6 +179,9 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
             )
         if not sweep and hydra_config.sweeper.get("params"):
             say("this preset is a sweep, and without -m only one run of it is made.")
+        if not sweep and hydra_config.launcher.get("dry_run"):
+            log.add_errors(_planned(cfg, hydra_config))
+            return
         if not sweep and cfg.trainer.get("devices", 1) == 1:
             _print_first(cfg)
         from seqbench.runs.schedule import train
@@ -201,6 +204,28 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
         else:
             print(fault, file=sys.stderr, flush=True)
         log.add_error(FAILED)
+
+
+def _planned(cfg: DictConfig, hydra_config: Any) -> list[int]:
+    """Say what one run would take, and train nothing; return the exit code where it is refused.
+
+    Args:
+        cfg: its configuration.
+        hydra_config: Hydra's own node.
+    """
+    from omegaconf import OmegaConf
+
+    from hydra_plugins.seqbench.local import places_of_presets
+    from seqbench.sweeps.job import Job
+    from seqbench.sweeps.launch import launch
+    from seqbench.sweeps.sweep import Settings
+
+    plain: Any = OmegaConf.to_container(cfg, resolve=False)
+    its: Any = OmegaConf.to_container(hydra_config.overrides, resolve=False)
+    choices = dict(hydra_config.runtime.choices)
+    label = f"{choices['model']} {choices['task']}"
+    job = Job(0, its["task"], plain, choices, label, places_of_presets(its["hydra"]))
+    return launch([job], Path(hydra_config.sweep.dir), Settings(dry_run=True), on_run=tell)
 
 
 def _print_first(cfg: DictConfig) -> None:

@@ -92,6 +92,10 @@ def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
     """Return the error for a key that is none, with the key of this configuration that is closest."""
     if (group := key.partition(".")[0]) in OTHER_GROUPS:
         return ConfigError(f"{key} goes with `seqbench {group} …`.")
+    if group == "hydra":
+        theirs = [*_keys_of_hydra(overrides)]
+        near = nearest_key(key, theirs) or _beside(key, theirs)
+        return ConfigError(f"There is no key {key!r} here.{near} `seqbench --cfg hydra` shows all there are.")
     known = dict.fromkeys(_keys_of_this(overrides))
     for group in OTHER_GROUPS:
         if key not in known and key in _keys(OmegaConf.load(CONF_DIR / group / "_budget.yaml")):
@@ -133,6 +137,13 @@ def _empty_node(key: str, overrides: Sequence[str]) -> str | None:
             if isinstance(node, DictConfig) and not node:
                 return name
     return None
+
+
+def _keys_of_hydra(overrides: Sequence[str]) -> Iterator[str]:
+    """Yield every dotted key of Hydra's own node, with the chosen launcher and sweeper."""
+    with suppress(Exception):
+        chosen = [override for override in overrides if override.startswith("hydra/")]
+        yield from _keys(composed([*choices(overrides), *chosen]).hydra, "hydra.")
 
 
 def _keys_of_this(overrides: Sequence[str]) -> Iterator[str]:

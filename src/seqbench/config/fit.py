@@ -73,9 +73,19 @@ def _fit(value: Any, hint: Any, where: str) -> Any:
             raise ConfigError(f"{where} has no _target_: it does not say what to build.") from error
         group = where.replace(".", "/")
         hint_at_preset = f"; {group}={shown(value)} chooses a preset" if group in SUBGROUPS else ""
-        raise ConfigError(f"{where}={shown(value)} must be {words(hint)}{hint_at_preset}.") from error
+        raise ConfigError(
+            f"{where}={shown(value)} must be {words(hint)}{hint_at_preset}{_swept(value, hint, where)}."
+        ) from error
     _check_finite(fitting, value, where)  # the word "inf" has become a number
     return list(fitting) if isinstance(fitting, tuple) else fitting
+
+
+def _swept(value: Any, hint: Any, where: str) -> str:
+    """Return how a sweep is written over the values of a list, where no list goes; else an empty string."""
+    listed = isinstance(value, collections.abc.Sequence) and not isinstance(value, str)
+    if not listed or len(value) < 2 or any((get_origin(m) or m) in SEQUENCES for m in _members(hint)):
+        return ""
+    return f"; a sweep over these values reads {where}={','.join(map(shown, value))}"
 
 
 def count(value: Any, where: str, least: int, most: int) -> int:
@@ -87,7 +97,9 @@ def count(value: Any, where: str, least: int, most: int) -> int:
     try:
         number: int = _fit(value, int, where)
     except ConfigError as error:
-        raise ConfigError(f"{where}={shown(value)} must be a whole number, at least {least}.") from error
+        raise ConfigError(
+            f"{where}={shown(value)} must be a whole number, at least {least}{_swept(value, int, where)}."
+        ) from error
     if not least <= number <= most:
         limit = f"at least {least}" if number < least else f"at most {most}"
         raise ConfigError(f"{where}={shown(value)} must be a whole number, {limit}.")

@@ -142,23 +142,25 @@ def labels(jobs: Sequence[Sequence[str]]) -> list[str]:
     Args:
         jobs: the overrides of each.
     """
-    values: dict[str, set[str]] = defaultdict(set)
-    for typed in jobs:
-        for key, _, value in (text.partition("=") for text in typed):
-            values[key].add(value)
-    counts = {key: sum(any(t.startswith(f"{key}=") for t in typed) for typed in jobs) for key in values}
-    varied = [key for key, found in values.items() if len(found) > 1 or counts[key] < len(jobs)]
+    # Hydra's sweeper writes a backslash before signs that its grammar would read.
+    given = [dict(re.sub(r"\\(.)", r"\1", text).partition("=")[::2] for text in typed) for typed in jobs]
+    values: dict[str, list[str]] = defaultdict(list)
+    for its in given:
+        for key, value in its.items():
+            values[key].append(value)
+    varied = [key for key, found in values.items() if len({*found}) > 1 or len(found) < len(jobs)]
     shown = varied or [key for key in PRESETS if key in values]
     shown.sort(key=lambda key: PRESETS.index(key) if key in PRESETS else len(PRESETS))
-    last = [key.rpartition(".")[2] for key in shown]
+    last = [re.sub(r"^(~?)(?:.*\.)?", r"\1", key) for key in shown]
     names = {key: short if last.count(short) == 1 else key for key, short in zip(shown, last, strict=True)}
-    found = []
-    for typed in jobs:
-        # Hydra's sweeper writes a backslash before signs that its grammar would read.
-        given = dict(re.sub(r"\\(.)", r"\1", text).partition("=")[::2] for text in typed)
-        parts = [given[k] if k in PRESETS else f"{names[k]}={given[k]}" for k in shown if k in given]
-        found.append(" ".join(parts))
-    return found
+    return [" ".join(_part(key, names[key], its[key]) for key in shown if key in its) for its in given]
+
+
+def _part(key: str, name: str, value: str) -> str:
+    """Return what a label says of a key, by a short name: `lstm`, `lr=0.01`; `~clip_norm` of one left out."""
+    if key in PRESETS:
+        return value
+    return name if key.startswith("~") and not value else f"{name}={value}"
 
 
 def given(typed: Sequence[str]) -> str:
