@@ -110,6 +110,13 @@ def test_a_key_of_the_configuration_is_a_number_too() -> None:
     assert sorted({*points[points["model"] == "lstm"]["model.hidden_size"]}) == [8, 32, 128]
 
 
+def test_runs_without_the_number_are_named() -> None:
+    every = [*sizes(), *(run("copy_memory", "ntm", 20, seed) for seed in range(2))]
+    told: list[str] = []
+    assert len(against(every, "model.hidden_size", told.append)) == 18
+    assert told == ["2 of 20 runs have no model.hidden_size, and are left out: ntm on copy_memory."]
+
+
 def test_what_is_no_number_or_not_tested_is_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"--x=model\.size: no run here has such a number\. There are state_size, "

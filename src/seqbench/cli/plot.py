@@ -130,7 +130,7 @@ def metric(argv: list[str]) -> None:
     from seqbench.results.frame import with_metric
 
     results = [run.result for run in chosen(args)]
-    points = against(with_metric(results, args.metric) if args.metric else results, args.x)
+    points = against(with_metric(results, args.metric) if args.metric else results, args.x, say)
     publish(draw_against(points, args.x), points, args.out)
     if diverged := sum(result.status == "diverged" for result in results):
         say(f"{diverged} of {len(results)} runs diverged, and have no value: the figure is of the others.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from seqbench.errors import ConfigError, StoreError, nearest
+from seqbench.errors import ConfigError, StoreError, listed, nearest
 from seqbench.results.comparing.problems import setting
 from seqbench.results.figures import (
     ACROSS,
@@ -37,7 +38,9 @@ NUMBERS = ("state_size", "parameters", "steps", "wall_time_s", "sequences_per_s"
 WIDE = 8
 
 
-def against(results: Sequence[Result], number: str) -> pd.DataFrame:
+def against(
+    results: Sequence[Result], number: str, warn: Callable[[str], object] = warnings.warn
+) -> pd.DataFrame:
     """Return the headline test metric of each run at its training length, and a number of the run.
 
     Columns: task; length; model, its preset; label, with the settings that differ; seed; what the metric
@@ -48,13 +51,14 @@ def against(results: Sequence[Result], number: str) -> pd.DataFrame:
     Args:
         results: the runs.
         number: one of `NUMBERS`, or a key of the configuration, `model.hidden_size`.
+        warn: called with a sentence about the runs that have no such number.
 
     Raises:
         ConfigError: no run has such a number.
         StoreError: none that has it has a test at its training length.
     """
     rows = []
-    with_number = False
+    without: list[str] = []
     latest: dict[tuple[str, str, int, int], Result] = {}
     of_run = zip(results, label_runs(results), strict=True)
     for result, of in sorted(of_run, key=lambda its: its[0].finished_at):
@@ -63,8 +67,8 @@ def against(results: Sequence[Result], number: str) -> pd.DataFrame:
     for (task, label, length, _), result in latest.items():
         x = getattr(result, number) if number in NUMBERS else setting(result, number)
         if isinstance(x, bool) or not isinstance(x, int | float):
+            without.append(f"{label} on {task}")
             continue
-        with_number = True
         value = result.value_at(length)
         if value is None or not math.isfinite(value):
             continue
@@ -73,13 +77,16 @@ def against(results: Sequence[Result], number: str) -> pd.DataFrame:
         baseline = result.baseline_at(result.metric or "", str(length))
         row |= {"baseline": math.nan if baseline is None else baseline, "value": value, number: x}
         rows.append(row)
-    if not with_number:
+    if len(without) == len(latest):
         raise ConfigError(
             f"--x={number}: no run here has such a number.{nearest(number, NUMBERS)} There are "
             f"{', '.join(NUMBERS)}, and the keys of the configuration, such as model.hidden_size."
         )
     if not rows:
         raise StoreError(f"no run here that has {number} has a test at its training length.")
+    if without:
+        theirs = listed(sorted({*without}))
+        warn(f"{len(without)} of {len(latest)} runs have no {number}, and are left out: {theirs}.")
     order = ["task", "length", "model", number, "label", "seed"]
     return pd.DataFrame(rows).sort_values(order, ignore_index=True)
 

@@ -108,6 +108,13 @@ def test_platforms_settings_and_sizes_that_differ_are_remarked() -> None:
     assert remarks(problem, ["gru", "rnn"]) == []
 
 
+def test_what_labels_say_is_not_remarked() -> None:
+    runs = [run(optim__lr=lr, trainer__patience=patience) for lr, patience in ((0.01, 3), (0.1, 3))]
+    models = ["lstm (lr=0.01)", "lstm (lr=0.1)"]
+    (problem,) = problems(runs, models)
+    assert remarks(problem, models) == []
+
+
 def test_runs_of_one_model_that_mix_revisions_are_remarked() -> None:
     first, second = {"model.cell": 1}, {"model.cell": 2}
     mixed_ones = [run(seed=s, revisions=first if s > 2 else second) for s in range(5)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,10 +109,19 @@ def remarks(problem: Problem, models: Sequence[str]) -> list[str]:
         if (kinds := len(set(map(SHARED["revisions"], runs)))) > 1:
             found.append(f"the runs of {model} are of {kinds} revisions, which give other numbers")
     settings = [_beside(runs[0]) for runs in runs_of.values()]
-    differing = sorted(key for key in set().union(*settings) if len({its.get(key) for its in settings}) > 1)
+    differing = sorted(
+        key
+        for key in set().union(*settings)
+        if len({its.get(key) for its in settings}) > 1 and not _told(key, runs_of)
+    )
     found += [f"the models differ in {', '.join(differing)} too"] if differing else []
     sizes = size_remark({model: runs[0].parameters for model, runs in runs_of.items()})
     return [*found, sizes] if sizes else found
+
+
+def _told(key: str, labels: Iterable[str]) -> bool:
+    """Return whether every label says its value of a setting: `gru (lr=0.01)` and `gru (lr=0.1)` do."""
+    return all(re.search(rf"[(, ]{re.escape(key.rpartition('.')[2])}=", label) for label in labels)
 
 
 def size_remark(parameters: Mapping[str, int | None]) -> str:
