@@ -10,7 +10,8 @@ import pytest
     [
         (["--foo"], "unrecognized arguments: --foo; `seqbench --help` says more."),
         (["--cfg", "nope"], "argument --cfg/-c: invalid choice: 'nope' (choose from "),
-        (["--config-dir", "nope"], "Additional config directory '"),
+        (["--config-dir", "nope"], "--config-dir=nope is not a folder."),
+        (["ls", "--config-dir", "nope"], "--config-dir=nope is not a folder."),
         (["--config-name", "nope"], "Cannot find primary config 'nope'."),
         (["--resolve"], "The --resolve flag can only be used in conjunction with --cfg or --help."),
         (["report", "--foo"], "unrecognized arguments: --foo; `seqbench report --help` says more."),

@@ -99,8 +99,18 @@ def test_presets_of_one_command(seqbench: Callable[..., Said]) -> None:
     folder.mkdir(parents=True)
     (folder / "mine.yaml").write_text("defaults: [gru, _self_]\nhidden_size: 3\n")
     small = [arg for arg in QUICK if "hidden_size" not in arg]
-    assert seqbench("--config-dir", "elsewhere", *small, "model=mine").code == 0
+    there = ["--config-dir", "elsewhere"]
+    assert seqbench(*there, *small, "model=mine").code == 0
     assert list(Path("runs/latch").glob("mine-*/seed-0/result.json"))
+    assert "mine" in seqbench("ls", "models", *there).out
+    assert "hidden_size: 3" in seqbench("task=latch", "--cfg", "job", *there, "model=mine").out
+    for command in (["show"], ["span", "--dry-run"], ["-m", "--dry-run"], ["--dry-run"]):
+        assert seqbench(*command, "task=latch", *there, "model=mine").code == 0
+
+
+def test_options_may_stand_anywhere(seqbench: Callable[..., Said]) -> None:
+    said = seqbench("task=latch", "--dry-run", "model=gru,rnn", "-m", "task.length=5")
+    assert said.code == 0 and "2 jobs, at most" in said.out
 
 
 def test_a_sweep_goes_on_after_a_bad_job(seqbench: Callable[..., Said]) -> None:
@@ -185,7 +195,6 @@ def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(seqbench: Callable
         ),
         (["task=latch", "task"], "'task' cannot be read: an argument reads key=value."),
         (["reprot"], "There is no command 'reprot'. Did you mean 'report'?"),
-        (["task=latch", "-m"], "-m goes first"),
         (["model=rnn,gru"], "Several values make a sweep: put -m first."),
         (
             ["optim.optimizer.momentum=1", "optim=momentum", "optim.optimizer.momentum=0"],

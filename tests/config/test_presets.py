@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,16 @@ import hydra
 import pytest
 
 import seqbench
-from seqbench.config.presets import CONF_DIR, GROUPS, OTHER_GROUPS, describe, model_accepts, preset_names
+from seqbench.config.presets import (
+    CONF_DIR,
+    GROUPS,
+    OTHER_GROUPS,
+    add_presets,
+    describe,
+    model_accepts,
+    preset_names,
+    user_presets,
+)
 from seqbench.errors import ConfigError
 
 
@@ -45,6 +55,17 @@ def test_a_preset_is_described_by_its_first_comment():
     assert describe("experiment", "mine") == "What I try"
     for group in GROUPS:
         assert all(describe(group, name) for name in preset_names(group))
+
+
+def test_the_first_of_several_folders_that_has_a_preset_counts(monkeypatch):
+    for folder in ("one", "other"):
+        Path(folder, "model").mkdir(parents=True)
+        Path(folder, "model", "mine.yaml").write_text(f"# Of {folder}.\n")
+        Path(folder, "model", f"{folder}.yaml").write_text("# Alone.\n")
+    monkeypatch.setenv("SEQBENCH_PRESETS", os.pathsep.join(["one", "other"]))
+    assert describe("model", "mine") == "Of one" and {"one", "other", "lstm"} <= {*preset_names("model")}
+    add_presets("other")
+    assert describe("model", "mine") == "Of other" and len(user_presets()) == 2
 
 
 def test_a_named_folder_of_presets_must_exist(monkeypatch):

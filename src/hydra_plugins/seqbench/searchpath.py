@@ -16,5 +16,5 @@ class UserPresets(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         paths = [str(entry.path).removeprefix("file://") for entry in search_path.get_path()]
-        if str(CONF_DIR) in paths and (folder := user_presets()) is not None:
+        for folder in reversed(user_presets()) if str(CONF_DIR) in paths else ():
             search_path.prepend(provider="seqbench-presets", path=f"file://{folder}")

@@ -6,6 +6,7 @@ import errno
 import getpass
 import logging
 import os
+import shlex
 import signal
 import sys
 from importlib import import_module
@@ -147,7 +148,7 @@ def _run(args: list[str]) -> int:
     from seqbench.cli.sweep import as_hydra_reads_it
 
     sys.argv[1:] = as_hydra_reads_it(args)
-    return int(import_module("seqbench.cli.train").main())
+    return int(import_module("seqbench.cli.train").main(shlex.join(["seqbench", *args])))
 
 
 def _asks_for_help(args: list[str]) -> bool:

@@ -12,7 +12,6 @@ from seqbench.cli.arguments import Arguments
 from seqbench.config.explain import no_preset
 from seqbench.config.overrides import quoted
 from seqbench.config.presets import preset_names
-from seqbench.errors import ConfigError
 
 SWEEP = ("-m", "--multirun")
 
@@ -24,7 +23,7 @@ def as_hydra_reads_it(args: list[str]) -> list[str]:
     run, a sweep or not.
 
     Raises:
-        ConfigError: an option lacks its value, or `-m` is not the first argument.
+        ConfigError: an option lacks its value, or `--config-dir` names no folder.
     """
     parser = Arguments("seqbench", add_help=False, allow_abbrev=False)
     parser.add_argument("--dry-run", action="store_true")
@@ -36,11 +35,9 @@ def as_hydra_reads_it(args: list[str]) -> list[str]:
         keys += [f"hydra.sweeper.zip=[{','.join(f'[{group}]' for group in given.zip)}]"]
     if given.jobs is not None:
         keys += [f"hydra.sweeper.jobs={quoted(given.jobs)}"]
-    if {*SWEEP} & {*left[1:]}:
-        raise ConfigError("-m goes first: `seqbench -m model=rnn,gru …`.")
-    if keys and left[:1] not in ([name] for name in SWEEP):
-        left.insert(0, "-m")
-    return left + keys + ["hydra.launcher.dry_run=true"] * given.dry_run
+    keys += ["hydra.launcher.dry_run=true"] * given.dry_run
+    sweep = ["-m"] if given.zip or given.jobs or {*SWEEP} & {*left} else []
+    return [*sweep, *(word for word in left if word not in SWEEP), *keys]
 
 
 def each_experiment(argv: list[str]) -> list[list[str]]:
@@ -62,8 +59,7 @@ def each_experiment(argv: list[str]) -> list[list[str]]:
             names = value.filter(known)
         else:
             names = list(override.sweep_string_iterator()) if override.is_sweep_override() else []
-        more = any(argument.startswith(("--config-d", "-cd")) for argument in argv)
-        for name in () if more else names:  # a folder of presets may hold others
+        for name in names:
             if name not in known:
                 raise no_preset("experiment", name, known)
         if names:

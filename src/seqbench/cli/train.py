@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import tempfile
 import traceback
@@ -26,10 +25,13 @@ if TYPE_CHECKING:
     from seqbench.runs.result import Result
 
 
-def main() -> int:
+def main(command: str) -> int:
     """Let Hydra compose `sys.argv` and run each job; print the comparison of the runs; return the exit code.
 
     Experiments that are swept run one after another, because each may be a sweep of its own.
+
+    Args:
+        command: what was typed, of which `sys.argv` is what Hydra reads.
 
     Raises:
         SeqbenchError: the command line cannot be used. The errors of single jobs are printed.
@@ -43,7 +45,7 @@ def main() -> int:
     from seqbench.config.presets import CONF_DIR
 
     _check_options(sys.argv[1:])
-    command, since = shlex.join(["seqbench", *sys.argv[1:]]), datetime.now(UTC)
+    since = datetime.now(UTC)
     overrides = _read_arguments()
     with tempfile.TemporaryDirectory() as folder:
         log = JobLog(Path(folder))
@@ -82,7 +84,7 @@ def _check_options(args: list[str]) -> None:
 
 
 def _read_arguments() -> list[str]:
-    """Check `sys.argv`, and write it as Hydra reads it; return the overrides.
+    """Check `sys.argv`, and write it as Hydra reads it, which takes overrides in a row; return these.
 
     Raises:
         ConfigError: an argument cannot be read.
@@ -96,10 +98,13 @@ def _read_arguments() -> list[str]:
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
-    typed = parser.parse_args(sys.argv[1:]).overrides
-    read = dict(zip(typed, readable(typed), strict=True))
-    sys.argv[1:] = [read.get(argument, argument) for argument in sys.argv[1:]]
-    return list(read.values())
+    typed = parser.parse_intermixed_args(sys.argv[1:]).overrides
+    options = sys.argv[1:]
+    for override in typed:
+        options.remove(override)
+    read = readable(typed)
+    sys.argv[1:] = [*read, *options]
+    return read
 
 
 class JobLog:

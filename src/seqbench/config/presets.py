@@ -27,23 +27,41 @@ GROUPS = ("task", "model", "optim", "trainer", "callbacks", "logger", "experimen
 LISTS = ("callbacks", "logger")
 #: Groups of a part of a preset: `model/readout=deep` beside `model=lstm`.
 SUBGROUPS = ("model/readout", "model/block")
+#: The variable of the environment that names the folders of the user's own presets.
+OWN_PRESETS = "SEQBENCH_PRESETS"
 #: Groups of which no run is composed: `seqbench search search=gru`.
 OTHER_GROUPS = ("search",)
 #: A comment of a preset that says something under a word: `# Solved: the accuracy of the IRNN.`
 _SAYS = re.compile(r"([A-Z]\w*): (.*)")
 
 
-def user_presets() -> Path | None:
-    """Return the folder of the user's own presets: `$SEQBENCH_PRESETS`, or `./presets` if it exists.
+def user_presets() -> tuple[Path, ...]:
+    """Return the folders of the user's own presets: `$SEQBENCH_PRESETS`, or `./presets` if it exists.
+
+    The variable names one folder, or several as `$PATH` does; the first that has a preset counts.
 
     Raises:
-        ConfigError: `$SEQBENCH_PRESETS` is not a folder.
+        ConfigError: `$SEQBENCH_PRESETS` names what is not a folder.
     """
-    named = os.environ.get("SEQBENCH_PRESETS")
-    folder = Path(named) if named else Path("presets")
-    if named and not folder.is_dir():
-        raise ConfigError(f"SEQBENCH_PRESETS={named} is not a folder.")
-    return folder.resolve() if folder.is_dir() else None
+    named = os.environ.get(OWN_PRESETS)
+    if not named:
+        return tuple(folder.resolve() for folder in [Path("presets")] if folder.is_dir())
+    for folder in (folders := [*filter(None, named.split(os.pathsep))]):
+        if not Path(folder).is_dir():
+            raise ConfigError(f"{OWN_PRESETS}={folder} is not a folder.")
+    return tuple(Path(folder).resolve() for folder in folders)
+
+
+def add_presets(folder: str) -> None:
+    """Put a folder before the user's other folders of presets, for this process and those that it starts.
+
+    Raises:
+        ConfigError: it is no folder.
+    """
+    if not Path(folder).is_dir():
+        raise ConfigError(f"--config-dir={folder} is not a folder.")
+    others = (str(path) for path in user_presets() if path != Path(folder).resolve())
+    os.environ[OWN_PRESETS] = os.pathsep.join([str(Path(folder).resolve()), *others])
 
 
 @cache
@@ -210,7 +228,7 @@ def _accepts(name: str, folders: tuple[Path, ...], allowed: tuple[str, ...]) -> 
 
 def _folders() -> tuple[Path, ...]:
     """Return the folders of presets; the first that has a preset counts."""
-    return tuple(folder for folder in (user_presets(), CONF_DIR) if folder is not None)
+    return (*user_presets(), CONF_DIR)
 
 
 def _find(group: str, name: str) -> Path | None:
