@@ -80,6 +80,11 @@ TINY = (
             "search.space.trainer.eval_every={choices:[1]} has",
         ),
         ("hydra.launcher.n_jobs=two", "hydra.launcher.n_jobs=two must be a whole number or null."),
+        (
+            "model.cell.update_bias=1",
+            "There is no key 'model.cell.update_bias' here. model=gru, model=min_gru, model=mut1 would have "
+            "it, and model=rnn has not.",
+        ),
         ("model=memn2n,nope", "There is no preset 'nope' in model. There are: "),
         ("--foo", "unrecognized arguments: --foo; `seqbench search --help` says more."),
     ],

@@ -77,6 +77,19 @@ def test_what_is_wrong_is_one_sentence(overrides, sentence):
     assert str(caught.value).startswith(sentence) and "\n" not in str(caught.value)
 
 
+def test_a_key_that_a_preset_leaves_to_its_class_is_added():
+    folder = Path("presets/task")
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("_target_: seqbench.tasks.synthetic.latch.Latch\n")
+    with pytest.raises(ConfigError) as caught:
+        compose(["task=mine", "task.length=5"])
+    assert (
+        str(caught.value)
+        == "There is no key 'task.length' here, but Latch takes it; add it with a +: +task.length=…."
+    )
+    assert compose(["task=mine", "+task.length=5"]).task.length == 5
+
+
 def test_a_preset_that_lists_what_another_lists_already():
     folder = Path("presets/model")
     folder.mkdir(parents=True)

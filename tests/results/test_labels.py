@@ -108,6 +108,10 @@ def test_a_setting_that_follows_from_the_length_is_not_named_but_noted() -> None
     assert with_length(half(), label_runs(half())) == {
         "adding": ["lstm has chrono=25 at 50 and chrono=50 at 100."]
     }
+    left_out = [run(length=100, model__chrono=50), *half()[:1]]  # to the task, whose default it is
+    left_out[0].config["task"] = {"_target_": "seqbench.tasks.synthetic.adding.Adding"}
+    left_out[1].config["task"]["_target_"] = "seqbench.tasks.synthetic.adding.Adding"
+    assert with_length(left_out, label_runs(left_out)) == with_length(half(), label_runs(half()))
     # Beside that with defaults another setting tells the two apart, at every length.
     plain = [run(length=n, optim__lr=0.01) for n in (50, 100)]
     both = [*half(optim__lr=0.1), *plain]

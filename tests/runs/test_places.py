@@ -11,7 +11,7 @@ from seqbench.errors import StoreError
 from seqbench.runs.exchange import export_runs
 from seqbench.runs.inventory import inventory
 from seqbench.runs.places import read_places
-from tests.runs.handmade import CURVES, result, store
+from tests.runs.handmade import CURVES, begin, result, store
 
 
 @pytest.fixture
@@ -33,6 +33,8 @@ def test_a_place_is_a_folder_of_any_level_or_a_file(runs_dir: Path, tmp_path: Pa
     assert names(runs_dir) == every
     assert names(runs_dir / "adding") == every[:3]
     assert names(next(runs_dir.glob("adding/lstm-*"))) == every[1:3]
+    one = next(runs_dir.glob("adding/lstm-*/seed-1"))
+    assert names(one) == names(one / "result.json") == every[2:3]
     exported = tmp_path / "all.jsonl.gz"
     export_runs(inventory(runs_dir), exported, curves=True, warn=pytest.fail)
     assert names(exported) == every
@@ -50,6 +52,20 @@ def test_two_presets_that_mean_one_configuration_are_two_models(tmp_path: Path) 
     moved = tmp_path / "exported.jsonl"
     export_runs(inventory(tmp_path), moved, curves=False, warn=pytest.fail)
     assert names(tmp_path, moved) == names(moved) == names(tmp_path)
+
+
+def test_a_place_where_no_run_has_ended_is_named_and_hides_no_other(runs_dir: Path, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    begin(begun, result(seed=7))
+    said = f"no run in {begun} has ended yet; `seqbench runs {begun}` shows how far each has come."
+    with pytest.raises(StoreError) as caught:
+        names(begun)
+    assert str(caught.value) == said
+    told: list[str] = []
+    assert len(read_places([begun, runs_dir], told.append)) == 4 and told == [said]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StoreError, match=r"no results in .*empty; train something first"):
+        names(tmp_path / "empty", runs_dir)
 
 
 def test_curves_are_those_that_the_run_wrote(runs_dir: Path, tmp_path: Path) -> None:

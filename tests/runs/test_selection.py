@@ -35,6 +35,7 @@ def runs(tmp_path: Path) -> list[StoredRun]:
         (["status=failed,stopped"], 2),
         (["task.length=70"], 1),  # of a run that was stopped
         (["optim=adam"], 6),
+        (["model/readout=linear"], 6),
         (["task.variant=halves"], 6),  # left out, so that it has its frozen default
     ],
 )
@@ -52,6 +53,9 @@ def test_filters_narrow_one_after_another(runs: list[StoredRun], filters: list[s
             "model=gruu: there is no such run; there are gru, lstm, rnn. Did you mean 'gru'?",
         ),
         (["model=lstm", "status=failed"], "status=failed: there is no such run; there are solved."),
+        (["n_seeds=2"], "n_seeds=2: n_seeds is of a command, and a run has one seed; seed=0,1 chooses"),
+        (["model/readout=deep"], "model/readout=deep: there is no such run; there are linear."),
+        (["model/readot=deep"], "no such run has the key model/readot. Did you mean 'model/readout'?"),
         (["optim.lr="], "optim.lr= cannot be read; a filter reads key=value or key=value,value."),
         (["optim.lr=[1"], "optim.lr=[1 cannot be read"),
         (["=1"], "=1 cannot be read"),

@@ -123,6 +123,16 @@ def test_a_wrong_line_is_told_by_its_number(line: str, sentence: str) -> None:
     assert str(said.value).startswith(f"entrants.txt, line 3: {sentence}")
 
 
+def test_of_several_tasks_and_models_that_which_lacks_a_key_is_named() -> None:
+    bias, symbols = "model.cell.update_bias=1", "task.symbols=2"
+    for words, which in (
+        (["task=latch", "model=gru,rnn", bias], "model=rnn"),
+        (["task=copy_memory,latch", "model=gru", symbols], "task=latch"),
+    ):
+        with pytest.raises(ConfigError, match=f"would have it, and {which} has not"):
+            plan(words)
+
+
 def test_models_are_in_the_file_or_on_the_command_line() -> None:
     Path("entrants.txt").write_text("model=lstm\n")
     with pytest.raises(

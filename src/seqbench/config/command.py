@@ -73,6 +73,13 @@ def _preset(group: str, name: str) -> dict[str, Any]:
     return dict(found)
 
 
+def chosen_part(config: Mapping[str, Any], group: str) -> str | None:
+    """Return the preset of a part, as `model/readout`, of a configuration; None if it has no such part."""
+    model = config.get("model") or {}
+    usual = part_of(str((config.get("preset") or {}).get("model")), group)
+    return None if usual is None else _part(group, model.get(group.rpartition("/")[2]), usual)
+
+
 def _part(group: str, node: Any, usual: str) -> str:
     """Return the preset of a part of a model, a readout or a block; the usual one where none is like it."""
     target = node.get("_target_") if isinstance(node, Mapping) else None

@@ -12,7 +12,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqbench.config.hydra_api import composed
 from seqbench.config.overrides import choices
-from seqbench.config.presets import CONF_DIR, GROUPS, OTHER_GROUPS, SUBGROUPS, main_config, preset_names
+from seqbench.config.presets import (
+    CONF_DIR,
+    GROUPS,
+    OTHER_GROUPS,
+    SUBGROUPS,
+    default_preset,
+    main_config,
+    preset_names,
+)
 from seqbench.errors import ConfigError, SeqbenchError, listed, nearest, nearest_key, one_line
 
 #: The most presets that a message names.
@@ -107,11 +115,15 @@ def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
     if key in known and f"~{key}" in overrides:  # Hydra deletes no key whose value is null
         deleted = any(o.lstrip("+").startswith(f"{key}=") for o in overrides)
         return ConfigError(f"{key} is {'set too' if deleted else 'null already'}; leave ~{key} out.")
+    if (taker := _taker(key, overrides)) is not None:
+        return ConfigError(f"There is no key {key!r} here, but {taker} takes it; add it with a +: +{key}=….")
     holders = _presets_with(key)
     guess = "" if holders else nearest_key(key, known)
-    elsewhere = (
-        f" {', '.join(holders[:NAMED])}{' …' * (len(holders) > NAMED)} would have it." if holders else ""
-    )
+    elsewhere = ""
+    if holders:
+        some = f"{', '.join(holders[:NAMED])}{' …' * (len(holders) > NAMED)}"
+        lacking = _chosen(key.partition(".")[0], overrides)
+        elsewhere = f" {some} would have it{f', and {lacking} has not' if lacking else ''}."
     beside = ""
     if not guess and not holders:
         beside = _beside(key, known)
@@ -136,6 +148,26 @@ def _empty_node(key: str, overrides: Sequence[str]) -> str | None:
             node = OmegaConf.select(cfg, name) if name else None
             if isinstance(node, DictConfig) and not node:
                 return name
+    return None
+
+
+def _chosen(group: str, overrides: Sequence[str]) -> str | None:
+    """Return the task or the model that was composed, `model=rnn`, of which a sweep may have several."""
+    if group not in ("task", "model"):
+        return None
+    typed = [choice for choice in choices(overrides) if choice.startswith(f"{group}=")]
+    return [f"{group}={default_preset(group)}", *typed][-1]
+
+
+def _taker(key: str, overrides: Sequence[str]) -> str | None:
+    """Return the class of seqbench that has a default for a key which its preset leaves out, if one has."""
+    from seqbench.config.identity import frozen_defaults, public_name
+
+    above, _, name = key.rpartition(".")
+    with suppress(Exception):
+        node = OmegaConf.select(composed(choices(overrides)), above) if above else None
+        target = public_name(str(node.get("_target_"))) if isinstance(node, DictConfig) else ""
+        return target if name in frozen_defaults().get(target, {}) else None
     return None
 
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
+from seqbench.config.identity import with_defaults
 from seqbench.errors import printable
 from seqbench.results.settings import TARGET, defaults_of, settings_of
 from seqbench.runs.result import Result
@@ -310,7 +311,7 @@ def _last(key: str) -> str:
 
 def _lengths(results: Iterable[Result], key: str = "task.length") -> list[int]:
     """Return the training length of each run, or another key of its task; 0 where it has none."""
-    return [int(result.config.get("task", {}).get(_last(key)) or 0) for result in results]
+    return [int(with_defaults(result.config.get("task", {})).get(_last(key)) or 0) for result in results]
 
 
 def _of_model(settings: Mapping[str, str]) -> dict[str, str]:

@@ -29,6 +29,7 @@ from seqbench.runs.store import (
     OldSchemaError,
     check_config,
     read_result,
+    seed_folders,
 )
 
 #: How a run stands. `running`: a living process holds the lock of its folder. `stopped`: it has no result and
@@ -99,7 +100,7 @@ def inventory(place: Path) -> list[StoredRun]:
     Args:
         place: the folder of all runs, of a task, of a configuration, or of one run.
     """
-    runs = [_look(folder) for folder in _folders(place)]
+    runs = [_look(folder) for folder in seed_folders(place) if _is_run(folder)]
     slow = _slow(runs)
     marked = [replace(run, slow=run.folder in slow) for run in runs]
     return sorted(marked, key=lambda run: (run.task, run.model, run.hash, run.seed))
@@ -153,17 +154,8 @@ def remove(run: StoredRun) -> bool:
     return True
 
 
-def _folders(place: Path) -> list[Path]:
-    """Return the folders of runs in a folder, or the folder itself; none in a hidden folder."""
-    patterns = ("seed-*", "*-*/seed-*", "*/*-*/seed-*")
-    found = [place, *(folder for pattern in patterns for folder in place.glob(pattern))]
-    return [folder for folder in found if _is_run(folder, place)]
-
-
-def _is_run(folder: Path, place: Path) -> bool:
-    hidden = any(part.startswith(".") for part in folder.relative_to(place).parts)
-    own = "/".join(folder.absolute().parts[-2:])
-    return not hidden and RUN.fullmatch(own) is not None and folder.is_dir()
+def _is_run(folder: Path) -> bool:
+    return RUN.fullmatch("/".join(folder.absolute().parts[-2:])) is not None
 
 
 def _look(folder: Path) -> StoredRun:

@@ -12,10 +12,7 @@ from seqbench.runs.exchange import NUMBERS, is_curves, read_export
 from seqbench.runs.files import DamagedFileError, read_checked
 from seqbench.runs.result import Result
 from seqbench.runs.selection import select
-from seqbench.runs.store import RESULT_FILE, no_results, read_runs
-
-#: Where the folders of runs lie in a place: in that of all runs, of a task, or of a configuration.
-PATTERNS = ("*/*-*/seed-*", "*-*/seed-*", "seed-*")
+from seqbench.runs.store import PATTERNS, RESULT_FILE, no_results, read_runs, seed_folders
 
 
 @dataclass(frozen=True)
@@ -57,8 +54,9 @@ def read_places(
     """Return the runs in folders and exported files, each once. Of two with other numbers the later counts.
 
     Args:
-        places: the folder of all runs, of a task or of a configuration, or a file of `seqbench runs export`.
-        warn: called with a sentence about runs that are left out.
+        places: the folder of all runs, of a task, of a configuration or of one run, or a file of `seqbench
+            runs export`.
+        warn: called with a sentence about runs that are left out, and about a place where none has ended yet.
         filters: `key=value`, see `selection.select`; only runs that all let through.
 
     Raises:
@@ -66,9 +64,13 @@ def read_places(
         StoreError: a place is not there, has no results or cannot be read, or no run is let through.
     """
     runs: dict[tuple[str, str, str, int], PlacedRun] = {}
-    differing = 0
+    differing, waiting = 0, []
     for place in dict.fromkeys(map(Path, places)):
-        for run in _in_place(place, warn):
+        if not (found := _in_place(place, warn)):
+            waiting.append(
+                f"no run in {place} has ended yet; `seqbench runs {place}` shows how far each has come."
+            )
+        for run in found:
             its = run.result
             # Two presets may mean one configuration: each is a model of its own.
             key = (its.task, its.model, its.identity or its.hash, its.seed)
@@ -79,6 +81,10 @@ def read_places(
             differing += not same
             later, earlier = (run, other) if _newer(run, other) else (other, run)
             runs[key] = replace(later, elsewhere=(*later.elsewhere, earlier)) if same else later
+    if not runs:
+        raise StoreError(waiting[0])
+    for sentence in waiting:
+        warn(sentence)
     if differing:
         which = "runs are" if differing > 1 else "run is"
         warn(f"{differing} {which} in two places with other numbers; the later one counts.")
@@ -88,14 +94,15 @@ def read_places(
 
 
 def _in_place(place: Path, warn: Callable[[str], object]) -> list[PlacedRun]:
+    """Return the runs in a place; none where there are runs of which none has ended."""
+    if place.name == RESULT_FILE and place.absolute().parent.name.startswith("seed-"):
+        place = place.parent
     if place.is_file():
         return [PlacedRun(entry.result, place, entry.curves) for entry in read_export(place)]
     check_there(place)
-    seeds = (seed for pattern in PATTERNS for seed in place.glob(pattern))
-    folders = sorted(
-        {s.parent for s in seeds if not any(part.startswith(".") for part in s.relative_to(place).parts)}
-    )
-    if not (found := read_runs(folders, warn)):
+    seeds = seed_folders(place)
+    found = read_runs(seeds, warn)
+    if not found and all((seed / RESULT_FILE).exists() for seed in seeds):
         if any(place.glob("*.jsonl")):
             raise StoreError(f"no runs in {place}, but exported files: name them, {place / '*.jsonl'}.")
         raise no_results(place)
@@ -116,7 +123,8 @@ def written(places: Iterable[Path]) -> frozenset[tuple[Path, int]]:
     """
     found = []
     for place in places:
-        results = (result for pattern in PATTERNS for result in place.glob(f"{pattern}/{RESULT_FILE}"))
+        results = [place / RESULT_FILE]
+        results += [result for pattern in PATTERNS for result in place.glob(f"{pattern}/{RESULT_FILE}")]
         for path in [place] if place.is_file() else results:
             with suppress(OSError):  # it may be gone by now
                 found.append((path, path.stat().st_mtime_ns))

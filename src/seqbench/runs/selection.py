@@ -9,7 +9,9 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from seqbench.config.command import chosen_part
 from seqbench.config.identity import with_defaults
+from seqbench.config.presets import SUBGROUPS
 from seqbench.errors import ConfigError, StoreError, listed, nearest, nearest_key
 from seqbench.runs.result import Configured
 
@@ -38,7 +40,8 @@ def select(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
         key, values = parse(filter)
         found = [_value(run, settings, key) for run, settings in everything]
         if all(value is MISSING for value in found):
-            keys = {"task", "model", "seed", "status", *(k for _, its in everything for k in _keys(its))}
+            keys = {"task", "model", "seed", "status", *SUBGROUPS}
+            keys |= {k for _, its in everything for k in _keys(its)}
             raise ConfigError(f"{filter}: no such run has the key {key}.{nearest_key(key, keys)}")
         for value in values:
             if not any(_same(its, value) for its in found):
@@ -84,6 +87,10 @@ def parse(filter: str) -> tuple[str, list[Any]]:
         ConfigError: it cannot be read.
     """
     key, equals, text = filter.partition("=")
+    if key == "n_seeds":
+        raise ConfigError(
+            f"{filter}: n_seeds is of a command, and a run has one seed; seed=0,1 chooses runs."
+        )
     try:
         node = OmegaConf.create(f"values: [{text}]")
         values: Any = OmegaConf.to_container(node, resolve=False)
@@ -98,6 +105,8 @@ def _value(run: Configured, settings: Mapping[str, Any], key: str) -> Any:
     """Return a run's value of a key; `MISSING` where it has none."""
     if key in ("task", "model", "seed", "status"):
         return getattr(run, key)
+    if key in SUBGROUPS:
+        return chosen_part(settings, key) or MISSING
     presets = settings.get("preset")
     if isinstance(presets, Mapping) and key in presets:
         return presets[key]

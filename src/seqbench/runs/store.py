@@ -29,6 +29,8 @@ BEST_WEIGHTS = "checkpoints/best.pt"
 OTHER_FILES = ("config.yaml", "metrics.csv", BEST_WEIGHTS)
 #: The file that holds the id by which loggers know a run, until it has a result.
 LOGGER_ID = "logger-id"
+#: Where the folders of runs lie in a place: in that of all runs, of a task, or of a configuration.
+PATTERNS = ("*/*-*/seed-*", "*-*/seed-*", "seed-*")
 #: The greatest size of a result, in bytes.
 MOST_BYTES = 64 * 2**20
 
@@ -236,16 +238,36 @@ def read_results(
         folders: where to look.
         on_unreadable: called with a sentence about results that are left out because they cannot be read.
     """
-    return [result for _, result in read_runs(folders, on_unreadable)]
+    seeds = (seed for folder in dict.fromkeys(folders) for seed in sorted(folder.glob("seed-*")))
+    return [result for _, result in read_runs(seeds, on_unreadable)]
+
+
+def seed_folders(place: Path) -> list[Path]:
+    """Return the folders of runs, `seed-<n>`, in a folder, without those in hidden folders.
+
+    Args:
+        place: the folder of all runs, of a task, of a configuration, or of one run.
+    """
+    found = [place] if place.absolute().name.startswith("seed-") else []
+    found += [folder for pattern in PATTERNS for folder in place.glob(pattern)]
+    return sorted(
+        folder
+        for folder in found
+        if folder.is_dir() and not any(part.startswith(".") for part in folder.relative_to(place).parts)
+    )
 
 
 def read_runs(
-    folders: Iterable[Path], on_unreadable: Callable[[str], object] = warnings.warn
+    seeds: Iterable[Path], on_unreadable: Callable[[str], object] = warnings.warn
 ) -> list[tuple[Path, Result]]:
-    """Return the results that `read_results` does, each with the folder of its run, `seed-<n>`."""
-    found = (seed for folder in dict.fromkeys(folders) for seed in sorted(folder.glob("seed-*")))
+    """Return the results of runs, each with the folder of its run.
+
+    Args:
+        seeds: the folders of runs, `seed-<n>`.
+        on_unreadable: called with a sentence about results that are left out because they cannot be read.
+    """
     runs, old = [], []
-    for seed in found:
+    for seed in seeds:
         try:
             result = read_result(seed)
         except OldSchemaError:
