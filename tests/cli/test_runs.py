@@ -50,6 +50,7 @@ def test_a_line_for_each_configuration(seqbench: Callable[..., Said]) -> None:
     ]
     assert {line[-1] for line in lines[:-1]} == {str(path) for path in RUNS.glob("*/*")}
     assert lines[-1][:2] == ["5", "runs,"]
+    assert seqbench("runs", "--where", "optim.lr=0.01").out == seqbench("runs", "optim.lr=0.01").out
 
 
 def test_data_sets_of_a_task_are_told_apart_by_name(seqbench: Callable[..., Said]) -> None:

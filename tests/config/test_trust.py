@@ -113,15 +113,17 @@ def test_only_what_is_named_is_imported_and_the_working_directory_comes_last():
     write("helper.py", MODULE)
     write("careless.py", "import helper\n")
     write("broken.py", "1 / 0\n")
+    write("mistyped.py", "def f(:\n")
     write("mine/__init__.py", "")
     write("mine/__main__.py", MODULE)
     write("mine/test_it.py", MODULE)
     path, finders = list(sys.path), list(sys.meta_path)
-    cfg = seqbench.compose([*TINY, "allowed_packages=[wave,careless,broken,mine]"])
+    cfg = seqbench.compose([*TINY, "allowed_packages=[wave,careless,broken,mistyped,mine]"])
     for target, sentence in [
         ("wave.Wave_read", "makes no Task"),
-        ("careless.Task", "cannot be found: No module named 'helper'."),
-        ("broken.Task", "cannot be found: division by zero."),
+        ("careless.Task", "cannot be imported: ModuleNotFoundError in careless.py, line 1: No module"),
+        ("broken.Task", "cannot be imported: ZeroDivisionError in broken.py, line 1: division by zero."),
+        ("mistyped.Task", "cannot be imported: invalid syntax (mistyped.py, line 1)."),
         ("helper.Task", "is outside the packages allowed"),
         ("mine.__main__.Task", "is in a module for tests or to be run, which is not imported."),
         ("mine.test_it.Task", "is in a module for tests or to be run"),

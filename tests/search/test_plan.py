@@ -113,3 +113,14 @@ def test_lengths_are_values_of_the_key_that_sets_the_span() -> None:
     ]:
         with pytest.raises(ConfigError, match=sentence):
             plan([*words, *more])
+
+
+def test_the_last_key_of_a_node_of_the_space_may_be_left_out() -> None:
+    words = ["task=latch", "model=lstm"]
+    space = plan(words).models[0].space
+    cell = [key for key in space if key.startswith("model.cell.")]
+    assert cell == ["model.cell.forget_bias"]
+    left = plan([*words, f"~search.space.{cell[0]}"]).models[0].space
+    assert {*left} == {*space} - {*cell}
+    with pytest.raises(ConfigError, match="search.space of lstm is empty: every key of it is typed or left"):
+        plan([*words, *(f"~search.space.{key}" for key in space)])

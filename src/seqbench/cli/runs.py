@@ -46,7 +46,7 @@ def _rm(argv: list[str]) -> int:
     parser = _parser(" rm", "Remove runs: names them, and asks.")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     args = parser.parse_intermixed_args(argv)
-    if not (args.selection or args.task or args.model or args.status):
+    if not (args.selection or args.task or args.model or args.status or args.where):
         raise ConfigError("`seqbench runs rm` wants to know which runs: `seqbench runs rm runs` means all.")
     runs = _selected(args.selection, args)
     _say_stays(run for run in runs if run.status == "running")
@@ -128,6 +128,9 @@ def _parser(action: str, description: str, file: bool = False) -> Arguments:
     for key in ("task", "model"):
         parser.add_argument(f"--{key}", action="append", default=[], metavar="NAME", help=f"only this {key}")
     parser.add_argument("--status", action="append", default=[], choices=STATUSES, help="only these")
+    parser.add_argument(
+        "--where", action="append", default=[], metavar="KEY=VALUE", help="as KEY=VALUE alone, as elsewhere"
+    )
     return parser
 
 
@@ -149,4 +152,4 @@ def _selected(words: Sequence[str], options: Namespace) -> list[StoredRun]:
         if not found:
             raise no_results(place)
         runs |= found
-    return select(list(runs.values()), [*filters, *(word for word in words if "=" in word)])
+    return select(list(runs.values()), [*filters, *options.where, *(word for word in words if "=" in word)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
@@ -63,7 +64,7 @@ def locate(target: str, where: str, kind: Kind, allowed: Sequence[str]) -> Calla
     try:
         found: Callable[..., Any] = getattr(_import(module, allowed), name)
     except Exception as error:  # whatever the code of an allowed package raises
-        raise ConfigError(f"{where}={target} cannot be found: {one_line(error)}.") from error
+        raise ConfigError(f"{where}={target} {_obstacle(error, module, name)}.") from error
     if not _makes(found, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         raise ConfigError(
@@ -72,6 +73,18 @@ def locate(target: str, where: str, kind: Kind, allowed: Sequence[str]) -> Calla
         )
     _check_module(found.__module__, f"{where}={target}", allowed)
     return found
+
+
+def _obstacle(error: Exception, module: str, name: str) -> str:
+    """Return why nothing is named by a target: it is not there, or code that it needs has a fault."""
+    missing = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+    if missing or (isinstance(error, AttributeError) and error.name == name):
+        return f"cannot be found: {one_line(error)}"
+    if isinstance(error, SyntaxError):  # which says where
+        return f"cannot be imported: {one_line(error)}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}, line {last.lineno}"
+    return f"cannot be imported: {type(error).__name__} in {place}: {one_line(error)}"
 
 
 def find(target: str) -> Callable[..., Any]:

@@ -49,6 +49,11 @@ def node_of(model: str, preset: str | None, typed: Sequence[str], own: Sequence[
         if not isinstance(holder, DictConfig) or last not in holder:
             raise ConfigError(f"{override.input_line}: there is no key search.{key} to remove.")
         del holder[last]
+        while above and not holder:  # a node of the space that is empty says nothing
+            above, _, last = above.rpartition(".")
+            holder = OmegaConf.select(node, above) if above else node
+            if last != "space":
+                del holder[last]
     return node
 
 
