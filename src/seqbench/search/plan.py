@@ -169,7 +169,7 @@ def _part(
             f"search.space.{fixed[0]}: a search cannot vary {fixed[0]}; it is the same for all trials."
         )
     if not space:
-        raise ConfigError(f"search.space of {model} is empty: every key of it is typed or left out.")
+        raise ConfigError(f"search.space of {model} is empty: every key of it is typed.")
     if config.trainer.get("max_epochs") is not None:
         raise ConfigError(
             f"trainer.max_epochs={config.trainer.max_epochs}: a search compares its trials at so many steps; "
