@@ -169,8 +169,14 @@ def test_a_key_that_the_default_preset_has_not_goes_to_those_that_are_swept(seqb
             True
         ] * 2
         launched.clear()
-    assert seqbench("-m", "task=copy_memory,temporal_order", "task.symbols=2").code == 0
-    assert len(launched) == 2
+    Path("more/model").mkdir(parents=True)
+    Path("more/model/mine.yaml").write_text("defaults: [mamba2, _self_]\n")
+    for typed in ([], ["hydra.searchpath=[file://more]"], ["--config-dir=more"]):
+        assert seqbench("-m", "task=copy_memory,temporal_order", "task.symbols=2", *typed).code == 0
+        if typed:
+            assert seqbench("-m", "model=mine,delta_net", width, "task=latch", *typed).code == 0
+        assert len(launched) == 2 + 2 * len(typed)
+        launched.clear()
     launched.clear()
     said = seqbench("-m", "model=rnn,mamba2", width)
     assert said.code == 2 and not launched

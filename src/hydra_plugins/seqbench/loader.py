@@ -94,10 +94,6 @@ class PresetLoader(ConfigLoaderImpl):
     ) -> DictConfig:
         parsed = OverridesParser.create(config_loader=self).parse_overrides(overrides)
         choices = [o for o in parsed if o.is_sweep_override() or not VALUE.fullmatch(str(o.key_or_group))]
-        if any(choice.key_or_group == "hydra.searchpath" for choice in choices):
-            return super()._load_configuration_impl(
-                config_name, overrides, run_mode, from_shell, validate_sweep_overrides
-            )
         if validate_sweep_overrides:
             self.validate_sweep_overrides_legal(parsed, run_mode, from_shell)
         config = self._of_choices(config_name, choices, run_mode)
