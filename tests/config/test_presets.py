@@ -57,6 +57,18 @@ def test_a_preset_is_described_by_its_first_comment():
         assert all(describe(group, name) for name in preset_names(group))
 
 
+def test_presets_may_lie_in_folders():
+    for file in ("mine/lstm", "mine/_part", "readout/wide", ".old/gru"):
+        path = Path("presets/model", f"{file}.yaml")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("# Of mine.\ndefaults: [lstm, _self_]\nhidden_size: 3\n")
+    own = {*preset_names("model")} - {path.stem for path in (CONF_DIR / "model").glob("*.yaml")}
+    assert own == {"mine/lstm"} and describe("model", "mine/lstm") == "Of mine"
+    assert "wide" in preset_names("model/readout")
+    assert seqbench.compose(["model=mine/lstm"]).model.hidden_size == 3
+    assert model_accepts("mine/lstm") == model_accepts("lstm")
+
+
 def test_the_first_of_several_folders_that_has_a_preset_counts(monkeypatch):
     for folder in ("one", "other"):
         Path(folder, "model").mkdir(parents=True)

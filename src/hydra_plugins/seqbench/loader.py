@@ -22,7 +22,7 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from seqbench.config.presets import CONF_DIR, GROUPS, circle_of
+from seqbench.config.presets import CONF_DIR, GROUPS, OTHER_GROUPS, SUBGROUPS, circle_of
 from seqbench.errors import ConfigError
 
 #: The presets that come with seqbench, and the configurations of Hydra and its plugins.
@@ -179,8 +179,8 @@ def _check_file(repository: CachingConfigRepository, path: str) -> None:
         return
     if content is not None and not isinstance(content, dict):
         raise ConfigError(f"{file} holds a {type(content).__name__}, and a preset holds keys: key: value.")
-    group, _, preset = name.rpartition("/")
-    if group and (circle := circle_of(group, preset)):
+    group = next((its for its in (*SUBGROUPS, *GROUPS, *OTHER_GROUPS) if name.startswith(f"{its}/")), "")
+    if group and (circle := circle_of(group, name.removeprefix(f"{group}/"))):
         raise ConfigError(f"{file} builds on itself: {' → '.join(circle)}, by what its defaults list.")
 
 

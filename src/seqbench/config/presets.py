@@ -73,9 +73,20 @@ def main_config() -> DictConfig:
 
 
 def preset_names(group: str) -> list[str]:
-    """Return the names of a group's presets, with the user's own. A name with a leading `_` is a part."""
-    files = (path for folder in _folders() for path in (folder / group).glob("*.yaml") if path.is_file())
-    return sorted({path.stem for path in files if not path.stem.startswith("_")})
+    """Return the names of a group's presets, with the user's own, such as `lstm`, or `mine/lstm` in a folder.
+
+    A name with a leading `_` is a part.
+    """
+    found = set()
+    for folder in (folder / group for folder in _folders()):
+        files = (path.relative_to(folder) for path in folder.rglob("*.yaml") if path.is_file())
+        found |= {
+            file.with_suffix("").as_posix()
+            for file in files
+            if f"{group}/{file.parts[0]}" not in SUBGROUPS
+            and not any(part.startswith(("_", ".")) for part in file.parts)
+        }
+    return sorted(found)
 
 
 def describe(group: str, name: str) -> str:
