@@ -25,7 +25,7 @@ class Arguments(ArgumentParser):
     def __init__(self, prog: str, **settings: Any) -> None:
         super().__init__(prog, **settings)
         self.add_argument(
-            *("--config-dir", "-cd"),
+            "--config-dir",
             action=AddPresets,
             metavar="DIR",
             help="a folder of presets for this command, beside those of $SEQBENCH_PRESETS or ./presets",

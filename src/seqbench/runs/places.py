@@ -81,7 +81,7 @@ def read_places(
             differing += not same
             later, earlier = (run, other) if _newer(run, other) else (other, run)
             runs[key] = replace(later, elsewhere=(*later.elsewhere, earlier)) if same else later
-    if not runs:
+    if waiting and not runs:
         raise StoreError(waiting[0])
     for sentence in waiting:
         warn(sentence)

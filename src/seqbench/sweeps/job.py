@@ -143,9 +143,9 @@ def labels(jobs: Sequence[Sequence[str]]) -> list[str]:
         jobs: the overrides of each.
     """
     # Hydra's sweeper writes a backslash before signs that its grammar would read.
-    given = [dict(re.sub(r"\\(.)", r"\1", text).partition("=")[::2] for text in typed) for typed in jobs]
+    settings = [dict(re.sub(r"\\(.)", r"\1", text).partition("=")[::2] for text in typed) for typed in jobs]
     values: dict[str, list[str]] = defaultdict(list)
-    for its in given:
+    for its in settings:
         for key, value in its.items():
             values[key].append(value)
     varied = [key for key, found in values.items() if len({*found}) > 1 or len(found) < len(jobs)]
@@ -153,7 +153,7 @@ def labels(jobs: Sequence[Sequence[str]]) -> list[str]:
     shown.sort(key=lambda key: PRESETS.index(key) if key in PRESETS else len(PRESETS))
     last = [re.sub(r"^(~?)(?:.*\.)?", r"\1", key) for key in shown]
     names = {key: short if last.count(short) == 1 else key for key, short in zip(shown, last, strict=True)}
-    return [" ".join(_part(key, names[key], its[key]) for key in shown if key in its) for its in given]
+    return [" ".join(_part(key, names[key], its[key]) for key in shown if key in its) for its in settings]
 
 
 def _part(key: str, name: str, value: str) -> str:
