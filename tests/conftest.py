@@ -58,7 +58,8 @@ def _configure(overrides: Iterable[str]) -> DictConfig:
 def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Start every test from one seed, in an empty folder, which holds no presets and may be written to."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SEQBENCH_PRESETS", "")  # --config-dir adds to it
+    monkeypatch.delenv("SEQBENCH_PRESETS", raising=False)
+    monkeypatch.setenv("SEQBENCH_CONFIG_DIR", "")  # which a command sets that has --config-dir
     say_once.cache_clear()
     torch.manual_seed(0)
 

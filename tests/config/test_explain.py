@@ -28,12 +28,25 @@ from seqbench.errors import ConfigError
         ),
         (["model=leaky_rnn", "alph=1"], "There is no key 'alph' here. Did you mean 'model.cell.alpha'?"),
         (
+            ["~hydra.launcher.n_jobs"],
+            "hydra.launcher.n_jobs is null already; leave ~hydra.launcher.n_jobs out.",
+        ),
+        (["model=./lstm"], "model=./lstm is not how a preset is named: model=lstm."),
+        (["model=/mine//lstm"], "model=/mine//lstm is not how a preset is named: model=mine/lstm."),
+        (["model=lstm/"], "model=lstm/ is not how a preset is named: model=lstm."),
+        (
+            ["model=readout/deep"],
+            "model=readout/deep is a preset of a part: model/readout=deep beside model=….",
+        ),
+        (["model=lstm/x"], "There is no preset 'lstm/x' in model. Did you mean 'lstm'? There are: "),
+        (
             ["hydra.launcher.jobs_at_once=3"],
             "There is no key 'hydra.launcher.jobs_at_once' here. hydra.launcher has n_jobs, gpus_per_job, ",
         ),
         (
             ["hydra/launcher=slurm", "hydra.launcher.partitoin=x"],
-            "There is no key 'hydra.launcher.partitoin' here. Did you mean 'hydra.launcher.partition'?",
+            "There is no key 'hydra.launcher.partitoin' here. Did you mean 'hydra.launcher.partition'? "
+            "`seqbench --cfg hydra hydra/launcher=slurm` shows",
         ),
         (["+foo=1"], "There is no key 'foo' here. `seqbench --cfg job` shows all there are."),
         (["~nope"], "There is no key 'nope' here. `seqbench --cfg job` shows all there are."),
@@ -88,6 +101,19 @@ def test_a_key_that_a_preset_leaves_to_its_class_is_added():
         == "There is no key 'task.length' here, but Latch takes it; add it with a +: +task.length=…."
     )
     assert compose(["task=mine", "+task.length=5"]).task.length == 5
+
+
+def test_a_preset_in_a_folder_is_named_whole():
+    folder = Path("presets/model/mine")
+    folder.mkdir(parents=True)
+    (folder / "lstm.yaml").write_text("defaults: [lstm, _self_]\n")
+    for name, near in (("mine/lstn", "mine/lstm"), ("mine", "mine/lstm")):
+        with pytest.raises(ConfigError) as caught:
+            compose([f"model={name}"])
+        sentence = (
+            f"There is no preset '{name}' in model. Did you mean '{near}'? There are: antisymmetric_rnn"
+        )
+        assert str(caught.value).startswith(sentence)
 
 
 def test_a_preset_that_lists_what_another_lists_already():

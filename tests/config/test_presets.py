@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,10 +73,20 @@ def test_the_first_of_several_folders_that_has_a_preset_counts(monkeypatch):
         Path(folder, "model").mkdir(parents=True)
         Path(folder, "model", "mine.yaml").write_text(f"# Of {folder}.\n")
         Path(folder, "model", f"{folder}.yaml").write_text("# Alone.\n")
-    monkeypatch.setenv("SEQBENCH_PRESETS", os.pathsep.join(["one", "other"]))
-    assert describe("model", "mine") == "Of one" and {"one", "other", "lstm"} <= {*preset_names("model")}
+    monkeypatch.setenv("SEQBENCH_PRESETS", "one")
+    assert describe("model", "mine") == "Of one" and "other" not in preset_names("model")
     add_presets("other")
     assert describe("model", "mine") == "Of other" and len(user_presets()) == 2
+    assert {"one", "other", "lstm"} <= {*preset_names("model")}
+    Path("a:b/model").mkdir(parents=True)
+    add_presets("a:b")
+    assert describe("model", "mine") == "Of one" and len(user_presets()) == 2
+    for wrong, says in (
+        ("", "is not a folder"),
+        ("one/model", "is the folder of a group; give the one above, one"),
+    ):
+        with pytest.raises(ConfigError, match=f"^--config-dir={wrong} {says}"):
+            add_presets(wrong)
 
 
 def test_a_named_folder_of_presets_must_exist(monkeypatch):

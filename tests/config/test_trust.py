@@ -114,16 +114,23 @@ def test_only_what_is_named_is_imported_and_the_working_directory_comes_last():
     write("careless.py", "import helper\n")
     write("broken.py", "1 / 0\n")
     write("mistyped.py", "def f(:\n")
+    write("reads.py", "import json\njson.loads('')\n")
+    write("asks.py", "import torch\nx = torch.nn.Decay\n")
+    write("ends.py", "import sys\nsys.exit(3)\n")
     write("mine/__init__.py", "")
     write("mine/__main__.py", MODULE)
     write("mine/test_it.py", MODULE)
     path, finders = list(sys.path), list(sys.meta_path)
-    cfg = seqbench.compose([*TINY, "allowed_packages=[wave,careless,broken,mistyped,mine]"])
+    cfg = seqbench.compose([*TINY, "allowed_packages=[wave,careless,broken,mistyped,reads,asks,ends,mine]"])
     for target, sentence in [
         ("wave.Wave_read", "makes no Task"),
         ("careless.Task", "cannot be imported: ModuleNotFoundError in careless.py, line 1: No module"),
         ("broken.Task", "cannot be imported: ZeroDivisionError in broken.py, line 1: division by zero."),
         ("mistyped.Task", "cannot be imported: invalid syntax (mistyped.py, line 1)."),
+        ("reads.Task", "cannot be imported: JSONDecodeError in reads.py, line 2: Expecting value"),
+        ("asks.Decay", "cannot be imported: AttributeError in asks.py, line 2: module 'torch.nn' has no"),
+        ("ends.Task", "cannot be imported: SystemExit in ends.py, line 2: 3."),
+        ("wave.Nothing", "cannot be found: module 'wave' has no attribute 'Nothing'."),
         ("helper.Task", "is outside the packages allowed"),
         ("mine.__main__.Task", "is in a module for tests or to be run, which is not imported."),
         ("mine.test_it.Task", "is in a module for tests or to be run"),

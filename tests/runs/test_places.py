@@ -64,6 +64,10 @@ def test_a_place_where_no_run_has_ended_is_named_and_hides_no_other(runs_dir: Pa
     told: list[str] = []
     assert len(read_places([begun, runs_dir], told.append)) == 4 and told == [said]
     (tmp_path / "empty").mkdir()
+    (begun / "adding").joinpath(next(begun.glob("adding/*")).name, "seed-7", "result.json").write_text("{")
+    with pytest.raises(StoreError, match=r"no result in .*begun can be used"):
+        read_places([begun], told.append)
+    assert "damaged" in told[-1]
     with pytest.raises(StoreError, match=r"no results in .*empty; train something first"):
         names(tmp_path / "empty", runs_dir)
 

@@ -156,6 +156,17 @@ def test_a_key_that_is_left_out_is_no_null(seqbench: Run, launched):
     assert [job.split()[1] for job in launched] == ["~optim.clip_norm"] * 2
 
 
+def test_a_glob_is_of_presets_and_those_in_folders_and_of_no_parts(seqbench: Run, launched):
+    Path("presets/model/mine").mkdir(parents=True)
+    for name in ("lstm", "gru"):
+        Path(f"presets/model/mine/{name}.yaml").write_text(f"defaults: [{name}, _self_]\n")
+    assert seqbench("-m", "model=glob(mine/*)", "task=latch").code == 0
+    assert [job.split()[0] for job in launched] == ["model=mine/gru", "model=mine/lstm"]
+    launched.clear()
+    assert seqbench("-m", "model=glob([*gru,_seq*])", "task=latch").code == 0
+    assert [job.split()[0] for job in launched] == ["model=gru", "model=min_gru", "model=mine/gru"]
+
+
 def test_a_key_that_the_default_preset_has_not_goes_to_those_that_are_swept(seqbench: Run, launched):
     """`model=lstm`, which is not of these sweeps, has no such key."""
     width = "model.cell.conv_width=null"
@@ -211,6 +222,12 @@ def test_a_wrong_line_is_named_before_anything_starts(seqbench: Run, launched, l
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
+        (["--jobs", ""], "hydra.sweeper.jobs= cannot be read: Is a directory."),
+        (
+            ["-m", "model=rnn", "--cfg", "job"],
+            "--cfg shows the configuration of one run, and this is a sweep; leave -m out.",
+        ),
+        (["-m", "model=glob(zz*)"], "model=glob(zz*) matches no preset of model."),
         (["--zip"], "argument --zip: expected one argument; `seqbench --help` says more."),
         (["--dry-run=3"], "argument --dry-run: ignored explicit argument '3'; `seqbench --help` says more."),
         (

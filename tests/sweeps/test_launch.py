@@ -171,6 +171,21 @@ def test_a_plan_without_m_is_of_what_the_command_itself_would_run(seqbench: Run)
     assert not Path("runs/latch").exists()
 
 
+def test_jobs_that_are_the_same_runs_are_named(seqbench: Run):
+    """A key that is left out has its default, which is that of the preset."""
+    Path("jobs").write_text("seed=1,2\n~optim.clip_norm seed=2\n")
+    said = seqbench("--jobs", "jobs", *SMALL, "model=gru", "--dry-run")
+    assert said.code == 0 and "3 jobs, at most" in said.out
+    (line,) = said.err.splitlines()
+    told = "seqbench: seed=2, seed=2 ~clip_norm share runs, which are trained once: runs/latch/gru-"
+    assert line.startswith(told)
+
+
+def test_a_launcher_that_is_not_used_is_named(seqbench: Run):
+    said = seqbench(*SMALL, "model=gru", "hydra/launcher=slurm", "--dry-run")
+    assert said.err == "seqbench: without -m hydra/launcher=slurm is not used, and this run is made here.\n"
+
+
 def test_a_dry_run_times_what_goes_over_more_steps_than_it_takes(seqbench: Run):
     more = ["trainer.max_steps=1000", "trainer.patience=3", "optim.schedule=cosine", "optim.warmup_steps=50"]
     said = seqbench("--dry-run", *SMALL, "model=gru", *more)

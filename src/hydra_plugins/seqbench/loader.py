@@ -17,12 +17,13 @@ import hydra._internal.hydra as hydra_application
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from seqbench.config.presets import CONF_DIR, GROUPS, OTHER_GROUPS, SUBGROUPS, circle_of
+from seqbench.config.presets import CONF_DIR, GROUPS, OTHER_GROUPS, SUBGROUPS, circle_of, preset_names
 from seqbench.errors import ConfigError
 
 #: The presets that come with seqbench, and the configurations of Hydra and its plugins.
@@ -109,6 +110,14 @@ class PresetLoader(ConfigLoaderImpl):
         lines = sorted(str(o.input_line) for o in own if o.key_or_group not in names.exclude_keys)
         config.hydra.job.override_dirname = names.item_sep.join(lines).replace("=", names.kv_sep)
         return config
+
+    def get_group_options(self, group_name: str, *args: Any, **kwargs: Any) -> list[str]:
+        """Return the names in a group; of one of seqbench's without parts, and with presets in folders."""
+        found = list(super().get_group_options(group_name, *args, **kwargs))
+        kind = args[0] if args else kwargs.get("results_filter", ObjectType.CONFIG)
+        if group_name not in (*GROUPS, *SUBGROUPS, *OTHER_GROUPS) or kind != ObjectType.CONFIG:
+            return found
+        return sorted({*(name for name in found if not name.startswith("_")), *preset_names(group_name)})
 
     def _of_choices(self, config_name: Any, choices: list[Override], run_mode: Any) -> DictConfig:
         """Return a copy of what a choice of presets is composed to.

@@ -27,7 +27,7 @@ def places_of_presets(overrides: Sequence[str]) -> list[str]:
 
     given = vars(get_args_parser().parse_args(sys.argv[1:]))
     names = ("config_path", "config_name", "config_dir")
-    options = [f"--config-dir={folder}" for folder in reversed(user_presets())]
+    options = [f"--config-dir={folder}" for folder in user_presets()[:1]]
     options += [f"--{name.replace('_', '-')}={given[name]}" for name in names if given[name] is not None]
     return [*options, *(text for text in overrides if text.startswith("hydra.searchpath"))]
 

@@ -12,6 +12,7 @@ from seqbench.cli.arguments import Arguments
 from seqbench.config.explain import no_preset
 from seqbench.config.overrides import quoted
 from seqbench.config.presets import preset_names
+from seqbench.errors import ConfigError
 
 SWEEP = ("-m", "--multirun")
 
@@ -23,7 +24,7 @@ def as_hydra_reads_it(args: list[str]) -> list[str]:
     run, a sweep or not.
 
     Raises:
-        ConfigError: an option lacks its value, or `--config-dir` names no folder.
+        ConfigError: an option lacks its value, `--config-dir` names no folder, or `--cfg` is beside a sweep.
     """
     parser = Arguments("seqbench", add_help=False, allow_abbrev=False)
     parser.add_argument("--dry-run", action="store_true")
@@ -36,7 +37,9 @@ def as_hydra_reads_it(args: list[str]) -> list[str]:
     if given.jobs is not None:
         keys += [f"hydra.sweeper.jobs={quoted(given.jobs)}"]
     keys += ["hydra.launcher.dry_run=true"] * given.dry_run
-    sweep = ["-m"] if given.zip or given.jobs or {*SWEEP} & {*left} else []
+    sweep = ["-m"] * (given.zip is not None or given.jobs is not None or bool({*SWEEP} & {*left}))
+    if sweep and any(word in ("--cfg", "-c") or word.startswith("--cfg=") for word in left):
+        raise ConfigError("--cfg shows the configuration of one run, and this is a sweep; leave -m out.")
     return [*sweep, *(word for word in left if word not in SWEEP), *keys]
 
 

@@ -184,6 +184,9 @@ def run_job(cfg: DictConfig, log: JobLog) -> None:
             )
         if not sweep and hydra_config.sweeper.get("params"):
             say("this preset is a sweep, and without -m only one run of it is made.")
+        launcher = hydra_config.runtime.choices.get("hydra/launcher")
+        if not sweep and launcher not in (None, "local", "basic"):
+            say(f"without -m hydra/launcher={launcher} is not used, and this run is made here.")
         if not sweep and hydra_config.launcher.get("dry_run"):
             log.add_errors(_planned(cfg, hydra_config))
             return

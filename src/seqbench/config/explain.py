@@ -52,9 +52,11 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> SeqbenchErro
             "A group takes the name of a preset, or a list of names: logger=none, logger=[csv]."
         )
     if found := re.search(r"Could not (?:find|load) '(\S+)/([^/'\s]+)'", text):
-        group, name = found.groups()
-        listed = [option for option in re.findall(r"^\t(\S+)$", text, re.MULTILINE) if option[0] != "_"]
-        valid = listed or preset_names(group)  # Hydra lists none where several were chosen
+        group = next((its for its in (*SUBGROUPS, *GROUPS) if f"{found[1]}/".startswith(f"{its}/")), found[1])
+        name = f"{found[1]}/{found[2]}".removeprefix(f"{group}/")
+        there = [option for option in re.findall(r"^\t(\S+)$", text, re.MULTILINE) if option[0] != "_"]
+        # Hydra lists none where several were chosen, and of a folder only what is in there.
+        valid = preset_names(group) if "/" in name else sorted({*there, *preset_names(group)})
         asks = re.search(r"In '([^']+/[^']+)'", text)
         is_typed = f"{group}={name}" in (override.lstrip("+") for override in overrides)
         by = f"{asks[1]} builds on {group}/{name}. " if asks and not is_typed else ""
@@ -92,7 +94,8 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> SeqbenchErro
 
 def no_preset(group: str, name: str, valid: Sequence[str], by: str = "") -> ConfigError:
     """Return the error for a preset that a group does not have; `by` says who asks for it."""
-    near = nearest(name, valid)
+    within = [each for each in valid if each.startswith(f"{name}/")]
+    near = f" Did you mean {within[0]!r}?" if within else nearest(name, valid)
     return ConfigError(f"{by}There is no preset {name!r} in {group}.{near} There are: {', '.join(valid)}.")
 
 
@@ -102,8 +105,13 @@ def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
         return ConfigError(f"{key} goes with `seqbench {group} …`.")
     if group == "hydra":
         theirs = [*_keys_of_hydra(overrides)]
+        if key in theirs:  # as below
+            return ConfigError(f"{key} is null already; leave ~{key} out.")
         near = nearest_key(key, theirs) or _beside(key, theirs)
-        return ConfigError(f"There is no key {key!r} here.{near} `seqbench --cfg hydra` shows all there are.")
+        chosen = "".join(f" {override}" for override in overrides if override.startswith("hydra/"))
+        return ConfigError(
+            f"There is no key {key!r} here.{near} `seqbench --cfg hydra{chosen}` shows all there are."
+        )
     known = dict.fromkeys(_keys_of_this(overrides))
     for group in OTHER_GROUPS:
         if key not in known and key in _keys(OmegaConf.load(CONF_DIR / group / "_budget.yaml")):

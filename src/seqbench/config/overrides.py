@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -92,11 +93,23 @@ def _check_choice(override: Override) -> None:
             raise ConfigError(
                 f"{typed} names a file; a preset has no ending: {group}={files[0].rpartition('.')[0]}."
             )
+        for name in names:
+            _check_name(group, name, typed)
         if isinstance(value, list) and group not in LISTS:
             raise ConfigError(
                 f"{typed} must be one preset and not a list; a sweep trains with each of them: "
                 f"-m {group}={','.join(names)}."
             )
+
+
+def _check_name(group: str, name: str, typed: str) -> None:
+    """Raise a ConfigError where a preset is not called by its own name, or is one of a part."""
+    plain = posixpath.normpath(name).lstrip("/")
+    part, _, preset = plain.partition("/")
+    if f"{group}/{part}" in SUBGROUPS:
+        raise ConfigError(f"{typed} is a preset of a part: {group}/{part}={preset or '…'} beside {group}=….")
+    if plain != name:
+        raise ConfigError(f"{typed} is not how a preset is named: {group}={plain}.")
 
 
 def _values(override: Override) -> Iterator[Any]:

@@ -27,8 +27,8 @@ GROUPS = ("task", "model", "optim", "trainer", "callbacks", "logger", "experimen
 LISTS = ("callbacks", "logger")
 #: Groups of a part of a preset: `model/readout=deep` beside `model=lstm`.
 SUBGROUPS = ("model/readout", "model/block")
-#: The variable of the environment that names the folders of the user's own presets.
-OWN_PRESETS = "SEQBENCH_PRESETS"
+#: The variable of the environment by which the processes of a command know its `--config-dir`.
+OF_COMMAND = "SEQBENCH_CONFIG_DIR"
 #: Groups of which no run is composed: `seqbench search search=gru`.
 OTHER_GROUPS = ("search",)
 #: A comment of a preset that says something under a word: `# Solved: the accuracy of the IRNN.`
@@ -36,32 +36,33 @@ _SAYS = re.compile(r"([A-Z]\w*): (.*)")
 
 
 def user_presets() -> tuple[Path, ...]:
-    """Return the folders of the user's own presets: `$SEQBENCH_PRESETS`, or `./presets` if it exists.
+    """Return the folders of the user's own presets, of which the first that has a preset counts.
 
-    The variable names one folder, or several as `$PATH` does; the first that has a preset counts.
+    They are that of `--config-dir`, and `$SEQBENCH_PRESETS`, or `./presets` if it exists.
 
     Raises:
-        ConfigError: `$SEQBENCH_PRESETS` names what is not a folder.
+        ConfigError: `$SEQBENCH_PRESETS` is not a folder.
     """
-    named = os.environ.get(OWN_PRESETS)
-    if not named:
-        return tuple(folder.resolve() for folder in [Path("presets")] if folder.is_dir())
-    for folder in (folders := [*filter(None, named.split(os.pathsep))]):
-        if not Path(folder).is_dir():
-            raise ConfigError(f"{OWN_PRESETS}={folder} is not a folder.")
-    return tuple(Path(folder).resolve() for folder in folders)
+    named = os.environ.get("SEQBENCH_PRESETS")
+    if named and not Path(named).is_dir():
+        raise ConfigError(f"SEQBENCH_PRESETS={named} is not a folder.")
+    folders = [Path(folder) for folder in (os.environ.get(OF_COMMAND), named or "presets") if folder]
+    return tuple(dict.fromkeys(folder.resolve() for folder in folders if folder.is_dir()))
 
 
 def add_presets(folder: str) -> None:
     """Put a folder before the user's other folders of presets, for this process and those that it starts.
 
     Raises:
-        ConfigError: it is no folder.
+        ConfigError: it is no folder, or that of a group.
     """
-    if not Path(folder).is_dir():
+    if not folder or not Path(folder).is_dir():
         raise ConfigError(f"--config-dir={folder} is not a folder.")
-    others = (str(path) for path in user_presets() if path != Path(folder).resolve())
-    os.environ[OWN_PRESETS] = os.pathsep.join([str(Path(folder).resolve()), *others])
+    if Path(folder).name in GROUPS and not any(Path(folder, group).is_dir() for group in GROUPS):
+        raise ConfigError(
+            f"--config-dir={folder} is the folder of a group; give the one above, {Path(folder).parent}."
+        )
+    os.environ[OF_COMMAND] = str(Path(folder).resolve())
 
 
 @cache

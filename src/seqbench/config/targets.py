@@ -63,7 +63,7 @@ def locate(target: str, where: str, kind: Kind, allowed: Sequence[str]) -> Calla
     _check_module(module, f"{where}={target}", allowed)
     try:
         found: Callable[..., Any] = getattr(_import(module, allowed), name)
-    except Exception as error:  # whatever the code of an allowed package raises
+    except (Exception, SystemExit) as error:  # whatever the code of an allowed package raises
         raise ConfigError(f"{where}={target} {_obstacle(error, module, name)}.") from error
     if not _makes(found, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
@@ -75,15 +75,17 @@ def locate(target: str, where: str, kind: Kind, allowed: Sequence[str]) -> Calla
     return found
 
 
-def _obstacle(error: Exception, module: str, name: str) -> str:
+def _obstacle(error: BaseException, module: str, name: str) -> str:
     """Return why nothing is named by a target: it is not there, or code that it needs has a fault."""
+    frames = traceback.extract_tb(error.__traceback__)
     missing = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
-    if missing or (isinstance(error, AttributeError) and error.name == name):
+    if missing or Path(frames[-1].filename) == Path(__file__):
         return f"cannot be found: {one_line(error)}"
     if isinstance(error, SyntaxError):  # which says where
         return f"cannot be imported: {one_line(error)}"
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(last.filename).name}, line {last.lineno}"
+    package = module.partition(".")[0]
+    own = [frame for frame in frames if package in Path(frame.filename).with_suffix("").parts]
+    place = f"{Path((own or frames)[-1].filename).name}, line {(own or frames)[-1].lineno}"
     return f"cannot be imported: {type(error).__name__} in {place}: {one_line(error)}"
 
 

@@ -65,7 +65,7 @@ def read_places(
     """
     runs: dict[tuple[str, str, str, int], PlacedRun] = {}
     differing, waiting = 0, []
-    for place in dict.fromkeys(map(Path, places)):
+    for place in dict.fromkeys(map(_place, places)):
         if not (found := _in_place(place, warn)):
             waiting.append(
                 f"no run in {place} has ended yet; `seqbench runs {place}` shows how far each has come."
@@ -93,10 +93,15 @@ def read_places(
     return [run for run in found if id(run.result) in kept]
 
 
+def _place(named: str | Path) -> Path:
+    """Return the place that is named: of the result of a run its folder."""
+    place = Path(named)
+    is_result = place.name == RESULT_FILE and place.absolute().parent.name.startswith("seed-")
+    return place.parent if is_result else place
+
+
 def _in_place(place: Path, warn: Callable[[str], object]) -> list[PlacedRun]:
     """Return the runs in a place; none where there are runs of which none has ended."""
-    if place.name == RESULT_FILE and place.absolute().parent.name.startswith("seed-"):
-        place = place.parent
     if place.is_file():
         return [PlacedRun(entry.result, place, entry.curves) for entry in read_export(place)]
     check_there(place)
@@ -105,7 +110,7 @@ def _in_place(place: Path, warn: Callable[[str], object]) -> list[PlacedRun]:
     if not found and all((seed / RESULT_FILE).exists() for seed in seeds):
         if any(place.glob("*.jsonl")):
             raise StoreError(f"no runs in {place}, but exported files: name them, {place / '*.jsonl'}.")
-        raise no_results(place)
+        raise StoreError(f"no result in {place} can be used.") if seeds else no_results(place)
     return [PlacedRun(result, folder) for folder, result in found]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterable
@@ -248,6 +249,8 @@ def seed_folders(place: Path) -> list[Path]:
     Args:
         place: the folder of all runs, of a task, of a configuration, or of one run.
     """
+    if ".." in place.parts:
+        place = Path(os.path.normpath(place.absolute()))
     found = [place] if place.absolute().name.startswith("seed-") else []
     found += [folder for pattern in PATTERNS for folder in place.glob(pattern)]
     return sorted(

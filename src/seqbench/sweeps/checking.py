@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -62,6 +62,19 @@ def check(sweep: Sweep, timed: bool = False) -> int:
     return max((facts.there for facts in sweep.facts.values() if facts.accelerator != "cpu"), default=0)
 
 
+def say_same(sweep: Sweep) -> None:
+    """Name the jobs that are the same runs, as where a key that is left out had its default all along."""
+    of_group: dict[str, list[Job]] = defaultdict(list)
+    for job in sweep.jobs:
+        if (facts := sweep.facts.get(job.number)) is not None:
+            of_group[facts.group].append(job)
+    for group, jobs in of_group.items():
+        uses = Counter(seed for job in jobs for seed in sweep.facts[job.number].seeds)
+        same = [job.label for job in jobs if any(uses[seed] > 1 for seed in sweep.facts[job.number].seeds)]
+        if same:
+            say(f"{listed(same)} share runs, which are trained once: {group}.")
+
+
 def answers(jobs: Sequence[Job], folder: Path, timed: bool) -> Iterator[tuple[Job, Facts | Refused]]:
     """Yield each job with what it is, found out by as many processes as there are cores.
 
@@ -113,13 +126,16 @@ def say_plan(sweep: Sweep) -> None:
     if not sweep.facts:
         return
     rows: list[list[str]] = []
+    counted: set[tuple[str, int]] = set()
     seconds = 0.0
     for job in sweep.jobs:
         facts = sweep.facts.get(job.number)
         if facts is None:
             rows.append([job.label, "refused"])
             continue
-        steps = (len(facts.seeds) - len(facts.done)) * facts.max_steps
+        left = {(facts.group, seed) for seed in {*facts.seeds} - {run.seed for run in facts.done}} - counted
+        counted |= left
+        steps = len(left) * facts.max_steps
         took = steps * (facts.seconds_per_step or 0.0) * facts.threads
         seconds += took
         done = f"{len(facts.done)}/{len(facts.seeds)}"

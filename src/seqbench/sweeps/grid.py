@@ -98,6 +98,8 @@ def combinations(overrides: Sequence[Override], zipped: Sequence[Sequence[str]] 
         if override.is_sweep_override() and not override.is_discrete_sweep():
             raise ConfigError(f"{override.input_line} names no values; `seqbench search` looks for them.")
         (values,) = BasicSweeper.split_arguments([override], None)
+        if not values:
+            raise ConfigError(f"{override.input_line} matches no preset of {override.key_or_group}.")
         if override.is_delete() and override.value() is None:
             values = [[f"~{override.key_or_group}"]]  # in Hydra's words ~key=null, as if null were its value
         axes[str(override.key_or_group)] = values

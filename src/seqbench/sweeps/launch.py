@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seqbench.errors import say
-from seqbench.sweeps.checking import check, say_plan
+from seqbench.sweeps.checking import check, say_plan, say_same
 from seqbench.sweeps.devices import Devices
 from seqbench.sweeps.gathering import Gathering, display_of, missing
 from seqbench.sweeps.job import Job, Unit, units
@@ -40,6 +40,9 @@ def launch(
         Stopped: the user has stopped it, and each process has ended.
     """
     sweep = Sweep(list(jobs), folder)
+    prepare(jobs)
+    check(sweep, timed=settings.dry_run)
+    say_same(sweep)
     run(sweep, settings, on_run)
     return sweep.codes
 
