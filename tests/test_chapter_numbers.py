@@ -94,6 +94,11 @@ def sentences() -> Iterator[str]:
     )
     assert gru == lstm
     yield f"GRU and LSTM {gru} %, leaky units {leaky} %, RNN {rnn} %"
+    leaky, gru, lstm = (
+        share("published/mnist_pixels", model) for model in ("leaky_rnn", "gru_chrono", "lstm_chrono")
+    )
+    yield f"leaky units {leaky} %, GRU {gru} %, LSTM {lstm} %, both with a start for 784 steps"
+    yield f"the IRNN diverges in {cells('published/mnist_pixels', 'diverged', 'irnn')[0]} of 5 runs"
 
     def lag(model: str, task: str) -> str:
         (steps,) = cells("published/lags_1997", "median_steps", model, 1000, task=task)
