@@ -105,17 +105,24 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 def nearest_key(key: str, valid: Iterable[str]) -> str:
     """Return ` Did you mean 'optim.lr'?` for the valid dotted key closest to `key`, or an empty string.
 
-    The last parts must be alike. One whose last part is the same goes first, and then one in the same node as
-    `key`; among several the last parts decide, and then the whole keys.
+    The last parts must be alike, and outside of the group of `key` the same. One whose last part is the same
+    goes first, and then one in the same node as `key`; among several the last parts decide, and then the whole
+    keys.
     """
     above, _, last = key.rpartition(".")
+    group = f"{above}.".partition(".")[0]
 
     def likeness(other: str) -> tuple[bool, bool, float, float]:
         beside, _, name = other.rpartition(".")
         alike = _alike(last, name)
         return name == last, beside == above != "" and alike >= ALIKE, alike, _alike(key, other)
 
-    found = max((name for name in valid if name != key), key=likeness, default=None)
+    near = (
+        name
+        for name in valid
+        if name != key and (group in ("", name.partition(".")[0]) or name.rpartition(".")[2] == last)
+    )
+    found = max(near, key=likeness, default=None)
     return f" Did you mean {found!r}?" if found is not None and likeness(found)[2] >= ALIKE else ""
 
 

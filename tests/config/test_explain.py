@@ -13,6 +13,8 @@ from seqbench.errors import ConfigError
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
+        (["trainer.dtype=x"], "There is no key 'trainer.dtype' here. trainer has max_steps, "),
+        (["trainer.lr=0.01"], "There is no key 'trainer.lr' here. Did you mean 'optim.lr'?"),
         (["lr=0.01"], "There is no key 'lr' here. Did you mean 'optim.lr'?"),
         (
             ["model.cel.chrono=3"],
