@@ -106,7 +106,7 @@ def nearest_key(key: str, valid: Iterable[str]) -> str:
     """Return ` Did you mean 'optim.lr'?` for the valid dotted key closest to `key`, or an empty string.
 
     The last parts must be alike, and outside of the group of `key` the same. One whose last part is the same
-    goes first, and then one in the same node as `key`; among several the last parts decide, and then all of it.
+    goes first, and then one in the same node as `key`; among several the last parts decide, and then all.
     """
     above, _, last = key.rpartition(".")
     group = f"{above}.".partition(".")[0]
