@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -84,9 +85,16 @@ def _obstacle(error: BaseException, module: str, name: str) -> str:
     if isinstance(error, SyntaxError):  # which says where
         return f"cannot be imported: {one_line(error)}"
     package = module.partition(".")[0]
-    own = [frame for frame in frames if package in Path(frame.filename).with_suffix("").parts]
+    own = [frame for frame in frames if _is_of(package, frame.filename)]
     place = f"{Path((own or frames)[-1].filename).name}, line {(own or frames)[-1].lineno}"
     return f"cannot be imported: {type(error).__name__} in {place}: {one_line(error)}"
+
+
+def _is_of(package: str, file: str) -> bool:
+    """Return whether a file is of a package, and not of a library in a folder that is called so."""
+    parts = Path(file).with_suffix("").parts
+    within = parts[len(parts) - parts[::-1].index(package) :] if package in parts else ("site-packages",)
+    return "site-packages" not in within and not file.startswith(sysconfig.get_path("stdlib"))
 
 
 def find(target: str) -> Callable[..., Any]:
