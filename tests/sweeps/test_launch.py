@@ -177,7 +177,7 @@ def test_jobs_that_are_the_same_runs_are_named(seqbench: Run):
     said = seqbench("--jobs", "jobs", *SMALL, "model=gru", "--dry-run")
     assert said.code == 0 and "3 jobs, at most" in said.out
     (line,) = said.err.splitlines()
-    told = "seqbench: seed=2, seed=2 ~clip_norm share runs, which are trained once: runs/latch/gru-"
+    told = "seqbench: seed=2, seed=2 ~clip_norm share runs: runs/latch/gru-"
     assert line.startswith(told)
 
 

@@ -5,6 +5,7 @@ Hydra imports every plugin at every start, so that nothing heavy is imported her
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,12 +24,12 @@ def places_of_presets(overrides: Sequence[str]) -> list[str]:
     Args:
         overrides: those of Hydra's own keys.
     """
-    from seqbench.config.presets import user_presets
+    from seqbench.config.presets import OF_COMMAND
 
     given = vars(get_args_parser().parse_args(sys.argv[1:]))
+    given["config_dir"] = os.environ.get(OF_COMMAND) or given["config_dir"]
     names = ("config_path", "config_name", "config_dir")
-    options = [f"--config-dir={folder}" for folder in user_presets()[:1]]
-    options += [f"--{name.replace('_', '-')}={given[name]}" for name in names if given[name] is not None]
+    options = [f"--{name.replace('_', '-')}={given[name]}" for name in names if given[name] is not None]
     return [*options, *(text for text in overrides if text.startswith("hydra.searchpath"))]
 
 

@@ -12,7 +12,7 @@ from seqbench.config.presets import CONF_DIR, user_presets
 
 
 class UserPresets(SearchPathPlugin):
-    """`$SEQBENCH_PRESETS`, or `./presets`, for seqbench's own applications and no other."""
+    """Those of `config.presets.user_presets`, for seqbench's own applications and no other."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         paths = [str(entry.path).removeprefix("file://") for entry in search_path.get_path()]

@@ -103,16 +103,16 @@ def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
     """Return the error for a key that is none, with the key of this configuration that is closest."""
     if (group := key.partition(".")[0]) in OTHER_GROUPS:
         return ConfigError(f"{key} goes with `seqbench {group} …`.")
+    known = dict.fromkeys(_keys_of_hydra(overrides) if group == "hydra" else _keys_of_this(overrides))
+    if key in known and f"~{key}" in overrides:  # Hydra deletes no key whose value is null
+        deleted = any(o.lstrip("+").startswith(f"{key}=") for o in overrides)
+        return ConfigError(f"{key} is {'set too' if deleted else 'null already'}; leave ~{key} out.")
     if group == "hydra":
-        theirs = [*_keys_of_hydra(overrides)]
-        if key in theirs:  # as below
-            return ConfigError(f"{key} is null already; leave ~{key} out.")
-        near = nearest_key(key, theirs) or _beside(key, theirs)
+        near = nearest_key(key, known) or _beside(key, known)
         chosen = "".join(f" {override}" for override in overrides if override.startswith("hydra/"))
         return ConfigError(
             f"There is no key {key!r} here.{near} `seqbench --cfg hydra{chosen}` shows all there are."
         )
-    known = dict.fromkeys(_keys_of_this(overrides))
     for group in OTHER_GROUPS:
         if key not in known and key in _keys(OmegaConf.load(CONF_DIR / group / "_budget.yaml")):
             return ConfigError(
@@ -120,9 +120,6 @@ def unknown_key(key: str, overrides: Sequence[str] = ()) -> ConfigError:
             )
     if (empty := _empty_node(key, overrides)) is not None:
         return ConfigError(f"{empty} is empty, and a key is added to it with a +: +{empty}.name=value.")
-    if key in known and f"~{key}" in overrides:  # Hydra deletes no key whose value is null
-        deleted = any(o.lstrip("+").startswith(f"{key}=") for o in overrides)
-        return ConfigError(f"{key} is {'set too' if deleted else 'null already'}; leave ~{key} out.")
     if (taker := _taker(key, overrides)) is not None:
         return ConfigError(f"There is no key {key!r} here, but {taker} takes it; add it with a +: +{key}=….")
     holders = _presets_with(key)

@@ -27,10 +27,10 @@ GROUPS = ("task", "model", "optim", "trainer", "callbacks", "logger", "experimen
 LISTS = ("callbacks", "logger")
 #: Groups of a part of a preset: `model/readout=deep` beside `model=lstm`.
 SUBGROUPS = ("model/readout", "model/block")
-#: The variable of the environment by which the processes of a command know its `--config-dir`.
-OF_COMMAND = "SEQBENCH_CONFIG_DIR"
 #: Groups of which no run is composed: `seqbench search search=gru`.
 OTHER_GROUPS = ("search",)
+#: The variable of the environment by which the processes of a command know its `--config-dir`.
+OF_COMMAND = "SEQBENCH_CONFIG_DIR"
 #: A comment of a preset that says something under a word: `# Solved: the accuracy of the IRNN.`
 _SAYS = re.compile(r"([A-Z]\w*): (.*)")
 

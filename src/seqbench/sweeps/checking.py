@@ -72,7 +72,7 @@ def say_same(sweep: Sweep) -> None:
         uses = Counter(seed for job in jobs for seed in sweep.facts[job.number].seeds)
         same = [job.label for job in jobs if any(uses[seed] > 1 for seed in sweep.facts[job.number].seeds)]
         if same:
-            say(f"{listed(same)} share runs, which are trained once: {group}.")
+            say(f"{listed(same)} share runs: {group}.")
 
 
 def answers(jobs: Sequence[Job], folder: Path, timed: bool) -> Iterator[tuple[Job, Facts | Refused]]:

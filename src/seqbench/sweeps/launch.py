@@ -40,9 +40,6 @@ def launch(
         Stopped: the user has stopped it, and each process has ended.
     """
     sweep = Sweep(list(jobs), folder)
-    prepare(jobs)
-    check(sweep, timed=settings.dry_run)
-    say_same(sweep)
     run(sweep, settings, on_run)
     return sweep.codes
 
@@ -64,6 +61,7 @@ def run(
     """
     prepare(sweep.jobs)
     gpus = check(sweep, timed=settings.dry_run)
+    say_same(sweep)
     devices = Devices(settings.n_jobs, settings.gpus_per_job, gpus)
     if settings.dry_run:
         say_plan(sweep)

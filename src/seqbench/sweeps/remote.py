@@ -17,7 +17,7 @@ from typing import Any
 from seqbench.errors import ConfigError, StoreError
 from seqbench.runs.inventory import reached
 from seqbench.runs.store import RESULT_FILE, read_result
-from seqbench.sweeps.checking import check, say_plan
+from seqbench.sweeps.checking import check, say_plan, say_same
 from seqbench.sweeps.devices import VISIBLE
 from seqbench.sweeps.display import Display
 from seqbench.sweeps.gathering import missing
@@ -85,6 +85,7 @@ def plan(
     """
     sweep.jobs = [replace(job, gpus=math.ceil(_gpus(job, settings.gpus_per_job))) for job in sweep.jobs]
     check(sweep, timed=settings.dry_run)
+    say_same(sweep)
     for facts in sweep.facts.values():
         _check_use(facts, settings)
     if settings.dry_run:
